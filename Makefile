@@ -1,0 +1,121 @@
+# make demo | serve | test | test-all | lint | typecheck | check
+# The first target that needs an environment makes it; a changed pyproject.toml renews it.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+
+# What else an environment must hold, for a second one beside .venv.
+EXTRA ?=
+# Names the results of this environment's test runs.
+RUN ?= py
+PYTEST_ARGS ?=
+WORKERS ?= 2
+RESULTS := .cache/results
+
+VENV_313 := .venv-313
+DJANGO_313 := django>=6.1,<6.2
+# A shim can be there without an interpreter behind it, so the candidate is asked.
+FIND_313 = for python in python3.13 "$$(pyenv prefix "$$(pyenv versions --bare 2>/dev/null \
+	| grep -E '^3\.13\.[0-9]+$$' | tail -n 1)" 2>/dev/null)/bin/python3.13"; do \
+	if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; \
+	then command -v "$$python"; break; fi; done
+
+.PHONY: help demo serve test test-sqlite test-postgres test-313 test-all lint format typecheck check clean
+
+help:
+	@echo "make demo       run the example once, in the terminal"
+	@echo "make serve      the example with its admin on http://127.0.0.1:8000/admin/, and a worker"
+	@echo "make test       the whole suite, on SQLite and on PostgreSQL (an embedded one is started)"
+	@echo "make test-all   the same, then again on Python 3.13 with Django 6.1"
+	@echo "make lint typecheck check"
+
+# -- environments ------------------------------------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV) ..."
+	@$(PIP) -e . $(EXTRA)
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV), with what the tests need ..."
+	@$(PIP) -e '.[dev,postgres]' $(EXTRA)
+	@touch $@ $(VENV)/.installed
+
+# -- the example -------------------------------------------------------------------------
+
+demo: $(VENV)/.installed
+	@$(BIN)/python -m example_project.demo
+
+LOGIN = from django.contrib.auth import get_user_model; users = get_user_model().objects; \
+	users.filter(username="demo").exists() or users.create_superuser("demo", "demo@example.com", "demo")
+
+serve: $(VENV)/.installed
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py shell --verbosity 0 --command '$(LOGIN)'
+	@echo "http://127.0.0.1:8000/admin/  user: demo  password: demo"
+	@$(BIN)/python manage.py durable_worker & worker=$$!; \
+	trap 'exit 130' INT TERM; trap 'kill $$worker 2>/dev/null; wait $$worker' EXIT; \
+	$(BIN)/python manage.py runserver 127.0.0.1:8000
+
+# -- tests -------------------------------------------------------------------------------
+
+# Both databases are always run; the last lines are pytest's counts for each.
+test: $(VENV)/.installed-dev
+	@failed=; \
+	for database in sqlite postgres; do \
+		$(MAKE) --no-print-directory test-$$database || failed=1; \
+	done; \
+	$(BIN)/python -m tests.summary $(RESULTS)/$(RUN)-sqlite.xml $(RESULTS)/$(RUN)-postgres.xml \
+		|| failed=1; \
+	test -z "$$failed"
+
+test-sqlite test-postgres: test-%: $(VENV)/.installed-dev
+	@rm -f $(RESULTS)/$(RUN)-$*.xml
+	@DURABLE_TEST_DB=$* $(BIN)/python -m pytest -n $(WORKERS) \
+		--junit-xml=$(RESULTS)/$(RUN)-$*.xml $(PYTEST_ARGS)
+
+test-313:
+	@python=$$($(FIND_313)); \
+	if [ -z "$$python" ]; then \
+		echo "No Python 3.13 on this machine: the suite was NOT run on Python 3.13 with Django 6.1."; \
+	else \
+		$(MAKE) --no-print-directory test PYTHON="$$python" VENV=$(VENV_313) EXTRA='"$(DJANGO_313)"' \
+			RUN=py313; \
+	fi
+
+test-all: test
+	@$(MAKE) --no-print-directory test-313
+
+# -- what can be told without running it -------------------------------------------------
+
+lint: $(VENV)/.installed-dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+format: $(VENV)/.installed-dev
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+typecheck: $(VENV)/.installed-dev
+	@$(BIN)/mypy --strict durable example_project tests/typing/user_code.py
+
+check: $(VENV)/.installed-dev
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+	@$(BIN)/python manage.py makemigrations --check --dry-run --settings tests.settings
+	@DEBUG=0 ALLOWED_HOSTS=example.com \
+		SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+clean:
+	rm -rf .venv $(VENV_313) .cache .hypothesis dist build

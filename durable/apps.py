@@ -1,0 +1,23 @@
+"""The Django app: registers the system checks and finds every app's ``workflows.py``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
+
+
+class DurableConfig(AppConfig):
+    """``durable`` in ``INSTALLED_APPS``."""
+
+    name = "durable"
+    label = "durable"
+    verbose_name = _("Durable workflows")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register what needs all apps to be loaded: checks, then the workflows of all apps."""
+        import_module("durable.checks")
+        autodiscover_modules("workflows")

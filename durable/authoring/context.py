@@ -1,0 +1,136 @@
+"""What a step's ``self`` stands on: the context that the engine provides, and ``current()``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from durable.authoring.workflow import Workflow
+
+Data = dict[str, Any]
+
+
+class Unset(Enum):
+    """The type of ``UNSET``: an argument that was not given (``None`` is a value)."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+@dataclass(frozen=True)
+class People:
+    """Who may answer a question, and how they are reminded. Specs as the author wrote them."""
+
+    assignees: tuple[Any, ...] = ()
+    exclude: tuple[Any, ...] = ()
+    due: timedelta | datetime | None = None
+    remind: timedelta | None = None
+    escalate: tuple[tuple[timedelta, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a person is asked. ``type``: approval, choice, text, form, or a field type."""
+
+    type: str
+    prompt: str = ""
+    choices: tuple[tuple[Any, str], ...] = ()
+    multiple: bool = False
+    fields: tuple[Mapping[str, Any], ...] = ()
+    form: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    quorum: int = 1
+    people: People = People()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One wait that a step asks for; ``kind`` is a value of ``states.WaitKind``."""
+
+    kind: str
+    name: str
+    names: tuple[str, ...] = ()  # event, any, all: the names of the events
+    key: str | None = None  # event, any, all: the correlation key
+    until: timedelta | datetime | None = None  # timer
+    timeout: timedelta | datetime | None = None
+    timeout_value: Any = UNSET
+    question: Question | None = None  # input
+    workflow: type[Workflow] | str | None = None  # child
+    input: Mapping[str, Any] | None = None  # child
+    ref: str | None = None  # child
+
+
+class Context(Protocol):
+    """What the engine (or a stub, in unit tests) provides to a step's ``self``."""
+
+    id: UUID
+    branch_id: UUID
+    input: Data
+    attempt: int
+    idempotency_key: str
+    deadline: datetime | None
+    error: Mapping[str, Any] | None
+    log: logging.Logger
+    is_async: bool
+
+    @property
+    def execution(self) -> Any:
+        """The row of the addressable execution (a lazy model instance)."""
+
+    @property
+    def subject(self) -> Any:
+        """The model instance that the execution is about, or ``None``."""
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether somebody has asked to cancel the execution."""
+
+    def now(self) -> datetime:
+        """The engine's present."""
+
+    def ask(self, ask: Ask) -> Any:
+        """The recorded answer, or leave the step to wait for it (``Suspend``)."""
+
+    def start_workflow(
+        self, workflow: type[Workflow] | str, input: Mapping[str, Any] | None, ref: str | None
+    ) -> UUID:
+        """Start a child that nobody waits for; its id."""
+
+    def run(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
+        """``fn(*args)`` once; its remembered result ever after."""
+
+    async def arun(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
+        """The same for async steps; ``fn`` may be a coroutine function."""
+
+    def heartbeat(self, progress: Any) -> None:
+        """Say that the step is alive, and how far it is."""
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags of the execution, written with the checkpoint."""
+
+
+_current: ContextVar[Any] = ContextVar("durable_current", default=None)
+
+
+def current() -> Any:
+    """The ``self`` of the step that is running here, or ``None`` outside of one."""
+    return _current.get()
+
+
+def enter(instance: Any) -> Any:
+    """Make ``instance`` the current one; returns the token for ``leave``."""
+    return _current.set(instance)
+
+
+def leave(token: Any) -> None:
+    """Undo ``enter``."""
+    _current.reset(token)

@@ -1,0 +1,35 @@
+"""The answer to an approval: a text that knows who gave it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+APPROVED = "approved"
+REJECTED = "rejected"
+
+
+class Decision(str):
+    """``"approved"`` or ``"rejected"`` (or the timeout value); true only if approved.
+
+    ``by`` says who decided, ``comment`` what they wrote, ``at`` when. Stored, it is plain text.
+    """
+
+    __slots__ = ("at", "by", "comment")
+
+    by: Any
+    comment: str
+    at: datetime | None
+
+    def __new__(
+        cls, value: str, by: Any = None, comment: str = "", at: datetime | None = None
+    ) -> Decision:
+        decision = super().__new__(cls, value)
+        decision.by, decision.comment, decision.at = by, comment, at
+        return decision
+
+    def __bool__(self) -> bool:
+        return str(self) == APPROVED
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (str(self), self.by, self.comment, self.at))

@@ -1,0 +1,81 @@
+"""Checks of the values that users write: names, numbers, time spans, deadlines."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from durable.authoring.wording import did_you_mean, refuse
+
+MAX_NAME = 100
+
+
+def name_of(value: Any, where: str, what: str = "name") -> str:
+    """A name that can stand in a path: text, not empty, without ``/``."""
+    if not isinstance(value, str) or not value.strip():
+        refuse(where, f"{what} must be a text that isn't empty, not {value!r}.")
+    if "/" in value:
+        refuse(where, f"{what} {value!r} contains '/', which separates names in a path.")
+    if len(value) > MAX_NAME:
+        refuse(where, f"{what} {value!r} is longer than {MAX_NAME} characters.")
+    return value
+
+
+def count(value: Any, where: str, what: str, *, least: int = 1) -> int:
+    """A whole number of at least ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        refuse(where, f"{what} must be a whole number of at least {least}, not {value!r}.")
+    return value
+
+
+def flag(value: Any, where: str, what: str) -> bool:
+    """``True`` or ``False``."""
+    if not isinstance(value, bool):
+        refuse(where, f"{what} must be True or False, not {value!r}.")
+    return value
+
+
+def one_of(value: Any, where: str, what: str, allowed: Collection[str]) -> str:
+    """One of a few words."""
+    if not isinstance(value, str) or value not in allowed:
+        hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+        refuse(where, f"{what} must be one of {', '.join(sorted(allowed))}, not {value!r}.{hint}")
+    return value
+
+
+def span(value: Any, where: str, what: str) -> timedelta | None:
+    """A positive ``timedelta``, or ``None``."""
+    if value is None:
+        return None
+    if not isinstance(value, timedelta):
+        refuse(where, f"{what} must be a timedelta such as minutes(5), not {value!r}.")
+    if value <= timedelta(0):
+        refuse(where, f"{what} must be longer than nothing, not {value!r}.")
+    return value
+
+
+def is_aware(value: datetime) -> bool:
+    """Whether a ``datetime`` says which instant it means."""
+    return value.utcoffset() is not None
+
+
+def moment(value: Any, what: str) -> datetime:
+    """An aware ``datetime``; anything else is a ``TypeError``."""
+    if not isinstance(value, datetime):
+        raise TypeError(f"{what} takes an aware datetime, not {value!r}.")
+    if not is_aware(value):
+        raise TypeError(
+            f"{what} got the naive datetime {value!r}; make it aware, "
+            "for example with django.utils.timezone.make_aware()."
+        )
+    return value
+
+
+def deadline(value: Any, what: str) -> timedelta | datetime | None:
+    """A ``timedelta`` or an aware ``datetime`` or ``None``; anything else is a ``TypeError``."""
+    if value is None or isinstance(value, timedelta):
+        return value
+    if not isinstance(value, datetime):
+        raise TypeError(f"{what} takes a timedelta or an aware datetime, not {value!r}.")
+    return moment(value, what)

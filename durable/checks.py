@@ -1,0 +1,252 @@
+"""System checks: what is wrong in ``DURABLE`` and in the workflows, and what to write instead."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from durable import conf
+from durable.authoring import registry
+from durable.authoring.advice import workflow_warnings
+
+TAG = "durable"
+
+UNKNOWN_SETTING = "durable.E001"
+NOT_A_DICT = "durable.E002"
+WRONG_VALUE = "durable.E003"
+UNKNOWN_QUEUE_OPTION = "durable.E004"
+UNKNOWN_DATABASE = "durable.E005"
+UNSUPPORTED_DATABASE = "durable.E006"
+SQLITE_NOT_IMMEDIATE = "durable.W010"
+OTHER_DATABASES = "durable.W011"
+
+
+# -- what each setting may be: a test, and the words for it -----------------------------------
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_duration(value: object) -> bool:
+    if isinstance(value, timedelta):
+        return value > timedelta(0)
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value > 0
+    )
+
+
+def _is_level(value: object) -> bool:
+    return (
+        value is None
+        or value is False
+        or (isinstance(value, str) and value in logging.getLevelNamesMapping())
+    )
+
+
+def _is_list_of_str(value: object) -> bool:
+    return (
+        isinstance(value, Collection)
+        and not isinstance(value, str | bytes | Mapping)
+        and all(isinstance(item, str) and item for item in value)
+    )
+
+
+def _is_list_of_dotted_paths(value: object) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and _is_list_of_str(value)
+        and all(all(part.isidentifier() for part in path.split(".")) for path in value)
+        and all("." in path for path in value)
+    )
+
+
+def _is_web_address(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _is_dict_of_dicts(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and name and isinstance(options, Mapping)
+        for name, options in value.items()
+    )
+
+
+DURATION = (_is_duration, "a positive number of seconds or a positive timedelta")
+COUNT = (_is_count, "a positive whole number")
+
+ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "QUEUES": (
+        lambda value: _is_dict_of_dicts(value) and bool(value),
+        'a dict of queues, such as {"default": {"concurrency": 10}}',
+    ),
+    "DATABASE": (lambda value: isinstance(value, str), "an alias of DATABASES"),
+    "MAX_DATA_BYTES": COUNT,
+    "MAX_COLLECTED_BYTES": COUNT,
+    "LEASE": DURATION,
+    "POLL_INTERVAL": DURATION,
+    "SHUTDOWN_GRACE": DURATION,
+    "RETENTION": (
+        lambda value: value is None or _is_duration(value),
+        f"None, {DURATION[1]}",
+    ),
+    "WEBHOOKS": (_is_dict_of_dicts, 'a dict of sources, such as {"stripe": {"scheme": "stripe"}}'),
+    "LOG_CAPTURE": (_is_level, 'the name of a logging level such as "INFO", or None for no logs'),
+    "MASK": (_is_list_of_str, 'a list of words in keys, such as ["password", "token"]'),
+    "API_PERMISSIONS": (
+        _is_list_of_dotted_paths,
+        'a list of dotted paths, such as ["rest_framework.permissions.IsAdminUser"]',
+    ),
+    "PUBLIC_URL": (
+        lambda value: value is None or _is_web_address(value),
+        'None or the site\'s address, such as "https://example.com"',
+    ),
+}
+
+
+# -- the checks ----------------------------------------------------------------------------
+
+
+@register(TAG)
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """Every key of ``DURABLE`` is known and has a value that the engine can work with."""
+    value = getattr(settings, "DURABLE", {})
+    if not isinstance(value, Mapping):
+        return [
+            Error(
+                f"The setting DURABLE is a dict, not {type(value).__name__}.",
+                hint='For example DURABLE = {"QUEUES": {"default": {"concurrency": 10}}}.',
+                id=NOT_A_DICT,
+            )
+        ]
+    return [*_unknown_keys(value), *_wrong_values(value), *_wrong_queues(value.get("QUEUES"))]
+
+
+@register(TAG)
+def check_databases(**kwargs: Any) -> list[CheckMessage]:
+    """The engine's database exists and is set up to be written to by several workers."""
+    alias = conf.get("DATABASE")
+    if not isinstance(alias, str):
+        return []  # check_settings says so
+    configured = {name: options for name, options in settings.DATABASES.items() if options}
+    if alias not in configured:
+        return [
+            Error(
+                f"DURABLE['DATABASE'] is {alias!r}, which DATABASES doesn't have.",
+                hint=_did_you_mean(alias, configured) or "Add it to DATABASES.",
+                id=UNKNOWN_DATABASE,
+            )
+        ]
+    return [*_wrong_engine(alias, configured[alias]), *_other_databases(alias, configured)]
+
+
+@register(TAG)
+def check_workflows(**kwargs: Any) -> list[CheckMessage]:
+    """What can only be known once every workflow is defined: unused steps, gaps in flows."""
+    return [
+        Warning(message, obj=workflow, id=id)
+        for workflow in registry.all()
+        for id, message in workflow_warnings(workflow)
+    ]
+
+
+def _unknown_keys(value: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+    for key in value:
+        if key not in conf.DEFAULTS:
+            yield Error(
+                f"DURABLE has no setting {key!r}.",
+                hint=_did_you_mean(str(key).upper(), conf.DEFAULTS)
+                or f"Known are {', '.join(sorted(conf.DEFAULTS))}.",
+                id=UNKNOWN_SETTING,
+            )
+
+
+def _wrong_values(value: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+    for key, (is_allowed, words) in ALLOWED.items():
+        if key in value and not is_allowed(value[key]):
+            yield Error(
+                f"DURABLE[{key!r}] is {_shown(value[key])}; it must be {words}.",
+                hint=f"Without the key it is {conf.DEFAULTS[key]!r}.",
+                id=WRONG_VALUE,
+            )
+
+
+def _wrong_queues(queues: object) -> Iterator[CheckMessage]:
+    if not isinstance(queues, Mapping):
+        return
+    for name, options in queues.items():
+        for option, value in options.items() if isinstance(options, Mapping) else ():
+            place = f"DURABLE['QUEUES'][{name!r}]"
+            if option not in conf.QUEUE_OPTIONS:
+                yield Error(
+                    f"{place} has no option {option!r}.",
+                    hint=_did_you_mean(str(option), conf.QUEUE_OPTIONS)
+                    or f"Known: {', '.join(sorted(conf.QUEUE_OPTIONS))}.",
+                    id=UNKNOWN_QUEUE_OPTION,
+                )
+            elif not _is_count(value):
+                yield Error(
+                    f"{place}[{option!r}] is {_shown(value)}; it must be {COUNT[1]}.",
+                    hint=f"Without the option it is {conf.DEFAULT_CONCURRENCY}.",
+                    id=WRONG_VALUE,
+                )
+
+
+def _wrong_engine(alias: str, database: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    engine = str(database.get("ENGINE", "")).rpartition(".")[2]
+    if engine.startswith("sqlite"):
+        mode = (database.get("OPTIONS") or {}).get("transaction_mode")
+        if str(mode).upper() != "IMMEDIATE":
+            yield Warning(
+                f"The SQLite database {alias!r} begins its transactions in "
+                f"{mode or 'DEFERRED'} mode: workers that write at the same time will fail with "
+                f"'database is locked'.",
+                hint=f"Set DATABASES[{alias!r}]['OPTIONS']['transaction_mode'] = 'IMMEDIATE'.",
+                id=SQLITE_NOT_IMMEDIATE,
+            )
+    elif engine in ("mysql", "oracle"):
+        yield Error(
+            f"The database {alias!r} is {engine}; durable works on PostgreSQL and SQLite.",
+            hint="Name another alias in DURABLE['DATABASE'].",
+            id=UNSUPPORTED_DATABASE,
+        )
+
+
+def _other_databases(alias: str, configured: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    others = sorted(set(configured) - {alias})
+    if others:
+        yield Warning(
+            f"A step is atomic on the database {alias!r} only; what it writes to "
+            f"{', '.join(map(repr, others))} is not rolled back with it.",
+            hint="Write there in steps with atomic=False, or silence this check.",
+            id=OTHER_DATABASES,
+        )
+
+
+def _shown(value: object) -> str:
+    """A value for a message; what may hold secrets (a dict, a list) is named by its type."""
+    if value is None or isinstance(value, str | int | float | timedelta):
+        return repr(value)
+    return f"of type {type(value).__name__}"
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    close = get_close_matches(word, list(known), n=1)
+    return f"Did you mean {close[0]!r}?" if close else None

@@ -1,0 +1,111 @@
+"""The one clock: the database's, as an expression for statements; or a frozen one, in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_frozen: datetime | None = None
+
+
+class Now(models.Func):
+    """The present, plus ``shift``, resolved when the statement is compiled.
+
+    PostgreSQL: ``statement_timestamp()`` (stable, so usable as an index condition). SQLite has
+    the clock of its one machine, to the millisecond. Frozen: the value that the test has set.
+    """
+
+    arity = 0
+
+    def __init__(self, shift: timedelta = timedelta(0)) -> None:
+        super().__init__(output_field=models.DateTimeField())
+        self.shift = shift
+
+    def __add__(self, other: Any) -> Any:
+        return Now(self.shift + other) if isinstance(other, timedelta) else super().__add__(other)
+
+    def as_sql(
+        self, compiler: Any, connection: BaseDatabaseWrapper, *args: Any, **kwargs: Any
+    ) -> tuple[str, Any]:
+        sql, params = now_sql(connection, self.shift)
+        return sql, params
+
+
+def now() -> Now:
+    """The present, for use in a statement; ``now() + timedelta`` works too."""
+    return Now()
+
+
+def now_sql(
+    connection: BaseDatabaseWrapper, shift: timedelta = timedelta(0)
+) -> tuple[str, list[Any]]:
+    """The present (plus ``shift``) as an SQL fragment with its parameters, for raw statements."""
+    if _frozen is not None:
+        value = connection.ops.adapt_datetimefield_value(_frozen + shift)
+        return ("%s::timestamptz" if connection.vendor == "postgresql" else "%s"), [value]
+    if connection.vendor == "postgresql":
+        if not shift:
+            return "STATEMENT_TIMESTAMP()", []
+        return "(STATEMENT_TIMESTAMP() + %s::interval)", [shift]
+    if not shift:
+        return "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now')", []
+    return (
+        "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', %s)",
+        [f"{shift.total_seconds():+.6f} seconds"],
+    )
+
+
+def read(using: str) -> datetime:
+    """Ask the database what time it is (one statement, unless the clock is frozen)."""
+    if _frozen is not None:
+        return _frozen
+    connection = connections[using]
+    sql, params = now_sql(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {sql}", params)
+        (value,) = cursor.fetchone()
+    return parse(value)
+
+
+def parse(value: Any) -> datetime:
+    """A time as a raw statement returns it (text on SQLite), as an aware ``datetime`` in UTC."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def is_frozen() -> bool:
+    """Whether a test has stopped the clock."""
+    return _frozen is not None
+
+
+def frozen_at() -> datetime | None:
+    """The instant at which the clock is stopped, if it is."""
+    return _frozen
+
+
+def set_frozen(value: datetime | None) -> None:
+    """Stop the clock at ``value``; ``None`` lets it run again. For tests."""
+    global _frozen
+    _frozen = value
+
+
+@contextmanager
+def frozen(at: datetime) -> Iterator[None]:
+    """Stop the clock at ``at`` within the block. For tests."""
+    before = _frozen
+    set_frozen(at)
+    try:
+        yield
+    finally:
+        set_frozen(before)
+
+
+def local_now() -> datetime:
+    """What the clock of this machine says, in UTC; only for dates that people chose to compute."""
+    return datetime.now(UTC)

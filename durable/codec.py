@@ -1,0 +1,388 @@
+"""The one way in which users' values become text and come back: same types, same equality."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.utils.functional import Promise
+
+from durable import conf
+from durable.errors import DurableError, NotSerializable
+from durable.increments import Counted, Grown, counted
+
+MAX_DEPTH: Final = 100
+MAX_DIGITS: Final = 4300  # of an int; what Python reads back by default
+
+_SMALL: Final = 10**18
+_TOO_LONG: Final = 10**MAX_DIGITS
+_NEVER_BAD: Final = frozenset({bool, type(None)})
+_RARELY_BAD: Final = _NEVER_BAD | {float}
+_JSON: Final = json.JSONEncoder(
+    separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+)
+
+
+def dumps(
+    value: Any,
+    *,
+    path: str = "data",
+    limit: int | None = None,
+    setting: str = "MAX_DATA_BYTES",
+    keep_increments: bool = False,
+) -> str:
+    """``value`` as text; ``NotSerializable`` names the place (under ``path``) that can't be stored.
+
+    ``limit``, in bytes of UTF-8, is that of ``setting`` unless given. ``keep_increments`` lets
+    what ``increment`` and ``append`` remember survive; without it they become plain values.
+    """
+    if limit is None:
+        limit = int(conf.get(setting))
+    try:
+        plain = _Scan(limit, keep_increments).visit(value, 1)
+        text = _JSON.encode(plain)
+        size = len(text) if text.isascii() else len(text.encode())
+        if "\\u0000" in text:
+            _Scan(limit, keep_increments, careful=True).visit(value, 1)
+    except _Refusal as refusal:
+        raise NotSerializable(refusal.place(path), refusal.reason) from None
+    except _Endless:
+        raise NotSerializable(path, _too_large(f"more than {limit}", limit, setting)) from None
+    except ValueError as error:  # NaN, Infinity, a lone surrogate: look again for the place
+        try:
+            _Scan(limit, keep_increments, careful=True).visit(value, 1)
+        except _Refusal as refusal:
+            raise NotSerializable(refusal.place(path), refusal.reason) from None
+        raise NotSerializable(path, str(error)) from None
+    if size > limit:
+        reason = _too_large(str(size), limit, setting) + _largest_part(plain, path)
+        raise NotSerializable(path, reason)
+    return text
+
+
+def loads(text: str) -> Any:
+    """The value that ``dumps`` wrote."""
+    return _TAGGED.decode(text) if '"~t"' in text else json.loads(text)
+
+
+def dump_data(value: Any, path: str = "data", *, keep_increments: bool = False) -> str:
+    """The same for data, which must be a dict; ``NotSerializable`` for anything else."""
+    if not issubclass(type(value), dict):
+        raise NotSerializable(path, f"it must be a dict with string keys, not {_name(value)}")
+    return dumps(value, path=path, keep_increments=keep_increments)
+
+
+def check(value: Any, path: str = "data") -> None:
+    """Raise ``NotSerializable`` if ``value`` can't be stored."""
+    dumps(value, path=path)
+
+
+# -- writing ---------------------------------------------------------------------------------
+
+
+class _Refusal(Exception):
+    """A value that can't be stored; ``steps`` lead to it, the innermost first."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.steps: list[str] = []
+
+    def place(self, path: str) -> str:
+        whole = path + "".join(reversed(self.steps))
+        return whole if len(whole) <= 600 else f"{whole[:280]}…{whole[-280:]}"
+
+
+class _Endless(Exception):
+    """The value holds the same things again and again: its text would have no end."""
+
+
+class _Scan:
+    """One pass over a value: checks it, and tags what JSON has no type for.
+
+    Returns the very object if it is plain JSON already, so that the common case copies nothing.
+    Strings and floats are left to the JSON encoder, unless ``careful`` asks where a bad one is.
+    """
+
+    __slots__ = ("careful", "cheap", "keep", "left")
+
+    def __init__(self, limit: int, keep_increments: bool, careful: bool = False) -> None:
+        # Well above the limit: what is merely too large is refused later, with its true size.
+        self.left = 4 * limit + (8 << 20)
+        self.keep = keep_increments
+        self.careful = careful
+        self.cheap = _NEVER_BAD if careful else _RARELY_BAD
+
+    def visit(self, value: Any, depth: int) -> Any:
+        encode = _ENCODERS.get(type(value)) or _encoder_of(type(value))
+        if encode is None:
+            raise _Refusal(_why_not(value))
+        try:
+            return encode(self, value, depth)
+        except (_Refusal, _Endless):
+            raise
+        except Exception as error:  # a time zone, a translation, a subclass of the user's
+            raise _Refusal(f"{_name(value)} fails with {type(error).__name__}") from None
+
+    def spend(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise _Endless
+
+    def changes(self, pairs: Iterable[tuple[Any, Any]], depth: int) -> dict[Any, Any]:
+        """The items of a container that can't stay as they are, with what takes their place."""
+        if depth > MAX_DEPTH:
+            raise _Refusal(f"it is nested deeper than {MAX_DEPTH} levels")
+        changed: dict[Any, Any] = {}
+        self.spend(8)
+        size, quick, cheap = 0, not self.careful, self.cheap
+        key: Any = None
+        try:
+            for key, item in pairs:
+                kind = type(item)
+                if kind is str and quick:
+                    size += len(item)
+                elif kind not in cheap and not (kind is int and -_SMALL < item < _SMALL):
+                    new = self.visit(item, depth + 1)
+                    if new is not item:
+                        changed[key] = new
+        except _Refusal as refusal:
+            refusal.steps.append(_accessor(key))
+            raise
+        self.spend(size)
+        return changed
+
+    def mapping(self, value: dict[Any, Any], depth: int) -> Any:
+        if type(value) is not dict:
+            value = dict(value.items())
+        size, plain_keys, escape = len(value), True, False
+        for key in value:
+            if type(key) is not str or self.careful:
+                plain_keys = False
+                self.key(key)
+            if str.startswith(key, "~"):
+                escape = True
+            size += len(key)
+        self.spend(size)
+        changed = self.changes(value.items(), depth)
+        plain = {**value, **changed} if changed else value
+        if not plain_keys:
+            plain = {str.__str__(key): item for key, item in plain.items()}
+        return {"~t": "dict", "~v": [list(p) for p in plain.items()]} if escape else plain
+
+    def key(self, key: Any) -> None:
+        try:
+            if not issubclass(type(key), str):
+                raise _Refusal(f"its key is {_name(key)}; keys must be strings")
+            self.text(key)
+        except _Refusal as refusal:
+            refusal.steps.append(_accessor(key))
+            raise
+
+    def sequence(self, value: Any, depth: int) -> list[Any]:
+        items: list[Any] = value if type(value) is list else list(value)
+        self.spend(len(items))
+        changed = self.changes(enumerate(items), depth)
+        return [changed.get(i, item) for i, item in enumerate(items)] if changed else items
+
+    def members(self, value: Any, depth: int) -> list[Any]:
+        """The members of a set in the order of their text: equal sets are written alike."""
+        try:
+            plain = self.sequence(value, depth)
+        except _Refusal as refusal:
+            del refusal.steps[-1:]  # a set has no index
+            raise
+        try:
+            texts = [_JSON.encode(item) for item in plain]
+        except ValueError:
+            return plain  # the encoder will meet the same fault, and the careful pass name it
+        for item, text in zip(plain, texts, strict=True):
+            if isinstance(item, dict | list):
+                hash(loads(text))  # a member must be one again when it is read back
+        return [plain[i] for i in sorted(range(len(plain)), key=texts.__getitem__)]
+
+    def text(self, value: Any) -> str:
+        text = str.__str__(value)
+        self.spend(len(text))
+        if self.careful and "\0" in text:
+            raise _Refusal("the string contains a NUL character")
+        if self.careful and any("\ud800" <= character <= "\udfff" for character in text):
+            raise _Refusal("the string contains a lone surrogate, which is not valid Unicode")
+        return text
+
+    def tagged(self, tag: str, text: str) -> dict[str, Any]:
+        self.spend(len(text))
+        return {"~t": tag, "~v": text}
+
+    def moment(self, tag: str, text: str, value: Any) -> dict[str, Any]:
+        """A datetime or time; ``text`` has its offset, ``~z`` the name of its zone."""
+        coded = self.tagged(tag, text)
+        if isinstance(value.tzinfo, ZoneInfo) and isinstance(value.tzinfo.key, str):
+            coded["~z"] = value.tzinfo.key
+        if value.fold:
+            coded["~f"] = 1
+        return coded
+
+
+def _int(scan: _Scan, value: Any, depth: int) -> int:
+    number = int.__int__(value)
+    if not -_TOO_LONG < number < _TOO_LONG:
+        raise _Refusal(f"an int of more than {MAX_DIGITS} digits")
+    scan.spend(number.bit_length() // 4)
+    return number
+
+
+def _float(scan: _Scan, value: Any, depth: int) -> float:
+    if scan.careful and not math.isfinite(value):
+        raise _Refusal("NaN and Infinity are not data; use None or a string")
+    return float.__float__(value)
+
+
+def _decimal(scan: _Scan, value: Any, depth: int) -> Any:
+    if not Decimal.is_finite(value):
+        raise _Refusal("NaN and Infinity are not data; use None or a string")
+    return scan.tagged("decimal", Decimal.__str__(value))
+
+
+def _counted(scan: _Scan, value: Any, depth: int) -> Any:
+    parts = [value.plain(), value.delta, value.origin]
+    if not scan.keep:
+        return scan.visit(parts[0], depth)
+    return {"~t": "counted", "~v": scan.sequence(parts, 1)}
+
+
+def _grown(scan: _Scan, value: Any, depth: int) -> Any:
+    items = scan.sequence(value, depth)
+    return {"~t": "grown", "~v": items, "~n": value.appended} if scan.keep else items
+
+
+_Encoder = Callable[[_Scan, Any, int], Any]
+_ENCODERS: Final[dict[type, _Encoder]] = {  # the order matters to subclasses
+    bool: lambda scan, value, depth: value,
+    type(None): lambda scan, value, depth: value,
+    Counted: _counted,
+    Grown: _grown,
+    str: lambda scan, value, depth: scan.text(value),
+    int: _int,
+    float: _float,
+    dict: _Scan.mapping,
+    list: _Scan.sequence,
+    tuple: lambda scan, value, depth: {"~t": "tuple", "~v": scan.sequence(value, depth)},
+    set: lambda scan, value, depth: {"~t": "set", "~v": scan.members(value, depth)},
+    frozenset: lambda scan, value, depth: {"~t": "frozenset", "~v": scan.members(value, depth)},
+    datetime: lambda scan, value, depth: scan.moment("datetime", datetime.isoformat(value), value),
+    date: lambda scan, value, depth: scan.tagged("date", date.isoformat(value)),
+    time: lambda scan, value, depth: scan.moment("time", time.isoformat(value), value),
+    timedelta: lambda scan, value, depth: {
+        "~t": "timedelta",
+        "~v": [value.days, value.seconds, value.microseconds],
+    },
+    Decimal: _decimal,
+    UUID: lambda scan, value, depth: scan.tagged("uuid", UUID.__str__(value)),
+    bytes: lambda scan, value, depth: scan.tagged("bytes", base64.b64encode(value).decode()),
+    Promise: lambda scan, value, depth: scan.text(str(value)),
+}
+
+
+def _encoder_of(kind: type) -> _Encoder | None:
+    return next((encode for base, encode in _ENCODERS.items() if issubclass(kind, base)), None)
+
+
+# -- reading ---------------------------------------------------------------------------------
+
+
+def _moment(kind: type[datetime] | type[time], coded: dict[str, Any]) -> Any:
+    value = kind.fromisoformat(coded["~v"])
+    if "~z" in coded:
+        # A zone that this machine doesn't know: the offset still tells the instant.
+        with suppress(KeyError, ValueError, OSError):
+            value = value.replace(tzinfo=ZoneInfo(coded["~z"]))
+    return value.replace(fold=1) if "~f" in coded else value
+
+
+_READERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
+    "dict": lambda coded: dict(coded["~v"]),
+    "tuple": lambda coded: tuple(coded["~v"]),
+    "set": lambda coded: set(coded["~v"]),
+    "frozenset": lambda coded: frozenset(coded["~v"]),
+    "datetime": lambda coded: _moment(datetime, coded),
+    "date": lambda coded: date.fromisoformat(coded["~v"]),
+    "time": lambda coded: _moment(time, coded),
+    "timedelta": lambda coded: timedelta(*coded["~v"]),
+    "decimal": lambda coded: Decimal(coded["~v"]),
+    "uuid": lambda coded: UUID(coded["~v"]),
+    "bytes": lambda coded: base64.b64decode(coded["~v"]),
+    "counted": lambda coded: counted(*coded["~v"]),
+    "grown": lambda coded: Grown(coded["~v"], coded["~n"]),
+}
+
+
+def _revive(coded: dict[str, Any]) -> Any:
+    if "~t" not in coded:
+        return coded
+    read = _READERS.get(coded["~t"])
+    if read is None:
+        raise DurableError(
+            f"stored data has the type {coded['~t']!r}, which this version of durable doesn't "
+            "know; it was written by a newer one"
+        )
+    return read(coded)
+
+
+_TAGGED: Final = json.JSONDecoder(object_hook=_revive)
+
+
+# -- saying what is wrong ----------------------------------------------------------------------
+
+
+def _why_not(value: Any) -> str:
+    from django.db.models import Manager, Model, QuerySet
+
+    try:
+        kind = value.__class__  # what a lazy object says it is
+        if issubclass(kind, Model):
+            return f"{_name(value)} is a model instance; pass its primary key (.pk) instead"
+        if issubclass(kind, QuerySet | Manager):
+            return f"{_name(value)} is a query; pass a list of primary keys or values instead"
+    except Exception:  # an object that fails when looked at is refused like any other
+        pass
+    return f"{_name(value)} is not a type that data can hold"
+
+
+def _name(value: Any) -> str:
+    """The type of a value with its article; the value itself is never asked to show itself."""
+    kind = type(value)
+    prefix = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    name = f"{prefix}{kind.__qualname__}"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _accessor(key: Any) -> str:
+    kind = type(key)
+    if issubclass(kind, str):
+        text = str.__str__(key)
+        shown = json.dumps(text if len(text) <= 80 else text[:79] + "…", ensure_ascii=False)
+        return f"[{shown.encode(errors='backslashreplace').decode()}]"
+    small = kind is int and -_SMALL < key < _SMALL
+    return f"[{key!r}]" if small or kind in _NEVER_BAD else f"[<{kind.__qualname__}>]"
+
+
+def _too_large(size: str, limit: int, setting: str) -> str:
+    return f'it takes {size} bytes, more than the limit of {limit} (DURABLE["{setting}"])'
+
+
+def _largest_part(plain: Any, path: str) -> str:
+    """Where most of the bytes are, if that can be said."""
+    if not plain or not isinstance(plain, dict | list) or "~t" in plain:
+        return ""
+    parts = enumerate(plain) if isinstance(plain, list) else plain.items()
+    sizes = [(len(_JSON.encode(item).encode()), key) for key, item in parts]
+    size, key = max(sizes, key=lambda pair: pair[0])
+    return f"; its largest part is {path}{_accessor(key)} with {size} bytes"

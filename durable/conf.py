@@ -1,0 +1,70 @@
+"""The settings: one dict, ``DURABLE``, each key with its default, read when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+
+DEFAULTS: Mapping[str, Any] = {
+    "QUEUES": {"default": {"concurrency": 10}},
+    "DATABASE": "default",
+    "MAX_DATA_BYTES": 1024 * 1024,
+    "MAX_COLLECTED_BYTES": 16 * 1024 * 1024,
+    "LEASE": 60,
+    "POLL_INTERVAL": 1,
+    "SHUTDOWN_GRACE": 30,
+    "RETENTION": None,
+    "WEBHOOKS": {},
+    "LOG_CAPTURE": "INFO",
+    "MASK": (
+        "password",
+        "passwd",
+        "secret",
+        "token",
+        "api_key",
+        "apikey",
+        "authorization",
+        "cookie",
+        "card_number",
+        "cvc",
+        "iban",
+    ),
+    "API_PERMISSIONS": (),
+    "PUBLIC_URL": None,
+}
+
+QUEUE_OPTIONS = frozenset({"concurrency"})
+DEFAULT_CONCURRENCY = 10
+
+
+def configured() -> Mapping[str, Any]:
+    """The user's ``DURABLE`` dict as it stands now (empty if there is none)."""
+    value = getattr(settings, "DURABLE", None)
+    return value if isinstance(value, Mapping) else {}
+
+
+def get(name: str) -> Any:
+    """The value of one setting, or its default."""
+    return configured().get(name, DEFAULTS[name])
+
+
+def database() -> str:
+    """The alias of the database that holds the engine's tables."""
+    return str(get("DATABASE"))
+
+
+def duration(name: str) -> timedelta:
+    """A setting that is a time span: a ``timedelta``, or a number of seconds."""
+    value = get(name)
+    return value if isinstance(value, timedelta) else timedelta(seconds=value)
+
+
+def queues() -> dict[str, int]:
+    """Each configured queue with its concurrency per worker process."""
+    return {
+        name: int(options.get("concurrency", DEFAULT_CONCURRENCY))
+        for name, options in get("QUEUES").items()
+    }

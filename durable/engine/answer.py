@@ -1,0 +1,151 @@
+"""Answer a person's question: one compare-and-swap on its wait, in the caller's transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+
+from durable import clock
+from durable.authoring import registry
+from durable.conf import database
+from durable.engine import answers, audit, lookup, notify, people
+from durable.engine.transaction import in_transaction, lock
+from durable.errors import AlreadyAnswered, AmbiguousWait, NotAllowed, WaitNotFound
+from durable.models import Execution, Wait
+from durable.states import WaitKind, WaitStatus
+
+APPROVED, REJECTED = "approved", "rejected"
+
+
+@in_transaction
+def provide_input(
+    execution_id: Any, name: str, answer: Any, *, by: Any, comment: str, branch: Any
+) -> Execution:
+    """Record an answer; the execution goes on when a worker sees it.
+
+    ``by=None`` is the program itself, and unchecked. Raises ``WaitNotFound``,
+    ``AmbiguousWait``, ``AlreadyAnswered``, ``NotAllowed`` or ``InvalidInput``; nothing is
+    stored then.
+    """
+    execution = lookup.get(execution_id)
+    wait = _the_open_wait(execution, name, branch)
+    _check_person(wait, by)
+    question = wait.question or {}
+    value = answers.validate(question, answer, _workflow_of(wait))
+    if question.get("type") == "approval" and question.get("quorum", 1) > 1:
+        _vote(wait, value, by, comment)
+    else:
+        _resolve(wait, value, by, comment)
+    audit.record(
+        "provide_input",
+        by=by,
+        execution=wait.root_id,
+        target=name,
+        after={"answer": value, "comment": comment},
+    )
+    notify.hint()
+    execution.refresh_from_db()
+    return execution
+
+
+@in_transaction
+def reassign(execution_id: Any, name: str, *, to: Any, by: Any, branch: Any) -> Execution:
+    """Put other people in charge of an open question."""
+    execution = lookup.get(execution_id)
+    wait = _the_open_wait(execution, name, branch)
+    _check_person(wait, by)
+    before, after = wait.assignees, people.normalise(to)
+    if not Wait.objects.open().filter(pk=wait.pk).update(assignees=after):
+        raise _answered(Wait.objects.get(pk=wait.pk))
+    audit.record("reassign", by=by, execution=wait.root_id, target=name, before=before, after=after)
+    return execution
+
+
+def _the_open_wait(execution: Execution, name: str, branch: Any) -> Wait:
+    asked = Wait.objects.filter(kind=WaitKind.INPUT, name=name).visible()
+    if execution.root_id == execution.pk:
+        asked = asked.filter(root_id=execution.pk)
+    else:
+        asked = asked.filter(execution=execution)
+    if branch is not None:
+        asked = asked.filter(execution=lookup.get(branch))
+    opened = list(asked.open())
+    if len(opened) > 1:
+        branches = [wait.execution_id for wait in opened]
+        raise AmbiguousWait(
+            f"{len(opened)} open questions of execution {execution.pk} are named {name!r}: say "
+            f"which with branch=, one of {', '.join(map(str, branches))}",
+            branches=branches,
+        )
+    if opened:
+        return opened[0]
+    last = asked.reverse().first()
+    if last is None:
+        names = Wait.objects.open().filter(root_id=execution.root_id, kind=WaitKind.INPUT)
+        known = ", ".join(sorted({repr(wait.name) for wait in names})) or "none"
+        raise WaitNotFound(
+            f"execution {execution.pk} asks for no input named {name!r} (open: {known})"
+        )
+    raise _answered(last)
+
+
+def _answered(wait: Wait) -> AlreadyAnswered:
+    if wait.status == WaitStatus.OPEN:
+        ended, who = f"its time was over at {wait.deadline_at:%Y-%m-%d %H:%M:%S}", None
+    elif wait.status == WaitStatus.ANSWERED:
+        who = wait.by_name or "the program"
+        word = wait.answer if wait.answer in (APPROVED, REJECTED) else "answered"
+        ended = f"already {word} by {who} at {wait.resolved_at:%Y-%m-%d %H:%M:%S}"
+    else:
+        ended, who = f"{wait.status} at {wait.resolved_at:%Y-%m-%d %H:%M:%S}", None
+    return AlreadyAnswered(f"{wait.name!r}: {ended}", by=who, at=wait.resolved_at)
+
+
+def _check_person(wait: Wait, by: Any) -> None:
+    if by is None:
+        return
+    escalated = people.escalated(
+        (wait.question or {}).get("escalate", []), wait.opened_at, clock.read(database())
+    )
+    reason = people.allowed(by, assignees=wait.assignees, exclude=wait.exclude, escalated=escalated)
+    if reason is not None:
+        raise NotAllowed(f"{by.get_username()} may not answer {wait.name!r}: {reason}")
+
+
+def _workflow_of(wait: Wait) -> Any:
+    return registry.get(wait.execution.workflow, wait.execution.version)
+
+
+def _resolve(wait: Wait, value: Any, by: Any, comment: str, **changes: Any) -> None:
+    """The first answer wins; a question whose time is over has its outcome already."""
+    row = Wait.objects.filter(pk=wait.pk).filter(
+        Q(deadline_at__isnull=True) | Q(deadline_at__gt=clock.now())
+    )
+    changes = {
+        "answer": value,
+        "by": by,
+        "by_name": by.get_username() if by is not None else "",
+        "comment": comment,
+        **changes,
+    }
+    if not row.resolve(WaitStatus.ANSWERED, told=False, **changes):
+        raise _answered(Wait.objects.get(pk=wait.pk))
+
+
+def _vote(wait: Wait, decision: str, by: Any, comment: str) -> None:
+    """Approved by ``quorum`` different people; the first rejection rejects."""
+    locked: Wait | None = lock(Wait.objects.open().filter(pk=wait.pk)).first()
+    if locked is None:
+        raise _answered(Wait.objects.get(pk=wait.pk))
+    votes = list(locked.votes or [])
+    who = by.get_username() if by is not None else ""
+    if who and any(vote["by"] == who for vote in votes):
+        raise AlreadyAnswered(f"{who} has already approved {wait.name!r}", by=who)
+    votes.append({"by": who, "decision": decision, "comment": comment})
+    quorum = (locked.question or {})["quorum"]
+    counted = {"votes": votes, "vote_count": len(votes)}
+    if decision == REJECTED or len(votes) >= quorum:
+        _resolve(locked, decision, by, comment, **counted)
+    else:
+        Wait.objects.open().filter(pk=wait.pk).update(**counted)

@@ -1,0 +1,310 @@
+"""Run the body of a step once, and say how it ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from durable import codec, conf
+from durable.authoring import context as authoring_context
+from durable.authoring.context import UNSET
+from durable.authoring.steps import Step
+from durable.authoring.typed import bind
+from durable.authoring.workflow import Definition
+from durable.engine import checkpoint as checkpoints
+from durable.engine import fail, failures, log_capture, position
+from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
+from durable.engine.claim import Claim
+from durable.engine.journal import Journal
+from durable.engine.session import Session
+from durable.engine.step_context import Request, StepContext
+from durable.engine.step_transaction import StepTransaction, Watch, restore
+from durable.engine.transaction import ATTEMPTS, connection, is_retriable, pause
+from durable.errors import (
+    Abandoned,
+    Blocked,
+    ClaimLost,
+    DurableError,
+    InvalidStepResult,
+    StepTimeout,
+    Suspend,
+    SuspendSwallowed,
+    TransactionEnded,
+    WorkflowTimeout,
+)
+from durable.models import Execution
+from durable.states import StepStatus
+
+
+logger = logging.getLogger("durable.engine")
+
+
+@dataclass(frozen=True)
+class Completed:
+    """The body returned; ``accepted`` is set if its own transaction took the checkpoint along."""
+
+    checkpoint: Checkpoint
+    accepted: Accepted | None
+
+
+@dataclass(frozen=True)
+class Parked:
+    """The body asked for something that is not there yet."""
+
+    request: Request
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The body raised."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """The body asked for what does not fit the record."""
+
+    error: DurableError
+
+
+Outcome = Completed | Parked | Failed | Stuck
+
+
+class StepAttempt:
+    """One run of one body: everything that belongs to it, from the first line to the outcome."""
+
+    def __init__(self, claim: Claim, definition: Definition, step: Step, session: Session) -> None:
+        self.claim, self.definition, self.step, self.session = claim, definition, step, session
+        self.started_at = claim.now()
+
+    def run(self) -> Outcome:
+        """Run the body; never raises but ``ClaimLost`` and ``Abandoned``.
+
+        An atomic body that the database rolled back for a conflict with others is run again, at
+        most three times; that is not an attempt.
+        """
+        for again in range(1, ATTEMPTS):
+            outcome = self._once()
+            if not (self.step.atomic and self._outermost and _rolled_back(outcome)):
+                return outcome
+            pause(again)
+        return self._once()
+
+    def _once(self) -> Outcome:
+        claim = self.claim
+        self._outermost = not connection().in_atomic_block
+        self.journal = (
+            Journal.of_visit(claim.execution_id, claim.path, claim.visit)
+            if claim.journaled
+            else Journal(claim.path)
+        )
+        self.context = StepContext(
+            claim,
+            self.session,
+            self.journal,
+            name=self.step.name,
+            is_async=self.step.is_async,
+            atomic=bool(self.step.atomic),
+        )
+        self.instance = self.definition.cls.bound(self.context)
+        self.watch = Watch()
+        self.lines: list[str] = []
+        if self.context.is_async:
+            _ = self.context.input  # an async body can't read it itself
+        token = authoring_context.enter(self.instance)
+        try:
+            with ExitStack() as stack:
+                self.lines = stack.enter_context(log_capture.captured())
+                stack.enter_context(self.watch.everywhere())
+                stack.enter_context(self.session.limit(self, self._limit()))
+                return self._atomic() if self.step.atomic else self._plain()
+        except (ClaimLost, Abandoned):
+            raise
+        except Suspend:
+            return self._parked()
+        except Blocked as blocked:
+            return Stuck(blocked.error)
+        except BaseException as error:  # SystemExit and the like: a worker never dies of a step
+            return Failed(self._swallowed(error) if self.context.left else error)
+        finally:
+            authoring_context.leave(token)
+
+    def _parked(self) -> Outcome:
+        if self.context.asked is None:
+            return Failed(DurableError("the step raised Suspend by itself; use self.sleep() …"))
+        return Parked(self.context.asked)
+
+    def _swallowed(self, error: BaseException) -> SuspendSwallowed:
+        if isinstance(error, SuspendSwallowed):
+            return error
+        swallowed = SuspendSwallowed(
+            f"step {self.step.name!r} was told to leave and wait, and raised "
+            f"{type(error).__name__} instead; don't catch BaseException around a wait"
+        )
+        swallowed.__cause__ = error
+        return swallowed
+
+    def _limit(self) -> timedelta | None:
+        """The time this attempt has: the step's, or what the workflow's deadline leaves."""
+        left = self.claim.deadline_at - self.started_at if self.claim.deadline_at else None
+        limits = [limit for limit in (self.step.timeout, left) if limit is not None]
+        return min(limits) if limits else None
+
+    def overdue(self) -> DurableError:
+        """What it means that the time is over."""
+        deadline = self.claim.deadline_at
+        if deadline is not None and self.claim.now() >= deadline:
+            return WorkflowTimeout(f"{self.claim.workflow} took longer than its timeout")
+        return StepTimeout(f"step {self.step.name!r} took longer than {self.step.timeout}")
+
+    def give_up(self) -> None:
+        """Fail this attempt for its time; its thread may still be in the body."""
+        self.fail(self.overdue())
+
+    def fail(self, error: BaseException) -> None:
+        """Write down that this attempt failed: another one will follow, or the execution ends."""
+        claim = self.claim
+        described = fail.describe(claim, error)
+        record = self.record(
+            StepStatus.FAILED, ended_at=claim.now(), error=failures.encode(described)
+        )
+        delay = fail.next_delay(self.step.retry, error, claim.attempt - claim.attempt_floor)
+        fail.fail_attempt(claim, record, described, delay, self.extras())
+        logger.log(
+            logging.INFO if delay is not None else logging.WARNING,
+            "step %s of %s failed (%s)%s",
+            claim.path,
+            claim.execution_id,
+            described["type"],
+            f", again in {delay}" if delay is not None else "",
+            extra={
+                "execution": str(claim.execution_id),
+                "workflow": claim.workflow,
+                "step": claim.path,
+                "attempt": claim.attempt,
+            },
+        )
+
+    # -- the two ways to run a body -----------------------------------------------------------
+
+    def _atomic(self) -> Outcome:
+        """The body's writes, its checkpoint and the move to the next step in one transaction."""
+        with StepTransaction(conf.database(), self.watch) as transaction:
+            checkpoint = self._checkpoint(self._body())
+            transaction.check()
+            if not transaction.touched:
+                return Completed(checkpoint, None)
+            accepted = checkpoints.write([checkpoint]).get(self.claim.execution_id)
+            if accepted is None:
+                raise ClaimLost
+        return Completed(checkpoint, accepted)
+
+    def _plain(self) -> Outcome:
+        """No transaction is held; what the body leaves open is an error."""
+        try:
+            returned = self._body()
+        except BaseException:
+            if self._outermost:
+                restore(connection())
+            raise
+        if self._outermost and not restore(connection()):
+            raise TransactionEnded(
+                f"step {self.step.name!r} left a transaction open (or autocommit off); "
+                "it was rolled back"
+            )
+        return Completed(self._checkpoint(returned), None)
+
+    def _body(self) -> Any:
+        typed = bind(self.step.function)
+        data = codec.loads(self.claim.data)
+        returned = self.step.function(self.instance, typed.data_in(data))
+        if self.step.is_async:
+            returned = self.session.await_result(returned)
+        if self.context.left:
+            raise SuspendSwallowed("a bare except: caught the signal to wait")
+        result = typed.data_out(returned, data)
+        if result is None:
+            result = data
+        if not isinstance(result, dict):
+            raise InvalidStepResult(
+                f"step {self.step.name!r} returned {type(result).__name__}; a step returns the "
+                "data (a dict with string keys), or None to pass on what it was given"
+            )
+        return result
+
+    # -- what is written ------------------------------------------------------------------------
+
+    def _checkpoint(self, result: dict[str, Any]) -> Checkpoint:
+        text = codec.dump_data(result)
+        path = position.following(self.definition.tree, self.claim.path)
+        if path:
+            self.context.choosing = True
+            try:
+                path = position.settle(
+                    self.definition.tree, path, self.instance, lambda: codec.loads(text)
+                )
+            except position.ChoiceFailed as failed:
+                path = failed.path  # the step is done; the branch fails when it is its turn
+        at = self.claim.now()
+        if self.claim.last_completed_at is not None:
+            at = max(at, self.claim.last_completed_at + timedelta(microseconds=1))
+        return Checkpoint(
+            execution_id=self.claim.execution_id,
+            fence=self.claim.fence,
+            data=text,
+            path=path,
+            visit=1,
+            at=at,
+            attempt=self.record(StepStatus.COMPLETED, ended_at=at, output=text),
+            journaled=self.claim.journaled,
+            extras=self.extras(),
+        )
+
+    def record(
+        self,
+        status: StepStatus,
+        *,
+        ended_at: datetime | None,
+        output: str | None = None,
+        error: str | None = None,
+    ) -> Attempt:
+        """The attempt as it will stand in the history."""
+        return Attempt(
+            execution_id=self.claim.execution_id,
+            path=self.claim.path,
+            visit=self.claim.visit,
+            attempt=self.claim.attempt,
+            status=status,
+            started_at=self.started_at,
+            ended_at=ended_at,
+            worker=self.claim.worker,
+            input=self.claim.data,
+            output=output,
+            error=error,
+            logs=log_capture.text(self.lines),
+        )
+
+    def extras(self) -> Sequence[Callable[[], object]]:
+        """What the body told the engine besides its result, for the transaction that ends it."""
+        rows = Execution.objects.filter(pk=self.context.id)
+        changes: list[Callable[[], object]] = []
+        if self.context.new_progress is not UNSET:
+            progress = self.context.new_progress
+            changes.append(lambda: rows.update(progress=progress))
+        if self.context.new_tags:
+            changes.append(lambda: _merge_tags(rows, self.context.new_tags))
+        return tuple(changes)
+
+
+def _rolled_back(outcome: Outcome) -> bool:
+    return isinstance(outcome, Failed) and is_retriable(outcome.error)
+
+
+def _merge_tags(rows: Any, tags: dict[str, Any]) -> None:
+    stored = rows.values_list("tags", flat=True).get()
+    rows.update(tags={**stored, **tags})

@@ -1,0 +1,178 @@
+"""Write results and positions, many in one commit, each under its own fence.
+
+Two statements, whatever the number of checkpoints: one UPDATE that joins on the fence and
+returns what it accepted, one INSERT of the attempts' records for those. A row that has lost its
+fence is simply not returned; the others are in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from durable.engine.finish import finish_completed
+from durable.engine.transaction import connection, in_transaction
+from durable.models.fields import uuid7
+from durable.states import StepStatus
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The record of one attempt, as it will stand in the history."""
+
+    execution_id: UUID
+    path: str
+    visit: int
+    attempt: int
+    status: StepStatus
+    started_at: datetime
+    ended_at: datetime | None
+    worker: UUID
+    input: str | None = None  # texts as the codec has written them
+    output: str | None = None
+    error: str | None = None
+    logs: str = ""
+    compensation: bool = False
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A step's result and where the execution goes next (``path`` is empty at the end)."""
+
+    execution_id: UUID
+    fence: int
+    data: str
+    path: str
+    visit: int
+    at: datetime
+    attempt: Attempt | None  # None: only the position moves (the choice of a branch)
+    journaled: bool = False  # the visit that ends had waits or records
+    extras: Sequence[Callable[[], object]] = field(default_factory=tuple)
+
+    @property
+    def finishes(self) -> bool:
+        """Whether it was the last step."""
+        return not self.path
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What the row said when it took the checkpoint."""
+
+    pause_requested: bool
+    cancel_requested: bool
+
+
+_UPDATE = """
+WITH v (id, fence, data, path, visit, at) AS (VALUES {rows})
+UPDATE durable_execution
+SET data = v.data, path = v.path, visit = {visit}, attempt = 1, attempt_floor = 0,
+    recoveries = 0, journaled = {false}, last_completed_at = {at}
+FROM v
+WHERE durable_execution.id = {id} AND durable_execution.fence = {fence}
+  AND durable_execution.status = 'running'{unlocked}
+RETURNING durable_execution.id, pause_requested, cancel_requested_at
+"""
+
+_UNLOCKED = """ AND durable_execution.id IN (
+    SELECT id FROM durable_execution WHERE id IN ({ids}) FOR NO KEY UPDATE SKIP LOCKED)"""
+
+_INSERT = """
+INSERT INTO durable_steprun (id, execution_id, path, visit, attempt, compensation, status,
+    input, output, error, logs, started_at, ended_at, worker)
+VALUES {rows}
+ON CONFLICT (execution_id, path, visit, attempt, compensation) DO UPDATE
+SET status = excluded.status, output = excluded.output, error = excluded.error,
+    logs = durable_steprun.logs || excluded.logs, ended_at = excluded.ended_at,
+    worker = excluded.worker
+"""
+
+
+@in_transaction
+def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUID, Accepted]:
+    """Write the checkpoints of ``batch`` (one per execution) that still hold their fence.
+
+    Returns those that are in. With ``skip_locked`` a row that somebody else has locked is left
+    out rather than waited for (PostgreSQL); it can't be told from one that lost its fence, so
+    try what is missing once more alone.
+    """
+    accepted = _advance(connection(), batch, skip_locked)
+    taken = [checkpoint for checkpoint in batch if checkpoint.execution_id in accepted]
+    write_attempts([c.attempt for c in taken if c.attempt is not None])
+    finished = [c for c in taken if c.finishes and not accepted[c.execution_id].cancel_requested]
+    if finished:
+        finish_completed([(c.execution_id, c.journaled) for c in finished])
+    for checkpoint in taken:
+        for extra in checkpoint.extras:
+            extra()
+    return accepted
+
+
+def _advance(
+    conn: BaseDatabaseWrapper, batch: Sequence[Checkpoint], skip_locked: bool
+) -> dict[UUID, Accepted]:
+    postgres = conn.vendor == "postgresql"
+    params: list[Any] = []
+    for c in batch:
+        params += [_uuid(conn, c.execution_id), c.fence, c.data, c.path, c.visit, _time(conn, c.at)]
+    unlocked = ""
+    if skip_locked and postgres:
+        unlocked = _UNLOCKED.format(ids=", ".join(["%s"] * len(batch)))
+        params += [c.execution_id for c in batch]
+    sql = _UPDATE.format(
+        rows=", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(batch)),
+        visit="v.visit::integer" if postgres else "v.visit",
+        at="v.at::timestamptz" if postgres else "v.at",
+        id="v.id::uuid" if postgres else "v.id",
+        fence="v.fence::bigint" if postgres else "v.fence",
+        false="false" if postgres else "0",
+        unlocked=unlocked,
+    )
+    with conn.cursor() as cursor:
+        cursor.execute(sql, params)
+        rows = cursor.fetchall()
+    return {
+        (UUID(pk) if isinstance(pk, str) else pk): Accepted(bool(pause), cancel is not None)
+        for pk, pause, cancel in rows
+    }
+
+
+def write_attempts(attempts: Sequence[Attempt]) -> None:
+    """Insert the records of attempts; one that was parked is brought up to date."""
+    if not attempts:
+        return
+    conn = connection()
+    params: list[Any] = []
+    for a in attempts:
+        params += [
+            _uuid(conn, uuid7()),
+            _uuid(conn, a.execution_id),
+            a.path,
+            a.visit,
+            a.attempt,
+            a.compensation,
+            a.status.value,
+            a.input,
+            a.output,
+            a.error,
+            a.logs,
+            _time(conn, a.started_at),
+            _time(conn, a.ended_at),
+            _uuid(conn, a.worker),
+        ]
+    row = "(" + ", ".join(["%s"] * 14) + ")"
+    with conn.cursor() as cursor:
+        cursor.execute(_INSERT.format(rows=", ".join([row] * len(attempts))), params)
+
+
+def _uuid(conn: BaseDatabaseWrapper, value: UUID) -> Any:
+    return value if conn.features.has_native_uuid_field else value.hex
+
+
+def _time(conn: BaseDatabaseWrapper, value: datetime | None) -> Any:
+    return conn.ops.adapt_datetimefield_value(value)

@@ -1,0 +1,193 @@
+"""Take due executions for a worker, and know when the next will be due."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, TextField
+from django.db.models.expressions import ExpressionWrapper
+from django.db.models.functions import Coalesce
+
+from durable import clock
+from durable.engine.transaction import connection, in_transaction, lock
+from durable.models import Execution, Queue, Wait
+from durable.states import Status
+
+PROMOTED_AT_ONCE = 500
+
+
+@dataclass
+class Claim:
+    """An execution in a worker's hands: its position, and the fence that proves the claim.
+
+    ``data`` is the text as stored; ``now()`` is the database's clock, carried on from the
+    moment of the claim by this machine's monotonic clock.
+    """
+
+    execution_id: UUID
+    root_id: UUID
+    workflow: str
+    version: int
+    kind: str
+    queue: str
+    fence: int
+    worker: UUID
+    path: str
+    visit: int
+    attempt: int
+    attempt_floor: int
+    recoveries: int
+    journaled: bool
+    data: str
+    deadline_at: datetime | None
+    last_completed_at: datetime | None
+    pause_requested: bool
+    cancel_requested: bool
+    claimed_at: datetime
+    _monotonic: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        """The database's present, as far as this process can know it without asking."""
+        frozen = clock.frozen_at()
+        if frozen is not None:
+            return frozen
+        return self.claimed_at + timedelta(seconds=time.monotonic() - self._monotonic)
+
+    def row(self) -> Any:
+        """The claimed row at this position, or nothing: the start of every guarded write."""
+        return Execution.objects.held_by(self.execution_id, self.fence).filter(
+            path=self.path, visit=self.visit, attempt=self.attempt
+        )
+
+
+_COLUMNS = (
+    "root_id workflow version kind queue fence path visit attempt attempt_floor recoveries "
+    "journaled deadline_at last_completed_at pause_requested cancel_requested_at"
+).split()
+
+
+@in_transaction
+def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> list[Claim]:
+    """Claim up to ``limit`` ready executions of ``queue``: priority first, then due time.
+
+    Waits whose deadline has passed get their outcome here, so that the step that is run next
+    finds it.
+    """
+    if Queue.objects.paused().filter(name=queue).exists():
+        return []
+    ready = lock(Execution.objects.ready(queue, kinds), skip_locked=True)
+    rows = list(
+        ready.annotate(
+            stored=ExpressionWrapper(F("data"), output_field=TextField()), present=clock.now()
+        ).values("id", "status", "stored", "present", *_COLUMNS)[:limit]
+    )
+    if not rows:
+        return []
+    ids = [row["id"] for row in rows]
+    taken = Execution.objects.filter(pk__in=ids, ready_at__isnull=False).move(
+        Status.RUNNING,
+        worker=worker,
+        fence=F("fence") + 1,
+        ready_at=None,
+        wake_at=None,
+        started_at=Coalesce("started_at", clock.now()),
+    )
+    if taken != len(ids):  # the rows are locked, or the whole database is: this can't be
+        raise RuntimeError(f"claimed {taken} of {len(ids)} locked executions")
+    parked = [row["id"] for row in rows if row["status"] == Status.WAITING]
+    if parked:
+        Wait.objects.filter(execution__in=parked).expire()
+    return [_claim(row, worker) for row in rows]
+
+
+def _claim(row: dict[str, Any], worker: UUID) -> Claim:
+    return Claim(
+        execution_id=row["id"],
+        worker=worker,
+        data=row["stored"],
+        claimed_at=clock.parse(row["present"]),
+        fence=row["fence"] + 1,
+        cancel_requested=row["cancel_requested_at"] is not None,
+        **{name: row[name] for name in _COLUMNS if name not in ("fence", "cancel_requested_at")},
+    )
+
+
+@in_transaction
+def promote() -> int:
+    """Make sleepers ready whose time has come (a start, a retry, a timer, a deadline)."""
+    due = lock(Execution.objects.due(), skip_locked=True)
+    ids = list(due.values_list("pk", flat=True)[:PROMOTED_AT_ONCE])
+    if not ids:
+        return 0
+    return Execution.objects.filter(pk__in=ids).update(ready_at=F("wake_at"), wake_at=None)
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """What there is to do, seen in one statement."""
+
+    now: datetime
+    next_wake: datetime | None  # of the sleepers
+    next_expiry: datetime | None  # of the workers' leases
+    messages: bool  # events, keys or answers to deliver
+    ready: bool  # something of the worker's own kinds and queues
+
+    @property
+    def sleepers_due(self) -> bool:
+        """Whether ``promote`` has something to do."""
+        return self.next_wake is not None and self.next_wake <= self.now
+
+    @property
+    def workers_expired(self) -> bool:
+        """Whether a worker's lease has run out."""
+        return self.next_expiry is not None and self.next_expiry <= self.now
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing at all is to be done now."""
+        return not (self.sleepers_due or self.workers_expired or self.messages or self.ready)
+
+    def seconds_to_next(self) -> float | None:
+        """Seconds until something falls due by time; ``None`` if nothing will."""
+        times = [moment for moment in (self.next_wake, self.next_expiry) if moment is not None]
+        return max(0.0, (min(times) - self.now).total_seconds()) if times else None
+
+
+_PULSE = """
+SELECT {now},
+  (SELECT min(wake_at) FROM durable_execution WHERE wake_at IS NOT NULL),
+  (SELECT min(expires_at) FROM durable_worker WHERE stopped_at IS NULL),
+  EXISTS (SELECT 1 FROM durable_event WHERE status = 'pending')
+    OR EXISTS (SELECT 1 FROM durable_correlationkey WHERE fresh)
+    OR EXISTS (SELECT 1 FROM durable_wait WHERE NOT told),
+  EXISTS (SELECT 1 FROM durable_execution
+          WHERE ready_at IS NOT NULL AND queue IN ({queues}) AND kind IN ({kinds}))
+"""
+
+
+def pulse(queues: Iterable[str], kinds: Iterable[str]) -> Pulse:
+    """Look at everything that can make progress: one statement, index probes only."""
+    conn = connection()
+    now, params = clock.now_sql(conn)
+    # an empty IN list is not SQL; nothing is called ""
+    names, workflows = list(queues) or [""], list(kinds) or [""]
+    sql = _PULSE.format(
+        now=now,
+        queues=", ".join(["%s"] * len(names)),
+        kinds=", ".join(["%s"] * len(workflows)),
+    )
+    with conn.cursor() as cursor:
+        cursor.execute(sql, [*params, *names, *workflows])
+        present, wake, expiry, messages, ready = cursor.fetchone()
+    return Pulse(
+        now=clock.parse(present),
+        next_wake=clock.parse(wake) if wake is not None else None,
+        next_expiry=clock.parse(expiry) if expiry is not None else None,
+        messages=bool(messages),
+        ready=bool(ready),
+    )

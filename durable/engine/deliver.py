@@ -1,0 +1,182 @@
+"""Bring messages to executions: published events to inboxes, inboxes to waits, answers to sleepers.
+
+Due work of the workers: senders only insert, so their transactions hold no lock of ours.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from durable import clock
+from durable.engine.transaction import in_transaction, lock
+from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
+from durable.states import UNFINISHED, Status, WaitKind, WaitStatus
+
+AT_ONCE = 100
+
+EVENT_KINDS = (WaitKind.EVENT, WaitKind.ANY, WaitKind.ALL)
+
+
+def deliver_due(limit: int = AT_ONCE) -> int:
+    """Deliver what is due; say how many keys, inboxes and answers were looked at."""
+    return _keyed(limit) + _inboxes(limit) + _answers(limit)
+
+
+# -- published events, under the lock of their mailbox ---------------------------------------
+
+
+def _keyed(limit: int) -> int:
+    published = Event.objects.pending().filter(execution__isnull=True)
+    keys = set(published.values_list("key", flat=True)[:limit])
+    keys |= set(CorrelationKey.objects.fresh().values_list("key", flat=True)[:limit])
+    return sum(sort_mailbox(key) for key in sorted(keys))
+
+
+@in_transaction
+def sort_mailbox(key: str) -> int:
+    """Put the events of a key into the inboxes of the executions that carry it.
+
+    New events go to every unfinished carrier. Events that were kept because there was none go
+    to the first execution that gets the key.
+    """
+    Mailbox.objects.bulk_create([Mailbox(key=key)], ignore_conflicts=True)
+    if not lock(Mailbox.objects.filter(pk=key), skip_locked=True).exists():
+        return 0
+    mail = Event.objects.filter(execution__isnull=True, key=key).in_order()
+    carriers = CorrelationKey.objects.filter(key=key, execution__status__in=UNFINISHED).order_by(
+        "id"
+    )
+    fresh = list(carriers.filter(fresh=True))
+    if key and fresh:
+        first = fresh[0].execution_id
+        kept = list(mail.filter(status="kept"))
+        _copy(kept, [first])
+    new = list(mail.pending())
+    if key and new:
+        _copy(new, list(carriers.values_list("execution_id", flat=True)))
+    mail.keep()
+    CorrelationKey.objects.filter(key=key, fresh=True).update(fresh=False)
+    return len(new) + len(fresh)
+
+
+def _copy(events: list[Event], executions: list[UUID]) -> None:
+    """Put ``events`` into the inboxes of ``executions``; without any they stay."""
+    if not events or not executions:
+        return
+    Event.objects.bulk_create(
+        [
+            Event(
+                execution_id=pk,
+                name=event.name,
+                key=event.key,
+                payload=event.payload,
+                source=event,
+                created_at=event.created_at,
+            )
+            for event in events
+            for pk in executions
+        ]
+    )
+    Event.objects.filter(pk__in=[event.pk for event in events]).pass_on()
+
+
+# -- inboxes, under the lock of the root -------------------------------------------------------
+
+
+def _inboxes(limit: int) -> int:
+    pending = Event.objects.pending().filter(execution__isnull=False).order_by("created_at")
+    roots = dict.fromkeys(pending.values_list("execution_id", flat=True)[:limit])
+    return sum(empty_inbox(root) for root in roots)
+
+
+@in_transaction
+def empty_inbox(root_id: UUID) -> int:
+    """Give an execution's pending events, in order, to the open waits of its tree.
+
+    0 if somebody else has the lock: whoever it is, the events stay due.
+    """
+    if not lock(Execution.objects.filter(pk=root_id), skip_locked=True).exists():
+        return 0
+    waits = list(Wait.objects.open().filter(root_id=root_id, kind__in=EVENT_KINDS).visible())
+    events = list(Event.objects.filter(execution=root_id).pending().in_order())
+    woken: set[UUID] = set()
+    for event in events:
+        for wait in waits:
+            if _takes(wait, event) and _give(event, wait):
+                if wait.status != WaitStatus.OPEN:
+                    waits.remove(wait)
+                    woken.add(wait.execution_id)
+                break
+    Event.objects.filter(execution=root_id).keep()
+    wake(woken)
+    return len(events)
+
+
+def take_from_inbox(wait: Wait) -> bool:
+    """Serve a wait that was just opened from the inbox; True if that answers it.
+
+    The caller holds the root's lock.
+    """
+    for event in Event.objects.inbox(wait.root_id).filter(name__in=wait.names):
+        if _takes(wait, event):
+            _give(event, wait)
+            if wait.status != WaitStatus.OPEN:
+                return True
+    return False
+
+
+def _takes(wait: Wait, event: Event) -> bool:
+    """Whether an open wait wants this event: its name, its key, in time, and not twice."""
+    if event.name not in wait.names:
+        return False
+    if wait.key and event.key and wait.key != event.key:
+        return False
+    if wait.kind == WaitKind.ALL and event.name in (wait.received or {}):
+        return False
+    return wait.deadline_at is None or event.created_at <= max(wait.deadline_at, wait.opened_at)
+
+
+def _give(event: Event, wait: Wait) -> bool:
+    """Let ``wait`` consume ``event``; False if the wait was resolved meanwhile."""
+    row = Wait.objects.filter(pk=wait.pk)
+    if wait.kind == WaitKind.ALL:
+        received = {**(wait.received or {}), event.name: event.payload}
+        complete = set(wait.names) <= set(received)
+        answer = {name: received[name] for name in wait.names} if complete else None
+        wait.received = received
+        if not complete:
+            if not row.open().update(received=received):
+                return False
+            return bool(Event.objects.filter(pk=event.pk).consume(wait.pk))
+        changes = {"received": received, "answer": answer}
+    else:
+        answer = event.payload if wait.kind == WaitKind.EVENT else (event.name, event.payload)
+        changes = {"answer": answer}
+    if not row.resolve(WaitStatus.ANSWERED, **changes):
+        return False
+    wait.status = WaitStatus.ANSWERED
+    return bool(Event.objects.filter(pk=event.pk).consume(wait.pk))
+
+
+# -- answers: a compare-and-swap on the wait was made by whoever answered ---------------------
+
+
+@in_transaction
+def _answers(limit: int) -> int:
+    told = list(Wait.objects.untold().values_list("execution_id", flat=True)[:limit])
+    if told:
+        wake(set(told))
+        Wait.objects.tell(told)
+    return len(told)
+
+
+def wake(executions: set[UUID]) -> int:
+    """Make parked executions ready; one that is paused or blocked will look when it goes on."""
+    if not executions:
+        return 0
+    return Execution.objects.filter(pk__in=executions, status=Status.WAITING).move(
+        Status.PENDING, ready_at=clock.now(), wake_at=None
+    )
+
+
+__all__ = ["deliver_due", "empty_inbox", "sort_mailbox", "take_from_inbox", "wake"]

@@ -1,0 +1,60 @@
+"""Describe an exception as storable data; describing never fails."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from durable import codec
+from durable.errors import ChildFailed, DurableError, Fail, ForeachFailed, WaitTimeout
+
+MESSAGE_CHARACTERS = 4_000
+TRACEBACK_CHARACTERS = 20_000
+
+
+def describe(error: BaseException, *, step: str | None, attempt: int | None) -> dict[str, Any]:
+    """``{"type", "message", "step", "attempt", "traceback", "details"}`` of an exception."""
+    return {
+        "type": error.type if isinstance(error, Fail) else type(error).__name__,
+        "message": _text(lambda: str(error), MESSAGE_CHARACTERS),
+        "step": step,
+        "attempt": attempt,
+        "traceback": _text(
+            lambda: "".join(traceback.format_exception(error)), TRACEBACK_CHARACTERS
+        ),
+        "details": _storable(_details(error)),
+    }
+
+
+def encode(error: dict[str, Any]) -> str:
+    """The text of a described error, as it is stored."""
+    return codec.dumps(error, path="error")
+
+
+def _details(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, Fail):
+        return error.details
+    if isinstance(error, WaitTimeout):
+        return {"received": error.received} if error.received else {}
+    if isinstance(error, ChildFailed):
+        return {"error": error.error}
+    if isinstance(error, ForeachFailed):
+        return {"errors": [list(pair) for pair in error.errors]}
+    return {}
+
+
+def _storable(details: dict[str, Any]) -> dict[str, Any]:
+    try:
+        codec.dumps(details, path="details")
+    except DurableError as problem:
+        return {"not_storable": str(problem)}
+    return details
+
+
+def _text(produce: Any, limit: int) -> str:
+    try:
+        text = str(produce())
+    except BaseException as problem:  # an exception whose __str__ raises must not hide itself
+        text = f"<not printable: {type(problem).__name__}>"
+    text = text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if len(text) <= limit else text[: limit // 2] + "\n…\n" + text[-limit // 2 :]

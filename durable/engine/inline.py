@@ -1,0 +1,111 @@
+"""Run due executions in this very thread, one after the other, on this thread's connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import async_to_sync
+
+from durable.authoring import registry
+from durable.engine import direct, log_capture, runner
+from durable.engine.checkpoint import Accepted, Checkpoint
+from durable.engine.claim import Claim, claim_due, promote
+from durable.engine.deliver import deliver_due
+from durable.engine.session import Limited
+from durable.engine.transaction import connection
+from durable.engine.workers import block_orphans, bury, expired
+from durable.models import Execution
+from durable.models.fields import uuid7
+
+
+class InlineSession:
+    """A session without threads: what the testing kit works with."""
+
+    stopping = False
+
+    def __init__(self) -> None:
+        self.worker: UUID = uuid7()
+        self._hooks = len(connection().run_on_commit)
+
+    def commit(self, checkpoint: Checkpoint) -> Accepted | None:
+        """One checkpoint, one commit."""
+        return direct.commit(checkpoint)
+
+    def committed(self) -> None:
+        """Inside a test's transaction nothing commits: run what was registered since then."""
+        conn = connection()
+        if not conn.in_atomic_block:
+            return
+        hooks: list[Callable[[], Any]] = []
+        while len(conn.run_on_commit) > self._hooks:
+            _, hook, *_ = conn.run_on_commit.pop(self._hooks)
+            hooks.append(hook)
+        for hook in hooks:
+            hook()
+
+    def await_result(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a body on an event loop of its own; its ORM work comes back to this thread."""
+
+        async def run() -> Any:
+            return await coroutine
+
+        return async_to_sync(run)()
+
+    @contextmanager
+    def limit(self, attempt: Limited, limit: timedelta | None) -> Iterator[None]:
+        """One thread can't stop a body, but it can look at the clock afterwards."""
+        begun, at = time.monotonic(), attempt.claim.now()
+        yield
+        took = max(timedelta(seconds=time.monotonic() - begun), attempt.claim.now() - at)
+        if limit is not None and took > limit:
+            raise attempt.overdue()
+
+    def cancel_requested(self, claim: Claim) -> bool:
+        """Ask the row."""
+        return Execution.objects.filter(
+            pk=claim.execution_id, cancel_requested_at__isnull=False
+        ).exists()
+
+    def show_progress(self, claim: Claim, progress: Any) -> None:
+        """Progress comes with the transaction that ends the attempt."""
+
+
+def work(max_claims: int) -> int:
+    """Deliver, promote, claim and run until nothing is due; say how many claims there were.
+
+    A fixed order: what is due first by priority, then by time, one execution at a time.
+    """
+    done = 0
+    with log_capture.installed():
+        while done < max_claims:
+            session = InlineSession()
+            _prepare(session)
+            claim = _next(session)
+            session.committed()
+            if claim is None:
+                return done
+            runner.run(claim, session)
+            done += 1
+    return done
+
+
+def _prepare(session: InlineSession) -> None:
+    deliver_due()
+    promote()
+    for worker, _ in expired():
+        bury(worker)
+    block_orphans(registry.kinds())
+
+
+def _next(session: InlineSession) -> Claim | None:
+    ready = Execution.objects.filter(ready_at__isnull=False, kind__in=list(registry.kinds()))
+    for queue in ready.order_by("rank", "ready_at", "id").values_list("queue", flat=True):
+        claims = claim_due(session.worker, queue, registry.kinds(), 1)
+        if claims:
+            return claims[0]
+    return None

@@ -1,0 +1,99 @@
+"""What a visit of a step has on record, and the match between that and what the code asks for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from durable.errors import JournalMismatch
+from durable.models import Record, Wait
+from durable.states import WaitStatus
+
+Place = tuple[str, str, int]  # kind, name, how many of both came before
+
+
+@dataclass
+class Journal:
+    """The records of one visit, by place; what was asked for so far."""
+
+    path: str
+    waits: dict[Place, Wait] = field(default_factory=dict)
+    records: dict[Place, Record] = field(default_factory=dict)
+    _asked: set[Place] = field(default_factory=set)
+    _counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @classmethod
+    def of_visit(cls, execution_id: UUID, path: str, visit: int) -> Journal:
+        """Read what is on record."""
+        where = {"execution": execution_id, "path": path, "visit": visit}
+        return cls(
+            path,
+            {(w.kind, w.name, w.ordinal): w for w in Wait.objects.filter(**where)},
+            {(r.kind, r.name, r.ordinal): r for r in Record.objects.filter(**where)},
+        )
+
+    def place(self, kind: str, name: str) -> Place:
+        """The place of the next call of this kind and name."""
+        ordinal = self._counts[kind, name]
+        self._counts[kind, name] += 1
+        return kind, name, ordinal
+
+    def wait(self, place: Place) -> Wait | None:
+        """The wait on record at ``place``, which is now asked for."""
+        self._asked.add(place)
+        return self.waits.get(place)
+
+    def record(self, place: Place) -> Record | None:
+        """The record at ``place``, which is now asked for."""
+        self._asked.add(place)
+        return self.records.get(place)
+
+    def check_new(self, place: Place, *, among_gathered: bool = False) -> None:
+        """A call without a record fits only if nothing recorded is still unasked.
+
+        ``among_gathered``: results of ``arun`` may come back in any order, so records of that
+        kind are not held against another one. Raises ``JournalMismatch``.
+        """
+        pending: list[Place] = [
+            at
+            for at, wait in self.waits.items()
+            if at not in self._asked and wait.status != WaitStatus.CANCELLED
+        ]
+        pending += [
+            at
+            for at in self.records
+            if at not in self._asked and not (among_gathered and at[0] == place[0])
+        ]
+        if pending:
+            raise JournalMismatch(
+                f"step {self.path!r} asks for {_words(place)}, but this visit has on record "
+                f"{', '.join(_words(at) for at in pending)}, which the code has not asked for. "
+                "Deploy code that fits, or retry(id, restart_step=True) to forget the records."
+            )
+
+    def leftover_waits(self) -> bool:
+        """Whether an open wait is on record that the visit did not ask for."""
+        return any(
+            wait.status == WaitStatus.OPEN and at not in self._asked
+            for at, wait in self.waits.items()
+        )
+
+
+def _words(place: Place) -> str:
+    kind, name, ordinal = place
+    return f"{kind} {name!r}" + (f" (number {ordinal + 1})" if ordinal else "")
+
+
+def forget(execution_id: UUID, path: str, visit: int) -> int:
+    """Drop all records of a visit; say how many there were."""
+    where: dict[str, Any] = {"execution": execution_id, "path": path, "visit": visit}
+    waits, _ = Wait.objects.filter(**where).delete()
+    records, _ = Record.objects.filter(**where).delete()
+    return waits + records
+
+
+def reopen(execution_id: UUID, path: str, visit: int) -> None:
+    """Drop the waits without an answer: a failed step that is tried again asks anew."""
+    Wait.objects.of_visit(execution_id, path, visit).exclude(status=WaitStatus.ANSWERED).delete()

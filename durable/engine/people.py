@@ -1,0 +1,99 @@
+"""Who may answer a question: users, groups and permissions as short texts, and whom they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.apps import apps
+
+from durable import codec
+from durable.errors import DefinitionError
+
+KINDS = ("user", "group", "perm")
+
+
+def normalise(who: Any) -> list[str]:
+    """People as stored: ``"user:kim"``, ``"group:finance"``, ``"perm:shop.approve"``.
+
+    Takes users, groups and such texts, one or several. ``DefinitionError`` names anything else.
+    """
+    if who is None:
+        return []
+    several = isinstance(who, Iterable) and not isinstance(who, str | bytes)
+    specs = [_spec(one) for one in (who if several else [who])]
+    codec.check(specs, "people")
+    return list(dict.fromkeys(specs))
+
+
+def _spec(who: Any) -> str:
+    if isinstance(who, str):
+        kind, _, name = str.__str__(who).partition(":")
+        app, _, codename = name.partition(".")
+        if kind in KINDS and name and (kind != "perm" or (app and codename)):
+            return f"{kind}:{name}"
+    elif apps.is_installed("django.contrib.auth"):
+        from django.contrib.auth.base_user import AbstractBaseUser
+        from django.contrib.auth.models import Group
+
+        if isinstance(who, Group):
+            return f"group:{who.name}"
+        if isinstance(who, AbstractBaseUser) and who.get_username():
+            return f"user:{who.get_username()}"
+    shown = repr(str.__str__(who)) if isinstance(who, str) else f"a {type(who).__name__}"
+    raise DefinitionError(
+        f"{shown} names nobody; people are users, groups, "
+        '"user:<username>", "group:<name>" or "perm:<app>.<codename>"'
+    )
+
+
+def matches(user: Any, specs: Iterable[str]) -> bool:
+    """Whether the user is one of the people; nobody inactive ever is.
+
+    A superuser has every permission, but is no other user and in no group that he is not in.
+    """
+    if not is_active(user):
+        return False
+    named: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for spec in specs:
+        kind, _, name = spec.partition(":")
+        named[kind].append(name)
+    if user.get_username() in named["user"]:
+        return True
+    if hasattr(user, "has_perm") and any(user.has_perm(name) for name in named["perm"]):
+        return True
+    groups = getattr(user, "groups", None) if named["group"] else None
+    return groups is not None and bool(groups.filter(name__in=named["group"]).exists())
+
+
+def is_active(user: Any) -> bool:
+    """Whether it is somebody who may act at all: known, and not deactivated."""
+    return (
+        user is not None
+        and bool(getattr(user, "is_authenticated", False))
+        and bool(getattr(user, "is_active", False))
+    )
+
+
+def allowed(
+    user: Any, *, assignees: Sequence[str], exclude: Sequence[str], escalated: Sequence[str] = ()
+) -> str | None:
+    """Why the user may not answer; ``None`` if they may.
+
+    Without assignees everybody may who is not excluded; permissions on models are the doors'
+    business. Escalation adds people to the assignees, never to the excluded.
+    """
+    if not is_active(user):
+        return "the account is not active"
+    if exclude and matches(user, exclude):
+        return f"excluded from this question are {', '.join(exclude)}"
+    if assignees and not matches(user, [*assignees, *escalated]):
+        return f"it is for {', '.join(dict.fromkeys([*assignees, *escalated]))}"
+    return None
+
+
+def escalated(escalate: Iterable[Sequence[Any]], opened_at: datetime, now: datetime) -> list[str]:
+    """Those whom ``[[seconds after the opening, spec], …]`` has added by now."""
+    open_for = (now - opened_at).total_seconds()
+    return list(dict.fromkeys(spec for after, spec in escalate if after <= open_for))

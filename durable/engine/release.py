@@ -1,0 +1,76 @@
+"""Let go of a claim: the one place where what an operator has asked for meanwhile is obeyed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from durable import clock
+from durable.engine.claim import Claim
+from durable.engine.finish import finish
+from durable.engine.transaction import in_transaction, lock
+from durable.errors import ClaimLost, DurableError
+from durable.engine import failures
+from durable.states import Status
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the row says while the claim is still ours."""
+
+    pause: bool
+    cancel: bool
+    compensate: bool
+
+
+def hold(claim: Claim) -> Asked:
+    """Lock the claimed row for the rest of the transaction; ``ClaimLost`` if it is not ours."""
+    row = (
+        lock(claim.row())
+        .values_list("pause_requested", "cancel_requested_at", "cancel_compensate")
+        .first()
+    )
+    if row is None:
+        raise ClaimLost
+    return Asked(row[0], row[1] is not None, row[2])
+
+
+@in_transaction
+def let_go(claim: Claim, target: Status, **changes: Any) -> Status:
+    """Release the row into ``target``, unless it was asked to cancel or to pause; say where it is.
+
+    ``changes`` set ``ready_at`` or ``wake_at``; a paused or cancelled row has neither.
+    """
+    asked = hold(claim)
+    if asked.cancel:
+        return end_cancelled(claim.row(), compensate=asked.compensate)
+    if asked.pause:
+        target = Status.PAUSED
+        due = changes.pop("wake_at", None), changes.pop("ready_at", None)
+        changes |= {"pause_requested": False, "resume_at": due[0] or due[1]}
+    changes = {"ready_at": None, "wake_at": None, **changes}
+    if not claim.row().release(target, **changes):
+        raise ClaimLost
+    return target
+
+
+def end_cancelled(rows: Any, *, compensate: bool) -> Status:
+    """Bring one guarded row to the end that a cancellation asks for."""
+    if not finish(rows, Status.CANCELLED):
+        raise ClaimLost
+    del compensate
+    return Status.CANCELLED
+
+
+@in_transaction
+def give_back(claim: Claim) -> Status:
+    """Return an execution to the queue, ready at once: this process takes no further step."""
+    return let_go(claim, Status.PENDING, ready_at=clock.now())
+
+
+@in_transaction
+def block(claim: Claim, error: DurableError) -> Status:
+    """Set an execution aside that this code can't continue: nothing failed, nothing is lost."""
+    described = failures.describe(error, step=claim.path or None, attempt=None)
+    described["traceback"] = ""
+    return let_go(claim, Status.BLOCKED, blocked_by="code", error=described)

@@ -1,0 +1,51 @@
+"""Start a new execution from an old one: from the start, or from the data before a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from durable import codec
+from durable.engine import audit, lookup
+from durable.engine.start import StartOptions, start, startable
+from durable.engine.transaction import in_transaction
+from durable.errors import InvalidTransition
+from durable.models import CorrelationKey, Execution, StepRun
+from durable.models.fields import Stored
+from durable.states import FINAL
+
+
+@in_transaction
+def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
+    """A new execution of the same workflow and input, linked by ``rerun_of``."""
+    old = lookup.get(execution_id)
+    if old.status not in FINAL:
+        raise InvalidTransition(f"execution {old.pk} is {old.status}: only a finished one is rerun")
+    options = StartOptions(
+        queue=old.queue,
+        priority=old.priority,
+        tags=old.tags,
+        version=old.version,
+        keys=list(CorrelationKey.objects.filter(execution=old).values_list("key", flat=True)),
+    )
+    new = start(old.workflow, old.input, options)
+    changes: dict[str, Any] = {
+        "rerun_of": old,
+        "subject_type": old.subject_type,
+        "subject_id": old.subject_id,
+    }
+    if from_step is not None:
+        run = _recorded(old, from_step)
+        changes |= {"path": run.path, "data": Stored(codec.dumps(run.input))}
+    Execution.objects.filter(pk=new.pk).update(**changes)
+    audit.record("rerun", by=by, execution=new.pk, target=str(old.pk), after=from_step)
+    new.refresh_from_db()
+    return new
+
+
+def _recorded(old: Execution, step: str) -> StepRun:
+    """The last attempt of a step, by its path or its name."""
+    tree = startable(old.workflow, old.version).tree
+    for run in old.steps.order_by("-started_at", "-id"):
+        if step in (run.path, run.name) and tree.find(run.path) is not None:
+            return run
+    raise InvalidTransition(f"execution {old.pk} has no recorded step {step!r} to start from")

@@ -1,0 +1,92 @@
+"""Send and publish events: one insert, in the caller's transaction, no lock of the engine's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from durable import clock, codec
+from durable.conf import database
+from durable.engine import audit, notify
+from durable.engine.lookup import root_of
+from durable.engine.transaction import in_transaction
+from durable.errors import DurableError, IdempotencyConflict, InvalidTransition
+from durable.models import Event
+
+
+@in_transaction
+def send_event(
+    execution_id: Any, name: str, payload: Any, *, event_id: str | None, by: Any
+) -> Event:
+    """Put an event into the inbox of one execution (of its whole tree)."""
+    root = root_of(execution_id)
+    if root.is_finished and not _known(event_id, execution=root.pk):
+        raise InvalidTransition(
+            f"event {name!r} can't be sent to execution {root.pk}: it is {root.status}"
+        )
+    event = _insert(name, payload, event_id, execution_id=root.pk)
+    if by is not None and event.created:
+        audit.record("send_event", by=by, execution=root.pk, target=name, after=payload)
+    return event
+
+
+@in_transaction
+def publish_event(
+    name: str, payload: Any, *, key: str | None, event_id: str | None, by: Any
+) -> Event:
+    """Publish an event to whoever carries ``key``."""
+    event = _insert(name, payload, event_id, key=_text("key", key) if key is not None else "")
+    if by is not None and event.created:
+        audit.record("publish_event", by=by, target=f"{name} {key or ''}".strip(), after=payload)
+    return event
+
+
+def _insert(name: str, payload: Any, event_id: str | None, **where: Any) -> Event:
+    _text("name", name)
+    if event_id is not None:
+        _text("event_id", event_id)
+    codec.dumps(payload, path="payload")
+    known = _same(event_id, name, payload, where)
+    if known is not None:
+        return known
+    event = Event(name=name, payload=payload, event_id=event_id, created_at=clock.now(), **where)
+    try:
+        with transaction.atomic(using=database(), savepoint=event_id is not None):
+            event.save(force_insert=True, using=database())
+    except IntegrityError:
+        known = _same(event_id, name, payload, where)
+        if known is None:
+            raise
+        return known
+    notify.hint()
+    return event
+
+
+def _known(event_id: str | None, **where: Any) -> Event | None:
+    if event_id is None:
+        return None
+    if where.get("execution") is None and where.get("execution_id") is None:
+        where = {"execution__isnull": True}
+    found: Event | None = Event.objects.filter(event_id=event_id, **where).first()
+    return found
+
+
+def _same(event_id: str | None, name: str, payload: Any, where: dict[str, Any]) -> Event | None:
+    """The event that was stored under this id; ``IdempotencyConflict`` if it was another."""
+    known = _known(event_id, **where)
+    if known is None:
+        return None
+    if known.name != name or known.payload != payload or known.key != where.get("key", ""):
+        raise IdempotencyConflict(
+            f"event_id={event_id!r} was used before for another event ({known.name!r})"
+        )
+    known.created = False
+    return known
+
+
+def _text(what: str, value: Any) -> str:
+    if not isinstance(value, str) or not value or len(value) > 255:
+        raise DurableError(f"an event's {what} is a string of 1 to 255 characters, not {value!r}")
+    codec.dumps(value, path=what)
+    return value

@@ -1,0 +1,194 @@
+"""Start executions, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+
+from durable import clock, codec
+from durable.authoring import registry
+from durable.authoring.workflow import Definition, Workflow
+from durable.conf import database
+from durable.engine import audit, notify, position
+from durable.engine.transaction import in_transaction
+from durable.errors import DurableError, IdempotencyConflict, NotYetSupported
+from durable.models import CorrelationKey, Execution
+from durable.models.fields import Stored, uuid7
+from durable.states import Status
+
+BATCH = 1000
+
+Input = Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class StartOptions:
+    """How an execution is started; everything that ``start`` takes besides workflow and input."""
+
+    queue: str | None = None
+    priority: int | None = None
+    scheduled_at: datetime | None = None
+    delay: timedelta | None = None
+    by: Any = None
+    idempotency_key: str | None = None
+    keys: Sequence[str] = ()
+    subject: models.Model | None = None
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    version: int | None = None
+
+
+@in_transaction
+def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -> Execution:
+    """Insert one execution, or return the one that was started with the same key."""
+    definition = startable(workflow, options.version)
+    data = codec.dump_data({} if input is None else input, path="input")
+    known = _started_before(definition, data, options.idempotency_key)
+    if known is not None:
+        return known
+    execution = _row(definition, data, options)
+    keys = _keys(definition, data, options.keys)
+    try:
+        with transaction.atomic(using=database(), savepoint=options.idempotency_key is not None):
+            execution.save(force_insert=True, using=database())
+    except IntegrityError:
+        known = _started_before(definition, data, options.idempotency_key)
+        if known is None:
+            raise
+        return known
+    if keys:
+        CorrelationKey.objects.bulk_create(
+            [CorrelationKey(execution=execution, key=key) for key in keys]
+        )
+    if options.by is not None:
+        audit.record(
+            "start", by=options.by, execution=execution.pk, target=definition.name, after=_raw(data)
+        )
+    notify.hint()
+    return execution
+
+
+@in_transaction
+def start_many(
+    workflow: type[Workflow] | str, inputs: Iterable[Input], options: StartOptions
+) -> list[Execution]:
+    """Insert many executions of one workflow, all or none."""
+    definition = startable(workflow, options.version)
+    rows, keys = [], []
+    for number, input in enumerate(inputs):
+        data = codec.dump_data({} if input is None else input, path=f"inputs[{number}]")
+        row = _row(definition, data, options)
+        rows.append(row)
+        keys += [
+            CorrelationKey(execution=row, key=key) for key in _keys(definition, data, options.keys)
+        ]
+    Execution.objects.bulk_create(rows, batch_size=BATCH)
+    if keys:
+        CorrelationKey.objects.bulk_create(keys, batch_size=BATCH)
+    if options.by is not None:
+        audit.record("start_many", by=options.by, target=definition.name, after=len(rows))
+    notify.hint()
+    return rows
+
+
+def startable(workflow: type[Workflow] | str, version: int | None = None) -> Definition:
+    """The definition to start; refuses what this release does not execute."""
+    definition = registry.resolve(workflow, version).definition
+    if definition.uses:
+        raise NotYetSupported(
+            f"{definition.kind} can't be started: it uses {', '.join(sorted(definition.uses))}, "
+            "which this release parses and checks but does not execute yet"
+        )
+    return definition
+
+
+def _row(definition: Definition, data: str, options: StartOptions) -> Execution:
+    defaults = definition.options
+    pk = uuid7()
+    at = _scheduled(options)
+    begin = at if at is not None else clock.now()
+    timeout = defaults.timeout
+    priority = defaults.priority if options.priority is None else options.priority
+    codec.dumps(dict(options.tags), path="tags")
+    return Execution(
+        id=pk,
+        root_id=pk,
+        workflow=definition.name,
+        version=definition.version,
+        kind=definition.kind,
+        status=Status.PENDING,
+        queue=defaults.queue if options.queue is None else options.queue,
+        rank=-priority,
+        ready_at=None if at is not None else clock.now(),
+        wake_at=at,
+        path=position.first(definition.tree),
+        input=Stored(data),
+        data=Stored(data),
+        tags=dict(options.tags),
+        idempotency_key=options.idempotency_key,
+        created_at=clock.now(),
+        scheduled_at=at,
+        deadline_at=None if timeout is None else begin + timeout,
+        **_subject(options.subject),
+    )
+
+
+def _scheduled(options: StartOptions) -> Any:
+    """When the execution is to begin: an instant, an expression, or ``None`` for now."""
+    at, delay = options.scheduled_at, options.delay
+    if at is not None and delay is not None:
+        raise DurableError("scheduled_at and delay exclude each other: give one of them")
+    if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
+        raise DurableError(f"scheduled_at must be an aware datetime, not {at!r}")
+    if delay is not None and not isinstance(delay, timedelta):
+        raise DurableError(f"delay must be a timedelta, not {delay!r}")
+    return at if delay is None else clock.now() + delay
+
+
+def _subject(subject: models.Model | None) -> dict[str, str]:
+    if subject is None:
+        return {}
+    if not isinstance(subject, models.Model) or subject.pk is None:
+        raise DurableError(f"subject must be a saved model instance, not {subject!r}")
+    return {"subject_type": subject._meta.label_lower, "subject_id": str(subject.pk)}
+
+
+def _keys(definition: Definition, data: str, given: Sequence[str]) -> list[str]:
+    """The correlation keys of an execution: those given, and that of ``Meta.key``."""
+    if isinstance(given, str):
+        raise DurableError(f"keys must be a list of strings, not the string {given!r}")
+    keys = list(given)
+    own = definition.options.key
+    if own is not None:
+        input = _raw(data)
+        value = own(input) if callable(own) else input.get(own)
+        if value is not None:
+            keys.append(str(value))
+    for key in keys:
+        if not isinstance(key, str) or not key:
+            raise DurableError(f"a correlation key is a non-empty string, not {key!r}")
+        codec.dumps(key, path="key")
+    return list(dict.fromkeys(keys))
+
+
+def _raw(data: str) -> Any:
+    return codec.loads(data)
+
+
+def _started_before(definition: Definition, data: str, key: str | None) -> Execution | None:
+    """The execution that was started with ``key``; ``IdempotencyConflict`` if its input differs."""
+    if key is None:
+        return None
+    known = Execution.objects.filter(workflow=definition.name, idempotency_key=key).first()
+    if known is None:
+        return None
+    if known.input != _raw(data):
+        raise IdempotencyConflict(
+            f"{definition.name} was started with idempotency_key={key!r} before, with another "
+            f"input (execution {known.pk})"
+        )
+    known.created = False
+    return known

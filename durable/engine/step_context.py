@@ -1,0 +1,252 @@
+"""What a step's ``self`` stands on while the engine runs it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid5
+
+from asgiref.sync import sync_to_async
+from django.utils.functional import SimpleLazyObject
+
+from durable import clock, codec
+from durable.authoring.context import UNSET, Ask
+from durable.authoring.decision import Decision
+from durable.engine import answers, people
+from durable.engine.claim import Claim
+from durable.engine.journal import Journal, Place
+from durable.engine.transaction import in_transaction
+from durable.errors import (
+    Blocked,
+    ClaimLost,
+    JournalMismatch,
+    NotAllowedHere,
+    NotYetSupported,
+    Suspend,
+    WaitTimeout,
+)
+from durable.models import Execution, Record, RecordKind, Wait
+from durable.states import WaitKind, WaitStatus
+
+if TYPE_CHECKING:
+    from durable.engine.session import Session
+
+
+@dataclass(frozen=True)
+class Request:
+    """A wait that a body has asked for, in the form in which it is stored."""
+
+    ask: Ask
+    place: Place
+    question: dict[str, Any] | None = None
+    assignees: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, ask: Ask, place: Place) -> Request:
+        """Check what the author wrote while the body can still be told that it is wrong."""
+        if ask.question is None:
+            return cls(ask, place)
+        who = ask.question.people
+        escalate = [
+            [after.total_seconds(), spec]
+            for after, more in who.escalate
+            for spec in people.normalise(more)
+        ]
+        question = {**answers.describe(ask.question), "escalate": escalate}
+        codec.dumps(question, path=f"question({ask.name!r})")
+        assignees, exclude = people.normalise(who.assignees), people.normalise(who.exclude)
+        return cls(ask, place, question, assignees, exclude)
+
+
+class StepContext:
+    """The engine's side of ``self`` in one run of a step's body."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        session: Session,
+        journal: Journal,
+        *,
+        name: str,
+        is_async: bool = False,
+        atomic: bool = True,
+    ) -> None:
+        self._claim, self._session, self._journal = claim, session, journal
+        self._name, self._atomic = name, atomic
+        self.is_async = is_async
+        self.choosing = False  # the flow's own callables run: no waits, no effects
+        self.id = claim.root_id
+        self.branch_id = claim.execution_id
+        self.attempt = claim.attempt - claim.attempt_floor
+        self.idempotency_key = str(uuid5(claim.execution_id, f"{claim.path}#{claim.visit}"))
+        self.deadline = claim.deadline_at
+        self.error: Mapping[str, Any] | None = None
+        self.log = logging.getLogger(f"durable.step.{claim.workflow}.{name}")
+        self.left = False  # the body was told to leave, to wait or because it is blocked
+        self.asked: Request | None = None  # what it waits for
+        self.new_tags: dict[str, Any] = {}
+        self.new_progress: Any = UNSET
+        self._execution: Any = None
+
+    # -- who am I -------------------------------------------------------------------------
+
+    @property
+    def execution(self) -> Any:
+        """The row of the addressable execution, read when it is first used."""
+        if self._execution is None:
+            self._execution = SimpleLazyObject(lambda: Execution.objects.get(pk=self.id))
+        return self._execution
+
+    @property
+    def input(self) -> Any:
+        """The start input of the addressable execution, a fresh copy."""
+        if not hasattr(self, "_input"):
+            self._input = Execution.objects.values_list("input", flat=True).get(pk=self.id)
+        return self._input
+
+    @property
+    def subject(self) -> Any:
+        """The model instance that the execution is about."""
+        return self.execution.subject
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether somebody has asked to cancel the execution."""
+        return self._session.cancel_requested(self._claim)
+
+    def now(self) -> datetime:
+        """The engine's present."""
+        return self._claim.now()
+
+    # -- waits ----------------------------------------------------------------------------
+
+    def ask(self, ask: Ask) -> Any:
+        """The recorded answer, or leave the body to wait for it."""
+        if self.choosing:
+            raise NotAllowedHere(
+                f"a callable of the flow (after step {self._name!r}) can't wait: it only looks at "
+                "the data; wait in a step"
+            )
+        if ask.kind == WaitKind.CHILD:
+            raise NotYetSupported("call_workflow is not executed yet")
+        if ask.timeout_value is not UNSET:
+            codec.dumps(ask.timeout_value, path="timeout_value")
+        place = self._journal.place(ask.kind, ask.name)
+        wait = self._journal.wait(place)
+        if wait is None:
+            if ask.kind == WaitKind.TIMER and self._is_past(ask.until):
+                return None
+            self._fits(place)
+        elif wait.status == WaitStatus.ANSWERED:
+            return _answer(ask, wait)
+        elif wait.status == WaitStatus.TIMED_OUT:
+            return _timed_out(ask, wait)
+        request = Request.of(ask, place)
+        self.left, self.asked = True, request
+        raise Suspend
+
+    def _is_past(self, until: timedelta | datetime | None) -> bool:
+        if isinstance(until, timedelta):
+            return until <= timedelta(0)
+        return until is not None and until <= self.now()
+
+    def _fits(self, place: Place, *, among_gathered: bool = False) -> None:
+        try:
+            self._journal.check_new(place, among_gathered=among_gathered)
+        except JournalMismatch as error:
+            self.left = True
+            raise Blocked(error) from None
+
+    # -- records --------------------------------------------------------------------------
+
+    def start_workflow(self, workflow: Any, input: Any, ref: str | None) -> UUID:
+        """Start a child that nobody waits for."""
+        raise NotYetSupported("start_workflow is not executed yet")
+
+    def run(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
+        """``fn(*args)`` once; its remembered result ever after."""
+        place, record = self._remembered(fn, name)
+        if record is not None:
+            return record.value
+        return self._remember(place, fn(*args))
+
+    async def arun(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
+        """The same in an async step; ``fn`` may be a coroutine function."""
+        place, record = self._remembered(fn, name)
+        if record is not None:
+            return record.value
+        result = fn(*args)
+        if inspect.isawaitable(result):
+            result = await result
+        return await sync_to_async(self._remember)(place, result)
+
+    def _remembered(self, fn: Callable[..., Any], name: str | None) -> tuple[Place, Record | None]:
+        if self._atomic and not self.is_async:
+            raise NotAllowedHere(
+                f"step {self._name!r} is atomic, so self.run() can't remember anything "
+                "before the step ends: declare it @step(atomic=False)"
+            )
+        called = name or getattr(fn, "__name__", type(fn).__name__)
+        place = self._journal.place(RecordKind.RUN, called)
+        record = self._journal.record(place)
+        if record is None:
+            self._fits(place, among_gathered=self.is_async)
+        return place, record
+
+    @in_transaction
+    def _remember(self, place: Place, result: Any) -> Any:
+        """Store a result under the fence; what comes back is as read from storage."""
+        kind, name, ordinal = place
+        text = codec.dumps(result, path=f"run({name!r})")
+        if not self._claim.row().update(journaled=True):
+            raise ClaimLost
+        Record.objects.create(
+            execution_id=self._claim.execution_id,
+            path=self._claim.path,
+            visit=self._claim.visit,
+            kind=kind,
+            name=name,
+            ordinal=ordinal,
+            value=result,
+            created_at=clock.now(),
+        )
+        self._claim.journaled = True
+        return codec.loads(text)
+
+    # -- what others may see ----------------------------------------------------------------
+
+    def heartbeat(self, progress: Any) -> None:
+        """Show how far the step is: at once where the session can, else with the checkpoint."""
+        codec.dumps(progress, path="progress")
+        self.new_progress = progress
+        self._session.show_progress(self._claim, progress)
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags, written by the transaction that ends the visit."""
+        codec.dumps(dict(tags), path="tags")
+        self.new_tags.update(tags)
+
+
+def _answer(ask: Ask, wait: Wait) -> Any:
+    """A recorded answer in the form in which the call returns it."""
+    if ask.question is not None and ask.question.type == "approval":
+        return Decision(wait.answer, by=wait.by_name, comment=wait.comment, at=wait.resolved_at)
+    return wait.answer
+
+
+def _timed_out(ask: Ask, wait: Wait) -> Any:
+    if ask.timeout_value is UNSET:
+        received = wait.received or {}
+        raise WaitTimeout(
+            f"nothing answered {wait.kind} {wait.name!r} before {wait.deadline_at}",
+            received=received,
+        )
+    value = ask.timeout_value
+    if ask.question is not None and ask.question.type == "approval" and isinstance(value, str):
+        return Decision(value, at=wait.resolved_at)
+    return value

@@ -1,0 +1,153 @@
+"""The transaction of an atomic step: it begins with the body's first statement, if there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from durable.errors import Abandoned, TransactionBroken, TransactionEnded
+
+
+class Watch:
+    """Sees each statement of an attempt; refuses them once the attempt has been given up."""
+
+    def __init__(self) -> None:
+        self.sent = False
+        self.abandoned = False
+
+    def __call__(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        """A Django execute wrapper."""
+        if self.abandoned:
+            raise Abandoned("this attempt was given up: its statements are refused")
+        self.sent = True
+        return execute(sql, params, many, context)
+
+    @contextmanager
+    def everywhere(self) -> Iterator[None]:
+        """Watch all of this thread's connections."""
+        with ExitStack() as stack:
+            for connection in connections.all():
+                stack.enter_context(connection.execute_wrapper(self))
+            yield
+
+
+class StepTransaction:
+    """``with StepTransaction(alias, watch) as tx``: commit at the end, roll back on any exception.
+
+    ``tx.touched`` tells whether anything hangs on the commit: statements that the body sent
+    (through Django or on the driver's connection) or hooks that it registered with
+    ``transaction.on_commit``.
+    """
+
+    def __init__(self, alias: str, watch: Watch) -> None:
+        self._alias, self._watch = alias, watch
+        self._connection: BaseDatabaseWrapper = connections[alias]
+        self._outermost = not self._connection.in_atomic_block
+        self._atomic: Any = transaction.atomic(using=alias)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> StepTransaction:
+        if self._outermost and self._connection.vendor == "sqlite":
+            self._begin_late()
+        self._atomic.__enter__()
+        self._watch.sent = False
+        self._hooks = len(self._connection.run_on_commit)
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        try:
+            self._atomic.__exit__(*exc_info)
+        finally:
+            self._stack.close()
+
+    @property
+    def touched(self) -> bool:
+        """Whether the body's work needs this commit."""
+        return (
+            self._watch.sent
+            or len(self._connection.run_on_commit) > self._hooks
+            or (self._outermost and self._is_open())
+        )
+
+    def check(self) -> None:
+        """Refuse to checkpoint in a transaction that the body has ended or broken."""
+        conn = self._connection
+        if self._outermost and self._watch.sent and not self._is_open():
+            raise TransactionEnded(
+                "the step committed, rolled back or closed the transaction that it runs in; "
+                "use atomic=False for a step that manages transactions itself"
+            )
+        if conn.needs_rollback or self._is_broken():
+            raise TransactionBroken(
+                "a database error was caught inside the step's transaction, which can't be "
+                "committed any more; wrap the statement that may fail in transaction.atomic()"
+            )
+
+    def _is_open(self) -> bool:
+        raw = self._connection.connection
+        if raw is None:
+            return False
+        if self._connection.vendor == "postgresql":
+            return bool(raw.info.transaction_status != 0)  # anything but IDLE
+        return bool(raw.in_transaction)
+
+    def _is_broken(self) -> bool:
+        raw = self._connection.connection
+        return (
+            self._connection.vendor == "postgresql"
+            and raw is not None
+            and raw.info.transaction_status == 3  # INERROR
+        )
+
+    def _begin_late(self) -> None:
+        """SQLite: no BEGIN at entry; the first statement brings BEGIN IMMEDIATE with it.
+
+        A body without SQL then never holds the database's one write lock.
+        """
+        conn: Any = self._connection
+        conn.ensure_connection()
+        conn._start_transaction_under_autocommit = lambda: None
+        self._stack.callback(conn.__dict__.pop, "_start_transaction_under_autocommit", None)
+        begun = False
+
+        def begin(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            nonlocal begun
+            if not begun:
+                begun = True
+                with conn.wrap_database_errors:
+                    conn.connection.execute("BEGIN IMMEDIATE")
+            return execute(sql, params, many, context)
+
+        # innermost: the watch refuses before anything begins
+        self._stack.enter_context(conn.execute_wrapper(begin))
+
+
+def restore(connection: BaseDatabaseWrapper) -> bool:
+    """Make a connection sane after a body that ran in autocommit; False if it was not.
+
+    A body may leave a transaction open or switch autocommit off; what it left is rolled back.
+    """
+    raw = connection.connection
+    open_transaction = connection.in_atomic_block or (
+        raw is not None
+        and (
+            raw.info.transaction_status not in (0, 4)  # IDLE, or a connection that is gone
+            if connection.vendor == "postgresql"
+            else raw.in_transaction
+        )
+    )
+    if not open_transaction and (raw is None or connection.get_autocommit()):
+        return True
+    connection.in_atomic_block = False
+    connection.savepoint_ids = []
+    connection.needs_rollback = False
+    connection.run_on_commit = []
+    connection.closed_in_transaction = False
+    connection.close()
+    return False

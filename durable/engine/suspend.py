@@ -1,0 +1,89 @@
+"""Park an execution in a wait, unless what it waits for is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+
+from durable import clock
+from durable.authoring.context import People
+from durable.engine.checkpoint import Attempt, write_attempts
+from durable.engine.claim import Claim
+from durable.engine.deliver import EVENT_KINDS, take_from_inbox
+from durable.engine.journal import Journal
+from durable.engine.release import hold, let_go
+from durable.engine.step_context import Request
+from durable.engine.transaction import in_transaction, lock
+from durable.models import CorrelationKey, Execution, Wait
+from durable.states import Status, WaitKind, WaitStatus
+
+
+@in_transaction
+def park(
+    claim: Claim,
+    request: Request,
+    journal: Journal,
+    attempt: Attempt,
+    extras: Sequence[Callable[[], object]] = (),
+) -> bool:
+    """Record the wait and release the claim; False if the answer was there, the claim is kept.
+
+    One transaction under the root's lock, which every delivery takes: what was sent before is
+    found in the inbox here, what is sent later finds the wait.
+    """
+    if claim.root_id != claim.execution_id:
+        lock(Execution.objects.filter(pk=claim.root_id)).values_list("pk").get()
+    hold(claim)
+    claim.row().update(journaled=True)
+    claim.journaled = True
+    wait = journal.waits.get(request.place) or _open(claim, request)
+    write_attempts([attempt])
+    for extra in extras:
+        extra()
+    if wait.kind in EVENT_KINDS and take_from_inbox(wait):
+        return False
+    let_go(claim, Status.WAITING, wake_at=_wake_at(wait, claim.deadline_at))
+    return True
+
+
+def _open(claim: Claim, request: Request) -> Wait:
+    ask, (kind, name, ordinal) = request.ask, request.place
+    who = ask.question.people if ask.question is not None else People()
+    wait = Wait.objects.create(
+        execution_id=claim.execution_id,
+        root_id=claim.root_id,
+        path=claim.path,
+        visit=claim.visit,
+        kind=kind,
+        name=name,
+        ordinal=ordinal,
+        names=list(ask.names),
+        key=ask.key or "",
+        opened_at=clock.now(),
+        deadline_at=moment(ask.until if kind == WaitKind.TIMER else ask.timeout),
+        status=WaitStatus.OPEN,
+        question=request.question,
+        assignees=list(request.assignees),
+        exclude=list(request.exclude),
+        due_at=moment(who.due),
+        remind_at=moment(who.remind),
+    )
+    if ask.key:
+        CorrelationKey.objects.bulk_create(
+            [CorrelationKey(execution_id=claim.root_id, key=ask.key)], ignore_conflicts=True
+        )
+    return wait
+
+
+def moment(when: timedelta | datetime | None) -> Any:
+    """A time span from the database's present on, or an instant, as a value for a column."""
+    return clock.now() + when if isinstance(when, timedelta) else when
+
+
+def _wake_at(wait: Wait, deadline: datetime | None) -> Any:
+    """When the execution falls due by itself: its wait's deadline, or the workflow's."""
+    if wait.deadline_at is None or deadline is None:
+        return wait.deadline_at or deadline
+    return min(wait.deadline_at, deadline)

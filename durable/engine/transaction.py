@@ -1,0 +1,79 @@
+"""One transaction per engine function, on the engine's database, repeated when the database asks."""
+
+from __future__ import annotations
+
+import functools
+import random
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from django.db import OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from durable.conf import database
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ATTEMPTS = 4
+#: serialization failure, deadlock, lock not available
+RETRIABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
+
+
+def connection() -> BaseDatabaseWrapper:
+    """This thread's connection to the engine's database."""
+    return connections[database()]
+
+
+def is_retriable(error: BaseException) -> bool:
+    """Whether the database says that the same transaction may succeed if it is run again."""
+    cause = error.__cause__
+    if getattr(cause, "sqlstate", None) in RETRIABLE_SQLSTATES:
+        return True
+    return isinstance(error, OperationalError) and "database is locked" in str(error)
+
+
+def in_transaction(function: Callable[P, R]) -> Callable[P, R]:
+    """Run ``function`` in one transaction; inside the caller's own, join that.
+
+    As the outermost transaction it is run again, at most three times, after a deadlock, a
+    serialization failure or a busy database: nothing of the first try is left then.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        alias = database()
+        if connections[alias].in_atomic_block:
+            with transaction.atomic(using=alias, savepoint=False):
+                return function(*args, **kwargs)
+        return repeated(lambda: _once(alias, function, args, kwargs))
+
+    return run
+
+
+def _once(alias: str, function: Callable[..., R], args: Any, kwargs: Any) -> R:
+    with transaction.atomic(using=alias):
+        return function(*args, **kwargs)
+
+
+def repeated(call: Callable[[], R]) -> R:
+    """``call()``, again after a conflict that the database wants repeated (bounded)."""
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return call()
+        except OperationalError as error:
+            if not is_retriable(error):
+                raise
+            pause(attempt)
+    return call()
+
+
+def pause(attempt: int) -> None:
+    """Step aside for a moment before the transaction is tried again."""
+    time.sleep(random.uniform(0.002, 0.02) * attempt)  # noqa: TID251, S311
+
+
+def lock(queryset: Any, **options: Any) -> Any:
+    """``FOR NO KEY UPDATE``: a plain FOR UPDATE would block inserts that reference the row."""
+    return queryset.select_for_update(no_key=True, of=("self",), **options)

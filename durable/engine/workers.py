@@ -1,0 +1,139 @@
+"""The worker processes as the engine sees them: their lease, their death, what only they can run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F
+
+from durable import clock
+from durable.engine.transaction import in_transaction, lock
+from durable.models import Execution, Worker
+from durable.models.fields import uuid7
+from durable.states import Status
+
+BLOCKED_AT_ONCE = 500
+
+
+@in_transaction
+def register(
+    name: str, queues: Sequence[str], kinds: Iterable[str], lease: timedelta, *, listening: bool
+) -> UUID:
+    """Make a worker known; what was blocked for want of it, or of its code, is due again."""
+    kinds = sorted(kinds)
+    worker = Worker.objects.create(
+        id=uuid7(),
+        name=name,
+        queues=list(queues),
+        kinds=kinds,
+        listening=listening,
+        started_at=clock.now(),
+        heartbeat_at=clock.now(),
+        expires_at=clock.now() + lease,
+    )
+    unblock(kinds)
+    return worker.pk
+
+
+def unblock(kinds: Iterable[str], *, only_by: str | None = None) -> int:
+    """Give blocked executions of these workflows another try."""
+    rows = Execution.objects.filter(status=Status.BLOCKED, kind__in=list(kinds))
+    if only_by is not None:
+        rows = rows.filter(blocked_by=only_by)
+    return rows.move(Status.PENDING, ready_at=clock.now(), blocked_by="", error=None)
+
+
+@in_transaction
+def renew(worker: UUID, lease: timedelta, running: int) -> bool:
+    """Extend the lease; False if the worker has been declared dead meanwhile."""
+    return bool(Worker.objects.renew(worker, lease, running=running))
+
+
+@in_transaction
+def stop(worker: UUID) -> int:
+    """A worker leaves: what it still holds is due again at once."""
+    Worker.objects.filter(pk=worker).update(stopped_at=clock.now())
+    return _free(worker, died=False)
+
+
+@in_transaction
+def bury(worker: UUID) -> int:
+    """Declare a worker dead whose lease has run out; say how many executions it held.
+
+    Their fences are raised here, so that from now on nothing that it still writes is accepted.
+    """
+    row = lock(Worker.objects.expired().filter(pk=worker), skip_locked=True).first()
+    if row is None:
+        return 0
+    Worker.objects.filter(pk=worker).update(stopped_at=clock.now())
+    return _free(worker, died=True)
+
+
+def expired() -> list[tuple[UUID, Any]]:
+    """The workers whose lease has run out, each with its last heartbeat."""
+    return list(Worker.objects.expired().values_list("pk", "heartbeat_at"))
+
+
+def _free(worker: UUID, *, died: bool, only: Iterable[UUID] | None = None) -> int:
+    held = Execution.objects.filter(worker=worker, status=Status.RUNNING)
+    if only is not None:
+        held = held.filter(pk__in=list(only))
+    return held.release(
+        Status.PENDING,
+        ready_at=clock.now(),
+        fence=F("fence") + 1,
+        recoveries=F("recoveries") + (1 if died else 0),
+    )
+
+
+def held(worker: UUID) -> set[UUID]:
+    """The executions that a worker holds, as the database sees it."""
+    return set(Execution.objects.filter(worker=worker).values_list("pk", flat=True))
+
+
+@in_transaction
+def free(worker: UUID, executions: Iterable[UUID]) -> int:
+    """Take executions from a worker that does not know that it has them."""
+    return _free(worker, died=False, only=executions)
+
+
+def asked_to_cancel(worker: UUID) -> set[UUID]:
+    """Of the executions that a worker holds, those that somebody wants cancelled."""
+    return set(
+        Execution.objects.filter(worker=worker, cancel_requested_at__isnull=False).values_list(
+            "pk", flat=True
+        )
+    )
+
+
+@in_transaction
+def block_orphans(own_kinds: Iterable[str]) -> int:
+    """Mark what is due while no live worker has its workflow and version; and unmark it.
+
+    ``own_kinds`` are the caller's, who is alive whatever its row says.
+    """
+    known = Worker.objects.kinds() | set(own_kinds)
+    unblock(known, only_by="worker")
+    due = lock(
+        Execution.objects.filter(ready_at__isnull=False).exclude(kind__in=known), skip_locked=True
+    )
+    ids = list(due.order_by().values_list("pk", flat=True)[:BLOCKED_AT_ONCE])
+    if not ids:
+        return 0
+    return Execution.objects.filter(pk__in=ids, ready_at__isnull=False).move(
+        Status.BLOCKED,
+        ready_at=None,
+        wake_at=None,
+        blocked_by="worker",
+        error={
+            "type": "NoWorker",
+            "message": "no live worker has this workflow and version",
+            "step": None,
+            "attempt": None,
+            "traceback": "",
+            "details": {},
+        },
+    )

@@ -1,0 +1,108 @@
+"""``manage.py durable_worker``: run workflows until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from durable import conf
+from durable.worker.processes import supervise
+from durable.worker.worker import MAX_ABANDONED, Worker
+
+#: the exit code that asks a process manager to start the worker anew (EX_TEMPFAIL)
+REPLACE_ME = 75
+
+
+class Command(BaseCommand):
+    help = (
+        "Run workflows: claim due executions from the database and work on them. SIGTERM (or "
+        "Ctrl-C) lets running steps reach their checkpoint; a second one releases them at once."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The options of a worker."""
+        parser.add_argument(
+            "--queues",
+            help="comma-separated names, each with its concurrency if it differs from the "
+            "settings: default,mail=2 (default: all of DURABLE['QUEUES'])",
+        )
+        parser.add_argument(
+            "--concurrency", type=int, help="how many executions at a time, for each queue"
+        )
+        parser.add_argument(
+            "--processes", type=int, default=1, help="how many worker processes (default 1)"
+        )
+        parser.add_argument("--burst", action="store_true", help="stop when nothing is due")
+        parser.add_argument(
+            "--max-executions", type=int, help="stop after this many claims (for each process)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run one worker here, or several in processes of their own."""
+        queues = self._queues(options["queues"], options["concurrency"])
+        if options["processes"] < 1:
+            raise CommandError("--processes must be at least 1")
+        if options["max_executions"] is not None and options["max_executions"] < 1:
+            raise CommandError("--max-executions must be at least 1")
+        self._log(options["verbosity"])
+        if options["processes"] > 1:
+            sys.exit(supervise(options["processes"], _arguments()))
+        worker = Worker(queues, burst=options["burst"], max_executions=options["max_executions"])
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: _stop(worker))
+        worker.run()
+        if worker.abandoned >= MAX_ABANDONED:
+            sys.exit(REPLACE_ME)
+
+    def _queues(self, given: str | None, concurrency: int | None) -> dict[str, int]:
+        if concurrency is not None and concurrency < 1:
+            raise CommandError("--concurrency must be at least 1")
+        configured = conf.queues()
+        if not given:
+            return {name: concurrency or size for name, size in configured.items()}
+        queues: dict[str, int] = {}
+        for part in given.split(","):
+            name, equals, size = part.strip().partition("=")
+            if not name or (equals and not (size.isdigit() and int(size) > 0)):
+                raise CommandError(f"--queues: {part!r} is not a name, or name=number")
+            queues[name] = (
+                int(size)
+                if equals
+                else concurrency or configured.get(name, conf.DEFAULT_CONCURRENCY)
+            )
+        return queues
+
+    def _log(self, verbosity: int) -> None:
+        """Show what the worker says, unless the project has configured the logger itself."""
+        logger = logging.getLogger("durable")
+        if logger.handlers or logging.getLogger().handlers or verbosity == 0:
+            return
+        handler = logging.StreamHandler(self.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG if verbosity > 1 else logging.INFO)
+
+
+def _stop(worker: Worker) -> None:
+    if worker.stopping:
+        worker.hurry()
+    else:
+        worker.request_stop()
+
+
+def _arguments() -> list[str]:
+    """The arguments of this command without ``--processes``."""
+    arguments, skip = [], False
+    for argument in sys.argv[1:]:
+        if skip:
+            skip = False
+        elif argument == "--processes":
+            skip = True
+        elif not argument.startswith("--processes="):
+            arguments.append(argument)
+    return arguments

@@ -1,0 +1,35 @@
+"""The tables, public: what the engine remembers, and the questions one may ask of it."""
+
+from durable.models.audit import AuditEntry
+from durable.models.event import Event, Mailbox
+from durable.models.execution import CorrelationKey, Execution, Role
+from durable.models.queue import Queue
+from durable.models.schedule import CatchUp, Firing, Overlap, Schedule
+from durable.models.step_run import StepRun
+from durable.models.wait import Record, RecordKind, Wait
+from durable.models.worker import Worker
+from durable.states import EventStatus, Status, StepStatus, WaitKind, WaitStatus
+
+__all__ = [
+    "AuditEntry",
+    "CatchUp",
+    "CorrelationKey",
+    "Event",
+    "EventStatus",
+    "Execution",
+    "Firing",
+    "Mailbox",
+    "Overlap",
+    "Queue",
+    "Record",
+    "RecordKind",
+    "Role",
+    "Schedule",
+    "Status",
+    "StepRun",
+    "StepStatus",
+    "Wait",
+    "WaitKind",
+    "WaitStatus",
+    "Worker",
+]

@@ -1,0 +1,54 @@
+"""Who changed what, when: append-only, and it survives the user's deletion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from durable.models.base import manager
+from durable.models.fields import DataField, MomentField, uuid7
+
+
+class AuditEntry(models.Model):
+    """One change by a person or a program, written in the transaction of the change."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    at = MomentField(editable=False)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    actor_name = models.CharField(max_length=255, blank=True, default="")
+    action = models.CharField(max_length=50)
+    execution_id = models.UUIDField(null=True, blank=True, db_index=True)
+    target = models.CharField(max_length=500, blank=True, default="")
+    before = DataField(null=True, blank=True)
+    after = DataField(null=True, blank=True)
+    origin = models.CharField(max_length=200, blank=True, default="")
+
+    objects = manager(models.QuerySet)
+
+    class Meta:
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit entries")
+        base_manager_name = "objects"
+        ordering = ("-at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.at} {self.actor_name or '-'} {self.action} {self.target}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert once; an entry that exists can't be changed."""
+        if not self._state.adding:
+            raise TypeError("audit entries can't be changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: audit entries stay."""
+        raise TypeError("audit entries can't be deleted")

@@ -1,0 +1,29 @@
+"""The manager of every table: it reads and writes the database that ``DURABLE["DATABASE"]`` names."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.db import models
+
+from durable.conf import database
+
+M = TypeVar("M", bound=models.Model)
+
+
+class EngineManager(models.Manager[M]):
+    """A manager bound to the engine's database alias, whatever the routers say."""
+
+    use_in_migrations = False
+
+    def get_queryset(self) -> models.QuerySet[M]:
+        """All rows, on the engine's alias (a related manager follows its instance)."""
+        queryset = super().get_queryset()
+        return (
+            queryset if self._db or getattr(self, "instance", None) else queryset.using(database())
+        )
+
+
+def manager(queryset: type[models.QuerySet[Any]]) -> Any:
+    """An ``EngineManager`` with the questions and moves of ``queryset``."""
+    return EngineManager.from_queryset(queryset)()

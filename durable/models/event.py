@@ -1,0 +1,129 @@
+"""Events on their way: sent to an execution, or published under a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from durable.models.base import manager
+from durable.models.execution import Execution
+from durable.models.fields import DataField, MomentField, uuid7
+from durable.models.wait import Wait
+from durable.states import EventStatus
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    """The questions that are asked about events, and their moves."""
+
+    def in_order(self) -> Self:
+        """First sent, first delivered."""
+        return self.order_by("created_at", "id")
+
+    def pending(self) -> Self:
+        """Committed by the sender, not looked at by the engine."""
+        return self.filter(status=EventStatus.PENDING)
+
+    def inbox(self, root_id: UUID) -> Self:
+        """What an execution has received and no wait has taken."""
+        return self.filter(
+            execution=root_id, status__in=(EventStatus.PENDING, EventStatus.KEPT)
+        ).in_order()
+
+    def consume(self, wait_id: UUID) -> int:
+        """Give unconsumed events to one wait; say how many it got."""
+        return self.filter(status__in=(EventStatus.PENDING, EventStatus.KEPT)).update(
+            status=EventStatus.CONSUMED, wait=wait_id
+        )
+
+    def keep(self) -> int:
+        """Leave pending events where they are, for a wait (or an execution) to come."""
+        return self.pending().update(status=EventStatus.KEPT)
+
+    def pass_on(self) -> int:
+        """Note that copies of these published events lie in inboxes."""
+        return self.filter(status__in=(EventStatus.PENDING, EventStatus.KEPT)).update(
+            status=EventStatus.DELIVERED
+        )
+
+
+class Event(models.Model):
+    """An event in an execution's inbox, or (without execution) in the mailbox of its key."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    execution = models.ForeignKey(
+        Execution, models.CASCADE, null=True, blank=True, related_name="events"
+    )
+    name = models.CharField(max_length=255)
+    key = models.CharField(max_length=255, blank=True, default="")
+    event_id = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
+    payload = DataField(null=True, blank=True)
+    status = models.CharField(
+        max_length=10, choices=EventStatus.choices, default=EventStatus.PENDING
+    )
+    wait = models.ForeignKey(Wait, models.SET_NULL, null=True, blank=True, related_name="consumed")
+    source = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="copies"
+    )
+    created_at = MomentField(editable=False)
+
+    objects = manager(EventQuerySet)
+    created: bool = True
+
+    if TYPE_CHECKING:
+        execution_id: UUID | None
+        wait_id: UUID | None
+        copies: Any
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        base_manager_name = "objects"
+        ordering = ("created_at", "id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("execution", "event_id"),
+                name="durable_event_once_per_execution",
+                condition=Q(event_id__isnull=False, execution__isnull=False),
+            ),
+            models.UniqueConstraint(
+                fields=("event_id",),
+                name="durable_event_once_published",
+                condition=Q(event_id__isnull=False, execution__isnull=True),
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=list(EventStatus)), name="durable_event_status_known"
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("created_at",),
+                name="durable_event_pending",
+                condition=Q(status=EventStatus.PENDING),
+            ),
+            models.Index(
+                fields=("key", "created_at"),
+                name="durable_event_mailbox",
+                condition=Q(execution__isnull=True, status=EventStatus.KEPT),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.status}"
+
+
+class Mailbox(models.Model):
+    """A row to lock while events meet the executions that carry their key."""
+
+    key = models.CharField(max_length=255, primary_key=True)
+
+    objects = manager(models.QuerySet)
+
+    class Meta:
+        verbose_name_plural = _("mailboxes")
+
+    def __str__(self) -> str:
+        return self.key

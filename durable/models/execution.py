@@ -1,0 +1,313 @@
+"""One run of a workflow: the row that decides everything about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from durable import clock
+from durable.models.base import manager
+from durable.models.fields import DataField, MomentField, uuid7
+from durable.states import FINAL, UNFINISHED, Status, sources
+
+if TYPE_CHECKING:
+    from durable.models.event import Event
+    from durable.models.step_run import StepRun
+    from durable.models.wait import Wait
+
+
+class Role(models.TextChoices):
+    """What an execution is to its parent."""
+
+    ROOT = "root", _("Root")
+    BRANCH = "branch", _("Branch")
+    ITEM = "item", _("Item")
+    CHILD = "child", _("Child")
+
+
+class ExecutionQuerySet(models.QuerySet["Execution"]):
+    """The questions that are asked about executions, and the one way to change their status."""
+
+    def move(self, target: Status, **changes: Any) -> int:
+        """Change status along the transition table; say how many rows moved.
+
+        The only statement in the package that assigns ``status``.
+        """
+        return self.filter(status__in=sources(target)).update(status=target, **changes)
+
+    def release(self, target: Status, **changes: Any) -> int:
+        """``move`` out of a worker's hands: nobody holds the row any more."""
+        return self.move(target, worker=None, **changes)
+
+    def roots(self) -> Self:
+        """Executions with an id of their own: not the branches and items of others."""
+        return self.filter(role__in=(Role.ROOT, Role.CHILD))
+
+    def unfinished(self) -> Self:
+        """Executions that may still go on."""
+        return self.filter(status__in=UNFINISHED)
+
+    def held_by(self, execution_id: UUID, fence: int) -> Self:
+        """The claimed row, or nothing once another claim has superseded this one."""
+        return self.filter(pk=execution_id, status=Status.RUNNING, fence=fence)
+
+    def ready(self, queue: str, kinds: Iterable[str]) -> Self:
+        """What a worker may claim now, in the order in which it should."""
+        return self.filter(queue=queue, ready_at__isnull=False, kind__in=list(kinds)).order_by(
+            "rank", "ready_at"
+        )
+
+    def due(self) -> Self:
+        """Sleepers whose time has come."""
+        return self.filter(wake_at__lte=clock.now()).order_by("wake_at")
+
+    def with_tags(self, tags: dict[str, Any]) -> Self:
+        """Executions that carry all of these tags."""
+        return self.filter(**{f"tags__{name}": value for name, value in tags.items()})
+
+
+class Execution(models.Model):
+    """One run of a workflow; a branch, an item and a child are executions with a parent.
+
+    Due work is found by two partial indexes: ``ready_at`` is set while a worker may claim the
+    row, ``wake_at`` while it sleeps until then; neither is set in a row that runs, is paused,
+    blocked or final.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workflow = models.CharField(max_length=200)
+    version = models.PositiveIntegerField(default=1)
+    kind = models.CharField(max_length=220)  # name@version: what a worker must have
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.PENDING)
+
+    # the tree
+    role = models.CharField(max_length=8, choices=Role.choices, default=Role.ROOT)
+    root_id = models.UUIDField(editable=False)
+    parent = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True, related_name="children"
+    )
+    parent_path = models.CharField(max_length=1000, blank=True, default="")
+    parent_visit = models.PositiveIntegerField(default=0)
+    index = models.PositiveIntegerField(null=True, blank=True)
+    branch = models.CharField(max_length=200, blank=True, default="")
+    awaited = models.BooleanField(default=False)  # its parent waits for its end
+    rerun_of = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="reruns"
+    )
+
+    # due work
+    queue = models.CharField(max_length=100, default="default")
+    rank = models.IntegerField(default=0)  # minus the priority, so that one index orders both
+    ready_at = MomentField(null=True, blank=True)
+    wake_at = MomentField(null=True, blank=True)
+    resume_at = models.DateTimeField(null=True, blank=True)  # what a pause has taken from those
+    fence = models.PositiveBigIntegerField(default=0)
+    worker = models.UUIDField(null=True, blank=True)
+
+    # the position
+    path = models.CharField(max_length=1000, blank=True, default="")
+    visit = models.PositiveIntegerField(default=1)
+    attempt = models.PositiveIntegerField(default=1)
+    attempt_floor = models.PositiveIntegerField(default=0)  # attempts before an operator's retry
+    recoveries = models.PositiveIntegerField(default=0)  # workers that died in this attempt's step
+    journaled = models.BooleanField(default=False)  # this visit has waits or records
+    last_completed_at = models.DateTimeField(null=True, blank=True)
+
+    # what it carries
+    input = DataField(null=True, blank=True)
+    data = DataField(null=True, blank=True)
+    changes = DataField(null=True, blank=True)  # of a branch or item, against its parent's data
+    error = DataField(null=True, blank=True)
+    progress = DataField(null=True, blank=True)
+    tags = models.JSONField(default=dict, blank=True)
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
+    subject_type = models.CharField(max_length=150, blank=True, default="")
+    subject_id = models.CharField(max_length=255, blank=True, default="")
+
+    # what was asked of it from outside
+    pause_requested = models.BooleanField(default=False)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    cancel_reason = models.TextField(blank=True, default="")
+    cancel_compensate = models.BooleanField(default=False)
+    blocked_by = models.CharField(max_length=10, blank=True, default="")  # "worker" or "code"
+
+    # times
+    created_at = MomentField(editable=False)
+    scheduled_at = MomentField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    deadline_at = MomentField(null=True, blank=True)
+
+    objects = manager(ExecutionQuerySet)
+
+    if TYPE_CHECKING:
+        from django.db.models.manager import RelatedManager
+
+        parent_id: UUID | None
+        rerun_of_id: UUID | None
+        children: RelatedManager[Execution]
+        steps_and_compensations: RelatedManager[StepRun]
+        waits: RelatedManager[Wait]
+        events: RelatedManager[Event]
+
+    created: bool = True  # False on what ``start`` returns when the key was known already
+
+    class Meta:
+        verbose_name = _("execution")
+        verbose_name_plural = _("executions")
+        base_manager_name = "objects"
+        ordering = ("-created_at", "-id")
+        permissions = (
+            ("approve", _("Can answer questions to people")),
+            ("cancel", _("Can cancel executions")),
+            ("retry", _("Can retry executions")),
+            ("send_event", _("Can send events")),
+            ("view_payload", _("Can see masked values")),
+            ("manage_schedules", _("Can manage schedules")),
+        )
+        indexes = (
+            models.Index(
+                fields=("queue", "rank", "ready_at", "kind"),
+                name="durable_exec_claim",
+                condition=Q(ready_at__isnull=False),
+            ),
+            models.Index(
+                fields=("wake_at",), name="durable_exec_wake", condition=Q(wake_at__isnull=False)
+            ),
+            models.Index(
+                fields=("worker",), name="durable_exec_held", condition=Q(worker__isnull=False)
+            ),
+            models.Index(
+                fields=("kind",), name="durable_exec_blocked", condition=Q(status=Status.BLOCKED)
+            ),
+            models.Index(fields=("-created_at", "-id"), name="durable_exec_newest"),
+            models.Index(fields=("workflow", "-created_at"), name="durable_exec_workflow"),
+            models.Index(
+                fields=("root_id",), name="durable_exec_tree", condition=~Q(role=Role.ROOT)
+            ),
+            models.Index(
+                fields=("finished_at",),
+                name="durable_exec_finished",
+                condition=Q(finished_at__isnull=False),
+            ),
+            models.Index(
+                fields=("subject_type", "subject_id"),
+                name="durable_exec_subject",
+                condition=~Q(subject_type=""),
+            ),
+        )
+        constraints = (
+            models.UniqueConstraint(
+                fields=("workflow", "idempotency_key"),
+                name="durable_exec_once_per_key",
+                condition=Q(idempotency_key__isnull=False),
+            ),
+            models.UniqueConstraint(
+                fields=("parent", "parent_path", "parent_visit", "branch", "index"),
+                name="durable_exec_once_per_place",
+                condition=Q(role__in=(Role.BRANCH, Role.ITEM)),
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=list(Status)), name="durable_exec_status_known"
+            ),
+            models.CheckConstraint(
+                condition=(
+                    Q(status__in=(Status.RUNNING, Status.COMPENSATING)) | Q(worker__isnull=True)
+                )
+                & (~Q(status=Status.RUNNING) | Q(worker__isnull=False)),
+                name="durable_exec_running_is_held",
+            ),
+            models.CheckConstraint(
+                condition=~Q(
+                    status__in=(
+                        Status.RUNNING,
+                        Status.PAUSED,
+                        Status.BLOCKED,
+                        *sorted(FINAL),
+                    )
+                )
+                | (Q(ready_at__isnull=True) & Q(wake_at__isnull=True)),
+                name="durable_exec_due_only_if_it_may_run",
+            ),
+            models.CheckConstraint(
+                condition=(Q(status__in=sorted(FINAL)) & Q(finished_at__isnull=False))
+                | (~Q(status__in=sorted(FINAL)) & Q(finished_at__isnull=True)),
+                name="durable_exec_final_is_finished",
+            ),
+            models.CheckConstraint(
+                condition=Q(role=Role.ROOT) | Q(parent__isnull=False),
+                name="durable_exec_child_has_parent",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.workflow} {self.id}"
+
+    @property
+    def priority(self) -> int:
+        """Higher goes first."""
+        return -self.rank
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the status is final."""
+        return Status(self.status) in FINAL
+
+    @property
+    def result(self) -> Any:
+        """The final data of a completed execution, otherwise ``None``."""
+        return self.data if self.status == Status.COMPLETED else None
+
+    @property
+    def steps(self) -> models.QuerySet[StepRun]:
+        """The attempts of its steps, in order. One in flight is on this row (``path``, ``attempt``)."""
+        return self.steps_and_compensations.filter(compensation=False)
+
+    @property
+    def compensations(self) -> models.QuerySet[StepRun]:
+        """The attempts of its compensations, in order."""
+        return self.steps_and_compensations.filter(compensation=True)
+
+    @property
+    def subject(self) -> models.Model | None:
+        """The model instance that the execution is about, if it (still) exists."""
+        if not self.subject_type:
+            return None
+        from django.apps import apps
+
+        model: Any = apps.get_model(self.subject_type)
+        found: models.Model | None = model._base_manager.filter(pk=self.subject_id).first()
+        return found
+
+
+class CorrelationKeyQuerySet(models.QuerySet["CorrelationKey"]):
+    """The questions that are asked about correlation keys."""
+
+    def fresh(self) -> Self:
+        """Keys whose mailbox has not been looked at since the execution got them."""
+        return self.filter(fresh=True).order_by("id")
+
+
+class CorrelationKey(models.Model):
+    """A key under which an execution receives published events."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    execution = models.ForeignKey(Execution, models.CASCADE, related_name="keys")
+    key = models.CharField(max_length=255)
+    fresh = models.BooleanField(default=True)
+
+    objects = manager(CorrelationKeyQuerySet)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("key", "execution"), name="durable_key_once"),
+        )
+        indexes = (models.Index(fields=("id",), name="durable_key_fresh", condition=Q(fresh=True)),)
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,107 @@
+"""Workflows that start by the calendar, and what each slot has started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from durable import clock
+from durable.models.base import manager
+from durable.models.execution import Execution
+from durable.models.fields import DataField, MomentField, uuid7
+
+
+class CatchUp(models.TextChoices):
+    """What happens to slots that passed while nothing ran."""
+
+    LATEST = "latest", _("One run for the last of them")
+    ALL = "all", _("A run for each")
+    NONE = "none", _("None")
+
+
+class Overlap(models.TextChoices):
+    """What happens when the run before is not finished yet."""
+
+    ALLOW = "allow", _("Run both")
+    SKIP = "skip", _("Skip the slot")
+    QUEUE = "queue", _("Run after it")
+
+
+class ScheduleQuerySet(models.QuerySet["Schedule"]):
+    """The questions that are asked about schedules."""
+
+    def due(self) -> Self:
+        """Enabled schedules whose next slot has come."""
+        return self.filter(enabled=True, next_run_at__lte=clock.now()).order_by("next_run_at")
+
+
+class Schedule(models.Model):
+    """A workflow that starts by a cron expression in the local time of a zone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=200, unique=True)
+    workflow = models.CharField(max_length=200)
+    cron = models.CharField(max_length=200)
+    timezone = models.CharField(max_length=100)
+    input = DataField(null=True, blank=True)
+    catch_up = models.CharField(max_length=10, choices=CatchUp.choices, default=CatchUp.LATEST)
+    overlap = models.CharField(max_length=10, choices=Overlap.choices, default=Overlap.ALLOW)
+    jitter = models.DurationField(null=True, blank=True)
+    enabled = models.BooleanField(default=True)
+    declared = models.BooleanField(default=False)  # in a class's Meta, not at run time
+    next_run_at = models.DateTimeField(null=True, blank=True)
+    last_run_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveIntegerField(default=0)
+    last_error = models.TextField(blank=True, default="")
+    created_at = MomentField(editable=False)
+
+    objects = manager(ScheduleQuerySet)
+
+    class Meta:
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
+        base_manager_name = "objects"
+        ordering = ("name",)
+        indexes = (
+            models.Index(
+                fields=("next_run_at",), name="durable_schedule_due", condition=Q(enabled=True)
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Firing(models.Model):
+    """One slot of a schedule and the execution that it started (or why it started none)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    schedule = models.ForeignKey(Schedule, models.CASCADE, related_name="firings")
+    slot = models.DateTimeField()
+    execution = models.ForeignKey(
+        Execution, models.SET_NULL, null=True, blank=True, related_name="firings"
+    )
+    skipped = models.CharField(max_length=20, blank=True, default="")
+    fired_at = MomentField(editable=False)
+
+    objects = manager(models.QuerySet)
+
+    class Meta:
+        verbose_name = _("firing")
+        verbose_name_plural = _("firings")
+        base_manager_name = "objects"
+        ordering = ("-slot",)
+        constraints = (
+            models.UniqueConstraint(fields=("schedule", "slot"), name="durable_firing_once"),
+        )
+
+    if TYPE_CHECKING:
+        from uuid import UUID
+
+        schedule_id: UUID
+
+    def __str__(self) -> str:
+        return f"{self.schedule_id} {self.slot}"

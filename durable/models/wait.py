@@ -1,0 +1,176 @@
+"""What a visit of a step has asked for and got: waits, and the records of ``run`` and children."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Case, Q, Value, When
+from django.utils.translation import gettext_lazy as _
+
+from durable import clock
+from durable.models.base import manager
+from durable.models.execution import Execution
+from durable.models.fields import DataField, MomentField, uuid7
+from durable.states import WaitKind, WaitStatus
+
+
+class WaitQuerySet(models.QuerySet["Wait"]):
+    """The questions that are asked about waits, and the one way to resolve them."""
+
+    def open(self) -> Self:
+        """Waits without an outcome."""
+        return self.filter(status=WaitStatus.OPEN)
+
+    def visible(self) -> Self:
+        """Waits in the order in which they were opened."""
+        return self.order_by("opened_at", "id")
+
+    def of_visit(self, execution_id: UUID, path: str, visit: int) -> Self:
+        """The waits of one visit of one step."""
+        return self.filter(execution=execution_id, path=path, visit=visit)
+
+    def untold(self) -> Self:
+        """Answered waits whose execution has not been told yet."""
+        return self.filter(told=False).exclude(status=WaitStatus.OPEN).order_by("resolved_at", "id")
+
+    def expired(self) -> Self:
+        """Open waits whose deadline has passed."""
+        return self.open().filter(deadline_at__lte=clock.now())
+
+    def expire(self) -> int:
+        """End the waits whose deadline has passed; a timer has got what it waited for."""
+        return self.expired().update(
+            status=Case(
+                When(kind=WaitKind.TIMER, then=Value(WaitStatus.ANSWERED)),
+                default=Value(WaitStatus.TIMED_OUT),
+            ),
+            resolved_at=clock.now(),
+        )
+
+    def resolve(self, outcome: WaitStatus, *, told: bool = True, **changes: Any) -> int:
+        """Give open waits their outcome, once; say how many took it."""
+        return self.open().update(status=outcome, told=told, resolved_at=clock.now(), **changes)
+
+    def tell(self, executions: Iterable[UUID]) -> int:
+        """Note that these executions know the outcome of their waits."""
+        return self.untold().filter(execution__in=list(executions)).order_by().update(told=True)
+
+
+class Wait(models.Model):
+    """A timer, an event, a person's input or a child that a step waits for."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    execution = models.ForeignKey(Execution, models.CASCADE, related_name="waits")
+    root_id = models.UUIDField(editable=False)
+    path = models.CharField(max_length=1000)
+    visit = models.PositiveIntegerField(default=1)
+    kind = models.CharField(max_length=8, choices=WaitKind.choices)
+    name = models.CharField(max_length=500)
+    ordinal = models.PositiveIntegerField(default=0)
+    names = models.JSONField(default=list, blank=True)  # of the events it takes
+    key = models.CharField(max_length=255, blank=True, default="")
+    status = models.CharField(max_length=10, choices=WaitStatus.choices, default=WaitStatus.OPEN)
+    told = models.BooleanField(default=True)  # False: answered, the execution is still parked
+    opened_at = MomentField(editable=False)
+    deadline_at = MomentField(null=True, blank=True)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    answer = DataField(null=True, blank=True)
+    received = DataField(null=True, blank=True)  # of "all": what has arrived so far
+    child = models.ForeignKey(
+        Execution, models.SET_NULL, null=True, blank=True, related_name="awaited_by"
+    )
+
+    # of a question to people
+    question = DataField(null=True, blank=True)
+    assignees = models.JSONField(default=list, blank=True)
+    exclude = models.JSONField(default=list, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
+    remind_at = models.DateTimeField(null=True, blank=True)
+    votes = DataField(null=True, blank=True)  # [{"by", "decision", "comment", "at"}]
+    vote_count = models.PositiveIntegerField(default=0)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    by_name = models.CharField(max_length=255, blank=True, default="")
+    comment = models.TextField(blank=True, default="")
+
+    objects = manager(WaitQuerySet)
+
+    if TYPE_CHECKING:
+        execution_id: UUID
+        child_id: UUID | None
+
+    class Meta:
+        verbose_name = _("wait")
+        verbose_name_plural = _("waits")
+        base_manager_name = "objects"
+        ordering = ("opened_at", "id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("execution", "path", "visit", "kind", "name", "ordinal"),
+                name="durable_wait_once_per_place",
+            ),
+            models.CheckConstraint(
+                condition=(Q(status=WaitStatus.OPEN) & Q(resolved_at__isnull=True) & Q(told=True))
+                | (~Q(status=WaitStatus.OPEN) & Q(resolved_at__isnull=False)),
+                name="durable_wait_resolved_once",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("root_id", "kind"),
+                name="durable_wait_open",
+                condition=Q(status=WaitStatus.OPEN),
+            ),
+            models.Index(
+                fields=("resolved_at",), name="durable_wait_untold", condition=Q(told=False)
+            ),
+            models.Index(
+                fields=("remind_at",),
+                name="durable_wait_remind",
+                condition=Q(status=WaitStatus.OPEN, remind_at__isnull=False),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}: {self.status}"
+
+
+class RecordKind(models.TextChoices):
+    """What a record remembers."""
+
+    RUN = "run", _("Result of run()")
+    START = "start", _("Started workflow")
+
+
+class Record(models.Model):
+    """A result that a visit of a step remembers: of ``run``, or the id of a started child."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    execution = models.ForeignKey(Execution, models.CASCADE, related_name="records")
+    path = models.CharField(max_length=1000)
+    visit = models.PositiveIntegerField(default=1)
+    kind = models.CharField(max_length=8, choices=RecordKind.choices)
+    name = models.CharField(max_length=500)
+    ordinal = models.PositiveIntegerField(default=0)
+    value = DataField(null=True, blank=True)
+    created_at = MomentField(editable=False)
+
+    objects = manager(models.QuerySet)
+
+    class Meta:
+        base_manager_name = "objects"
+        ordering = ("created_at", "id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("execution", "path", "visit", "kind", "name", "ordinal"),
+                name="durable_record_once_per_place",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"

@@ -1,0 +1,88 @@
+"""The threads that run steps: a bounded number, each replaced when its attempt is given up."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from uuid import UUID
+
+from durable.engine.claim import Claim
+from durable.worker.connections import refresh_connections, release_connections
+
+logger = logging.getLogger("durable.worker")
+
+
+class Slots:
+    """At most ``size`` claims of one queue at a time. Daemon threads: a hung one can't hold exit."""
+
+    def __init__(
+        self, name: str, size: int, run: Callable[[Claim], None], freed: Callable[[], None]
+    ) -> None:
+        self.name, self.size = name, size
+        self._run, self._freed = run, freed
+        self._queue: queue.SimpleQueue[Claim | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+        self._held: dict[UUID, int] = {}  # execution: its fence
+        self._jobs: dict[threading.Thread, UUID] = {}
+
+    @property
+    def free(self) -> int:
+        """How many claims it could take now."""
+        with self._lock:
+            return self.size - len(self._held)
+
+    def held(self) -> set[UUID]:
+        """The executions in its hands."""
+        with self._lock:
+            return set(self._held)
+
+    def submit(self, claim: Claim) -> None:
+        """Run ``claim`` as soon as a thread is there."""
+        with self._lock:
+            self._held[claim.execution_id] = claim.fence
+            if len(self._threads) < min(self.size, len(self._held)):
+                thread = threading.Thread(
+                    target=self._work, name=f"durable-{self.name}", daemon=True
+                )
+                self._threads.add(thread)
+                thread.start()
+        self._queue.put(claim)
+
+    def abandon(self, thread: threading.Thread) -> bool:
+        """Count no longer on a thread whose attempt was given up; False if it is not ours."""
+        with self._lock:
+            if thread not in self._threads:
+                return False
+            self._threads.discard(thread)
+            execution = self._jobs.pop(thread, None)
+            if execution is not None:
+                self._held.pop(execution, None)
+        self._freed()
+        return True
+
+    def stop(self) -> None:
+        """Let idle threads end."""
+        with self._lock:
+            for _ in self._threads:
+                self._queue.put(None)
+
+    def _work(self) -> None:
+        me = threading.current_thread()
+        while (claim := self._queue.get()) is not None:
+            with self._lock:
+                self._jobs[me] = claim.execution_id
+            try:
+                refresh_connections()
+                self._run(claim)
+            except BaseException:  # the engine itself failed: the heartbeat frees the claim
+                logger.exception("could not go on with execution %s", claim.execution_id)
+            with self._lock:
+                if self._jobs.pop(me, None) is None:
+                    break  # given up meanwhile: another thread is here in its stead
+                if self._held.get(claim.execution_id) == claim.fence:
+                    del self._held[claim.execution_id]
+            self._freed()
+        release_connections()

@@ -1,0 +1,40 @@
+"""What pytest needs to know of the suite: the database in its header, tests about one vendor."""
+
+from __future__ import annotations
+
+import hypothesis
+import pytest
+from django.conf import settings
+
+VENDORS = {"sqlite3": "sqlite", "postgresql": "postgresql"}
+
+hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("suite")
+
+
+def vendor() -> str:
+    """The kind of database that this run is on."""
+    return VENDORS[settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]]
+
+
+def pytest_report_header() -> str:
+    """Say which database the run is about."""
+    database = settings.DATABASES["default"]
+    return f"database: {vendor()}, {database['TEST']['NAME']}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, visibly as deselected, what is promised on the other database only."""
+    elsewhere = []
+    for item in items:
+        marker = item.get_closest_marker("only_on")
+        if marker is None:
+            continue
+        (wanted,) = marker.args
+        if wanted not in VENDORS.values():
+            raise pytest.UsageError(f"{item.nodeid}: only_on({wanted!r}) names no vendor")
+        if wanted != vendor():
+            elsewhere.append(item)
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]

@@ -1,0 +1,458 @@
+"""The house rules that can be read from the source: layers, one writer of status, size, names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from unittest import TestCase
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "durable"
+
+# -- the rules -----------------------------------------------------------------------------
+
+VOCABULARY = "vocabulary"
+AUTHORING = "authoring"
+MODELS = "models"
+ENGINE = "engine"
+FACADE = "facade"  # durable/__init__.py: the public names
+GLUE = "glue"  # what Django asks for by name; nobody imports it
+
+#: Each module or package directly under ``durable``, and the layer that it belongs to.
+LAYERS: dict[str, str] = {
+    **dict.fromkeys(
+        ("errors", "states", "clock", "codec", "increments", "conf", "signals", "helpers"),
+        VOCABULARY,
+    ),
+    "authoring": AUTHORING,
+    "models": MODELS,
+    "migrations": MODELS,
+    "engine": ENGINE,
+    # Doors: each is a layer of its own.
+    **{
+        door: door
+        for door in (
+            "client",
+            "worker",
+            "rest",
+            "admin",
+            "dashboard",
+            "management",
+            "crontab",
+            "tasks",
+            "testing",
+        )
+    },
+    "__init__": FACADE,
+    "apps": GLUE,
+    "checks": GLUE,
+    "urls": GLUE,
+}
+
+BELOW_DOORS = frozenset({VOCABULARY, AUTHORING, MODELS, ENGINE})
+
+#: What a layer may import at the top of a module (itself is always allowed).
+MAY_IMPORT: dict[str, frozenset[str]] = {
+    VOCABULARY: frozenset(),
+    AUTHORING: frozenset({VOCABULARY}),
+    MODELS: frozenset({VOCABULARY}),
+    ENGINE: frozenset({VOCABULARY, AUTHORING, MODELS}),
+    "client": BELOW_DOORS,
+    "worker": BELOW_DOORS,
+    "rest": BELOW_DOORS,
+    "admin": BELOW_DOORS | {"dashboard"},
+    "dashboard": BELOW_DOORS,
+    "management": BELOW_DOORS | {"worker"},
+    "crontab": BELOW_DOORS,
+    "tasks": BELOW_DOORS,
+    "testing": BELOW_DOORS | {"worker"},
+    FACADE: frozenset({VOCABULARY, AUTHORING}),
+    GLUE: BELOW_DOORS | {"rest", "dashboard"},
+}
+
+#: What it may import besides, inside a function: where the import must wait for Django's apps,
+#: or for the call.
+MAY_IMPORT_LAZILY: dict[str, frozenset[str]] = {
+    AUTHORING: frozenset({MODELS, ENGINE, "client"}),
+    "rest": frozenset({"client"}),
+    "admin": frozenset({"client"}),
+    "management": frozenset({"client"}),
+    "testing": frozenset({"client"}),
+    FACADE: frozenset({"client"}),
+}
+
+#: Single modules with an exception of their own, inside a function: (importer, imported).
+LAZY_EXCEPTIONS = frozenset({("durable.helpers", "durable.authoring.context")})
+
+#: Not at the top of a module of the layer: authoring is importable before Django's apps are.
+FORBIDDEN_OUTSIDE: dict[str, tuple[str, ...]] = {AUTHORING: ("django.db", "django.contrib")}
+
+#: The one function that assigns an execution's status, and the only package that assigns any.
+STATUS_PACKAGE = "durable.models."
+STATUS_MODULE = "durable.models.execution"
+STATUS_FUNCTION = "move"
+
+MAX_LINES = 400
+SAYS_NOTHING = re.compile(r"_*(do|process|handle|maybe)_")
+#: Names that a framework calls, and that therefore can't be chosen.
+NOT_OUR_NAMES = frozenset({"handle_exception", "handle_no_permission", "process_exception"})
+# Written in halves, so that this file doesn't contain what it looks for.
+UNFINISHED = re.compile(r"\b(" + "|".join(("TODO", "FIXME", "XXX")) + r")\b")
+UNFINISHED_NAME = "NotImplementedError"
+
+
+class Source(NamedTuple):
+    """One module: its dotted name, whether it is a package's ``__init__``, its text."""
+
+    module: str
+    text: str
+    is_package: bool = False
+
+    @property
+    def tree(self) -> ast.Module:
+        """The parsed text."""
+        return ast.parse(self.text)
+
+    @property
+    def in_migrations(self) -> bool:
+        """Whether Django wrote it."""
+        return self.module.startswith("durable.migrations")
+
+
+class Import(NamedTuple):
+    """One imported module; ``lazy`` if it stands inside a function."""
+
+    line: int
+    target: str
+    lazy: bool
+
+
+# -- reading -------------------------------------------------------------------------------
+
+
+def sources() -> list[Source]:
+    """Every module of the package."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        is_package = parts[-1] == "__init__"
+        name = ".".join(parts[:-1] if is_package else parts)
+        found.append(Source(name, path.read_text(encoding="utf-8"), is_package))
+    return found
+
+
+def place(module: str) -> str:
+    """The name under ``durable`` that decides about a module's layer."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imports(source: Source) -> Iterator[Import]:
+    """What a module imports, by statement or ``import_module("…")``; types only is no import."""
+    yield from _imports_in(source, source.tree, lazy=False)
+
+
+def _imports_in(source: Source, node: ast.AST, *, lazy: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield Import(child.lineno, alias.name, lazy)
+        elif isinstance(child, ast.ImportFrom):
+            base = _base_of(source, child)
+            for alias in child.names:
+                yield Import(child.lineno, f"{base}.{alias.name}", lazy)
+        elif isinstance(child, ast.Call) and _called(child) == "import_module" and child.args:
+            (name, *_) = child.args
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                yield Import(child.lineno, name.value, lazy)
+        is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from _imports_in(source, child, lazy=lazy or is_function)
+
+
+def _base_of(source: Source, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = source.module.split(".")
+    up = node.level - (1 if source.is_package else 0)
+    base = parts[: len(parts) - up]
+    return ".".join([*base, node.module] if node.module else base)
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+
+
+# -- the rules, each a function from a source to its violations ----------------------------
+
+
+def breaks_of_layers(source: Source) -> Iterator[str]:
+    """Imports point one way: vocabulary ← authoring, models ← engine ← doors."""
+    layer = LAYERS.get(place(source.module))
+    if layer is None:
+        yield f"{source.module} belongs to no layer: add it to LAYERS"
+        return
+    for line, target, lazy in imports(source):
+        where = f"{source.module}:{line}"
+        if target == "durable" or target.startswith("durable."):
+            # ``from durable import start`` asks the façade; ``from durable import clock`` doesn't.
+            other = LAYERS.get(place(target), FACADE)
+            allowed = MAY_IMPORT[layer] | (
+                MAY_IMPORT_LAZILY.get(layer, frozenset()) if lazy else frozenset()
+            )
+            excepted = lazy and any(
+                source.module == importer and f"{target}.".startswith(f"{imported}.")
+                for importer, imported in LAZY_EXCEPTIONS
+            )
+            if other != layer and other not in allowed and not excepted:
+                yield f"{where}: {layer} imports {target} ({other}){' lazily' * lazy}"
+        elif not lazy:
+            for forbidden in FORBIDDEN_OUTSIDE.get(layer, ()):
+                if f"{target}.".startswith(f"{forbidden}."):
+                    yield f"{where}: {layer} imports {target}"
+
+
+def breaks_of_status(source: Source) -> Iterator[str]:
+    """Only ``ExecutionQuerySet.move`` assigns an execution's status; only models assign any."""
+    if source.in_migrations:
+        return
+    in_models = source.module.startswith(STATUS_PACKAGE)
+    if in_models and source.module != STATUS_MODULE:
+        return
+    tree = source.tree
+    exempt = {
+        id(node)
+        for function in ast.walk(tree)
+        if in_models and isinstance(function, ast.FunctionDef) and function.name == STATUS_FUNCTION
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and id(node) not in exempt and _assigns_status(node):
+            yield f"{source.module}:{node.lineno}: {ast.unparse(node.func)}(…) assigns a status"
+
+
+def _assigns_status(call: ast.Call) -> bool:
+    name = _called(call)
+    if name in ("update", "aupdate") and isinstance(call.func, ast.Attribute):
+        return any(
+            keyword.arg == "status"
+            or (
+                keyword.arg is None
+                and isinstance(keyword.value, ast.Dict)
+                and _has_status(keyword.value.keys)
+            )
+            for keyword in call.keywords
+        )
+    if name in ("bulk_update", "abulk_update", "save", "asave"):
+        lists = [*call.args, *(keyword.value for keyword in call.keywords)]
+        return any(
+            isinstance(value, ast.List | ast.Tuple | ast.Set) and _has_status(value.elts)
+            for value in lists
+        )
+    return False
+
+
+def _has_status(nodes: list[ast.expr | None] | list[ast.expr]) -> bool:
+    return any(isinstance(node, ast.Constant) and node.value == "status" for node in nodes)
+
+
+def breaks_of_size(source: Source) -> Iterator[str]:
+    """No file passes 400 lines (what Django generates aside)."""
+    lines = source.text.count("\n")
+    if lines > MAX_LINES and not source.in_migrations:
+        yield f"{source.module} has {lines} lines; {MAX_LINES} are allowed"
+
+
+def breaks_of_docstrings(source: Source) -> Iterator[str]:
+    """Every module says in its first statement what it is for."""
+    if source.in_migrations or (source.is_package and not source.text.strip()):
+        return
+    if ast.get_docstring(source.tree) is None:
+        yield f"{source.module} doesn't begin with a docstring"
+
+
+def breaks_of_names(source: Source) -> Iterator[str]:
+    """No function is named do_, process_, handle_ or maybe_: such names say nothing."""
+    for node in ast.walk(source.tree):
+        if (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and SAYS_NOTHING.match(node.name)
+            and node.name not in NOT_OUR_NAMES
+        ):
+            yield f"{source.module}:{node.lineno}: {node.name}"
+
+
+def breaks_of_completeness(source: Source) -> Iterator[str]:
+    """Nothing is left for later."""
+    for number, line in enumerate(source.text.splitlines(), 1):
+        if UNFINISHED.search(line):
+            yield f"{source.module}:{number}: {line.strip()}"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Name) and node.id == UNFINISHED_NAME:
+            yield f"{source.module}:{node.lineno}: {UNFINISHED_NAME}"
+
+
+# -- the package keeps them ------------------------------------------------------------------
+
+
+class HouseTests(TestCase):
+    """Every module of the package keeps every rule."""
+
+    def check(self, rule: object) -> None:
+        assert callable(rule)
+        found = [violation for source in sources() for violation in rule(source)]
+        self.assertEqual(found, [], f"{rule.__doc__}\n" + "\n".join(found))
+
+    def test_the_package_is_read(self) -> None:
+        self.assertIn("durable.clock", {source.module for source in sources()})
+
+    def test_imports_point_one_way(self) -> None:
+        self.check(breaks_of_layers)
+
+    def test_status_has_one_writer(self) -> None:
+        self.check(breaks_of_status)
+
+    def test_no_file_is_too_long(self) -> None:
+        self.check(breaks_of_size)
+
+    def test_every_module_says_what_it_is_for(self) -> None:
+        self.check(breaks_of_docstrings)
+
+    def test_names_say_something(self) -> None:
+        self.check(breaks_of_names)
+
+    def test_nothing_is_left_unfinished(self) -> None:
+        self.check(breaks_of_completeness)
+
+
+# -- the rules catch what they are for -------------------------------------------------------
+
+
+class LayerRuleTests(TestCase):
+    """The rule about imports catches planted violations, and only those."""
+
+    def refused(self, module: str, text: str, *, is_package: bool = False) -> None:
+        found = list(breaks_of_layers(Source(module, text, is_package)))
+        self.assertEqual(len(found), 1, f"{module} may import: {text}\n{found}")
+
+    def accepted(self, module: str, text: str, *, is_package: bool = False) -> None:
+        self.assertEqual(list(breaks_of_layers(Source(module, text, is_package))), [])
+
+    def test_a_module_without_a_layer_is_refused(self) -> None:
+        self.refused("durable.misc", "")
+
+    def test_vocabulary_imports_vocabulary_only(self) -> None:
+        self.accepted("durable.clock", "from durable import conf\nfrom durable.errors import Fail")
+        self.refused("durable.clock", "from durable.models import Execution")
+        self.refused("durable.clock", "import durable.engine.claim")
+        self.refused("durable.clock", "def f():\n    from durable import models")
+        self.refused("durable.conf", "import durable")
+
+    def test_helpers_find_the_running_step_when_called(self) -> None:
+        lazily = "def f():\n    from durable.authoring.context import current"
+        self.accepted("durable.helpers", lazily)
+        self.refused("durable.increments", lazily)
+        self.refused("durable.helpers", "from durable.authoring.context import current")
+        self.refused("durable.helpers", "def f():\n    from durable.authoring import registry")
+
+    def test_authoring_is_importable_without_the_orm(self) -> None:
+        self.accepted("durable.authoring.flow", "from durable import errors, states")
+        self.accepted("durable.authoring.context", "def f():\n    from durable.models import Wait")
+        self.accepted("durable.authoring.context", "def f():\n    import durable.client")
+        self.refused("durable.authoring.context", "from durable.models import Wait")
+        self.refused("durable.authoring.context", "from durable.engine import start")
+        self.refused("durable.authoring.context", "from django.db import models")
+        self.refused("durable.authoring.context", "import django.db.models")
+        self.refused("durable.authoring.context", "class A:\n    from django.db import models")
+        self.accepted("durable.authoring.context", "def f():\n    from django.db import models")
+
+    def test_types_alone_are_no_import(self) -> None:
+        self.accepted(
+            "durable.authoring.context",
+            "if TYPE_CHECKING:\n    from durable.models import Execution",
+        )
+
+    def test_models_know_names_not_classes(self) -> None:
+        self.accepted("durable.models.wait", "from durable.models.base import manager")
+        self.refused("durable.models.wait", "from durable.authoring import registry")
+        self.refused("durable.models.wait", "def f():\n    from durable.engine import claim")
+
+    def test_the_engine_knows_no_door(self) -> None:
+        self.accepted("durable.engine.claim", "from durable.models import Execution")
+        self.accepted("durable.engine.claim", "from durable.authoring import registry")
+        self.refused("durable.engine.claim", "from durable.worker import loop")
+        self.refused("durable.engine.claim", "def f():\n    from durable.client import start")
+        self.refused("durable.engine.claim", "from durable import start")
+
+    def test_doors_do_not_import_one_another(self) -> None:
+        self.accepted("durable.rest.views", "from durable.engine import cancel")
+        self.refused("durable.rest.views", "from durable.admin import ExecutionAdmin")
+        self.refused("durable.worker.loop", "import durable.testing")
+        self.refused("durable.crontab", "def f():\n    from durable.management import commands")
+        self.accepted("durable.management.commands.durable_worker", "import durable.worker.loop")
+        self.accepted("durable.testing", "from durable.worker import process")
+        self.refused("durable.testing", "from durable.rest import views")
+
+    def test_the_client_is_called_but_not_imported_at_the_top(self) -> None:
+        self.accepted("durable.rest.views", "def f():\n    from durable import client")
+        self.refused("durable.rest.views", "from durable import client")
+        self.refused("durable.worker.loop", "def f():\n    from durable import client")
+        self.refused("durable", "from durable.client import start", is_package=True)
+        self.accepted("durable", "def f():\n    import_module('durable.client')", is_package=True)
+        self.refused("durable", "import_module('durable.client')", is_package=True)
+
+    def test_relative_imports_are_followed(self) -> None:
+        self.refused("durable.models.wait", "from ..engine import claim")
+        self.accepted("durable.models.wait", "from .base import manager")
+        self.refused("durable.models", "from ..engine import claim", is_package=True)
+        self.accepted("durable.models", "from .wait import Wait", is_package=True)
+
+
+class OtherRuleTests(TestCase):
+    """Each other rule catches a planted violation too."""
+
+    def test_a_status_is_assigned_in_move_only(self) -> None:
+        def found(module: str, text: str) -> int:
+            return len(list(breaks_of_status(Source(module, text))))
+
+        self.assertEqual(found("durable.engine.cancel", "rows.filter(a=1).update(status=x)"), 1)
+        self.assertEqual(found("durable.client", "await rows.aupdate(b=1, status='x')"), 1)
+        self.assertEqual(found("durable.engine.cancel", "rows.update(**{'status': x})"), 1)
+        self.assertEqual(found("durable.engine.cancel", "rows.bulk_update(l, ['status'])"), 1)
+        self.assertEqual(found("durable.engine.cancel", "e.save(update_fields=['status'])"), 1)
+        self.assertEqual(found("durable.engine.cancel", "rows.update(fence=1)"), 0)
+        self.assertEqual(found("durable.engine.cancel", "rows.move(target, data=d)"), 0)
+        self.assertEqual(found("durable.models.wait", "self.update(status=x)"), 0)
+        move = "class Q:\n    def {}(self):\n        return self.update(status=x)"
+        self.assertEqual(found("durable.models.execution", move.format("move")), 0)
+        self.assertEqual(found("durable.models.execution", move.format("finish")), 1)
+
+    def test_length(self) -> None:
+        self.assertTrue(list(breaks_of_size(Source("durable.clock", "a = 1\n" * 401))))
+        self.assertFalse(list(breaks_of_size(Source("durable.clock", "a = 1\n" * 400))))
+
+    def test_docstring(self) -> None:
+        self.assertTrue(list(breaks_of_docstrings(Source("durable.clock", "import a\n'''No.'''"))))
+        self.assertTrue(list(breaks_of_docstrings(Source("durable.clock", ""))))
+        self.assertTrue(list(breaks_of_docstrings(Source("durable.rest", "a = 1", True))))
+        self.assertFalse(list(breaks_of_docstrings(Source("durable.rest", "", True))))
+        self.assertFalse(list(breaks_of_docstrings(Source("durable.clock", "'''Yes.'''"))))
+        self.assertFalse(list(breaks_of_docstrings(Source("durable.migrations.0001_a", "a = 1"))))
+
+    def test_names(self) -> None:
+        for name in ("do_it", "process_step", "_handle_error", "maybe_wake"):
+            for keyword in ("def", "async def"):
+                text = f"class A:\n    {keyword} {name}(self): ..."
+                self.assertTrue(list(breaks_of_names(Source("durable.clock", text))), name)
+        for name in ("handle", "domain", "processed", "handle_exception", "redo_all"):
+            text = f"def {name}(): ..."
+            self.assertFalse(list(breaks_of_names(Source("durable.clock", text))), name)
+
+    def test_completeness(self) -> None:
+        for text in ("a = 1  # TODO", "'''FIXME'''", f"raise {UNFINISHED_NAME}('later')"):
+            self.assertTrue(list(breaks_of_completeness(Source("durable.clock", text))), text)
+        self.assertFalse(list(breaks_of_completeness(Source("durable.clock", "a = 'todo'"))))

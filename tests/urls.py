@@ -1,0 +1,8 @@
+"""The addresses that the suite asks for."""
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+]
