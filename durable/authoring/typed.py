@@ -7,6 +7,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -103,7 +104,7 @@ class TypedModel:
     def changed(self, received: Any, data: Data) -> Data:
         """The data with what the body changed in the object that it received."""
         if isinstance(received, dict):
-            return Data(plain(received))
+            return {**plain(received)}
         after = overlay(received, data)
         try:
             before = overlay(self.load(data), data)
@@ -140,7 +141,8 @@ def plain(value: Any) -> Any:
 def _fields_of(instance: Any) -> Data:
     if dataclasses.is_dataclass(instance):
         return {f.name: getattr(instance, f.name) for f in dataclasses.fields(instance)}
-    return Data(instance.model_dump(by_alias=True))
+    fields: Data = instance.model_dump(by_alias=True)
+    return fields
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -260,7 +262,7 @@ def _fit(kind: Any, value: Any) -> Any:
     if issubclass(cls, Enum):
         return _fit_choice(tuple(cls), value)
     if not _is_a(value, cls):
-        raise _Misfit(f"is {_named(type(value))}, not {_named(kind)}")
+        return _fit_subclass(cls, value)
     if not parts:
         return value
     if isinstance(value, tuple) and parts[1:] != (...,) and issubclass(cls, tuple):
@@ -269,6 +271,14 @@ def _fit(kind: Any, value: Any) -> Any:
         return _mapped(value, lambda item, index: _fit_at(index, parts[index], item))
     inner = parts[-1] if isinstance(value, dict) else parts[0]
     return _mapped(value, lambda item, key: _fit_at(key, inner, item))
+
+
+def _fit_subclass(cls: Any, value: Any) -> Any:
+    """Storage keeps the plain value of a text subclass, a named tuple and the like."""
+    if type(value) in cls.__mro__ and cls is not bool:
+        with suppress(TypeError, ValueError):
+            return getattr(cls, "_make", cls)(value)
+    raise _Misfit(f"is {_named(type(value))}, not {_named(cls)}")
 
 
 def _fit_at(step: Any, kind: Any, value: Any) -> Any:
@@ -334,7 +344,8 @@ def _fit_typed_dict(cls: Any, value: Data) -> Data:
         required = key in cls.__required_keys__ and asked != "NotRequired"
         if key not in value and (required or asked == "Required"):
             raise _Misfit("is missing", [key])
-    return Data(_mapped(value, lambda item, key: _fit_at(key, hints.get(key, Any), item)))
+    fitted: Data = _mapped(value, lambda item, key: _fit_at(key, hints.get(key, Any), item))
+    return fitted
 
 
 _hints_of: WeakKeyDictionary[type, Data] = WeakKeyDictionary()

@@ -19,6 +19,7 @@ from durable.engine import checkpoint as checkpoints
 from durable.engine import fail, failures, log_capture, position
 from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.claim import Claim
+from durable.engine.failpoints import reach
 from durable.engine.journal import Journal
 from durable.engine.session import Session
 from durable.engine.step_context import Request, StepContext
@@ -175,6 +176,7 @@ class StepAttempt:
         )
         delay = fail.next_delay(self.step.retry, error, claim.attempt - claim.attempt_floor)
         fail.fail_attempt(claim, record, described, delay, self.extras())
+        reach("failure.after_commit")
         logger.log(
             logging.INFO if delay is not None else logging.WARNING,
             "step %s of %s failed (%s)%s",
@@ -222,9 +224,11 @@ class StepAttempt:
     def _body(self) -> Any:
         typed = bind(self.step.function)
         data = codec.loads(self.claim.data)
+        reach("body.before")
         returned = self.step.function(self.instance, typed.data_in(data))
         if self.step.is_async:
             returned = self.session.await_result(returned)
+        reach("body.after")
         if self.context.left:
             raise SuspendSwallowed("a bare except: caught the signal to wait")
         result = typed.data_out(returned, data)

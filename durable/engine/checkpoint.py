@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from durable.engine.failpoints import reach
 from durable.engine.finish import finish_completed
 from durable.engine.transaction import connection, in_transaction
 from durable.models.fields import uuid7
@@ -110,6 +111,8 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
     for checkpoint in taken:
         for extra in checkpoint.extras:
             extra()
+    if taken:
+        reach("finish.before_commit" if finished else "checkpoint.before_commit")
     return accepted
 
 

@@ -14,6 +14,7 @@ from django.db.models.expressions import ExpressionWrapper
 from django.db.models.functions import Coalesce
 
 from durable import clock
+from durable.engine.failpoints import reach
 from durable.engine.transaction import connection, in_transaction, lock
 from durable.models import Execution, Queue, Wait
 from durable.states import Status
@@ -102,6 +103,7 @@ def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> lis
     parked = [row["id"] for row in rows if row["status"] == Status.WAITING]
     if parked:
         Wait.objects.filter(execution__in=parked).expire()
+    reach("claim.before_commit")
     return [_claim(row, worker) for row in rows]
 
 

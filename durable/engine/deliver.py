@@ -8,6 +8,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from durable import clock
+from durable.engine.failpoints import reach
 from durable.engine.transaction import in_transaction, lock
 from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
 from durable.states import UNFINISHED, Status, WaitKind, WaitStatus
@@ -19,7 +20,9 @@ EVENT_KINDS = (WaitKind.EVENT, WaitKind.ANY, WaitKind.ALL)
 
 def deliver_due(limit: int = AT_ONCE) -> int:
     """Deliver what is due; say how many keys, inboxes and answers were looked at."""
-    return _keyed(limit) + _inboxes(limit) + _answers(limit)
+    delivered = _keyed(limit) + _inboxes(limit) + _answers(limit)
+    reach("deliver.after_commit")
+    return delivered
 
 
 # -- published events, under the lock of their mailbox ---------------------------------------
@@ -109,6 +112,7 @@ def empty_inbox(root_id: UUID) -> int:
                 break
     Event.objects.filter(execution=root_id).keep()
     wake(woken)
+    reach("deliver.before_commit")
     return len(events)
 
 
@@ -167,6 +171,7 @@ def _answers(limit: int) -> int:
     if told:
         wake(set(told))
         Wait.objects.tell(told)
+        reach("deliver.before_commit")
     return len(told)
 
 

@@ -12,6 +12,7 @@ from durable.engine import failures
 from durable.engine.checkpoint import Attempt, write_attempts
 from durable.engine.claim import Claim
 from durable.engine.finish import finish
+from durable.engine.failpoints import reach
 from durable.engine.release import hold, let_go
 from durable.engine.transaction import in_transaction
 from durable.errors import (
@@ -81,6 +82,7 @@ def fail_attempt(
         write_attempts([attempt])
     for extra in extras:
         extra()
+    reach("failure.before_commit")
     return delay is not None
 
 

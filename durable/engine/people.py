@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from django.apps import apps
 
@@ -21,19 +21,20 @@ def normalise(who: Any) -> list[str]:
     """
     if who is None:
         return []
-    several = isinstance(who, Iterable) and not isinstance(who, str | bytes)
-    specs = [_spec(one) for one in (who if several else [who])]
+    single = _spec(who)
+    several = single is None and isinstance(who, Iterable) and not isinstance(who, str | bytes)
+    specs = [_spec(one) or _refuse(one) for one in who] if several else [single or _refuse(who)]
     codec.check(specs, "people")
     return list(dict.fromkeys(specs))
 
 
-def _spec(who: Any) -> str:
+def _spec(who: Any) -> str | None:
     if isinstance(who, str):
         kind, _, name = str.__str__(who).partition(":")
         app, _, codename = name.partition(".")
-        if kind in KINDS and name and (kind != "perm" or (app and codename)):
-            return f"{kind}:{name}"
-    elif apps.is_installed("django.contrib.auth"):
+        known = kind in KINDS and name and (kind != "perm" or (app and codename))
+        return f"{kind}:{name}" if known else None
+    if apps.is_installed("django.contrib.auth"):
         from django.contrib.auth.base_user import AbstractBaseUser
         from django.contrib.auth.models import Group
 
@@ -41,6 +42,10 @@ def _spec(who: Any) -> str:
             return f"group:{who.name}"
         if isinstance(who, AbstractBaseUser) and who.get_username():
             return f"user:{who.get_username()}"
+    return None
+
+
+def _refuse(who: Any) -> NoReturn:
     shown = repr(str.__str__(who)) if isinstance(who, str) else f"a {type(who).__name__}"
     raise DefinitionError(
         f"{shown} names nobody; people are users, groups, "

@@ -12,6 +12,7 @@ from durable.engine import fail, failures, position, suspend
 from durable.engine.attempt import Completed, Failed, Parked, StepAttempt, Stuck
 from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.claim import Claim
+from durable.engine.failpoints import reach
 from durable.engine.journal import Journal
 from durable.engine.release import block, give_back, let_go
 from durable.engine.session import Session
@@ -28,6 +29,7 @@ def run(claim: Claim, session: Session) -> None:
     if cls is None:  # claimed by kind, so it was there a moment ago
         give_back(claim)
         return
+    reach("claim.after_commit")
     runner = Runner(claim, cls.definition, session)
     try:
         while runner.step():
@@ -135,9 +137,11 @@ class Runner:
                 return self._advance(checkpoint, accepted)
             case Parked(request):
                 record = attempt.record(StepStatus.WAITING, ended_at=None)
-                return not suspend.park(
+                parked = suspend.park(
                     self.claim, request, attempt.journal, record, attempt.extras()
                 )
+                reach("wait.after_commit")
+                return not parked
             case Stuck(error):
                 block(self.claim, error)
                 return False
@@ -150,6 +154,7 @@ class Runner:
         if accepted is None:
             raise ClaimLost
         claim = self.claim
+        reach("finish.after_commit" if checkpoint.finishes else "checkpoint.after_commit")
         if checkpoint.finishes:
             if accepted.cancel_requested:
                 claim.path, claim.visit = checkpoint.path, checkpoint.visit

@@ -14,6 +14,7 @@ from durable.authoring import registry
 from durable.authoring.workflow import Definition, Workflow
 from durable.conf import database
 from durable.engine import audit, notify, position
+from durable.engine.failpoints import reach
 from durable.engine.transaction import in_transaction
 from durable.errors import DurableError, IdempotencyConflict, NotYetSupported
 from durable.models import CorrelationKey, Execution
@@ -68,6 +69,7 @@ def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -
             "start", by=options.by, execution=execution.pk, target=definition.name, after=_raw(data)
         )
     notify.hint()
+    reach("start.before_commit")
     return execution
 
 

@@ -12,6 +12,7 @@ from durable.authoring.context import People
 from durable.engine.checkpoint import Attempt, write_attempts
 from durable.engine.claim import Claim
 from durable.engine.deliver import EVENT_KINDS, take_from_inbox
+from durable.engine.failpoints import reach
 from durable.engine.journal import Journal
 from durable.engine.release import hold, let_go
 from durable.engine.step_context import Request
@@ -44,6 +45,7 @@ def park(
         extra()
     if wait.kind in EVENT_KINDS and take_from_inbox(wait):
         return False
+    reach("wait.before_commit")
     let_go(claim, Status.WAITING, wake_at=_wake_at(wait, claim.deadline_at))
     return True
 

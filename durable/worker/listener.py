@@ -1,4 +1,4 @@
-"""LISTEN on a connection of its own: shortens the wait for work where PostgreSQL lets it."""
+"""Hear, on a connection of its own, that there may be work: shortens the wait, never the truth."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from durable.engine.notify import CHANNEL
 logger = logging.getLogger("durable.worker")
 
 RECONNECT_AFTER = 5.0  # seconds
+LOOK_EVERY = 0.02  # seconds between two looks at SQLite's data version
 PROOF = 2.0  # seconds within which a notification to ourselves must arrive
 
 
@@ -29,26 +30,26 @@ class Listener:
         self._wake = wake
         self._stopping = threading.Event()
         self.works = False
-        self._thread: threading.Thread | None = None
-        if connections[database()].vendor == "postgresql":
-            self._thread = threading.Thread(target=self._run, name="durable-listener", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="durable-listener", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen, if the database can notify."""
-        if self._thread is not None:
-            self._thread.start()
+        """Begin to listen."""
+        self._thread.start()
 
     def stop(self) -> None:
         """Listen no more."""
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=2)
+        self._thread.join(timeout=2)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             connection: Any = connections.create_connection(database())
             try:
-                self._listen(connection)
+                connection.ensure_connection()
+                if connection.vendor == "postgresql":
+                    self._listen(connection.connection)
+                else:
+                    self._look(connection.connection)
             except Exception as error:
                 logger.info("not listening, polling instead: %s", error)
             finally:
@@ -56,9 +57,16 @@ class Listener:
                 connection.close()
             self._stopping.wait(RECONNECT_AFTER)
 
-    def _listen(self, connection: Any) -> None:
-        connection.ensure_connection()
-        raw = connection.connection
+    def _look(self, raw: Any) -> None:
+        """SQLite has no NOTIFY, but says for nothing whether another connection has committed."""
+        seen = None
+        while not self._stopping.wait(LOOK_EVERY):
+            (version,) = raw.execute("PRAGMA data_version").fetchone()
+            if version != seen:
+                seen = version
+                self._wake()
+
+    def _listen(self, raw: Any) -> None:
         raw.execute(f"LISTEN {CHANNEL}")
         raw.execute(f"NOTIFY {CHANNEL}")
         waited = 0.0
