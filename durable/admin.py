@@ -1,4 +1,4 @@
-"""The tables in the Django admin, to look at. Nothing is edited here: the engine is the only writer."""
+"""The tables in the Django admin, to look at: the engine is their only writer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from django.db import models
 from django.http import HttpRequest
 
 from durable.models import AuditEntry, Event, Execution, Schedule, StepRun, Wait, Worker
-
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]

@@ -1,4 +1,4 @@
-"""What a program does with executions: each function one call of the engine, each with an async twin."""
+"""What a program does with executions: one call of the engine each, each with an async twin."""
 
 from __future__ import annotations
 

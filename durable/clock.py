@@ -76,7 +76,8 @@ def parse(value: Any) -> datetime:
     """A time as a raw statement returns it (text on SQLite), as an aware ``datetime`` in UTC."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    moment: datetime = value
+    return moment.replace(tzinfo=UTC) if value.tzinfo is None else moment.astimezone(UTC)
 
 
 def is_frozen() -> bool:

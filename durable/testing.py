@@ -62,7 +62,7 @@ def drain(max_steps: int = MAX_STEPS) -> int:
 # -- the clock ------------------------------------------------------------------------------------
 
 
-class time_travel(ContextDecorator):  # noqa: N801 - reads like override_settings
+class time_travel(ContextDecorator):
     """Stop the engine's clock at ``at`` (or the present); within, ``advance`` moves it.
 
     A context manager, and a decorator of test functions and ``TestCase`` classes.
@@ -110,13 +110,13 @@ class time_travel(ContextDecorator):  # noqa: N801 - reads like override_setting
         set_up, at = cls.setUp, self._at
 
         @functools.wraps(set_up)
-        def setUp(test: Any) -> None:  # noqa: N802
+        def setUp(test: Any) -> None:
             travel = time_travel(at)
             travel.__enter__()
             test.addCleanup(travel.__exit__, None, None, None)
             set_up(test)
 
-        cls.setUp = setUp  # type: ignore[method-assign]
+        cls.setUp = setUp  # type: ignore[assignment, method-assign]
         return cls
 
 

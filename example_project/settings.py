@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from example_project import database_url
@@ -23,7 +24,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "django_filters",
     "durable",
-    "example_project",
+    "example_project.shop",
 ]
 
 MIDDLEWARE = [
@@ -56,6 +57,15 @@ if url := os.environ.get("DATABASE_URL"):
     DATABASES = {"default": database_url.parse(url)}
 else:
     DATABASES = {"default": database_url.sqlite(HERE / "db.sqlite3")}
+
+DURABLE = {
+    "QUEUES": {"default": {"concurrency": 10}},
+    "LEASE": float(os.environ.get("DURABLE_LEASE", "60")),  # seconds
+}
+
+# How long a day of the example takes, and an answer of its payment provider.
+EXAMPLE_DAY = timedelta(seconds=float(os.environ.get("EXAMPLE_DAY", "86400")))
+EXAMPLE_LATENCY = timedelta(seconds=float(os.environ.get("EXAMPLE_LATENCY", "0")))
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True

@@ -22,6 +22,8 @@ def collect_steps(cls: type[Any], *, retry: Retry | None, atomic: bool) -> dict[
         for attribute, value in vars(klass).items():
             where = f"{short(klass.__qualname__)}.{attribute}"
             if attribute == "flow":
+                if isinstance(value, Step) and owner_attribute(value) is None:
+                    _check_name(value.name, where)
                 continue
             if isinstance(value, Step):
                 _check_step(value, attribute, where, vars(klass))

@@ -74,13 +74,16 @@ class Context(Protocol):
 
     id: UUID
     branch_id: UUID
-    input: Data
     attempt: int
     idempotency_key: str
     deadline: datetime | None
     error: Mapping[str, Any] | None
     log: logging.Logger
     is_async: bool
+
+    @property
+    def input(self) -> Data:
+        """The start input."""
 
     @property
     def execution(self) -> Any:

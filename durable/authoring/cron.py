@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from croniter import CroniterError, croniter
 
 from durable.authoring.slots import instants
-from durable.authoring.values import name_of, one_of
+from durable.authoring.values import KnownOptions, name_of, one_of
 from durable.authoring.wording import did_you_mean, place, refuse
 
 ALIASES = {
@@ -37,7 +37,7 @@ TERM = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>[0-9]+)
 
 
 @dataclass(frozen=True)
-class Cron:
+class Cron(KnownOptions):
     """A schedule: one execution per slot, in the local time of ``timezone``.
 
     ``timezone`` is Django's ``TIME_ZONE`` if not given, ``name`` the workflow's. ``catch_up``
@@ -76,7 +76,7 @@ class Cron:
 
 
 @dataclass(frozen=True)
-class OnEvent:
+class OnEvent(KnownOptions):
     """A trigger: a published event of this name that no execution takes starts one."""
 
     name: str

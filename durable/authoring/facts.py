@@ -41,7 +41,8 @@ class Facts:
     @property
     def input(self) -> Data:
         """The start input."""
-        return needed(self, "input").input
+        given: Data = needed(self, "input").input
+        return given
 
     @property
     def attempt(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Never
 
@@ -86,7 +86,7 @@ def chain(*nodes: Part) -> Block:
 
 def branch(
     on: str | Callable[..., Any] | None = None,
-    cases: Mapping[Any, Part] | Iterable[tuple[Any, Part]] = (),
+    cases: Mapping[Any, Part] | Sequence[tuple[Any, Part]] = (),
     default: Part | None = None,
     *,
     name: str | None = None,
@@ -221,7 +221,7 @@ def catch(
     )
 
 
-def when(predicate: Callable[[Any], Any]) -> When:
+def when(predicate: Callable[..., Any]) -> When:
     """A case of ``branch`` that matches if ``predicate(value)`` is true."""
     if not is_callable(predicate):
         refuse(place("flow"), f"when() takes a callable, not {predicate!r}.")

@@ -7,14 +7,14 @@ from datetime import timedelta
 from random import random as draw
 from typing import Any, Literal
 
-from durable.authoring.values import count, one_of
+from durable.authoring.values import KnownOptions, count, one_of
 from durable.authoring.wording import place, refuse
 
 ErrorTypes = type[Exception] | tuple[type[Exception], ...]
 
 
 @dataclass(frozen=True)
-class Retry:
+class Retry(KnownOptions):
     """How often, and at what intervals, a step is tried again.
 
     ``max_attempts`` counts the first attempt too. The delay after attempt n is

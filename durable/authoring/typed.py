@@ -13,9 +13,8 @@ from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from weakref import WeakKeyDictionary
 
+from durable.authoring.context import Data
 from durable.errors import DefinitionError, InvalidStepInput
-
-Data = dict[str, Any]
 
 # -- what the engine calls ---------------------------------------------------------------------
 
@@ -155,15 +154,13 @@ def _same(one: Any, other: Any) -> bool:
 def model_of(function: Callable[..., Any], index: int) -> TypedModel | None:
     """The type that the positional parameter asks for (0 is ``self``); ``None``: plain values."""
     try:
-        parameters = list(inspect.signature(function).parameters.values())
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return None
-    if index >= len(parameters) or parameters[index].kind not in (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    ):
+    positional = [p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
+    if index >= len(positional):
         return None
-    name = parameters[index].name
+    name = positional[index]
     step = getattr(function, "__name__", "?")
     return _model(_annotation(function, name), f"step {step!r}, parameter {name!r}", name)
 
@@ -354,21 +351,17 @@ _hints_of: WeakKeyDictionary[type, Data] = WeakKeyDictionary()
 def _hints(cls: type) -> Data:
     if cls not in _hints_of:
         try:
-            _hints_of[cls] = _resolved(cls)
+            try:
+                _hints_of[cls] = typing.get_type_hints(cls, include_extras=True)
+            except NameError:  # a local class may name itself
+                scope = {**vars(cls), cls.__name__: cls}
+                _hints_of[cls] = typing.get_type_hints(cls, None, scope, include_extras=True)
         except NameError as error:
             raise DefinitionError(
                 f"the annotations of {cls.__qualname__} can't be read when a step runs: {error}. "
                 "Import the name where the class is defined, outside of TYPE_CHECKING."
             ) from error
     return _hints_of[cls]
-
-
-def _resolved(cls: type) -> Data:
-    try:
-        return typing.get_type_hints(cls, include_extras=True)
-    except NameError:  # a local class may name itself
-        scope = {**vars(cls), cls.__name__: cls}
-        return typing.get_type_hints(cls, None, scope, include_extras=True)
 
 
 def _is_a(value: Any, cls: type) -> bool:

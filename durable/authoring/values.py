@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
-from durable.authoring.wording import did_you_mean, refuse
+from durable.authoring.wording import did_you_mean, place, refuse, refuse_unknown
 
 MAX_NAME = 100
+
+
+class KnownOptions:
+    """A base of dataclasses: a keyword that is no field is refused as a definition error."""
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        known: Any = getattr(cls, "__dataclass_fields__", {})
+        refuse_unknown(place(cls.__name__), [name for name in options if name not in known], known)
+        return super().__new__(cls)
 
 
 def name_of(value: Any, where: str, what: str = "name") -> str:

@@ -40,7 +40,6 @@ from durable.errors import (
 from durable.models import Execution
 from durable.states import StepStatus
 
-
 logger = logging.getLogger("durable.engine")
 
 
@@ -79,7 +78,9 @@ Outcome = Completed | Parked | Failed | Stuck
 class StepAttempt:
     """One run of one body: everything that belongs to it, from the first line to the outcome."""
 
-    def __init__(self, claim: Claim, definition: Definition, step: Step, session: Session) -> None:
+    def __init__(
+        self, claim: Claim, definition: Definition, step: Step[..., Any], session: Session
+    ) -> None:
         self.claim, self.definition, self.step, self.session = claim, definition, step, session
         self.started_at = claim.now()
 

@@ -67,9 +67,23 @@ class Claim:
 
 
 _COLUMNS = (
-    "root_id workflow version kind queue fence path visit attempt attempt_floor recoveries "
-    "journaled deadline_at last_completed_at pause_requested cancel_requested_at"
-).split()
+    "root_id",
+    "workflow",
+    "version",
+    "kind",
+    "queue",
+    "fence",
+    "path",
+    "visit",
+    "attempt",
+    "attempt_floor",
+    "recoveries",
+    "journaled",
+    "deadline_at",
+    "last_completed_at",
+    "pause_requested",
+    "cancel_requested_at",
+)
 
 
 @in_transaction

@@ -5,6 +5,7 @@ Due work of the workers: senders only insert, so their transactions hold no lock
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from durable import clock
@@ -152,10 +153,10 @@ def _give(event: Event, wait: Wait) -> bool:
             if not row.open().update(received=received):
                 return False
             return bool(Event.objects.filter(pk=event.pk).consume(wait.pk))
-        changes = {"received": received, "answer": answer}
+        changes: dict[str, Any] = {"received": received, "answer": answer}
     else:
-        answer = event.payload if wait.kind == WaitKind.EVENT else (event.name, event.payload)
-        changes = {"answer": answer}
+        single = wait.kind == WaitKind.EVENT
+        changes = {"answer": event.payload if single else (event.name, event.payload)}
     if not row.resolve(WaitStatus.ANSWERED, **changes):
         return False
     wait.status = WaitStatus.ANSWERED

@@ -11,8 +11,8 @@ from durable.authoring.retry import Retry
 from durable.engine import failures
 from durable.engine.checkpoint import Attempt, write_attempts
 from durable.engine.claim import Claim
-from durable.engine.finish import finish
 from durable.engine.failpoints import reach
+from durable.engine.finish import finish
 from durable.engine.release import hold, let_go
 from durable.engine.transaction import in_transaction
 from durable.errors import (
@@ -46,7 +46,8 @@ def next_delay(retry: Retry | None, error: BaseException, attempts: int) -> time
     if isinstance(error, NEVER_RETRIED) or retry is None or attempts >= retry.max_attempts:
         return None
     if isinstance(error, RetryAfter):
-        return max(timedelta(0), error.delay)
+        wanted: timedelta = error.delay
+        return max(timedelta(0), wanted)
     if not isinstance(error, (StepTimeout, StepCrashed)) and not retry.retries(error):
         return None
     return retry.delay(attempts)

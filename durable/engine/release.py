@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from durable import clock
+from durable.engine import failures
 from durable.engine.claim import Claim
 from durable.engine.finish import finish
 from durable.engine.transaction import in_transaction, lock
 from durable.errors import ClaimLost, DurableError
-from durable.engine import failures
 from durable.states import Status
 
 

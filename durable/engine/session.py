@@ -30,7 +30,9 @@ class Limited(Protocol):
 class Session(Protocol):
     """A place where claims run."""
 
-    worker: UUID
+    @property
+    def worker(self) -> UUID:
+        """The id of the worker that holds the claims."""
 
     @property
     def stopping(self) -> bool:

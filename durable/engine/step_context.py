@@ -191,7 +191,7 @@ class StepContext:
                 f"step {self._name!r} is atomic, so self.run() can't remember anything "
                 "before the step ends: declare it @step(atomic=False)"
             )
-        called = name or getattr(fn, "__name__", type(fn).__name__)
+        called: str = name or getattr(fn, "__name__", None) or type(fn).__name__
         place = self._journal.place(RecordKind.RUN, called)
         record = self._journal.record(place)
         if record is None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-
 from durable import clock
 from durable.authoring.context import People
 from durable.engine.checkpoint import Attempt, write_attempts

@@ -1,4 +1,4 @@
-"""One transaction per engine function, on the engine's database, repeated when the database asks."""
+"""One transaction per engine function, run again when the database asks for it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def repeated(call: Callable[[], R]) -> R:
 
 def pause(attempt: int) -> None:
     """Step aside for a moment before the transaction is tried again."""
-    time.sleep(random.uniform(0.002, 0.02) * attempt)  # noqa: TID251, S311
+    time.sleep(random.uniform(0.002, 0.02) * attempt)  # noqa: TID251
 
 
 def lock(queryset: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The worker processes as the engine sees them: their lease, their death, what only they can run."""
+"""The worker processes as the engine sees them: their leases, their deaths, what they can run."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from durable.models.base import manager
+from durable.models.base import EngineManager
 from durable.models.fields import DataField, MomentField, uuid7
 
 
@@ -32,7 +32,7 @@ class AuditEntry(models.Model):
     after = DataField(null=True, blank=True)
     origin = models.CharField(max_length=200, blank=True, default="")
 
-    objects = manager(models.QuerySet)
+    objects = EngineManager()
 
     class Meta:
         verbose_name = _("audit entry")

@@ -1,8 +1,8 @@
-"""The manager of every table: it reads and writes the database that ``DURABLE["DATABASE"]`` names."""
+"""The manager of every table: it works on the database that ``DURABLE["DATABASE"]`` names."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import models
 
@@ -22,8 +22,3 @@ class EngineManager(models.Manager[M]):
         return (
             queryset if self._db or getattr(self, "instance", None) else queryset.using(database())
         )
-
-
-def manager(queryset: type[models.QuerySet[Any]]) -> Any:
-    """An ``EngineManager`` with the questions and moves of ``queryset``."""
-    return EngineManager.from_queryset(queryset)()

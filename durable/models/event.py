@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from durable.models.base import manager
+from durable.models.base import EngineManager
 from durable.models.execution import Execution
 from durable.models.fields import DataField, MomentField, uuid7
 from durable.models.wait import Wait
@@ -50,6 +50,9 @@ class EventQuerySet(models.QuerySet["Event"]):
         )
 
 
+EventManager = EngineManager.from_queryset(EventQuerySet)
+
+
 class Event(models.Model):
     """An event in an execution's inbox, or (without execution) in the mailbox of its key."""
 
@@ -70,13 +73,8 @@ class Event(models.Model):
     )
     created_at = MomentField(editable=False)
 
-    objects = manager(EventQuerySet)
+    objects = EventManager()
     created: bool = True
-
-    if TYPE_CHECKING:
-        execution_id: UUID | None
-        wait_id: UUID | None
-        copies: Any
 
     class Meta:
         verbose_name = _("event")
@@ -120,7 +118,7 @@ class Mailbox(models.Model):
 
     key = models.CharField(max_length=255, primary_key=True)
 
-    objects = manager(models.QuerySet)
+    objects = EngineManager()
 
     class Meta:
         verbose_name_plural = _("mailboxes")

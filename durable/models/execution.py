@@ -11,14 +11,12 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.models.base import manager
+from durable.models.base import EngineManager
 from durable.models.fields import DataField, MomentField, uuid7
 from durable.states import FINAL, UNFINISHED, Status, sources
 
 if TYPE_CHECKING:
-    from durable.models.event import Event
     from durable.models.step_run import StepRun
-    from durable.models.wait import Wait
 
 
 class Role(models.TextChoices):
@@ -69,6 +67,9 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def with_tags(self, tags: dict[str, Any]) -> Self:
         """Executions that carry all of these tags."""
         return self.filter(**{f"tags__{name}": value for name, value in tags.items()})
+
+
+ExecutionManager = EngineManager.from_queryset(ExecutionQuerySet)
 
 
 class Execution(models.Model):
@@ -143,17 +144,7 @@ class Execution(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     deadline_at = MomentField(null=True, blank=True)
 
-    objects = manager(ExecutionQuerySet)
-
-    if TYPE_CHECKING:
-        from django.db.models.manager import RelatedManager
-
-        parent_id: UUID | None
-        rerun_of_id: UUID | None
-        children: RelatedManager[Execution]
-        steps_and_compensations: RelatedManager[StepRun]
-        waits: RelatedManager[Wait]
-        events: RelatedManager[Event]
+    objects = ExecutionManager()
 
     created: bool = True  # False on what ``start`` returns when the key was known already
 
@@ -265,7 +256,7 @@ class Execution(models.Model):
 
     @property
     def steps(self) -> models.QuerySet[StepRun]:
-        """The attempts of its steps, in order. One in flight is on this row (``path``, ``attempt``)."""
+        """The attempts of its steps, in order; one in flight is on this row (``path``)."""
         return self.steps_and_compensations.filter(compensation=False)
 
     @property
@@ -293,6 +284,9 @@ class CorrelationKeyQuerySet(models.QuerySet["CorrelationKey"]):
         return self.filter(fresh=True).order_by("id")
 
 
+CorrelationKeyManager = EngineManager.from_queryset(CorrelationKeyQuerySet)
+
+
 class CorrelationKey(models.Model):
     """A key under which an execution receives published events."""
 
@@ -301,7 +295,7 @@ class CorrelationKey(models.Model):
     key = models.CharField(max_length=255)
     fresh = models.BooleanField(default=True)
 
-    objects = manager(CorrelationKeyQuerySet)
+    objects = CorrelationKeyManager()
 
     class Meta:
         constraints = (

@@ -1,4 +1,4 @@
-"""The column types of the engine's tables: UUIDv7 keys, coded data, moments of the database's clock."""
+"""The column types of the tables: UUIDv7 keys, coded data, moments of the database's clock."""
 
 from __future__ import annotations
 
@@ -48,6 +48,10 @@ class DataField(_Text):
 
     Text rather than ``jsonb``, which would reorder keys and turn ``1e22`` into an integer.
     """
+
+    _pyi_private_set_type: Any  # for type checkers: any value, not only text
+    _pyi_private_get_type: Any
+    _pyi_lookup_exact_type: Any
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         """Read a column: Python values as they were stored."""

@@ -7,7 +7,7 @@ from typing import Self
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from durable.models.base import manager
+from durable.models.base import EngineManager
 
 
 class QueueQuerySet(models.QuerySet["Queue"]):
@@ -18,6 +18,9 @@ class QueueQuerySet(models.QuerySet["Queue"]):
         return self.filter(paused=True)
 
 
+QueueManager = EngineManager.from_queryset(QueueQuerySet)
+
+
 class Queue(models.Model):
     """A queue that an operator has touched; one without a row runs as configured."""
 
@@ -25,7 +28,7 @@ class Queue(models.Model):
     paused = models.BooleanField(default=False)
     concurrency = models.PositiveIntegerField(null=True, blank=True)
 
-    objects = manager(QueueQuerySet)
+    objects = QueueManager()
 
     class Meta:
         verbose_name = _("queue")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.models.base import manager
+from durable.models.base import EngineManager
 from durable.models.execution import Execution
 from durable.models.fields import DataField, MomentField, uuid7
 
@@ -38,6 +38,9 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         return self.filter(enabled=True, next_run_at__lte=clock.now()).order_by("next_run_at")
 
 
+ScheduleManager = EngineManager.from_queryset(ScheduleQuerySet)
+
+
 class Schedule(models.Model):
     """A workflow that starts by a cron expression in the local time of a zone."""
 
@@ -58,7 +61,7 @@ class Schedule(models.Model):
     last_error = models.TextField(blank=True, default="")
     created_at = MomentField(editable=False)
 
-    objects = manager(ScheduleQuerySet)
+    objects = ScheduleManager()
 
     class Meta:
         verbose_name = _("schedule")
@@ -87,7 +90,7 @@ class Firing(models.Model):
     skipped = models.CharField(max_length=20, blank=True, default="")
     fired_at = MomentField(editable=False)
 
-    objects = manager(models.QuerySet)
+    objects = EngineManager()
 
     class Meta:
         verbose_name = _("firing")
@@ -97,11 +100,6 @@ class Firing(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("schedule", "slot"), name="durable_firing_once"),
         )
-
-    if TYPE_CHECKING:
-        from uuid import UUID
-
-        schedule_id: UUID
 
     def __str__(self) -> str:
         return f"{self.schedule_id} {self.slot}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from uuid import UUID
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from durable.models.base import manager
+from durable.models.base import EngineManager
 from durable.models.execution import Execution
 from durable.models.fields import DataField, uuid7
 from durable.states import StepStatus
@@ -26,6 +26,9 @@ class StepRunQuerySet(models.QuerySet["StepRun"]):
         return self.filter(execution=execution_id, status=StepStatus.WAITING).update(
             status=status, **changes
         )
+
+
+StepRunManager = EngineManager.from_queryset(StepRunQuerySet)
 
 
 class StepRun(models.Model):
@@ -46,10 +49,7 @@ class StepRun(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     worker = models.UUIDField(null=True, blank=True)
 
-    objects = manager(StepRunQuerySet)
-
-    if TYPE_CHECKING:
-        execution_id: UUID
+    objects = StepRunManager()
 
     class Meta:
         verbose_name = _("step run")

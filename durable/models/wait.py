@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from uuid import UUID
 
 from django.conf import settings
@@ -12,7 +12,7 @@ from django.db.models import Case, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.models.base import manager
+from durable.models.base import EngineManager
 from durable.models.execution import Execution
 from durable.models.fields import DataField, MomentField, uuid7
 from durable.states import WaitKind, WaitStatus
@@ -60,6 +60,9 @@ class WaitQuerySet(models.QuerySet["Wait"]):
         return self.untold().filter(execution__in=list(executions)).order_by().update(told=True)
 
 
+WaitManager = EngineManager.from_queryset(WaitQuerySet)
+
+
 class Wait(models.Model):
     """A timer, an event, a person's input or a child that a step waits for."""
 
@@ -98,11 +101,7 @@ class Wait(models.Model):
     by_name = models.CharField(max_length=255, blank=True, default="")
     comment = models.TextField(blank=True, default="")
 
-    objects = manager(WaitQuerySet)
-
-    if TYPE_CHECKING:
-        execution_id: UUID
-        child_id: UUID | None
+    objects = WaitManager()
 
     class Meta:
         verbose_name = _("wait")
@@ -160,7 +159,7 @@ class Record(models.Model):
     value = DataField(null=True, blank=True)
     created_at = MomentField(editable=False)
 
-    objects = manager(models.QuerySet)
+    objects = EngineManager()
 
     class Meta:
         base_manager_name = "objects"

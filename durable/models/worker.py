@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.models.base import manager
+from durable.models.base import EngineManager
 from durable.models.fields import MomentField, uuid7
 
 
@@ -36,6 +36,9 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
         )
 
 
+WorkerManager = EngineManager.from_queryset(WorkerQuerySet)
+
+
 class Worker(models.Model):
     """One worker process; its executions are due again when its lease has run out."""
 
@@ -50,7 +53,7 @@ class Worker(models.Model):
     expires_at = models.DateTimeField()
     stopped_at = models.DateTimeField(null=True, blank=True)
 
-    objects = manager(WorkerQuerySet)
+    objects = WorkerManager()
 
     class Meta:
         verbose_name = _("worker")

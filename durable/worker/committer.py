@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from concurrent.futures import Future
+from uuid import UUID
 
 from durable.engine import checkpoint as checkpoints
 from durable.engine import direct
@@ -60,7 +61,7 @@ class Committer:
         release_connections()
 
     def _write(self, batch: list[_Item]) -> None:
-        accepted: dict[object, Accepted] = {}
+        accepted: dict[UUID, Accepted] = {}
         if len(batch) > 1:
             try:
                 accepted.update(checkpoints.write([c for c, _ in batch], skip_locked=True))

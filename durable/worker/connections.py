@@ -1,4 +1,4 @@
-"""The database connections of a worker's threads: sane before each piece of work, closed at the end."""
+"""The database connections of a worker's threads: sane before each piece of work."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ logger = logging.getLogger("durable.worker")
 
 
 class Slots:
-    """At most ``size`` claims of one queue at a time. Daemon threads: a hung one can't hold exit."""
+    """At most ``size`` claims of one queue at a time, on daemon threads: none can hold exit."""
 
     def __init__(
         self, name: str, size: int, run: Callable[[Claim], None], freed: Callable[[], None]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
+from django import forms
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.test import SimpleTestCase, TestCase
 from django.utils.functional import SimpleLazyObject
 
-from durable.engine import people
-from durable.errors import DefinitionError, NotSerializable
+from durable.authoring.context import Question
+from durable.engine import answers, people
+from durable.errors import DefinitionError, InvalidInput, NotSerializable
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -143,3 +145,36 @@ class PermissionTests(TestCase):
         user.is_active = user.is_authenticated = True
         self.assertTrue(people.matches(user, ["user:kim"]))
         self.assertFalse(people.matches(user, ["group:finance", "perm:auth.add_user"]))
+
+
+class HandoverForm(forms.Form):
+    to = forms.ModelChoiceField(User.objects.all())
+    groups = forms.ModelMultipleChoiceField(Group.objects.all(), required=False)
+
+
+class Handover:
+    forms: ClassVar = {"handover": HandoverForm}
+
+
+class FormTests(TestCase):
+    """A Django form may ask for rows; the step gets their primary keys."""
+
+    def test_rows_that_a_form_chooses_become_primary_keys(self) -> None:
+        kim = User.objects.create_user("kim")
+        groups = [Group.objects.create(name=name) for name in ("a", "b")]
+        question = answers.describe(Question("form", form="handover"))
+        keys = [group.pk for group in groups]
+        for answer in (
+            {"to": kim.pk, "groups": keys},
+            {"to": str(kim.pk), "groups": [*map(str, keys)]},
+        ):
+            value = answers.validate(question, answer, Handover)
+            self.assertEqual(value["to"], kim.pk)
+            self.assertCountEqual(value["groups"], keys)
+
+    def test_rows_that_are_not_there_are_refused(self) -> None:
+        question = answers.describe(Question("form", form="handover"))
+        for to in (0, "x", "\0", 10**30, True, [1], {"a": 1}, None):
+            with self.assertRaises(InvalidInput) as caught:
+                answers.validate(question, {"to": to, "groups": 5}, Handover)
+            self.assertEqual(set(caught.exception.errors), {"to", "groups"})

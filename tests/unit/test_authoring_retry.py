@@ -82,6 +82,15 @@ def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
         Retry(**options)
 
 
+def test_a_misspelt_option_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(
+        DefinitionError, match=r"Retry: unknown option 'max_atempts'.*'max_attempts'"
+    ):
+        Retry(max_atempts=3)  # type: ignore[call-arg]
+    assert copy.copy(Retry(3)) == Retry(3)
+    assert pickle.loads(pickle.dumps(Retry(3))) == Retry(3)
+
+
 @pytest.mark.parametrize("value", ["5", True, 0, 2.5])
 def test_what_is_no_retry_is_refused(value: Any) -> None:
     with pytest.raises(DefinitionError):

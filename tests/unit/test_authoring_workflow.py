@@ -53,7 +53,7 @@ def meta(**options: Any) -> type[Workflow]:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("ProcessOrder", "process_order"),
+        ("ShipOrder", "ship_order"),
         ("HTTPImport", "http_import"),
         ("ImportHTTP", "import_http"),
         ("V2Order", "v2_order"),
@@ -405,7 +405,7 @@ def test_a_step_of_an_instance_is_a_plain_method() -> None:
 def test_nothing_can_be_assigned_to_an_instance() -> None:
     sample = meta()()
     with pytest.raises(AttributeError, match="data"):
-        sample.total = 3  # type: ignore[attr-defined]
+        sample.total = 3
     with pytest.raises(AttributeError, match="deleted"):
         del sample.flow
 
@@ -505,8 +505,16 @@ def test_a_step_has_one_compensation_and_none_is_lost_by_a_reused_name() -> None
             @step
             def b(self, data: Any) -> Any: ...
 
-            @b.compensate
+            @b.compensate  # type: ignore[no-redef]
             def undo(self, data: Any) -> Any: ...  # noqa: F811
+
+
+def test_a_step_called_flow_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"Sample\.flow.*Rename"):
+
+        class Sample(Workflow):
+            @step
+            def flow(self, data: Any) -> Any: ...
 
 
 # -- the registry --------------------------------------------------------------------------
@@ -539,13 +547,13 @@ def test_the_highest_version_is_the_latest_and_every_version_is_found() -> None:
     assert registry.resolve(one) is one
     assert registry.resolve(one, 2) is two
     assert {"w@1", "w@2"} <= registry.kinds()
-    with pytest.raises(WorkflowNotFound, match="version 3.*1, 2"):
+    with pytest.raises(WorkflowNotFound, match=r"version 3.*1, 2"):
         registry.resolve("w", 3)
 
 
 def test_an_unknown_workflow_is_named_with_a_suggestion() -> None:
     body(go=step(noop))
-    with pytest.raises(WorkflowNotFound, match="'sampel'.*'sample'"):
+    with pytest.raises(WorkflowNotFound, match=r"'sampel'.*'sample'"):
         registry.latest("sampel")
     with pytest.raises(WorkflowNotFound):
         registry.resolve(Workflow)

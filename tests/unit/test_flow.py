@@ -567,7 +567,7 @@ def test_what_can_not_work_is_refused_at_definition(make: Any, words: list[str])
         lambda: wait_for_event("x", timeout=naive),
         lambda: wait_for_event(""),
         lambda: wait_for_approval("x", assignee="kim"),  # type: ignore[call-arg]
-        lambda: call_workflow(int),  # type: ignore[type-var]
+        lambda: call_workflow(int),  # type: ignore[arg-type]
     ],
 )
 def test_standing_nodes_check_their_arguments_like_the_calls_do(make: Any) -> None:

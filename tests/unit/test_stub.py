@@ -201,9 +201,9 @@ def test_a_wrong_argument_is_refused_when_it_is_used(
 
 
 def test_refusals_suggest_what_was_meant() -> None:
-    with pytest.raises(DefinitionError, match="'contrat'.*'contract'"):
+    with pytest.raises(DefinitionError, match=r"'contrat'.*'contract'"):
         asked("wait_for_form", "x", form="contrat")
-    with pytest.raises(TypeError, match="'assignee'.*'assignees'"):
+    with pytest.raises(TypeError, match=r"'assignee'.*'assignees'"):
         asked("wait_for_approval", "x", assignee="kim")
 
 
@@ -243,12 +243,15 @@ def test_a_bare_instance_knows_nothing_and_says_so(name: str) -> None:
 @pytest.mark.parametrize("name", WAITING)
 def test_a_bare_instance_can_not_wait_and_says_so(name: str) -> None:
     sync = name.removeprefix("a") if name.startswith("a") else name
-    call = getattr(Sample(), name)
-    with pytest.raises(NotInExecution, match=rf"Sample\(\)\.a?{sync}"):
-        form = {"form": "contract"} if sync.endswith("form") else {}
-        result = call(*ARGUMENTS.get(sync, ()), **form)
+    form = {"form": "contract"} if sync.endswith("form") else {}
+
+    async def call() -> None:
+        result = getattr(Sample(), name)(*ARGUMENTS.get(sync, ()), **form)
         if inspect.isawaitable(result):
-            asyncio.run(result)  # type: ignore[arg-type]
+            await result
+
+    with pytest.raises(NotInExecution, match=rf"Sample\(\)\.a?{sync}"):
+        asyncio.run(call())
 
 
 # -- async -----------------------------------------------------------------------------------
@@ -294,7 +297,7 @@ def test_a_stub_answers_waits_from_a_dict() -> None:
 
 
 def test_a_missing_answer_names_the_wait() -> None:
-    with pytest.raises(DurableError, match="'manager'.*answers"):
+    with pytest.raises(DurableError, match=r"'manager'.*answers"):
         Sample.stub().approve({})
     with pytest.raises(DurableError, match="'x' or 'y'"):
         Sample.stub().wait_for_any(["x", "y"])

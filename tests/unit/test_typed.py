@@ -47,6 +47,7 @@ class Level(Enum):
 
 
 OrderId = NewType("OrderId", str)
+NAMES = st.text("abcäöü", max_size=5)
 
 
 @dataclass
@@ -382,8 +383,8 @@ class DataclassTests(SimpleTestCase):
         self.assertEqual(bind(each).value_out(5), 5)
 
     trees = st.recursive(
-        st.builds(Tree, st.text(max_size=5)),
-        lambda inner: st.builds(Tree, st.text(max_size=5), st.lists(inner, max_size=3)),
+        st.builds(Tree, NAMES),
+        lambda inner: st.builds(Tree, NAMES, st.lists(inner, max_size=3)),
         max_leaves=8,
     )
 
