@@ -134,7 +134,7 @@ def _row(definition: Definition, data: str, options: StartOptions) -> Execution:
         created_at=clock.now(),
         scheduled_at=at,
         deadline_at=None if timeout is None else begin + timeout,
-        **_subject(options.subject),
+        **_subject(options.subject, defaults.subject),
     )
 
 
@@ -150,11 +150,14 @@ def _scheduled(options: StartOptions) -> Any:
     return at if delay is None else clock.now() + delay
 
 
-def _subject(subject: models.Model | None) -> dict[str, str]:
+def _subject(subject: models.Model | None, declared: str | None) -> dict[str, str]:
+    """The columns of the subject; it must be of the model that ``Meta.subject`` declares."""
     if subject is None:
         return {}
     if not isinstance(subject, models.Model) or subject.pk is None:
         raise DurableError(f"subject must be a saved model instance, not {subject!r}")
+    if declared is not None and subject._meta.label_lower != declared.lower():
+        raise DurableError(f"subject must be a {declared}, not a {subject._meta.label}")
     return {"subject_type": subject._meta.label_lower, "subject_id": str(subject.pk)}
 
 

@@ -222,6 +222,8 @@ class StepContext:
 
     def heartbeat(self, progress: Any) -> None:
         """Show how far the step is: at once where the session can, else with the checkpoint."""
+        if progress is None:
+            return  # alive, nothing new to show
         codec.dumps(progress, path="progress")
         self.new_progress = progress
         self._session.show_progress(self._claim, progress)
