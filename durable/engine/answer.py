@@ -6,11 +6,11 @@ from typing import Any
 
 from django.db.models import Q
 
-from durable import clock
+from durable import clock, codec
 from durable.authoring import registry
 from durable.conf import database
 from durable.engine import answers, audit, lookup, notify, people
-from durable.engine.transaction import in_transaction, lock
+from durable.engine.transaction import in_callers_transaction, lock
 from durable.errors import AlreadyAnswered, AmbiguousWait, NotAllowed, WaitNotFound
 from durable.models import Execution, Wait
 from durable.states import WaitKind, WaitStatus
@@ -18,16 +18,17 @@ from durable.states import WaitKind, WaitStatus
 APPROVED, REJECTED = "approved", "rejected"
 
 
-@in_transaction
+@in_callers_transaction
 def provide_input(
     execution_id: Any, name: str, answer: Any, *, by: Any, comment: str, branch: Any
 ) -> Execution:
     """Record an answer; the execution goes on when a worker sees it.
 
     ``by=None`` is the program itself, and unchecked. Raises ``WaitNotFound``,
-    ``AmbiguousWait``, ``AlreadyAnswered``, ``NotAllowed`` or ``InvalidInput``; nothing is
-    stored then.
+    ``AmbiguousWait``, ``AlreadyAnswered``, ``NotAllowed``, ``InvalidInput`` or
+    ``NotSerializable``; nothing is stored then.
     """
+    codec.check(answer, path="answer")
     execution = lookup.get(execution_id)
     wait = _the_open_wait(execution, name, branch)
     _check_person(wait, by)
@@ -49,7 +50,7 @@ def provide_input(
     return execution
 
 
-@in_transaction
+@in_callers_transaction
 def reassign(execution_id: Any, name: str, *, to: Any, by: Any, branch: Any) -> Execution:
     """Put other people in charge of an open question."""
     execution = lookup.get(execution_id)

@@ -31,6 +31,7 @@ from durable.errors import (
     ClaimLost,
     DurableError,
     InvalidStepResult,
+    NotSerializable,
     StepTimeout,
     Suspend,
     SuspendSwallowed,
@@ -226,13 +227,14 @@ class StepAttempt:
         typed = bind(self.step.function)
         data = codec.loads(self.claim.data)
         reach("body.before")
-        returned = self.step.function(self.instance, typed.data_in(data))
+        received = typed.data_in(data)
+        returned = self.step.function(self.instance, received)
         if self.step.is_async:
             returned = self.session.await_result(returned)
         reach("body.after")
         if self.context.left:
             raise SuspendSwallowed("a bare except: caught the signal to wait")
-        result = typed.data_out(returned, data)
+        result = typed.data_out(returned, data, received)
         if result is None:
             result = data
         if not isinstance(result, dict):
@@ -245,7 +247,7 @@ class StepAttempt:
     # -- what is written ------------------------------------------------------------------------
 
     def _checkpoint(self, result: dict[str, Any]) -> Checkpoint:
-        text = codec.dump_data(result)
+        text = self._encoded(result)
         path = position.following(self.definition.tree, self.claim.path)
         if path:
             self.context.choosing = True
@@ -269,6 +271,12 @@ class StepAttempt:
             journaled=self.claim.journaled,
             extras=self.extras(),
         )
+
+    def _encoded(self, result: dict[str, Any]) -> str:
+        try:
+            return codec.dump_data(result)
+        except NotSerializable as error:
+            raise NotSerializable(error.path, error.reason, step=self.step.name) from None
 
     def record(
         self,

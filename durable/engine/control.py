@@ -10,7 +10,7 @@ from durable import clock
 from durable.authoring import registry
 from durable.engine import audit, journal, lookup, notify
 from durable.engine.release import end_cancelled
-from durable.engine.transaction import in_transaction, lock
+from durable.engine.transaction import in_callers_transaction, lock
 from durable.errors import InvalidTransition
 from durable.models import Execution, Wait
 from durable.states import Status
@@ -43,7 +43,7 @@ def _note(action: str, execution: Execution, by: Any, after: Any = None) -> Exec
     return execution
 
 
-@in_transaction
+@in_callers_transaction
 def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Execution:
     """End an execution; one whose step is running ends with that step's checkpoint."""
     execution = _locked(execution_id)
@@ -59,7 +59,7 @@ def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Exec
     return _note("cancel", execution, by, {"reason": reason})
 
 
-@in_transaction
+@in_callers_transaction
 def pause(execution_id: Any, *, by: Any) -> Execution:
     """Stop at the next checkpoint; what is not running stops at once."""
     execution = _locked(execution_id)
@@ -79,7 +79,7 @@ def pause(execution_id: Any, *, by: Any) -> Execution:
     return _note("pause", execution, by)
 
 
-@in_transaction
+@in_callers_transaction
 def resume(execution_id: Any, *, by: Any) -> Execution:
     """Go on after a pause: deadlines that passed meanwhile take effect now."""
     execution = _locked(execution_id)
@@ -103,7 +103,7 @@ def _unpause(execution: Execution, rows: Any) -> None:
         rows.move(Status.PENDING, wake_at=execution.resume_at or clock.now(), resume_at=None)
 
 
-@in_transaction
+@in_callers_transaction
 def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
     """Continue a failed (or blocked) execution at its step, with fresh attempts."""
     execution = _locked(execution_id)

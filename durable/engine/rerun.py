@@ -7,14 +7,14 @@ from typing import Any
 from durable import codec
 from durable.engine import audit, lookup
 from durable.engine.start import StartOptions, start, startable
-from durable.engine.transaction import in_transaction
+from durable.engine.transaction import in_callers_transaction
 from durable.errors import InvalidTransition
 from durable.models import CorrelationKey, Execution, StepRun
 from durable.models.fields import Stored
 from durable.states import FINAL
 
 
-@in_transaction
+@in_callers_transaction
 def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
     """A new execution of the same workflow and input, linked by ``rerun_of``."""
     old = lookup.get(execution_id)

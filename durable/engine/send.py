@@ -8,14 +8,14 @@ from django.db import IntegrityError, transaction
 
 from durable import clock, codec
 from durable.conf import database
-from durable.engine import audit, notify
+from durable.engine import audit, limits, notify
 from durable.engine.lookup import root_of
-from durable.engine.transaction import in_transaction
-from durable.errors import DurableError, IdempotencyConflict, InvalidTransition
+from durable.engine.transaction import in_callers_transaction
+from durable.errors import IdempotencyConflict, InvalidTransition
 from durable.models import Event
 
 
-@in_transaction
+@in_callers_transaction
 def send_event(
     execution_id: Any, name: str, payload: Any, *, event_id: str | None, by: Any
 ) -> Event:
@@ -31,21 +31,21 @@ def send_event(
     return event
 
 
-@in_transaction
+@in_callers_transaction
 def publish_event(
     name: str, payload: Any, *, key: str | None, event_id: str | None, by: Any
 ) -> Event:
     """Publish an event to whoever carries ``key``."""
-    event = _insert(name, payload, event_id, key=_text("key", key) if key is not None else "")
+    event = _insert(name, payload, event_id, key=limits.text("key", key) if key is not None else "")
     if by is not None and event.created:
         audit.record("publish_event", by=by, target=f"{name} {key or ''}".strip(), after=payload)
     return event
 
 
 def _insert(name: str, payload: Any, event_id: str | None, **where: Any) -> Event:
-    _text("name", name)
+    limits.text("an event's name", name)
     if event_id is not None:
-        _text("event_id", event_id)
+        limits.text("event_id", event_id)
     codec.dumps(payload, path="payload")
     known = _same(event_id, name, payload, where)
     if known is not None:
@@ -83,10 +83,3 @@ def _same(event_id: str | None, name: str, payload: Any, where: dict[str, Any]) 
         )
     known.created = False
     return known
-
-
-def _text(what: str, value: Any) -> str:
-    if not isinstance(value, str) or not value or len(value) > 255:
-        raise DurableError(f"an event's {what} is a string of 1 to 255 characters, not {value!r}")
-    codec.dumps(value, path=what)
-    return value

@@ -13,9 +13,9 @@ from durable import clock, codec
 from durable.authoring import registry
 from durable.authoring.workflow import Definition, Workflow
 from durable.conf import database
-from durable.engine import audit, notify, position
+from durable.engine import audit, limits, notify, position
 from durable.engine.failpoints import reach
-from durable.engine.transaction import in_transaction
+from durable.engine.transaction import in_callers_transaction
 from durable.errors import DurableError, IdempotencyConflict, NotYetSupported
 from durable.models import CorrelationKey, Execution
 from durable.models.fields import Stored, uuid7
@@ -42,7 +42,7 @@ class StartOptions:
     version: int | None = None
 
 
-@in_transaction
+@in_callers_transaction
 def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -> Execution:
     """Insert one execution, or return the one that was started with the same key."""
     definition = startable(workflow, options.version)
@@ -70,20 +70,21 @@ def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -
         )
     notify.hint()
     reach("start.before_commit")
-    return execution
+    return _readable(execution, data)
 
 
-@in_transaction
+@in_callers_transaction
 def start_many(
     workflow: type[Workflow] | str, inputs: Iterable[Input], options: StartOptions
 ) -> list[Execution]:
     """Insert many executions of one workflow, all or none."""
     definition = startable(workflow, options.version)
-    rows, keys = [], []
+    rows, keys, texts = [], [], []
     for number, input in enumerate(inputs):
         data = codec.dump_data({} if input is None else input, path=f"inputs[{number}]")
         row = _row(definition, data, options)
         rows.append(row)
+        texts.append(data)
         keys += [
             CorrelationKey(execution=row, key=key) for key in _keys(definition, data, options.keys)
         ]
@@ -93,7 +94,7 @@ def start_many(
     if options.by is not None:
         audit.record("start_many", by=options.by, target=definition.name, after=len(rows))
     notify.hint()
-    return rows
+    return [_readable(row, data) for row, data in zip(rows, texts, strict=True)]
 
 
 def startable(workflow: type[Workflow] | str, version: int | None = None) -> Definition:
@@ -113,8 +114,9 @@ def _row(definition: Definition, data: str, options: StartOptions) -> Execution:
     at = _scheduled(options)
     begin = at if at is not None else clock.now()
     timeout = defaults.timeout
-    priority = defaults.priority if options.priority is None else options.priority
-    codec.dumps(dict(options.tags), path="tags")
+    priority = defaults.priority if options.priority is None else limits.priority(options.priority)
+    if options.idempotency_key is not None:
+        limits.text("idempotency_key", options.idempotency_key)
     return Execution(
         id=pk,
         root_id=pk,
@@ -122,14 +124,14 @@ def _row(definition: Definition, data: str, options: StartOptions) -> Execution:
         version=definition.version,
         kind=definition.kind,
         status=Status.PENDING,
-        queue=defaults.queue if options.queue is None else options.queue,
+        queue=defaults.queue if options.queue is None else limits.text("queue", options.queue, 100),
         rank=-priority,
         ready_at=None if at is not None else clock.now(),
         wake_at=at,
         path=position.first(definition.tree),
         input=Stored(data),
         data=Stored(data),
-        tags=dict(options.tags),
+        tags=limits.tags(options.tags),
         idempotency_key=options.idempotency_key,
         created_at=clock.now(),
         scheduled_at=at,
@@ -147,7 +149,7 @@ def _scheduled(options: StartOptions) -> Any:
         raise DurableError(f"scheduled_at must be an aware datetime, not {at!r}")
     if delay is not None and not isinstance(delay, timedelta):
         raise DurableError(f"delay must be a timedelta, not {delay!r}")
-    return at if delay is None else clock.now() + delay
+    return at if delay is None else clock.now() + limits.later("delay", delay)
 
 
 def _subject(subject: models.Model | None, declared: str | None) -> dict[str, str]:
@@ -173,10 +175,14 @@ def _keys(definition: Definition, data: str, given: Sequence[str]) -> list[str]:
         if value is not None:
             keys.append(str(value))
     for key in keys:
-        if not isinstance(key, str) or not key:
-            raise DurableError(f"a correlation key is a non-empty string, not {key!r}")
-        codec.dumps(key, path="key")
+        limits.text("a correlation key", key)
     return list(dict.fromkeys(keys))
+
+
+def _readable(execution: Execution, data: str) -> Execution:
+    """The row as it is read back from storage: values, not their text."""
+    execution.input, execution.data = _raw(data), _raw(data)
+    return execution
 
 
 def _raw(data: str) -> Any:

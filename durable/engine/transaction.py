@@ -52,6 +52,22 @@ def in_transaction(function: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+def in_callers_transaction(function: Callable[P, R]) -> Callable[P, R]:
+    """``in_transaction`` for what users call: in their own transaction it is a savepoint.
+
+    A refusal leaves nothing behind, and who catches it may go on with the transaction.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        alias = database()
+        if connections[alias].in_atomic_block:
+            return _once(alias, function, args, kwargs)
+        return repeated(lambda: _once(alias, function, args, kwargs))
+
+    return run
+
+
 def _once(alias: str, function: Callable[..., R], args: Any, kwargs: Any) -> R:
     with transaction.atomic(using=alias):
         return function(*args, **kwargs)

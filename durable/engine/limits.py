@@ -1,0 +1,65 @@
+"""What the columns can hold: checked at every door, so that each database refuses the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from durable import clock, codec
+from durable.errors import DurableError, NotSerializable
+
+HIGHEST = 2**31 - 1
+LAST = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def text(what: str, value: Any, longest: int = 255) -> str:
+    """A text of 1 to ``longest`` characters that every database can hold; ``DurableError``."""
+    if not isinstance(value, str) or not 1 <= len(value) <= longest:
+        shown = (
+            repr(value) if not isinstance(value, str) or len(value) <= 60 else f"{value[:60]!r}…"
+        )
+        raise DurableError(f"{what} is a string of 1 to {longest} characters, not {shown}")
+    codec.dumps(value, path=what)
+    return value
+
+
+def free_text(what: str, value: Any) -> str:
+    """A text of any length up to ``MAX_DATA_BYTES``, possibly empty; ``DurableError``."""
+    if not isinstance(value, str):
+        raise DurableError(f"{what} is a string, not {value!r}")
+    codec.dumps(value, path=what)
+    return value
+
+
+def priority(value: Any) -> int:
+    """A whole number that an integer column holds; ``DurableError``."""
+    if not isinstance(value, int) or isinstance(value, bool) or not -HIGHEST <= value <= HIGHEST:
+        raise DurableError(
+            f"priority is a whole number from {-HIGHEST} to {HIGHEST} (higher goes first), "
+            f"not {value!r}"
+        )
+    return value
+
+
+def tags(value: Any) -> dict[str, Any]:
+    """Tags are plain JSON, so that a database can search in them; ``DurableError``."""
+    if not isinstance(value, Mapping):
+        raise DurableError(f"tags are a dict of names and values, not {value!r}")
+    plain = dict(value)
+    codec.dumps(plain, path="tags")
+    try:
+        json.dumps(plain)
+    except TypeError as error:
+        raise NotSerializable("tags", f"they must be plain JSON: {error}") from None
+    return plain
+
+
+def later(what: str, delay: timedelta) -> timedelta:
+    """A time span that ends within the calendar; ``DurableError``."""
+    if delay > LAST - clock.local_now():
+        raise DurableError(
+            f"{what} of {delay} ends after the year {LAST.year - 1}: make it shorter"
+        )
+    return delay
