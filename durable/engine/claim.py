@@ -36,6 +36,7 @@ class Claim:
     version: int
     kind: str
     queue: str
+    home_queue: str
     fence: int
     worker: UUID
     path: str
@@ -72,6 +73,7 @@ _COLUMNS = (
     "version",
     "kind",
     "queue",
+    "home_queue",
     "fence",
     "path",
     "visit",

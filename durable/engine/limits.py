@@ -49,11 +49,19 @@ def tags(value: Any) -> dict[str, Any]:
         raise DurableError(f"tags are a dict of names and values, not {value!r}")
     plain = dict(value)
     codec.dumps(plain, path="tags")
-    try:
-        json.dumps(plain)
-    except TypeError as error:
-        raise NotSerializable("tags", f"they must be plain JSON: {error}") from None
+    _plain(plain, "tags")
     return plain
+
+
+def _plain(value: Any, path: str) -> None:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            _plain(item, f"{path}[{json.dumps(name)}]")
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            _plain(item, f"{path}[{number}]")
+    elif value is not None and not isinstance(value, bool | int | float | str):
+        raise NotSerializable(path, f"tags are plain JSON, not {type(value).__name__}")
 
 
 def later(what: str, delay: timedelta) -> timedelta:

@@ -21,7 +21,7 @@ def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
     if old.status not in FINAL:
         raise InvalidTransition(f"execution {old.pk} is {old.status}: only a finished one is rerun")
     options = StartOptions(
-        queue=old.queue,
+        queue=old.home_queue,
         priority=old.priority,
         tags=old.tags,
         version=old.version,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from durable import codec
+from durable import clock, codec
 from durable.authoring import registry
 from durable.authoring.tree import Branch, Leaf
 from durable.authoring.workflow import Definition
@@ -72,6 +72,10 @@ class Runner:
             return self._lost_position()
         if claim.recoveries > self.definition.options.max_recoveries:
             return self._crashed(node)
+        queue = node.step.queue or claim.home_queue
+        if queue != claim.queue:
+            let_go(claim, Status.PENDING, ready_at=clock.now(), queue=queue)
+            return False
         return self._attempt(node)
 
     # -- the positions ---------------------------------------------------------------------
@@ -85,8 +89,9 @@ class Runner:
         try:
             path = position.settle(self.tree, claim.path, instance, lambda: codec.loads(claim.data))
         except position.ChoiceFailed as failed:
-            claim.path = failed.path
-            return self._end(failed.__cause__ or failed)
+            if failed.path == claim.path:
+                return self._end(failed.__cause__ or failed)
+            path = failed.path  # the choices before it are made; it fails when it is its turn
         return self._advance(
             Checkpoint(claim.execution_id, claim.fence, claim.data, path, 1, claim.now(), None)
         )

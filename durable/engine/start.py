@@ -11,6 +11,7 @@ from django.db import IntegrityError, models, transaction
 
 from durable import clock, codec
 from durable.authoring import registry
+from durable.authoring.tree import Leaf
 from durable.authoring.workflow import Definition, Workflow
 from durable.conf import database
 from durable.engine import audit, limits, notify, position
@@ -47,10 +48,10 @@ def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -
     """Insert one execution, or return the one that was started with the same key."""
     definition = startable(workflow, options.version)
     data = codec.dump_data({} if input is None else input, path="input")
+    execution = _row(definition, data, options)
     known = _started_before(definition, data, options.idempotency_key)
     if known is not None:
         return known
-    execution = _row(definition, data, options)
     keys = _keys(definition, data, options.keys)
     try:
         with transaction.atomic(using=database(), savepoint=options.idempotency_key is not None):
@@ -128,7 +129,7 @@ def _row(definition: Definition, data: str, options: StartOptions) -> Execution:
         rank=-priority,
         ready_at=None if at is not None else clock.now(),
         wake_at=at,
-        path=position.first(definition.tree),
+        path=path,
         input=Stored(data),
         data=Stored(data),
         tags=limits.tags(options.tags),
@@ -138,6 +139,12 @@ def _row(definition: Definition, data: str, options: StartOptions) -> Execution:
         deadline_at=None if timeout is None else begin + timeout,
         **_subject(options.subject, defaults.subject),
     )
+
+
+def _queue_of(definition: Definition, path: str) -> str | None:
+    """The queue that the first step asks for, if the execution starts at a step."""
+    node = definition.tree.find(path)
+    return node.step.queue if isinstance(node, Leaf) else None
 
 
 def _scheduled(options: StartOptions) -> Any:

@@ -16,7 +16,7 @@ from django.utils.functional import SimpleLazyObject
 from durable import clock, codec
 from durable.authoring.context import UNSET, Ask
 from durable.authoring.decision import Decision
-from durable.engine import answers, people
+from durable.engine import answers, limits, people
 from durable.engine.claim import Claim
 from durable.engine.journal import Journal, Place
 from durable.engine.transaction import in_transaction
@@ -230,8 +230,7 @@ class StepContext:
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags, written by the transaction that ends the visit."""
-        codec.dumps(dict(tags), path="tags")
-        self.new_tags.update(tags)
+        self.new_tags.update(limits.tags(tags))
 
 
 def _answer(ask: Ask, wait: Wait) -> Any:

@@ -103,6 +103,7 @@ class Execution(models.Model):
 
     # due work
     queue = models.CharField(max_length=100, default="default")
+    home_queue = models.CharField(max_length=100, default="default")  # of steps without their own
     rank = models.IntegerField(default=0)  # minus the priority, so that one index orders both
     ready_at = MomentField(null=True, blank=True)
     wake_at = MomentField(null=True, blank=True)
