@@ -118,6 +118,8 @@ def _row(definition: Definition, data: str, options: StartOptions) -> Execution:
     priority = defaults.priority if options.priority is None else limits.priority(options.priority)
     if options.idempotency_key is not None:
         limits.text("idempotency_key", options.idempotency_key)
+    home = defaults.queue if options.queue is None else limits.text("queue", options.queue, 100)
+    path = position.first(definition.tree)
     return Execution(
         id=pk,
         root_id=pk,
@@ -125,7 +127,8 @@ def _row(definition: Definition, data: str, options: StartOptions) -> Execution:
         version=definition.version,
         kind=definition.kind,
         status=Status.PENDING,
-        queue=defaults.queue if options.queue is None else limits.text("queue", options.queue, 100),
+        queue=_queue_of(definition, path) or home,
+        home_queue=home,
         rank=-priority,
         ready_at=None if at is not None else clock.now(),
         wake_at=at,
