@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from durable.authoring.tree import Branch, Chain, Leaf, Node, Tree
+from durable.errors import ControlFlow
 
 
 class ChoiceFailed(Exception):
@@ -46,7 +47,9 @@ def settle(tree: Tree, path: str, instance: Any, data: Any) -> str:
     while isinstance(node, Branch):
         try:
             case = node.choose(node.on(instance, data()), instance)
-        except Exception as error:
+        except ControlFlow:
+            raise
+        except BaseException as error:  # SystemExit and the like: a worker never dies of it
             raise ChoiceFailed(node.path) from error
         path = _enter(case.body) if case is not None else following(tree, node.path)
         node = tree.find(path) if path else None
