@@ -51,7 +51,7 @@ def drain(max_steps: int = MAX_STEPS) -> int:
     ``DurableError`` when ``max_steps`` claims were not enough: a workflow goes round in circles.
     """
     done = inline.work(max_steps)
-    if done >= max_steps:
+    if done >= max_steps and inline.work(1):
         raise DurableError(
             f"drain() gave up after {max_steps} claims: a workflow keeps itself busy, or "
             "max_steps is too low"
@@ -69,7 +69,7 @@ class time_travel(ContextDecorator):
     """
 
     def __init__(self, at: datetime | None = None) -> None:
-        if at is not None and at.tzinfo is None:
+        if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
             raise TypeError(f"time_travel takes an aware datetime, not {at!r}")
         self._at = at
         self._before: list[datetime | None] = []
@@ -139,7 +139,7 @@ def advance(*, work: bool = True, **span: float) -> datetime:
         drain()
         while (due := _next_due()) is not None and due <= end:
             clock.set_frozen(max(due, clock.frozen_at() or due))
-            if not drain():
+            if not drain() and _next_due() == due:
                 break
     clock.set_frozen(end)
     if work:

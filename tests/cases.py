@@ -1,4 +1,4 @@
-"""What many tests share: workflows that are forgotten after the test, threads with own connections."""
+"""What many tests share: workflows that are forgotten again, threads with own connections."""
 
 from __future__ import annotations
 

@@ -7,12 +7,16 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.db import connections
+
+PATIENCE = 100.0  # seconds; starting a process takes its time on a busy machine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,7 +44,7 @@ class Child:
         """Send it a signal."""
         self.process.send_signal(number)
 
-    def wait(self, seconds: float = 30.0) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """Its exit code, once it has ended."""
         return self.process.wait(seconds)
 
@@ -86,6 +90,15 @@ class Processes:
         self._children.append(child)
         return child
 
+    def until(self, true: Callable[[], object]) -> None:
+        """Wait for what the children are about to do; if they don't, say what they said."""
+        end, pause = time.monotonic() + PATIENCE, threading.Event()
+        while not true():
+            if time.monotonic() > end:
+                said = (f"[{child.pid}: {child.code}] {child.output()}" for child in self._children)
+                raise AssertionError("it did not come to pass:\n" + "\n".join(said))
+            pause.wait(0.02)
+
     def ran(self) -> list[str]:
         """The lines that bodies have noted."""
         return self.log.read_text().splitlines()
@@ -123,3 +136,9 @@ def note(line: str) -> None:
             os.write(file, f"{line}\n".encode())
         finally:
             os.close(file)
+
+
+def noted() -> str:
+    """What bodies have noted so far, here and in other processes."""
+    path = os.environ.get(LOG)
+    return Path(path).read_text() if path else ""

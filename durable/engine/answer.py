@@ -106,6 +106,7 @@ def _answered(wait: Wait) -> AlreadyAnswered:
 
 
 def _check_person(wait: Wait, by: Any) -> None:
+    audit.check_actor(by)
     if by is None:
         return
     escalated = people.escalated(
@@ -120,11 +121,17 @@ def _workflow_of(wait: Wait) -> Any:
     return registry.get(wait.execution.workflow, wait.execution.version)
 
 
+def _in_time(wait: Wait) -> Any:
+    """The wait's row while it is open and its time is not over."""
+    return (
+        Wait.objects.open()
+        .filter(pk=wait.pk)
+        .filter(Q(deadline_at__isnull=True) | Q(deadline_at__gt=clock.now()))
+    )
+
+
 def _resolve(wait: Wait, value: Any, by: Any, comment: str, **changes: Any) -> None:
     """The first answer wins; a question whose time is over has its outcome already."""
-    row = Wait.objects.filter(pk=wait.pk).filter(
-        Q(deadline_at__isnull=True) | Q(deadline_at__gt=clock.now())
-    )
     changes = {
         "answer": value,
         "by": by,
@@ -132,13 +139,13 @@ def _resolve(wait: Wait, value: Any, by: Any, comment: str, **changes: Any) -> N
         "comment": comment,
         **changes,
     }
-    if not row.resolve(WaitStatus.ANSWERED, told=False, **changes):
+    if not _in_time(wait).resolve(WaitStatus.ANSWERED, told=False, **changes):
         raise _answered(Wait.objects.get(pk=wait.pk))
 
 
 def _vote(wait: Wait, decision: str, by: Any, comment: str) -> None:
     """Approved by ``quorum`` different people; the first rejection rejects."""
-    locked: Wait | None = lock(Wait.objects.open().filter(pk=wait.pk)).first()
+    locked: Wait | None = lock(_in_time(wait)).first()
     if locked is None:
         raise _answered(Wait.objects.get(pk=wait.pk))
     votes = list(locked.votes or [])

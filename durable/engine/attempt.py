@@ -86,6 +86,7 @@ class StepAttempt:
     ) -> None:
         self.claim, self.definition, self.step, self.session = claim, definition, step, session
         self.started_at = claim.now()
+        self.on_end: Callable[[], object] = lambda: None
 
     def run(self) -> Outcome:
         """Run the body; raises ``ClaimLost``, ``Abandoned``, or that the database stays away.
@@ -105,6 +106,7 @@ class StepAttempt:
         claim = self.claim
         self._outermost = not connection().in_atomic_block
         self._undone = False
+        self._used = [connection().connection]
         self.journal = (
             persist(lambda: Journal.of_visit(claim.execution_id, claim.path, claim.visit))
             if claim.journaled
@@ -161,7 +163,7 @@ class StepAttempt:
     def _rolled_back(self, outcome: Outcome) -> bool:
         """Whether nothing is left of the body's run, and the database is the reason."""
         return isinstance(outcome, Failed) and (
-            self._undone or is_retriable(outcome.error) or was_cut(outcome.error)
+            self._undone or is_retriable(outcome.error) or was_cut(outcome.error, self._used)
         )
 
     def _limit(self) -> timedelta | None:
@@ -213,19 +215,28 @@ class StepAttempt:
         completed: Completed | None = None
         try:
             with StepTransaction(conf.database(), self.watch) as transaction:
+                self._used.append(connection().connection)
                 checkpoint = self._checkpoint(self._body())
                 transaction.check()
                 if not transaction.touched:
                     return Completed(checkpoint, None)
-                accepted = checkpoints.write([checkpoint]).get(self.claim.execution_id)
-                if accepted is None:
-                    raise ClaimLost
-                completed = Completed(checkpoint, accepted)
+                completed = Completed(checkpoint, self._written(checkpoint))
         except BaseException as error:
             if completed is None or not self._outermost:
                 raise
             return self._settled(completed.checkpoint, error)
         return completed
+
+    def _written(self, checkpoint: Checkpoint) -> Accepted:
+        """Write the checkpoint in the body's transaction; what fails here is not its fault."""
+        try:
+            accepted = checkpoints.write([checkpoint]).get(self.claim.execution_id)
+        except Exception:
+            self._undone = True
+            raise
+        if accepted is None:
+            raise ClaimLost
+        return accepted
 
     def _settled(self, checkpoint: Checkpoint, error: BaseException) -> Completed:
         """The COMMIT, or a hook after it, raised: only the row knows whether it is in."""
@@ -271,6 +282,7 @@ class StepAttempt:
         if self.step.is_async:
             returned = self.session.await_result(returned)
         reach("body.after")
+        self.on_end()
         if self.context.left:
             raise SuspendSwallowed("a bare except: caught the signal to wait")
         result = typed.data_out(returned, data, received)

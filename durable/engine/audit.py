@@ -6,8 +6,12 @@ from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
-from durable import clock
+from django.contrib.auth import get_user_model
+
+from durable import clock, codec
+from durable.errors import DurableError
 from durable.models import AuditEntry
+from durable.models.fields import Stored
 
 #: where the change comes from ("admin", "rest 10.0.0.7", "command"); set by the doors
 origin: ContextVar[str] = ContextVar("durable_origin", default="")
@@ -22,7 +26,8 @@ def record(
     before: Any = None,
     after: Any = None,
 ) -> None:
-    """One entry; ``by`` is a user, or ``None`` for the program itself."""
+    """One entry; ``by`` is a user, or ``None`` for the program itself; ``DurableError`` otherwise."""
+    check_actor(by)
     AuditEntry.objects.create(
         at=clock.now(),
         actor=by,
@@ -30,7 +35,20 @@ def record(
         action=action,
         execution_id=execution,
         target=target,
-        before=before,
-        after=after,
+        before=_stored(before),
+        after=_stored(after),
         origin=origin.get(),
     )
+
+
+def check_actor(by: Any) -> None:
+    """``DurableError`` unless ``by`` is a stored user, or ``None``."""
+    if by is not None and (not isinstance(by, get_user_model()) or by.pk is None):
+        raise DurableError(
+            f"by= is a user who is logged in, not {type(by).__name__}; leave it out for the program"
+        )
+
+
+def _stored(value: Any) -> Any:
+    """The doors have checked each part; together they may be larger than data may be."""
+    return None if value is None else Stored(codec.dumps(value, limit=1 << 40))

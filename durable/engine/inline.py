@@ -61,10 +61,14 @@ class InlineSession:
     def limit(self, attempt: Limited, limit: timedelta | None) -> Iterator[None]:
         """One thread can't stop a body, but it can look at the clock afterwards."""
         begun, at = time.monotonic(), attempt.claim.now()
+
+        def look() -> None:
+            took = max(timedelta(seconds=time.monotonic() - begun), attempt.claim.now() - at)
+            if limit is not None and took > limit:
+                raise attempt.overdue()
+
+        attempt.on_end = look
         yield
-        took = max(timedelta(seconds=time.monotonic() - begun), attempt.claim.now() - at)
-        if limit is not None and took > limit:
-            raise attempt.overdue()
 
     def cancel_requested(self, claim: Claim) -> bool:
         """Ask the row; an async body, which can't, gets what the claim knew."""

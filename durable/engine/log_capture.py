@@ -106,7 +106,18 @@ def _last_resort() -> logging.Handler:
     """What Python does with warnings when no handler is installed at all."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
+    handler.addFilter(_is_unheard)
     return handler
+
+
+def _is_unheard(record: logging.LogRecord) -> bool:
+    """Whether no handler below the root logger has had the record."""
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None and logger.parent is not None:
+        if logger.handlers:
+            return False
+        logger = logger.parent
+    return True
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import Error, InterfaceError, OperationalError
@@ -27,10 +27,16 @@ def is_unavailable(error: BaseException) -> bool:
     return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
 
 
-def was_cut(error: BaseException) -> bool:
-    """Whether ``error`` comes of the loss of this thread's connection, transaction included."""
-    conn: Any = connection()
-    if conn.vendor != "postgresql" or not (conn.connection is None or conn.connection.closed):
+def was_cut(error: BaseException, used: Iterable[Any]) -> bool:
+    """Whether ``error`` comes of the loss of a connection, transaction included.
+
+    ``used`` are the driver's connections that the transaction may have had (or ``None`` where
+    there was none): Django may have opened another one by now.
+    """
+    conn = connection()
+    if conn.vendor != "postgresql":
+        return False
+    if conn.connection is not None and not any(raw is not None and raw.closed for raw in used):
         return False
     seen: BaseException | None = error
     while seen is not None:

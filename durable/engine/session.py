@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ class Limited(Protocol):
 
     claim: Claim
     watch: Watch
+    on_end: Callable[[], object]  # called when the body has ended, before its checkpoint
 
     def overdue(self) -> DurableError:
         """What it means that its time is over: ``StepTimeout`` or ``WorkflowTimeout``."""

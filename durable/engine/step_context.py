@@ -29,6 +29,7 @@ from durable.errors import (
     NotAllowedHere,
     NotYetSupported,
     Suspend,
+    SuspendSwallowed,
     WaitTimeout,
 )
 from durable.models import Execution, Record, RecordKind, Wait
@@ -137,6 +138,7 @@ class StepContext:
             )
         if ask.kind == WaitKind.CHILD:
             raise NotYetSupported("call_workflow is not executed yet")
+        self._not_leaving()
         limits.wait(ask)
         if ask.timeout_value is not UNSET:
             codec.dumps(ask.timeout_value, path="timeout_value")
@@ -153,6 +155,13 @@ class StepContext:
         request = Request.of(ask, place)
         self.left, self.asked = True, request
         raise Suspend
+
+    def _not_leaving(self) -> None:
+        if self.left:
+            raise SuspendSwallowed(
+                f"step {self._name!r} was told to leave and wait, and goes on asking: a bare "
+                "except: (or a finally:) around a wait must not wait or run anything itself"
+            )
 
     def _is_past(self, until: timedelta | datetime | None) -> bool:
         if isinstance(until, timedelta):
@@ -195,6 +204,7 @@ class StepContext:
                 f"step {self._name!r} is atomic, so self.run() can't remember anything "
                 "before the step ends: declare it @step(atomic=False)"
             )
+        self._not_leaving()
         called: str = name or getattr(fn, "__name__", None) or type(fn).__name__
         place = self._journal.place(RecordKind.RUN, limits.text("the name of a run()", called))
         record = self._journal.record(place)

@@ -12,6 +12,23 @@ from durable.models.base import EngineManager
 from durable.models.fields import DataField, MomentField, uuid7
 
 
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    """Entries are read; what is written stays."""
+
+    def update(self, **changes: Any) -> int:
+        """Refused, but for what the deletion of a user does: the actor's name stays."""
+        if changes != {"actor": None}:
+            raise TypeError("audit entries can't be changed")
+        return super().update(**changes)
+
+    def delete(self) -> Any:
+        """Refused: audit entries stay."""
+        raise TypeError("audit entries can't be deleted")
+
+
+AuditManager = EngineManager.from_queryset(AuditQuerySet)
+
+
 class AuditEntry(models.Model):
     """One change by a person or a program, written in the transaction of the change."""
 
@@ -32,7 +49,7 @@ class AuditEntry(models.Model):
     after = DataField(null=True, blank=True)
     origin = models.CharField(max_length=200, blank=True, default="")
 
-    objects = EngineManager()
+    objects = AuditManager()
 
     class Meta:
         verbose_name = _("audit entry")

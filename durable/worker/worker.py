@@ -132,7 +132,10 @@ class Worker:
     def _drain(self) -> None:
         """Let what runs reach its next checkpoint, within the grace period; then let it go."""
         self._stopping = True
-        end = time.monotonic() + conf.duration("SHUTDOWN_GRACE").total_seconds()
+        grace = conf.duration("SHUTDOWN_GRACE").total_seconds()
+        end = time.monotonic() + grace
+        if running := len(self._held()):
+            logger.info("draining: %d executions have %.0f s to reach a checkpoint", running, grace)
         while self._held() and time.monotonic() < end and not self._hurry:
             self._bell.wait(0.1)
         for slots in self._slots.values():

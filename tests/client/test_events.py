@@ -95,9 +95,9 @@ class SendTests(WorkflowTestCase):
                     lambda v=value: durable.publish_event("go", key=v),
                 ]
             for number, call in enumerate(calls):
-                with self.subTest(value=str(value)[:9].encode(errors="replace"), call=number):
-                    with self.assertRaises(durable.DurableError):
-                        call()
+                shown = str(value)[:9].encode(errors="replace")
+                with self.subTest(value=shown, call=number), self.assertRaises(durable.DurableError):
+                    call()
         self.assertFalse(Event.objects.exists())
 
 

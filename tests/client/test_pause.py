@@ -1,4 +1,4 @@
-"""Pausing: nothing runs, nothing that happens meanwhile is lost, deadlines take effect on resume."""
+"""Pausing: nothing runs, nothing is lost meanwhile, deadlines take effect on resume."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import durable
-from durable import Data, Retry, Workflow, WorkflowMeta, hours, minutes, step
+from durable import Data, Retry, Workflow, WorkflowMeta, hours, step
 from durable.models import Execution
 from durable.testing import advance, assert_completed, assert_waiting_for, drain, run, time_travel
 from tests.cases import WorkflowTestCase

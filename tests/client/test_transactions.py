@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -43,29 +44,33 @@ class JoiningTests(ThreadedTestCase):
         return [list(table.objects.order_by("pk").values()) for table in tables]
 
     def calls(self) -> dict[str, Callable[[], Any]]:
-        waiting = run(self.workflow)
-        paused = run(self.workflow)
-        durable.pause(paused.id)
-        failed = run(self.workflow, {"fail": True})
+        def waiting() -> Any:
+            return run(self.workflow).id
+
+        paused, failed = waiting(), run(self.workflow, {"fail": True}).id
+        durable.pause(paused)
+        on_waiting: dict[str, Callable[[Any], Any]] = {
+            "cancel": durable.cancel,
+            "send_event": lambda pk: durable.send_event(pk, "go", event_id="e"),
+            "provide_input": lambda pk: durable.provide_input(pk, "q", "x"),
+            "reassign": lambda pk: durable.reassign(pk, "q", to="user:kim"),
+            "pause": durable.pause,
+        }
         return {
             "start": lambda: durable.start(self.workflow, keys=["k"], idempotency_key="i"),
             "start_many": lambda: durable.start_many(self.workflow, [{}, {}]),
-            "cancel": lambda: durable.cancel(waiting.id),
-            "send_event": lambda: durable.send_event(waiting.id, "go", event_id="e"),
             "publish_event": lambda: durable.publish_event("go", key="k", event_id="e"),
-            "provide_input": lambda: durable.provide_input(waiting.id, "q", "x"),
-            "reassign": lambda: durable.reassign(waiting.id, "q", to="user:kim"),
-            "pause": lambda: durable.pause(waiting.id),
-            "resume": lambda: durable.resume(paused.id),
-            "retry": lambda: durable.retry(failed.id),
-            "rerun": lambda: durable.rerun(failed.id),
+            "resume": lambda: durable.resume(paused),
+            "rerun": lambda: durable.rerun(failed),
+            "retry": lambda: durable.retry(failed),
+            **{name: partial(call, waiting()) for name, call in on_waiting.items()},
         }
 
     def test_rolled_back_with_the_caller_it_leaves_nothing(self) -> None:
         for name, call in self.calls().items():
             with self.subTest(name):
                 before = self.snapshot()
-                with pytest.raises(Undo), transaction.atomic():
+                with self.assertRaises(Undo), transaction.atomic():
                     call()
                     self.assertNotEqual(self.snapshot(), before)
                     raise Undo
@@ -154,13 +159,12 @@ class JoiningTests(ThreadedTestCase):
 
     @pytest.mark.only_on("postgresql")
     def test_published_events_of_a_repeatable_read_caller_find_their_execution(self) -> None:
-        with elsewhere() as other:
-            with transaction.atomic():
-                with connection.cursor() as cursor:
-                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                self.assertFalse(Execution.objects.exists())
-                other(lambda: run(self.workflow, {"event": True}, keys=["k"]))
-                durable.publish_event("go", 7, key="k")
+        with elsewhere() as other, transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            self.assertFalse(Execution.objects.exists())
+            other(lambda: run(self.workflow, {"event": True}, keys=["k"]))
+            durable.publish_event("go", 7, key="k")
         drain()
         self.assertEqual(Execution.objects.get().result, {"got": 7})
 

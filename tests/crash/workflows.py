@@ -14,7 +14,7 @@ from django.db import connection
 
 import durable
 from durable import Data, Retry, Workflow, WorkflowMeta, seconds, step
-from tests.processes import note
+from tests.processes import note, noted
 from tests.shop.models import Effect
 
 
@@ -155,10 +155,26 @@ class Stuck(Workflow):
     @step(atomic=False)
     def hang(self, data: Data) -> Data:
         """Hang."""
-        threading.Thread(target=time.sleep, args=(600,)).start()
+        threading.Thread(target=time.sleep, args=(600,), daemon=False).start()
         ran(self, "hang")
         time.sleep(600)
         return data
+
+
+class HangsOnce(Workflow):
+    """Its first run hangs, the next one does not."""
+
+    class Meta(WorkflowMeta):
+        name = "crash_hangs_once"
+
+    @step(atomic=False)
+    def only(self, data: Data) -> Data:
+        """Hang if there was no run before this one."""
+        before = noted()
+        ran(self, "only")
+        if not before:
+            time.sleep(600)
+        return {**data, "pid": os.getpid()}
 
 
 class Later(Workflow):

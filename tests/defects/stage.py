@@ -66,6 +66,7 @@ def bury_the_dead() -> int:
     dead = workers.expired()
     for worker, _ in dead:
         workers.bury(worker)
+    workers.free_strays()
     return len(dead)
 
 

@@ -172,6 +172,42 @@ class Defect22BackoffTests(IsolatedWorkflows, TestCase):
         assert_completed(execution)
         self.assertEqual(execution.result, {"attempt": 2})
 
+    def test_a_pause_does_not_shorten_the_delay_of_a_retry(self) -> None:
+        class Flaky(Workflow):
+            @step(retry=Retry(max_attempts=2, base=minutes(10), jitter=0))
+            def flaky(self, data: Data) -> Data:
+                self.sleep(seconds(1))  # answered before the failure: nothing to hurry for
+                if self.attempt == 1:
+                    raise ValueError("not yet")
+                return {"at": self.now()}
+
+        with at_noon():
+            execution = run(Flaky)
+            pass_time(seconds=1)
+            durable.pause(execution.id)
+            pass_time(minutes=1)
+            durable.resume(execution.id)
+            drain()
+            self.assertEqual(fresh(execution).status, "pending")
+            pass_time(minutes=9)
+        assert_completed(execution)
+        self.assertEqual(execution.result, {"at": NOON + timedelta(minutes=10, seconds=1)})
+
+    def test_a_pause_during_a_wait_that_is_answered_meanwhile_ends_with_the_answer(self) -> None:
+        class Waits(Workflow):
+            @step
+            def wait(self, data: Data) -> Data:
+                return {"got": self.wait_for_event("go", timeout=minutes(10))}
+
+        with at_noon():
+            execution = run(Waits)
+            durable.pause(execution.id)
+            durable.send_event(execution.id, "go", 1)
+            drain()
+            durable.resume(execution.id)
+            drain()
+        assert_completed(execution)
+
 
 class Unprintable(Exception):
     """Can't be shown."""

@@ -8,7 +8,7 @@ from django.test import TestCase, TransactionTestCase
 
 import durable
 from durable import Data, Workflow, append, branch, chain, step
-from durable.models import StepRun
+from durable.models import Execution, StepRun
 from durable.testing import assert_completed, assert_waiting_for, run
 from tests.defects.stage import (
     LEASE,
@@ -123,6 +123,24 @@ class Defect02BranchTests(IsolatedWorkflows, TestCase):
         self.assertEqual(execution.error["type"], "ValueError")
 
 
+def deploy(*, second: str) -> type[Workflow]:
+    """The same workflow in a new version of the code, in which a step has another name."""
+
+    class Renamed(Workflow):
+        @step
+        def ask(self, data: Data) -> None:
+            self.wait_for_event("go")
+
+        @step(name=second)
+        def renamed(self, data: Data) -> Data:
+            return {"done": True}
+
+        @step
+        def third(self, data: Data) -> None: ...
+
+    return Renamed
+
+
 class Defect12PositionTests(IsolatedWorkflows, TransactionTestCase):
     """12: result and position were two writes, and a renamed step completed the run silently."""
 
@@ -165,21 +183,6 @@ class Defect12PositionTests(IsolatedWorkflows, TransactionTestCase):
         self.assertEqual(history(execution), [("one", 1, "completed"), ("two", 1, "completed")])
 
     def test_a_step_that_the_code_has_lost_blocks_and_is_taken_up_by_code_that_has_it(self) -> None:
-        def deploy(**names: str) -> type[Workflow]:
-            class Renamed(Workflow):
-                @step
-                def ask(self, data: Data) -> None:
-                    self.wait_for_event("go")
-
-                @step(name=names["second"])
-                def second(self, data: Data) -> Data:
-                    return {"done": True}
-
-                @step
-                def third(self, data: Data) -> None: ...
-
-            return Renamed
-
         with at_noon():
             execution = durable.start(deploy(second="ship"))
             durable.send_event(execution.id, "go")
@@ -198,3 +201,30 @@ class Defect12PositionTests(IsolatedWorkflows, TransactionTestCase):
             drain()
         assert_completed(execution)
         self.assertIsNone(fresh(execution).error)
+
+    def stopped(self, *, asked_before: bool) -> Execution:
+        """An execution that has lost its step, and is paused besides."""
+        execution = durable.start(deploy(second="ship"))
+        durable.send_event(execution.id, "go")
+        tick()
+        hand = Hand()
+        run_until(hand, hand.must_claim(), "checkpoint.after_commit")
+        deploy(second="deliver")
+        if asked_before:
+            durable.pause(execution.id)
+        pass_time(seconds=LEASE.total_seconds() + 1)
+        if not asked_before:
+            durable.pause(execution.id)
+        self.assertEqual(fresh(execution).status, "paused")
+        return execution
+
+    def test_what_was_blocked_and_paused_goes_on_as_if_nothing_had_been(self) -> None:
+        for asked_before in (True, False):
+            with self.subTest(asked_before=asked_before), at_noon():
+                execution = self.stopped(asked_before=asked_before)
+                deploy(second="ship")
+                durable.resume(execution.id)
+                drain()
+                assert_completed(execution)
+                row = fresh(execution)
+                self.assertEqual((row.error, row.blocked_by), (None, ""))

@@ -11,11 +11,10 @@ from django.contrib.auth.models import User
 from django.db.models import TextChoices
 from django.utils.safestring import mark_safe
 
-from durable import Retry, Workflow, step
-from durable.testing import assert_completed, assert_step, run
-from tests.engine.cases import EngineTestCase, die_in_the_next_step, statuses
-from durable.testing import drain
 import durable
+from durable import Retry, Workflow, step
+from durable.testing import assert_completed, assert_step, drain, run
+from tests.engine.cases import EngineTestCase, die_in_the_next_step, statuses
 
 
 class Colour(TextChoices):

@@ -191,9 +191,7 @@ class CallableTests(EngineTestCase):
                     raise ValueError("inner")
                 return "b"
 
-            flow = branch(
-                on="kind", cases={"a": branch(on=choose, cases={"b": one})}, name="outer"
-            )
+            flow = branch(on="kind", cases={"a": branch(on=choose, cases={"b": one})}, name="outer")
 
         execution = run(P, {"kind": "a"})
         self.assertFailed(execution, "ValueError", "inner")

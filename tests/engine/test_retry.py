@@ -6,8 +6,18 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 import durable
-from durable import Fail, Retry, RetryAfter, Workflow, WorkflowMeta, hours, minutes, seconds, step
-from durable import clock
+from durable import (
+    Fail,
+    Retry,
+    RetryAfter,
+    Workflow,
+    WorkflowMeta,
+    clock,
+    hours,
+    minutes,
+    seconds,
+    step,
+)
 from durable.models import Execution
 from durable.testing import advance, assert_completed, assert_step, drain, run, time_travel
 from tests.engine.cases import EngineTestCase, die_in_the_next_step, statuses
@@ -60,9 +70,7 @@ class BackoffTests(EngineTestCase):
                 raise ValueError
 
         class Q(Workflow):
-            @step(
-                retry=Retry(40, backoff="constant", base=seconds(100), max_delay=seconds(100))
-            )
+            @step(retry=Retry(40, backoff="constant", base=seconds(100), max_delay=seconds(100)))
             def one(self, data):
                 raise ValueError
 

@@ -12,6 +12,10 @@ GAMES = {
     "event, cancelled": Rules(cancels=True),
     "event against timeout": Rules(timeout=True, cancels=True, expiries=1),
     "two waits for two events": Rules(waits=2, events=2, expiries=1),
+    "worse luck": Rules(cancels=True, deaths=2, expiries=3),
+    "worse luck, in time and out of it": Rules(
+        timeout=True, cancels=True, deaths=2, expiries=2, events=2
+    ),
     "answer": Rules(kind="input"),
     "answer against timeout and cancel": Rules(kind="input", timeout=True, cancels=True),
 }

@@ -1,0 +1,119 @@
+"""Many checkpoints in one commit: some in, some lost, one locked; each told apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+import durable
+from durable import Data, Workflow, step
+from durable.engine import checkpoint as checkpoints
+from durable.engine.claim import claim_due
+from durable.engine.inline import InlineSession
+from durable.engine.release import give_back
+from durable.engine.runner import run as run_claim
+from durable.models import Execution, StepRun
+from durable.models.fields import uuid7
+from durable.testing import drain
+from tests.cases import ThreadedTestCase, elsewhere, open_transaction
+from tests.concurrency.test_fence import checkpoint, claim_one
+
+
+class BatchTests(ThreadedTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+
+        class Two(Workflow):
+            @step
+            def first(self, data: Data) -> Data:
+                return {"by": "first"}
+
+            @step
+            def second(self, data: Data) -> Data:
+                return {**data, "second": True}
+
+        self.started = durable.start_many(Two, [{"n": n} for n in range(6)])
+        self.claims = claim_due(uuid7(), "default", ["two@1"], 6)
+
+    def write(self, **options: Any) -> set[Any]:
+        batch = [
+            checkpoint(claim, path="" if number % 2 else "second", data=f'{{"n": {number}}}')
+            for number, claim in enumerate(self.claims)
+        ]
+        return set(checkpoints.write(batch, **options))
+
+    def ids(self, *numbers: int) -> set[Any]:
+        return {self.claims[number].execution_id for number in numbers}
+
+    def test_all_are_in_each_with_its_own_result_and_position(self) -> None:
+        self.assertEqual(self.write(), self.ids(0, 1, 2, 3, 4, 5))
+        for number, claim in enumerate(self.claims):
+            row = Execution.objects.get(pk=claim.execution_id)
+            self.assertEqual(row.data, {"n": number})
+            self.assertEqual(
+                (row.status, row.path), ("completed", "") if number % 2 else ("running", "second")
+            )
+            self.assertEqual(row.steps.get().status, "completed")
+
+    def test_the_lost_are_not_returned_and_have_no_trace(self) -> None:
+        give_back(self.claims[1])
+        give_back(self.claims[4])
+        claim_one()
+        self.assertEqual(self.write(), self.ids(0, 2, 3, 5))
+        self.assertEqual(StepRun.objects.count(), 4)
+        for number in (1, 4):
+            row = Execution.objects.get(pk=self.claims[number].execution_id)
+            self.assertEqual((row.path, row.progress), ("first", None))
+            self.assertNotEqual(row.status, "completed")
+
+    @pytest.mark.only_on("postgresql")
+    def test_one_that_is_locked_elsewhere_does_not_hold_up_the_others(self) -> None:
+        give_back(self.claims[5])
+        with elsewhere() as other, open_transaction(other):
+            other(lambda: durable.pause(self.claims[2].execution_id))
+            self.assertEqual(self.write(skip_locked=True), self.ids(0, 1, 3, 4))
+        self.assertEqual(set(checkpoints.write([checkpoint(self.claims[2])])), self.ids(2))
+
+    def test_one_that_can_t_be_written_leaves_the_whole_batch_unwritten(self) -> None:
+        bad = checkpoint(self.claims[0])
+        broken = [bad.__class__(**{**bad.__dict__, "extras": (lambda: 1 / 0,)})]
+        with self.assertRaises(ZeroDivisionError):
+            checkpoints.write([*broken, checkpoint(self.claims[1])])
+        self.assertFalse(StepRun.objects.exists())
+        self.assertEqual(self.write(), self.ids(0, 1, 2, 3, 4, 5))
+
+    def test_cancelled_ones_among_the_last_are_not_completed(self) -> None:
+        durable.cancel(self.claims[1].execution_id)
+        durable.pause(self.claims[3].execution_id)
+        batch = [checkpoint(self.claims[number], path="") for number in (1, 3, 5)]
+        accepted = checkpoints.write(batch)
+        self.assertTrue(accepted[self.claims[1].execution_id].cancel_requested)
+        self.assertTrue(accepted[self.claims[3].execution_id].pause_requested)
+        status = {
+            number: Execution.objects.get(pk=self.claims[number].execution_id).status
+            for number in (1, 3, 5)
+        }
+        self.assertEqual(status, {1: "running", 3: "completed", 5: "completed"})
+
+    def test_a_cancelled_one_ends_cancelled_with_its_checkpoint_kept(self) -> None:
+        durable.cancel(self.claims[0].execution_id)
+        run_claim(self.claims[0], InlineSession())
+        row = Execution.objects.get(pk=self.claims[0].execution_id)
+        self.assertEqual(row.status, "cancelled")
+        drain()
+        self.assertEqual(Execution.objects.get(pk=row.pk).status, "cancelled")
+
+    def test_the_number_of_statements_does_not_depend_on_the_size(self) -> None:
+        with CaptureQueriesContext(connection) as few, transaction.atomic():
+            checkpoints.write([checkpoint_without_extras(self.claims[0])])
+        with CaptureQueriesContext(connection) as many, transaction.atomic():
+            checkpoints.write([checkpoint_without_extras(claim) for claim in self.claims[1:]])
+        self.assertEqual(len(few), len(many))
+
+
+def checkpoint_without_extras(claim: Any) -> Any:
+    full = checkpoint(claim)
+    return full.__class__(**{**full.__dict__, "extras": ()})
