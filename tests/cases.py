@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, TypeVar
 from unittest import TestCase as PlainTestCase
 
@@ -99,20 +100,50 @@ def until(true: Callable[[], object]) -> None:
         pause.wait(0.005)
 
 
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Within, who waits for a lock for more than a second gets an error (PostgreSQL)."""
+    connection = connections["default"]
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '1s'")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")
+
+
+@contextmanager
+def team(size: int) -> Iterator[Callable[..., list[Any]]]:
+    """Several connections, each in a thread: do calls at the same moment, again and again."""
+    with ExitStack() as stack:
+        members = [stack.enter_context(elsewhere()) for _ in range(size)]
+
+        def at_once(*calls: Callable[[], Any]) -> list[Any]:
+            """Results, or exceptions, of the calls."""
+            barrier = threading.Barrier(len(calls))
+
+            def run(call: Callable[[], Any]) -> Any:
+                try:
+                    connections["default"].ensure_connection()
+                    barrier.wait(PATIENCE)
+                    return call()
+                except Exception as error:
+                    return error
+
+            begun = [
+                member.begin(partial(run, call))
+                for member, call in zip(members, calls, strict=True)
+            ]
+            return [one.result(PATIENCE) for one in begun]
+
+        yield at_once
+
+
 def together(*calls: Callable[[], Any]) -> list[Any]:
     """Do all calls at the same moment, each on its own connection: results, or exceptions."""
-    barrier = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], Any]) -> Any:
-        try:
-            for connection in connections.all():
-                connection.ensure_connection()
-            barrier.wait(PATIENCE)
-            return call()
-        except Exception as error:
-            return error
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return [done.result(PATIENCE) for done in [pool.submit(run, call) for call in calls]]
+    with team(len(calls)) as at_once:
+        return at_once(*calls)

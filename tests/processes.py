@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,11 @@ LOG = "DURABLE_TEST_LOG"
 class Child:
     """One ``durable_worker`` process."""
 
-    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], output: Path, *, is_parent: bool = False
+    ) -> None:
         self.process, self._output = process, output
+        self.is_parent = is_parent
 
     @property
     def pid(self) -> int:
@@ -86,7 +90,8 @@ class Processes:
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
-        child = Child(process, output)
+        many = any(argument.startswith("--processes") for argument in arguments)
+        child = Child(process, output, is_parent=many)
         self._children.append(child)
         return child
 
@@ -94,7 +99,8 @@ class Processes:
         """Wait for what the children are about to do; if they don't, say what they said."""
         end, pause = time.monotonic() + PATIENCE, threading.Event()
         while not true():
-            if time.monotonic() > end:
+            broken = any(child.code is not None and child.code > 0 for child in self._children)
+            if broken or time.monotonic() > end:
                 said = (f"[{child.pid}: {child.code}] {child.output()}" for child in self._children)
                 raise AssertionError("it did not come to pass:\n" + "\n".join(said))
             pause.wait(0.02)
@@ -106,6 +112,10 @@ class Processes:
     def end(self) -> None:
         """Kill what still runs."""
         for child in self._children:
+            if child.code is None and child.is_parent:
+                child.signal(signal.SIGTERM)  # its own children must not outlive the test
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(10)
             if child.code is None:
                 child.process.kill()
             child.process.wait(10)

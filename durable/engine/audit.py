@@ -26,7 +26,7 @@ def record(
     before: Any = None,
     after: Any = None,
 ) -> None:
-    """One entry; ``by`` is a user, or ``None`` for the program itself; ``DurableError`` otherwise."""
+    """One entry; ``by`` is a user, or ``None`` for the program itself (else ``DurableError``)."""
     check_actor(by)
     AuditEntry.objects.create(
         at=clock.now(),

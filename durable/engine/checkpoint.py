@@ -71,13 +71,15 @@ class Accepted:
 
 
 _UPDATE = """
-WITH v (id, fence, data, path, visit, at) AS (VALUES {rows})
+WITH v (id, fence, data, path, visit, at, was, was_visit) AS (VALUES {rows})
 UPDATE durable_execution
 SET data = v.data, path = v.path, visit = {visit}, attempt = 1, attempt_floor = 0,
     recoveries = 0, journaled = {false}, last_completed_at = {at}
 FROM v
 WHERE durable_execution.id = {id} AND durable_execution.fence = {fence}
-  AND durable_execution.status = 'running'{unlocked}
+  AND durable_execution.status = 'running'
+  AND (v.was IS NULL OR durable_execution.path = v.was AND durable_execution.visit = {was_visit})
+  {unlocked}
 RETURNING durable_execution.id, pause_requested, cancel_requested_at
 """
 
@@ -124,14 +126,17 @@ def _advance(
     params: list[Any] = []
     for c in batch:
         params += [_uuid(conn, c.execution_id), c.fence, c.data, c.path, c.visit, _time(conn, c.at)]
+        # a step is done once: a commit in doubt may still be on its way when it is repeated
+        params += (c.attempt.path, c.attempt.visit) if c.attempt is not None else (None, None)
     unlocked = ""
     if skip_locked and postgres:
         unlocked = _UNLOCKED.format(ids=", ".join(["%s"] * len(batch)))
         params += [c.execution_id for c in batch]
     sql = _UPDATE.format(
-        rows=", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(batch)),
+        rows=", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s)"] * len(batch)),
         visit="v.visit::integer" if postgres else "v.visit",
         at="v.at::timestamptz" if postgres else "v.at",
+        was_visit="v.was_visit::integer" if postgres else "v.was_visit",
         id="v.id::uuid" if postgres else "v.id",
         fence="v.fence::bigint" if postgres else "v.fence",
         false="false" if postgres else "0",

@@ -20,6 +20,7 @@ from durable.models import Execution, Queue, Wait
 from durable.states import Status
 
 PROMOTED_AT_ONCE = 500
+LOOK_AGAIN = timedelta(seconds=1)
 
 
 @dataclass
@@ -105,6 +106,9 @@ def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> lis
     )
     if not rows:
         return []
+    parked = [row["id"] for row in rows if row["status"] == Status.WAITING]
+    if parked and (answering := _expire(parked)):
+        rows = [row for row in rows if row["id"] not in answering]
     ids = [row["id"] for row in rows]
     taken = Execution.objects.filter(pk__in=ids, ready_at__isnull=False).move(
         Status.RUNNING,
@@ -116,11 +120,26 @@ def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> lis
     )
     if taken != len(ids):  # the rows are locked, or the whole database is: this can't be
         raise RuntimeError(f"claimed {taken} of {len(ids)} locked executions")
-    parked = [row["id"] for row in rows if row["status"] == Status.WAITING]
-    if parked:
-        Wait.objects.filter(execution__in=parked).expire()
     reach("claim.before_commit")
     return [_claim(row, worker) for row in rows]
+
+
+def _expire(parked: list[UUID]) -> set[UUID]:
+    """Give waits whose deadline has passed their outcome; those that can't have it yet.
+
+    A transaction that is not over may be answering such a wait. Nobody waits for it: its
+    execution is looked at again a moment later.
+    """
+    due = Wait.objects.expired().filter(execution__in=parked)
+    Wait.objects.filter(
+        pk__in=list(lock(due, skip_locked=True).values_list("pk", flat=True))
+    ).expire()
+    answering = set(due.values_list("execution_id", flat=True))
+    if answering:
+        Execution.objects.filter(pk__in=answering).update(
+            ready_at=None, wake_at=clock.now() + LOOK_AGAIN
+        )
+    return answering
 
 
 def _claim(row: dict[str, Any], worker: UUID) -> Claim:

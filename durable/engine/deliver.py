@@ -176,7 +176,12 @@ def _stored(value: Any) -> Stored:
 
 @in_transaction
 def _answers(limit: int) -> int:
-    told = list(Wait.objects.untold().values_list("execution_id", flat=True)[:limit])
+    """Wake whose question was answered; one that parks at this moment stays due until it has."""
+    untold = list(Wait.objects.untold().values_list("execution_id", flat=True)[:limit])
+    if not untold:
+        return 0
+    rows = lock(Execution.objects.filter(pk__in=untold), skip_locked=True)
+    told = list(rows.order_by("pk").values_list("pk", flat=True))
     if told:
         wake(set(told))
         Wait.objects.tell(told)

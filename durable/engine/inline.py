@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,8 @@ from durable.engine.workers import block_orphans, bury, expired
 from durable.models import Execution
 from durable.models.fields import uuid7
 
+logger = logging.getLogger("durable.engine")
+
 
 class InlineSession:
     """A session without threads: what the testing kit works with."""
@@ -38,16 +41,25 @@ class InlineSession:
         return direct.commit(checkpoint)
 
     def committed(self) -> None:
-        """Inside a test's transaction nothing commits: run what was registered since then."""
+        """Inside a test's transaction nothing commits: run what was registered since then.
+
+        As after a commit: a hook that raises is logged, undoes nothing, and is the last one that
+        runs, unless it was registered as robust.
+        """
         conn = connection()
         if not conn.in_atomic_block:
             return
-        hooks: list[Callable[[], Any]] = []
+        hooks: list[tuple[Callable[[], Any], bool]] = []
         while len(conn.run_on_commit) > self._hooks:
-            _, hook, *_ = conn.run_on_commit.pop(self._hooks)
-            hooks.append(hook)
-        for hook in hooks:
-            hook()
+            registered: Any = conn.run_on_commit.pop(self._hooks)
+            hooks.append((registered[1], registered[2]))
+        for hook, robust in hooks:
+            try:
+                hook()
+            except Exception:
+                logger.exception("what followed the commit of a step failed: %r", hook)
+                if not robust:
+                    return
 
     def await_result(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a body on an event loop of its own; its ORM work comes back to this thread."""

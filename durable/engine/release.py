@@ -60,7 +60,7 @@ def let_go(claim: Claim, target: Status, **changes: Any) -> Status:
 
 def end_cancelled(rows: Any, *, compensate: bool) -> Status:
     """Bring one guarded row to the end that a cancellation asks for."""
-    if not finish(rows, Status.CANCELLED):
+    if not finish(rows, Status.CANCELLED, blocked_by="", error=None):  # of a block, if any
         raise ClaimLost
     del compensate
     return Status.CANCELLED

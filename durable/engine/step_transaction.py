@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -13,20 +14,30 @@ from durable.errors import Abandoned, TransactionBroken, TransactionEnded
 
 
 class Watch:
-    """Sees each statement of an attempt; refuses them once the attempt has been given up."""
+    """Sees each statement of an attempt; refuses them once the attempt has been given up.
+
+    ``gate`` is held while a statement, or the transaction's end, is on its way: who holds it
+    besides the attempt's own thread knows that nothing is.
+    """
 
     def __init__(self) -> None:
         self.sent = False
         self.abandoned = False
+        self.gate = threading.RLock()
 
     def __call__(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
     ) -> Any:
         """A Django execute wrapper."""
+        with self.gate:
+            self.check()
+            self.sent = True
+            return execute(sql, params, many, context)
+
+    def check(self) -> None:
+        """``Abandoned`` if the attempt has been given up."""
         if self.abandoned:
             raise Abandoned("this attempt was given up: its statements are refused")
-        self.sent = True
-        return execute(sql, params, many, context)
 
     @contextmanager
     def everywhere(self) -> Iterator[None]:
@@ -62,7 +73,12 @@ class StepTransaction:
 
     def __exit__(self, *exc_info: Any) -> None:
         try:
-            self._atomic.__exit__(*exc_info)
+            with self._watch.gate:
+                if exc_info[0] is None and self._watch.abandoned:
+                    given_up = Abandoned("this attempt was given up before its commit")
+                    self._atomic.__exit__(Abandoned, given_up, None)
+                    raise given_up
+                self._atomic.__exit__(*exc_info)
         finally:
             self._stack.close()
 
@@ -122,6 +138,7 @@ class StepTransaction:
                 with conn.wrap_database_errors:
                     conn.connection.execute("BEGIN IMMEDIATE")
                 begun = True  # only now: a body that catches "locked" must not write outside
+                self._watch.check()
             return execute(sql, params, many, context)
 
         # innermost: the watch refuses before anything begins

@@ -33,18 +33,20 @@ def park(
     """Record the wait and release the claim; False if the answer was there, the claim is kept.
 
     One transaction under the root's lock, which every delivery takes: what was sent before is
-    found in the inbox here, what is sent later finds the wait.
+    found in the inbox here, what is sent later finds the wait. A wait that was open already when
+    the body began may have got its answer since: it is read again.
     """
     if claim.root_id != claim.execution_id:
         lock(Execution.objects.filter(pk=claim.root_id)).values_list("pk").get()
     hold(claim)
     claim.row().update(journaled=True)
     claim.journaled = True
-    wait = journal.waits.get(request.place) or _open(claim, request)
+    known = journal.waits.get(request.place)
+    wait = _open(claim, request) if known is None else Wait.objects.get(pk=known.pk)
     write_attempts([attempt])
     for extra in extras:
         extra()
-    if wait.kind in EVENT_KINDS and take_from_inbox(wait):
+    if wait.status != WaitStatus.OPEN or (wait.kind in EVENT_KINDS and take_from_inbox(wait)):
         return False
     reach("wait.before_commit")
     let_go(claim, Status.WAITING, wake_at=_wake_at(wait, claim.deadline_at))

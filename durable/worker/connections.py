@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from durable.engine.step_transaction import restore
+from durable.engine.step_transaction import Watch, restore
 
 
 def refresh_connections() -> None:
@@ -56,24 +56,43 @@ def _was_spoken_to(connection: BaseDatabaseWrapper) -> bool:
         return True
 
 
-def cut(connection: BaseDatabaseWrapper) -> None:
-    """End, from another thread, whatever a connection is doing; its locks are gone at once.
+def cut(connection: BaseDatabaseWrapper, watch: Watch) -> None:
+    """End, from another thread, whatever a given-up attempt is doing; its locks are gone at once.
 
-    PostgreSQL sees its client vanish; SQLite is interrupted and closed (never rolled back: the
-    thread that wakes up must not find itself outside of any transaction).
+    PostgreSQL sees its client vanish. SQLite can't bear its connection closed under a running
+    statement: that is interrupted, the transaction rolled back, and the connection made unable
+    to write (the thread that wakes up must not find itself outside of any transaction).
     """
     raw: Any = connection.connection
     if raw is None:
         return
     try:
         if connection.vendor == "postgresql":
-            with socket.fromfd(raw.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as duplicate:
-                try:
-                    raw.cancel_safe(timeout=1)
-                finally:
-                    duplicate.shutdown(socket.SHUT_RDWR)
+            _hang_up(raw)
         else:
-            raw.interrupt()
-            raw.close()
+            _disarm(raw, watch)
     except Exception:  # closed meanwhile: that is what was wanted
         return
+
+
+def _hang_up(raw: Any) -> None:
+    with socket.fromfd(raw.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as duplicate:
+        try:
+            raw.cancel_safe(timeout=1)
+        finally:
+            duplicate.shutdown(socket.SHUT_RDWR)
+
+
+def _disarm(raw: Any, watch: Watch) -> None:
+    end = time.monotonic() + 1.0
+    raw.interrupt()
+    while not watch.gate.acquire(timeout=0.01):
+        if time.monotonic() > end:  # it waits for the lock, so it holds none; it is refused later
+            return
+        raw.interrupt()
+    try:
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
+        raw.execute("PRAGMA query_only = ON")
+    finally:
+        watch.gate.release()

@@ -163,7 +163,7 @@ class Watchdog:
     def _give_up(self, guarded: _Guarded, attempt: Limited) -> None:
         claim = attempt.claim
         logger.warning("step %s of %s: time is over", claim.path, claim.execution_id)
-        cut(guarded.connection)  # its locks, which the write below may need
+        cut(guarded.connection, attempt.watch)  # its locks, which the write below may need
         self._abandoned(guarded.thread)
         guarded.let_go.set()
         if guarded.cancel is not None:

@@ -96,7 +96,8 @@ class SendTests(WorkflowTestCase):
                 ]
             for number, call in enumerate(calls):
                 shown = str(value)[:9].encode(errors="replace")
-                with self.subTest(value=shown, call=number), self.assertRaises(durable.DurableError):
+                refused = self.assertRaises(durable.DurableError)
+                with self.subTest(value=shown, call=number), refused:
                     call()
         self.assertFalse(Event.objects.exists())
 

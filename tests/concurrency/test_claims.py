@@ -17,7 +17,7 @@ from durable.engine.release import give_back
 from durable.models import Execution, Queue
 from durable.models.fields import uuid7
 from durable.testing import advance, time_travel
-from tests.cases import ThreadedTestCase, elsewhere, open_transaction, together
+from tests.cases import ThreadedTestCase, elsewhere, impatient, open_transaction, together
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 KIND = "quick@1"
@@ -61,7 +61,8 @@ class ClaimTests(ThreadedTestCase):
         durable.start_many(self.workflow, [{}] * 3)
         with elsewhere() as other, open_transaction(other):
             (over_there,) = other(claim)
-            here = claim(5)
+            with impatient():
+                here = claim(5)
             self.assertEqual(len(here), 2)
             self.assertNotIn(over_there.execution_id, [one.execution_id for one in here])
 
@@ -72,7 +73,8 @@ class ClaimTests(ThreadedTestCase):
             advance(hours=1, work=False)
             with elsewhere() as other, open_transaction(other):
                 other(lambda: durable.pause(started[0].id))
-                self.assertEqual(promote(), 2)
+                with impatient():
+                    self.assertEqual(promote(), 2)
 
     def test_a_rolled_back_claim_is_none(self) -> None:
         execution = durable.start(self.workflow)

@@ -16,4 +16,5 @@ INSTALLED_APPS = [
     "tests.crash",
 ]
 MIDDLEWARE: list[str] = []
+ROOT_URLCONF = "tests.crash.urls"
 DURABLE = json.loads(os.environ.get("DURABLE_TEST_SETTINGS", "{}"))

@@ -193,7 +193,7 @@ class HookTests(AsIfNothingHappened):
     """What follows a commit can't undo it."""
 
     def test_a_hook_that_raises_does_not_fail_the_step_that_is_committed(self) -> None:
-        with worker(), self.assertLogs("durable.engine", "ERROR") as logs:
+        with self.assertLogs("durable.engine", "ERROR") as logs, worker():
             execution = durable.start(Hooked)
             settle(execution)
         execution.refresh_from_db()
@@ -244,7 +244,7 @@ class BackendsTerminatedTests(AsIfNothingHappened):
             ended, last = [0], [time.monotonic()]
 
             def done() -> bool:
-                if ended[0] < 100 and time.monotonic() - last[0] > 0.15:
+                if ended[0] < 100 and time.monotonic() - last[0] > 0.6:
                     ended[0] += self._terminate_all()
                     last[0] = time.monotonic()
                 return all(row.is_finished for row in rows.all())
@@ -267,3 +267,23 @@ class BackendsTerminatedTests(AsIfNothingHappened):
                 self._terminate_all()
             for execution in Execution.objects.all():
                 self.assertEqual(execution.status, "completed", execution.error)
+
+
+@FAST
+class CommitOnItsWayTests(AsIfNothingHappened):
+    """The server may still be committing when the client, cut off, looks and tries again."""
+
+    def test_a_step_that_the_lost_commit_completes_in_the_end_takes_effect_once(self) -> None:
+        from durable.engine import direct
+
+        with (
+            mock.patch.object(direct, "_read_back", return_value=None),  # it came too early
+            once(wrote_by("durable-default"), lose_the_answer),
+            worker(),
+        ):
+            booking = durable.start(Bookings, {"n": 1})
+            settle(booking)
+        booking.refresh_from_db()
+        self.assertEqual(booking.status, "completed", booking.error)
+        self.assertEqual(Effect.objects.filter(key=f"book:{booking.pk}").count(), 1)
+        self.assertEqual(booking.steps.count(), 2)

@@ -9,7 +9,7 @@ from django.test import TransactionTestCase
 
 import durable
 from durable import Data, Retry, Workflow, clock, minutes, step
-from durable.engine import release
+from durable.engine import release, workers
 from durable.engine.claim import Claim
 from durable.errors import ClaimLost, DurableError, InvalidTransition
 from durable.models import Execution, Record, StepRun, Wait
@@ -90,6 +90,18 @@ class Defect06CancelTests(IsolatedWorkflows, TransactionTestCase):
         drain()
         self.assertEqual(fresh(execution).status, "cancelled")
         self.assertEqual(history(execution), [("fail", 1, "failed")])
+
+    def test_what_was_blocked_and_is_cancelled_has_nothing_of_the_block_left(self) -> None:
+        class Orphan(Workflow):
+            @step
+            def one(self, data: Data) -> None: ...
+
+        execution = durable.start(Orphan)
+        workers.block_orphans([])
+        self.assertEqual(fresh(execution).blocked_by, "worker")
+        durable.cancel(execution.id)
+        row = fresh(execution)
+        self.assertEqual((row.status, row.error, row.blocked_by), ("cancelled", None, ""))
 
     def test_what_is_completed_can_not_be_cancelled(self) -> None:
         execution = self.cancelled_in("never", [])

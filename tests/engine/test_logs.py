@@ -211,3 +211,28 @@ class LogTests(EngineTestCase):
         execution = run(P)
         self.assertEqual(messages(execution), [["kept, not printed", "kept and printed"]])
         self.assertEqual(printed, ["kept and printed"])
+
+    def test_nor_by_a_logger_with_handlers_of_its_own(self) -> None:
+        printed: list[str] = []
+
+        class Printer(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                printed.append(record.getMessage())
+
+        root, own = logging.getLogger(), logging.getLogger("some.loud.library")
+        level = root.level
+        root.setLevel(logging.WARNING)
+        self.addCleanup(root.setLevel, level)
+        printer = Printer()
+        own.addHandler(printer)
+        self.addCleanup(own.removeHandler, printer)
+
+        class P(Workflow):
+            @step
+            def one(self, data):
+                own.info("kept, not printed")
+                own.warning("kept and printed")
+
+        execution = run(P)
+        self.assertEqual(messages(execution), [["kept, not printed", "kept and printed"]])
+        self.assertEqual(printed, ["kept and printed"])

@@ -191,3 +191,32 @@ class FenceTests(CommittingTestCase):
             self.assertEqual(execution.status, "pending")
             self.assertFalse(execution.waits.exists() or execution.steps.exists())
             durable.cancel(execution.id)
+
+    def test_nor_is_it_while_another_worker_holds_the_execution(self) -> None:
+        class P(Workflow):
+            @step(retry=5)
+            def one(self, data):
+                Note.objects.create(text="x")
+                if data["n"] == 1:
+                    raise ValueError
+                if data["n"] == 2:
+                    self.wait_for_event("go")
+                if data["n"] == 3:
+                    Execution.objects.filter(pk=self.id).update(pause_requested=True)
+
+        for n in range(4):
+            with self.subTest(n=n):
+                execution = durable.start(P, {"n": n})
+                stale = die_in_the_next_step()
+                fresh = claim_as(a_worker("fresh"))
+                before = Execution.objects.filter(pk=execution.pk).values().get()
+                runner.run(stale, InlineSession())
+                self.assertEqual(Execution.objects.filter(pk=execution.pk).values().get(), before)
+                self.assertFalse(execution.waits.exists() or execution.steps.exists())
+                self.assertFalse(Note.objects.exists())
+                runner.run(fresh, InlineSession())
+                self.assertEqual(execution.steps.count(), 1)
+                Note.objects.all().delete()
+                execution.refresh_from_db()
+                if not execution.is_finished:
+                    durable.cancel(execution.id)

@@ -1,4 +1,4 @@
-"""A step that annotates its data gets the type, validated before the body runs; it may return it."""
+"""A step that annotates its data gets that type, validated first, and may return it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions of one workflow live side by side; an execution that no code fits is blocked, not lost."""
+"""Versions live side by side; an execution that no code fits is blocked, never lost."""
 
 from __future__ import annotations
 

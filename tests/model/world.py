@@ -109,7 +109,8 @@ class World:
             raise Killed(point)
         if roll < self.kill + self.interrupt and len(self.frames) < DEEP and in_the_open():
             self.happened["interrupted"] += 1
-            self.act()
+            for _ in range(self.dice.randint(1, 3)):
+                self.act()
 
     def act(self) -> None:
         """Somebody does one thing; a process that dies of it leaves what it has committed."""
@@ -254,7 +255,7 @@ class World:
         clock.set_frozen((clock.frozen_at() or NOON) + 3 * LEASE)
         for _ in range(15):
             bury_the_dead()
-            testing.drain()
+            testing.drain(max_steps=1000)
             unfinished = list(Execution.objects.unfinished())
             if not unfinished:
                 return

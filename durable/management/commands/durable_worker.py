@@ -106,8 +106,9 @@ class Command(BaseCommand):
 
 def _leave_threads_behind(code: int) -> None:
     """End the process although a step has left threads that Python would wait for at exit."""
-    staying = [t for t in threading.enumerate() if t is not threading.main_thread()]
-    if all(thread.daemon for thread in staying):
+    others = [t for t in threading.enumerate() if t is not threading.main_thread()]
+    staying = [thread for thread in others if not thread.daemon]
+    if not staying:
         return
     logger.warning("leaving %d threads behind that steps have started", len(staying))
     logging.shutdown()

@@ -1,0 +1,5 @@
+"""A worker answers no requests."""
+
+from __future__ import annotations
+
+urlpatterns: list[object] = []
