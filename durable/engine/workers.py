@@ -77,12 +77,16 @@ def bury(worker: UUID) -> int:
     return _free(worker, died=True)
 
 
-@in_transaction
 def free_strays() -> int:
     """Free what stopped workers hold: claimed in the moment in which they were declared dead."""
     stopped = Worker.objects.filter(stopped_at__isnull=False).values("pk")
     strays = Execution.objects.filter(worker__in=stopped).order_by().values_list("worker")
-    return sum(_free(worker, died=True) for (worker,) in strays.distinct() if worker is not None)
+    return sum(_free_all(worker) for (worker,) in strays.distinct() if worker is not None)
+
+
+@in_transaction
+def _free_all(worker: UUID) -> int:
+    return _free(worker, died=True)
 
 
 def expired() -> list[tuple[UUID, Any]]:

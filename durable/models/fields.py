@@ -91,7 +91,7 @@ class HasTag(models.Func):
         tags, params = compiler.compile(self.source_expressions[0])
         return f"({tags} -> %s::text) = %s::jsonb", [*params, self.name, json.dumps(self.value)]
 
-    def as_sqlite(self, compiler: Any, connection: Any, **kwargs: Any) -> tuple[str, list[Any]]:
+    def as_sqlite(self, compiler: Any, connection: Any, **kwargs: Any) -> Any:
         tags, params = compiler.compile(self.source_expressions[0])
         test = f"EXISTS (SELECT 1 FROM json_each({tags}) AS tag WHERE tag.key = %s AND "
         params = [*params, self.name]

@@ -250,7 +250,7 @@ class BackendsTerminatedTests(AsIfNothingHappened):
                 return all(row.is_finished for row in rows.all())
 
             until(done)
-        self.assertGreaterEqual(ended[0], 20)
+        self.assertGreaterEqual(ended[0], 10)
         for execution in executions:
             execution.refresh_from_db()
             self.assertEqual(execution.status, "completed", execution.error)

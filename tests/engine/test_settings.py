@@ -60,7 +60,10 @@ class DefaultTests(WorkflowTestCase):
 class QueueTests(ThreadedTestCase):
     def test_a_worker_has_the_queues_and_slots_that_are_configured(self) -> None:
         with using(QUEUES={"default": {"concurrency": 3}, "slow": {}}):
-            self.assertEqual(WorkerProcess().queues, {"default": 3, "slow": 10})
+            process = WorkerProcess()
+            process.start()
+            process.stop()
+            self.assertEqual(process.queues, {"default": 3, "slow": 10})
 
     @using(QUEUES={"default": {"concurrency": 2}}, POLL_INTERVAL=0.02)
     def test_concurrency_bounds_what_runs_at_once(self) -> None:

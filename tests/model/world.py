@@ -288,5 +288,5 @@ _ACTS = {
     "answer": 4,
     "pause": 1,
     "resume": 2,
-    "cancel": 0.6,
+    "cancel": 1.5,
 }

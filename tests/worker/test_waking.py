@@ -154,7 +154,7 @@ class NotificationTests(Patient):
 class IdleTests(WorkerTestCase):
     """An idle worker costs next to nothing."""
 
-    durable_settings = {"LEASE": 10}
+    durable_settings = {}
 
     def test_an_idle_worker_makes_at_most_two_transactions_a_second(self) -> None:
         made, here = Counter[str](), threading.current_thread()
