@@ -280,7 +280,7 @@ class World:
 _ACTS = {
     "start": 3,
     "claim": 24,
-    "work": 7,
+    "work": 12,
     "crash": 4,
     "tick": 10,
     "pass_time": 9,
@@ -288,5 +288,5 @@ _ACTS = {
     "answer": 4,
     "pause": 1,
     "resume": 2,
-    "cancel": 1.5,
+    "cancel": 0.8,
 }
