@@ -17,7 +17,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from durable.engine.failpoints import reach
 from durable.engine.finish import finish_completed
-from durable.engine.transaction import connection, in_transaction
+from durable.engine.turns import Block, hand_on
+from durable.models import Execution, Role
+from durable.engine.transaction import connection, in_transaction, lock
 from durable.models.fields import uuid7
 from durable.states import StepStatus
 
@@ -47,13 +49,19 @@ class Checkpoint:
 
     execution_id: UUID
     fence: int
-    data: str
+    data: str | None
     path: str
     visit: int
     at: datetime
     attempt: Attempt | None  # None: only the position moves (the choice of a branch)
     journaled: bool = False  # the visit that ends had waits or records
     extras: Sequence[Callable[[], object]] = field(default_factory=tuple)
+    frames: str | None = None
+    outcome: str | None = None
+    root_id: UUID | None = None
+    role: str = Role.ROOT
+    block: Block | None = None  # whose branch or item it is
+    released: bool = True
 
     @property
     def finishes(self) -> bool:
@@ -70,13 +78,14 @@ class Accepted:
 
 
 _UPDATE = """
-WITH v (id, fence, data, path, visit, at) AS (VALUES {rows})
+WITH v (id, fence, data, path, visit, frames, outcome, at) AS (VALUES {rows})
 UPDATE durable_execution
 SET data = v.data, path = v.path, visit = {visit}, attempt = 1, attempt_floor = 0,
-    recoveries = 0, journaled = {false}, last_completed_at = {at}
+    recoveries = 0, journaled = {false}, frames = v.frames, outcome = v.outcome,
+    last_completed_at = {at}
 FROM v
 WHERE durable_execution.id = {id} AND durable_execution.fence = {fence}
-  AND durable_execution.status = 'running'{unlocked}
+  AND durable_execution.status IN ('running', 'compensating'){unlocked}
 RETURNING durable_execution.id, pause_requested, cancel_requested_at
 """
 
@@ -102,12 +111,16 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
     out rather than waited for (PostgreSQL); it can't be told from one that lost its fence, so
     try what is missing once more alone.
     """
+    for checkpoint in batch:
+        if checkpoint.extras and checkpoint.root_id not in (None, checkpoint.execution_id):
+            lock(Execution.objects.filter(pk=checkpoint.root_id)).values_list("pk").first()
     accepted = _advance(connection(), batch, skip_locked)
     taken = [checkpoint for checkpoint in batch if checkpoint.execution_id in accepted]
     write_attempts([c.attempt for c in taken if c.attempt is not None])
     finished = [c for c in taken if c.finishes and not accepted[c.execution_id].cancel_requested]
     if finished:
         finish_completed([(c.execution_id, c.journaled) for c in finished])
+        _hand_on([c for c in finished if c.role == Role.ITEM and c.block is not None])
     for checkpoint in taken:
         for extra in checkpoint.extras:
             extra()
@@ -116,19 +129,30 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
     return accepted
 
 
+def _hand_on(items: Sequence[Checkpoint]) -> None:
+    """Finished items give their turns to the next ones of their blocks."""
+    turns: dict[Block, list[Checkpoint]] = {}
+    for item in items:
+        assert item.block is not None
+        turns.setdefault(item.block, []).append(item)
+    for block, done in turns.items():
+        hand_on(block, [c.execution_id for c in done], done[-1].data)
+
+
 def _advance(
     conn: BaseDatabaseWrapper, batch: Sequence[Checkpoint], skip_locked: bool
 ) -> dict[UUID, Accepted]:
     postgres = conn.vendor == "postgresql"
     params: list[Any] = []
     for c in batch:
-        params += [_uuid(conn, c.execution_id), c.fence, c.data, c.path, c.visit, _time(conn, c.at)]
+        params += [_uuid(conn, c.execution_id), c.fence, c.data, c.path, c.visit]
+        params += [c.frames, c.outcome, _time(conn, c.at)]
     unlocked = ""
     if skip_locked and postgres:
         unlocked = _UNLOCKED.format(ids=", ".join(["%s"] * len(batch)))
         params += [c.execution_id for c in batch]
     sql = _UPDATE.format(
-        rows=", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(batch)),
+        rows=", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s)"] * len(batch)),
         visit="v.visit::integer" if postgres else "v.visit",
         at="v.at::timestamptz" if postgres else "v.at",
         id="v.id::uuid" if postgres else "v.id",

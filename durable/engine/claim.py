@@ -14,12 +14,17 @@ from django.db.models.expressions import ExpressionWrapper
 from django.db.models.functions import Coalesce
 
 from durable import clock
+from durable.engine import tree_of
 from durable.engine.failpoints import reach
 from durable.engine.transaction import connection, in_transaction, lock
-from durable.models import Execution, Queue, Wait
-from durable.states import Status
+from durable.engine.position import Frames
+from durable.models import Execution, Queue, Role, Wait
+from durable.states import Status, WaitStatus
 
 PROMOTED_AT_ONCE = 500
+
+#: where an execution stands that is undoing steps: this, then the id of the step run
+ROLLBACK = "~"
 
 
 @dataclass
@@ -32,11 +37,18 @@ class Claim:
 
     execution_id: UUID
     root_id: UUID
+    role: str
+    parent_id: UUID | None
+    parent_path: str
+    parent_visit: int
+    released: bool
+    status: str
     workflow: str
     version: int
     kind: str
     queue: str
     home_queue: str
+    rank: int
     fence: int
     worker: UUID
     path: str
@@ -46,6 +58,9 @@ class Claim:
     recoveries: int
     journaled: bool
     data: str
+    frames: Frames
+    base: str | None
+    element: str | None  # the item and its index, in a foreach
     deadline_at: datetime | None
     last_completed_at: datetime | None
     pause_requested: bool
@@ -60,6 +75,23 @@ class Claim:
             return frozen
         return self.claimed_at + timedelta(seconds=time.monotonic() - self._monotonic)
 
+    @property
+    def block(self) -> tuple[UUID, str, int] | None:
+        """The visit of the block whose branch or item this is."""
+        if self.parent_id is None or self.role not in (Role.BRANCH, Role.ITEM):
+            return None
+        return self.parent_id, self.parent_path, self.parent_visit
+
+    @property
+    def limit_at(self) -> datetime | None:
+        """The workflow's deadline, which does not bound its rollback."""
+        return None if self.rolls_back else self.deadline_at
+
+    @property
+    def rolls_back(self) -> bool:
+        """Whether the claim stands in a rollback."""
+        return self.path.startswith(ROLLBACK)
+
     def row(self) -> Any:
         """The claimed row at this position, or nothing: the start of every guarded write."""
         return Execution.objects.held_by(self.execution_id, self.fence).filter(
@@ -69,11 +101,17 @@ class Claim:
 
 _COLUMNS = (
     "root_id",
+    "role",
+    "parent_id",
+    "parent_path",
+    "parent_visit",
+    "released",
     "workflow",
     "version",
     "kind",
     "queue",
     "home_queue",
+    "rank",
     "fence",
     "path",
     "visit",
@@ -100,27 +138,52 @@ def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> lis
     ready = lock(Execution.objects.ready(queue, kinds), skip_locked=True)
     rows = list(
         ready.annotate(
-            stored=ExpressionWrapper(F("data"), output_field=TextField()), present=clock.now()
-        ).values("id", "status", "stored", "present", *_COLUMNS)[:limit]
+            stored=_text("data"),
+            own_base=_text("base"),
+            own_input=_text("input"),
+            present=clock.now(),
+        ).values(
+            "id", "status", "stored", "own_base", "own_input", "frames", "present", *_COLUMNS
+        )[:limit]
     )
     if not rows:
         return []
     ids = [row["id"] for row in rows]
+    changes: dict[str, Any] = {
+        "worker": worker,
+        "fence": F("fence") + 1,
+        "ready_at": None,
+        "wake_at": None,
+        "started_at": Coalesce("started_at", clock.now()),
+    }
+    rolling_back = [row["id"] for row in rows if row["status"] == Status.COMPENSATING]
     taken = Execution.objects.filter(pk__in=ids, ready_at__isnull=False).move(
-        Status.RUNNING,
-        worker=worker,
-        fence=F("fence") + 1,
-        ready_at=None,
-        wake_at=None,
-        started_at=Coalesce("started_at", clock.now()),
+        Status.RUNNING, **changes
     )
+    if rolling_back:  # they stay in their status while a worker holds them
+        taken += Execution.objects.filter(pk__in=rolling_back).update(**changes)
     if taken != len(ids):  # the rows are locked, or the whole database is: this can't be
         raise RuntimeError(f"claimed {taken} of {len(ids)} locked executions")
     parked = [row["id"] for row in rows if row["status"] == Status.WAITING]
     if parked:
-        Wait.objects.filter(execution__in=parked).expire()
+        if Wait.objects.filter(execution__in=parked).expire():
+            stop_overdue_children(parked)
     reach("claim.before_commit")
     return [_claim(row, worker) for row in rows]
+
+
+def stop_overdue_children(parents: list[UUID]) -> None:
+    """A child whose parent waits no longer for it is cancelled."""
+    overdue = Execution.objects.unfinished().filter(
+        awaited_by__execution__in=parents, awaited_by__status=WaitStatus.TIMED_OUT
+    )
+    for child in overdue:
+        tree_of.stop(child)
+
+
+def _text(column: str) -> Any:
+    """A coded column as the text that is stored."""
+    return ExpressionWrapper(F(column), output_field=TextField())
 
 
 def _claim(row: dict[str, Any], worker: UUID) -> Claim:
@@ -128,6 +191,10 @@ def _claim(row: dict[str, Any], worker: UUID) -> Claim:
         execution_id=row["id"],
         worker=worker,
         data=row["stored"],
+        frames=row["frames"] or {},
+        base=row["own_base"],
+        element=row["own_input"] if row["role"] in (Role.BRANCH, Role.ITEM) else None,
+        status=Status.COMPENSATING if row["status"] == Status.COMPENSATING else Status.RUNNING,
         claimed_at=clock.parse(row["present"]),
         fence=row["fence"] + 1,
         cancel_requested=row["cancel_requested_at"] is not None,
@@ -182,7 +249,8 @@ SELECT {now},
   (SELECT min(expires_at) FROM durable_worker WHERE stopped_at IS NULL),
   EXISTS (SELECT 1 FROM durable_event WHERE status = 'pending')
     OR EXISTS (SELECT 1 FROM durable_correlationkey WHERE fresh)
-    OR EXISTS (SELECT 1 FROM durable_wait WHERE NOT told),
+    OR EXISTS (SELECT 1 FROM durable_wait WHERE NOT told)
+    OR EXISTS (SELECT 1 FROM durable_execution WHERE unreported),
   EXISTS (SELECT 1 FROM durable_execution
           WHERE ready_at IS NOT NULL AND queue IN ({queues}) AND kind IN ({kinds}))
 """

@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Case, F, Value, When
+
 from durable import clock
-from durable.models import Execution, StepRun, Wait
+from durable.models import Execution, Role, StepRun, Wait
 from durable.states import Status, StepStatus, WaitStatus
 
-_RELEASED: dict[str, Any] = {"worker": None, "ready_at": None, "wake_at": None}
+_RELEASED: dict[str, Any] = {
+    "worker": None,
+    "ready_at": None,
+    "wake_at": None,
+    # an item's parent is told when no other item took its turn: see ``turns``
+    "unreported": Case(When(role=Role.ITEM, then=Value(False)), default=F("awaited")),
+}
 
 
 def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:

@@ -1,0 +1,53 @@
+"""Child workflows: executions of their own, with a parent, made by the transaction of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid5
+
+from durable import clock, codec
+from durable.engine.claim import Claim
+from durable.engine.journal import Place
+from durable.engine.start import StartOptions, new_row, startable
+from durable.models import CorrelationKey, Execution, Record, RecordKind, Role
+
+
+def child_id(claim: Claim, place: Place) -> UUID:
+    """The id of the child that a place in a step's visit starts: the same each time it is asked."""
+    kind, name, ordinal = place
+    return uuid5(claim.execution_id, f"{claim.path}#{claim.visit}/{kind}/{name}/{ordinal}")
+
+
+def create(
+    claim: Claim, place: Place, workflow: Any, input: Mapping[str, Any] | None, *, awaited: bool
+) -> Execution:
+    """Insert a child, due at once; the caller holds the parent's row."""
+    definition = startable(workflow)
+    data = codec.dump_data({} if input is None else input, path="input")
+    child, keys = new_row(definition, data, StartOptions())
+    child.id = child.root_id = child_id(claim, place)
+    child.role, child.awaited = Role.CHILD, awaited
+    child.parent_id, child.parent_path = claim.execution_id, claim.path
+    child.parent_visit = claim.visit
+    child.save(force_insert=True, using=Execution.objects.db)
+    CorrelationKey.objects.bulk_create([CorrelationKey(execution=child, key=key) for key in keys])
+    return child
+
+
+def remember(
+    claim: Claim, place: Place, workflow: Any, input: Mapping[str, Any] | None
+) -> None:
+    """Insert a child that nobody waits for, and the record by which the step knows it again."""
+    kind, name, ordinal = place
+    child = create(claim, place, workflow, input, awaited=False)
+    Record.objects.create(
+        execution_id=claim.execution_id,
+        path=claim.path,
+        visit=claim.visit,
+        kind=RecordKind(kind),
+        name=name,
+        ordinal=ordinal,
+        value=child.pk,
+        created_at=clock.now(),
+    )
