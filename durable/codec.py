@@ -86,6 +86,15 @@ def check(value: Any, path: str = "data") -> None:
     dumps(value, path=path)
 
 
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values are the same when stored: types count, the order of keys does not."""
+    return _ordered(one) == _ordered(other)
+
+
+def _ordered(value: Any) -> str:
+    return json.dumps(json.loads(dumps(value, limit=1 << 40)), sort_keys=True)
+
+
 # -- writing ---------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 
@@ -58,7 +59,9 @@ class Fail(DurableError):
 class RetryAfter(DurableError):
     """Raised by a step: this attempt failed, try again after ``delay`` (a ``timedelta``)."""
 
-    def __init__(self, delay: Any, message: str = "") -> None:
+    def __init__(self, delay: timedelta, message: str = "") -> None:
+        if not isinstance(delay, timedelta):
+            raise TypeError(f"RetryAfter takes a timedelta such as minutes(2), not {delay!r}.")
         self.delay = delay
         super().__init__(message or f"retry after {delay}")
 

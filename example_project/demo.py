@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from example_project.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parent.parent
-DIRECTORY = ROOT / ".cache" / "demo"
+DIRECTORY = Path(os.environ.get("DEMO_DIRECTORY", ROOT / ".cache" / "demo"))
 DATABASE = DIRECTORY / "demo.sqlite3"
 WORKER_LOG = DIRECTORY / "worker.log"
+DAY = os.environ.get("DEMO_DAY", "2")  # seconds: three days of sleep are six seconds
 
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "example_project.settings",
     "DATABASE_URL": f"sqlite:///{DATABASE}",
     "DEBUG": "1",
     "DURABLE_LEASE": "2",  # seconds: a dead worker is noticed soon
-    "EXAMPLE_DAY": "2",  # seconds: three days of sleep are six seconds
+    "EXAMPLE_DAY": DAY,
     "EXAMPLE_LATENCY": "1.5",  # seconds: time enough to kill a worker that waits for an answer
     "PYTHONUNBUFFERED": "1",
 }
@@ -129,7 +130,7 @@ class Screen:
 
 def _columns() -> int:
     try:
-        return os.get_terminal_size().columns
+        return os.get_terminal_size().columns or 100
     except OSError:
         return 100
 
@@ -165,14 +166,18 @@ class Demo:
         self.scenario = Scenario()
         self.start_worker()
         self.scenario.start()
-        self.screen.say(f"started {len(self.scenario.executions)} executions; a day is 2 seconds")
+        self.screen.say(
+            f"started {len(self.scenario.executions)} executions; a day takes {DAY} seconds"
+        )
         self.kill_in_the_middle()
         self.answer()
         self.start_worker()
-        self.until("the payment is tried again", self.scenario.charged_again)
-        self.screen.say("the order was taken up where it was: its payment step runs again")
         self.scenario.pay()
         self.screen.say("a webhook says payment.success for order A-3")
+        self.until("the payment is tried again", self.scenario.charged_again)
+        self.screen.say("the order was taken up where it was: its payment step runs again")
+        self.scenario.start_another()
+        self.screen.say("another order, A-2, whose payment the provider refuses at first")
         self.until("all executions end", self.scenario.finished)
         code = self.workers[-1].stop()
         self.screen.say(f"worker {self.workers[-1].pid} was told to stop (SIGTERM) and did")

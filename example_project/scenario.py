@@ -20,12 +20,12 @@ ITEMS = [{"sku": "tea", "price": Decimal("12.50")}, {"sku": "cup", "price": Deci
 #: how each execution must end: a key of its final data, and the value there
 ENDINGS: dict[str, tuple[str, object]] = {
     "order A-1": ("total", Decimal("19.50")),
-    "order A-2": ("total", Decimal("19.50")),
     "expense of 120": ("status", "reimbursed"),
     "expense of 900": ("status", "rejected"),
     "trial of cleo": ("converted", False),
     "payment of A-3": ("status", "fulfilled"),
     "payment of A-4": ("status", "cancelled"),
+    "order A-2": ("total", Decimal("19.50")),
 }
 
 
@@ -41,16 +41,20 @@ class Scenario:
     # -- what is done ---------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start one execution for each ending."""
+        """Start all but the second order."""
         self.executions = {
             "order A-1": services.place_order("A-1", "ann@example.com", ITEMS),
-            "order A-2": services.place_order("A-2", "ann@example.com", ITEMS, card="tok_busy"),
             "expense of 120": self._expense("ben@example.com", Decimal(120)),
             "expense of 900": self._expense("ben@example.com", Decimal(900)),
             "trial of cleo": self._trial("cleo@example.com"),
             "payment of A-3": self._payment("A-3"),
             "payment of A-4": self._payment("A-4"),
         }
+
+    def start_another(self) -> None:
+        """An order whose payment the provider refuses at first."""
+        order = services.place_order("A-2", "ann@example.com", ITEMS, card="tok_busy")
+        self.executions["order A-2"] = order
 
     def approve(self) -> None:
         """A manager answers one of the two questions; the other runs into its timeout."""
@@ -109,7 +113,7 @@ class Scenario:
         return not Execution.objects.unfinished().exists()
 
     def states(self) -> dict[str, str]:
-        """Each execution in a few words."""
+        """Each execution in a few words; on the way it is noted how often a worker died on it."""
         rows = {row.pk: row for row in Execution.objects.all()}
         waits = {wait.execution_id: wait for wait in Wait.objects.open()}
         states = {}
@@ -135,7 +139,9 @@ class Scenario:
 
     def table_of_executions(self) -> list[tuple[str, ...]]:
         """One row for each execution."""
-        rows = [("execution", "workflow", "status", "recoveries", "duration", "result")]
+        rows: list[tuple[str, ...]] = [
+            ("execution", "workflow", "status", "recoveries", "duration", "result")
+        ]
         for name, started in self.executions.items():
             row = Execution.objects.get(pk=started.pk)
             key, _ = ENDINGS[name]
@@ -147,7 +153,7 @@ class Scenario:
 
     def table_of_steps(self) -> list[tuple[str, ...]]:
         """One row for each step; a wait counts as time of its step."""
-        rows = [("execution", "step", "status", "attempts", "duration")]
+        rows: list[tuple[str, ...]] = [("execution", "step", "status", "attempts", "duration")]
         for name, started in self.executions.items():
             last: dict[str, list[StepRun]] = {}
             for run in StepRun.objects.filter(execution=started.pk):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from durable.authoring.context import UNSET, Ask, People, Question
@@ -12,6 +13,8 @@ from durable.authoring.wording import did_you_mean, refuse, refuse_unknown
 
 if TYPE_CHECKING:
     from durable.authoring.workflow import Workflow
+
+LONGEST_LABEL = 400  # of the names of several events together
 
 FIELD_TYPES = ("text", "number", "integer", "boolean", "date", "datetime", "email", "choice")
 QUESTION_TYPES = (*FIELD_TYPES, "form", "approval")
@@ -64,9 +67,12 @@ def _events(kind: str, call: str, names: list[str], key: Any, timeout: Any, valu
         refuse(call, f"takes names that differ, at least one; not {names!r}.")
     if key is not None and (not isinstance(key, str) or not key):
         raise TypeError(f"{call} takes a text as key, not {key!r}.")
+    label = "|".join(names)
+    if len(label) > LONGEST_LABEL:
+        label = f"{label[: LONGEST_LABEL - 70]}… {sha256(label.encode(errors='replace')).hexdigest()}"
     return Ask(
         kind,
-        "|".join(names),
+        label,
         names=tuple(names),
         key=key,
         timeout=deadline(timeout, f"{call}: timeout"),

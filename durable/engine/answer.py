@@ -9,7 +9,7 @@ from django.db.models import Q
 from durable import clock, codec
 from durable.authoring import registry
 from durable.conf import database
-from durable.engine import answers, audit, lookup, notify, people
+from durable.engine import answers, audit, limits, lookup, notify, people
 from durable.engine.transaction import in_callers_transaction, lock
 from durable.errors import AlreadyAnswered, AmbiguousWait, NotAllowed, WaitNotFound
 from durable.models import Execution, Wait
@@ -34,6 +34,7 @@ def provide_input(
     _check_person(wait, by)
     question = wait.question or {}
     value = answers.validate(question, answer, _workflow_of(wait))
+    limits.free_text("comment", comment)
     if question.get("type") == "approval" and question.get("quorum", 1) > 1:
         _vote(wait, value, by, comment)
     else:
@@ -64,7 +65,8 @@ def reassign(execution_id: Any, name: str, *, to: Any, by: Any, branch: Any) -> 
 
 
 def _the_open_wait(execution: Execution, name: str, branch: Any) -> Wait:
-    asked = Wait.objects.filter(kind=WaitKind.INPUT, name=name).visible()
+    asked = Wait.objects.filter(kind=WaitKind.INPUT).visible()
+    asked = asked.filter(name=name) if limits.is_text(name, 500) else asked.none()
     if execution.root_id == execution.pk:
         asked = asked.filter(root_id=execution.pk)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ from durable.authoring.steps import Step
 from durable.authoring.typed import bind
 from durable.authoring.workflow import Definition
 from durable.engine import checkpoint as checkpoints
-from durable.engine import fail, failures, log_capture, position
+from durable.engine import direct, fail, failures, log_capture, position
 from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.claim import Claim
 from durable.engine.failpoints import reach
 from durable.engine.journal import Journal
+from durable.engine.reconnect import persist, reconnect, was_cut
 from durable.engine.session import Session
 from durable.engine.step_context import Request, StepContext
 from durable.engine.step_transaction import StepTransaction, Watch, restore
@@ -86,23 +88,25 @@ class StepAttempt:
         self.started_at = claim.now()
 
     def run(self) -> Outcome:
-        """Run the body; never raises but ``ClaimLost`` and ``Abandoned``.
+        """Run the body; raises ``ClaimLost``, ``Abandoned``, or that the database stays away.
 
-        An atomic body that the database rolled back for a conflict with others is run again, at
-        most three times; that is not an attempt.
+        An atomic body that the database rolled back, for a conflict with others or because the
+        connection is gone, is run again, at most three times; that is not an attempt.
         """
         for again in range(1, ATTEMPTS):
             outcome = self._once()
-            if not (self.step.atomic and self._outermost and _rolled_back(outcome)):
+            if not (self.step.atomic and self._outermost and self._rolled_back(outcome)):
                 return outcome
             pause(again)
+            reconnect()
         return self._once()
 
     def _once(self) -> Outcome:
         claim = self.claim
         self._outermost = not connection().in_atomic_block
+        self._undone = False
         self.journal = (
-            Journal.of_visit(claim.execution_id, claim.path, claim.visit)
+            persist(lambda: Journal.of_visit(claim.execution_id, claim.path, claim.visit))
             if claim.journaled
             else Journal(claim.path)
         )
@@ -114,17 +118,19 @@ class StepAttempt:
             is_async=self.step.is_async,
             atomic=bool(self.step.atomic),
         )
+        limit = self._limit()
+        self.context.deadline = None if limit is None else self.started_at + limit
         self.instance = self.definition.cls.bound(self.context)
         self.watch = Watch()
         self.lines: list[str] = []
         if self.context.is_async:
-            _ = self.context.input  # an async body can't read it itself
+            _ = persist(lambda: self.context.input)  # an async body can't read it itself
         token = authoring_context.enter(self.instance)
         try:
             with ExitStack() as stack:
                 self.lines = stack.enter_context(log_capture.captured())
                 stack.enter_context(self.watch.everywhere())
-                stack.enter_context(self.session.limit(self, self._limit()))
+                stack.enter_context(self.session.limit(self, limit))
                 return self._atomic() if self.step.atomic else self._plain()
         except (ClaimLost, Abandoned):
             raise
@@ -151,6 +157,12 @@ class StepAttempt:
         )
         swallowed.__cause__ = error
         return swallowed
+
+    def _rolled_back(self, outcome: Outcome) -> bool:
+        """Whether nothing is left of the body's run, and the database is the reason."""
+        return isinstance(outcome, Failed) and (
+            self._undone or is_retriable(outcome.error) or was_cut(outcome.error)
+        )
 
     def _limit(self) -> timedelta | None:
         """The time this attempt has: the step's, or what the workflow's deadline leaves."""
@@ -198,14 +210,36 @@ class StepAttempt:
 
     def _atomic(self) -> Outcome:
         """The body's writes, its checkpoint and the move to the next step in one transaction."""
-        with StepTransaction(conf.database(), self.watch) as transaction:
-            checkpoint = self._checkpoint(self._body())
-            transaction.check()
-            if not transaction.touched:
-                return Completed(checkpoint, None)
-            accepted = checkpoints.write([checkpoint]).get(self.claim.execution_id)
-            if accepted is None:
-                raise ClaimLost
+        completed: Completed | None = None
+        try:
+            with StepTransaction(conf.database(), self.watch) as transaction:
+                checkpoint = self._checkpoint(self._body())
+                transaction.check()
+                if not transaction.touched:
+                    return Completed(checkpoint, None)
+                accepted = checkpoints.write([checkpoint]).get(self.claim.execution_id)
+                if accepted is None:
+                    raise ClaimLost
+                completed = Completed(checkpoint, accepted)
+        except BaseException as error:
+            if completed is None or not self._outermost:
+                raise
+            return self._settled(completed.checkpoint, error)
+        return completed
+
+    def _settled(self, checkpoint: Checkpoint, error: BaseException) -> Completed:
+        """The COMMIT, or a hook after it, raised: only the row knows whether it is in."""
+        accepted = direct.settle(checkpoint)
+        if accepted is None:
+            self._undone = True
+            raise error
+        logger.error(
+            "step %s of %s is done, but what followed its commit was not",
+            self.claim.path,
+            self.claim.execution_id,
+            exc_info=error,
+            extra={"execution": str(self.claim.execution_id), "step": self.claim.path},
+        )
         return Completed(checkpoint, accepted)
 
     def _plain(self) -> Outcome:
@@ -228,7 +262,12 @@ class StepAttempt:
         data = codec.loads(self.claim.data)
         reach("body.before")
         received = typed.data_in(data)
-        returned = self.step.function(self.instance, received)
+        process = os.getpid()
+        try:
+            returned = self.step.function(self.instance, received)
+        finally:
+            if os.getpid() != process:  # a fork that the body made: it shares our connections
+                os._exit(1)
         if self.step.is_async:
             returned = self.session.await_result(returned)
         reach("body.after")
@@ -312,10 +351,6 @@ class StepAttempt:
         if self.context.new_tags:
             changes.append(lambda: _merge_tags(rows, self.context.new_tags))
         return tuple(changes)
-
-
-def _rolled_back(outcome: Outcome) -> bool:
-    return isinstance(outcome, Failed) and is_retriable(outcome.error)
 
 
 def _merge_tags(rows: Any, tags: dict[str, Any]) -> None:

@@ -252,7 +252,8 @@ SELECT {now},
     OR EXISTS (SELECT 1 FROM durable_wait WHERE NOT told)
     OR EXISTS (SELECT 1 FROM durable_execution WHERE unreported),
   EXISTS (SELECT 1 FROM durable_execution
-          WHERE ready_at IS NOT NULL AND queue IN ({queues}) AND kind IN ({kinds}))
+          WHERE ready_at IS NOT NULL AND queue IN ({queues}) AND kind IN ({kinds})
+            AND queue NOT IN (SELECT name FROM durable_queue WHERE paused))
 """
 
 

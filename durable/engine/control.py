@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine import audit, journal, lookup, notify
+from durable.engine import audit, journal, limits, lookup, notify
 from durable.engine.release import end_cancelled
 from durable.engine.transaction import in_callers_transaction, lock
 from durable.errors import InvalidTransition
@@ -46,6 +46,7 @@ def _note(action: str, execution: Execution, by: Any, after: Any = None) -> Exec
 @in_callers_transaction
 def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Execution:
     """End an execution; one whose step is running ends with that step's checkpoint."""
+    limits.free_text("reason", reason)
     execution = _locked(execution_id)
     if execution.is_finished:
         raise _refuse(execution, "cancelled")
@@ -84,6 +85,8 @@ def resume(execution_id: Any, *, by: Any) -> Execution:
     """Go on after a pause: deadlines that passed meanwhile take effect now."""
     execution = _locked(execution_id)
     rows = Execution.objects.filter(pk=execution.pk)
+    if execution.is_finished:
+        raise _refuse(execution, "resumed")
     if execution.status == Status.PAUSED:
         _unpause(execution, rows)
     elif execution.pause_requested:

@@ -5,13 +5,16 @@ Due work of the workers: senders only insert, so their transactions hold no lock
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 from uuid import UUID
 
-from durable import clock
+from durable import clock, codec
+from durable.engine import notify
 from durable.engine.failpoints import reach
 from durable.engine.transaction import in_transaction, lock
 from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
+from durable.models.fields import Stored
 from durable.states import UNFINISHED, Status, WaitKind, WaitStatus
 
 AT_ONCE = 100
@@ -150,17 +153,22 @@ def _give(event: Event, wait: Wait) -> bool:
         answer = {name: received[name] for name in wait.names} if complete else None
         wait.received = received
         if not complete:
-            if not row.open().update(received=received):
+            if not row.open().update(received=_stored(received)):
                 return False
             return bool(Event.objects.filter(pk=event.pk).consume(wait.pk))
-        changes: dict[str, Any] = {"received": received, "answer": answer}
+        changes: dict[str, Any] = {"received": _stored(received), "answer": _stored(answer)}
     else:
         single = wait.kind == WaitKind.EVENT
-        changes = {"answer": event.payload if single else (event.name, event.payload)}
+        changes = {"answer": _stored(event.payload if single else (event.name, event.payload))}
     if not row.resolve(WaitStatus.ANSWERED, **changes):
         return False
     wait.status = WaitStatus.ANSWERED
     return bool(Event.objects.filter(pk=event.pk).consume(wait.pk))
+
+
+def _stored(value: Any) -> Stored:
+    """Payloads were checked one by one when they were sent; together they may be larger."""
+    return Stored(codec.dumps(value, limit=sys.maxsize))
 
 
 # -- answers: a compare-and-swap on the wait was made by whoever answered ---------------------
@@ -180,9 +188,12 @@ def wake(executions: set[UUID]) -> int:
     """Make parked executions ready; one that is paused or blocked will look when it goes on."""
     if not executions:
         return 0
-    return Execution.objects.filter(pk__in=executions, status=Status.WAITING).move(
+    woken = Execution.objects.filter(pk__in=executions, status=Status.WAITING).move(
         Status.PENDING, ready_at=clock.now(), wake_at=None
     )
+    if woken:
+        notify.hint()  # to the workers of their queues: only one has delivered
+    return woken
 
 
 __all__ = ["deliver_due", "empty_inbox", "sort_mailbox", "take_from_inbox", "wake"]

@@ -2,51 +2,46 @@
 
 from __future__ import annotations
 
-from django.db import InterfaceError, OperationalError
-
 from durable.engine import checkpoint as checkpoints
 from durable.engine.checkpoint import Accepted, Checkpoint
-from durable.engine.transaction import connection, is_retriable, pause
+from durable.engine.reconnect import persist
 from durable.models import Execution
 
-TRIES = 8
 
-
-def commit(checkpoint: Checkpoint) -> Accepted | None:
+def commit(checkpoint: Checkpoint, *, in_doubt: bool = False) -> Accepted | None:
     """Write one checkpoint; ``None`` if its fence is lost.
 
     When the connection breaks, nobody knows whether the commit happened: read back under the
-    fence, and write again only if it is not in.
+    fence, and write again only if it is not in. ``in_doubt`` says that this happened before.
     """
-    for attempt in range(1, TRIES):
-        try:
-            return checkpoints.write([checkpoint]).get(checkpoint.execution_id)
-        except (OperationalError, InterfaceError) as error:
-            if connection().in_atomic_block:
-                raise
-            if not is_retriable(error):
-                connection().close()
-            pause(attempt * attempt)
-        accepted = _read_back(checkpoint)
-        if accepted is not None:
-            return accepted
-    return checkpoints.write([checkpoint]).get(checkpoint.execution_id)
+    doubtful = in_doubt
+
+    def once() -> Accepted | None:
+        nonlocal doubtful
+        accepted = _read_back(checkpoint) if doubtful else None
+        if accepted is None:
+            doubtful = True
+            accepted = checkpoints.write([checkpoint]).get(checkpoint.execution_id)
+        return accepted
+
+    return persist(once)
+
+
+def settle(checkpoint: Checkpoint) -> Accepted | None:
+    """After a COMMIT without an answer: what the row took, or ``None`` if it was rolled back."""
+    return persist(lambda: _read_back(checkpoint))
 
 
 def _read_back(checkpoint: Checkpoint) -> Accepted | None:
     """What the row says if this very checkpoint is in it, else ``None``."""
-    try:
-        row = (
-            Execution.objects.filter(
-                pk=checkpoint.execution_id,
-                fence=checkpoint.fence,
-                path=checkpoint.path,
-                last_completed_at=checkpoint.at,
-            )
-            .values_list("pause_requested", "cancel_requested_at")
-            .first()
+    row = (
+        Execution.objects.filter(
+            pk=checkpoint.execution_id,
+            fence=checkpoint.fence,
+            path=checkpoint.path,
+            last_completed_at=checkpoint.at,
         )
-    except (OperationalError, InterfaceError):
-        connection().close()
-        return None
+        .values_list("pause_requested", "cancel_requested_at")
+        .first()
+    )
     return None if row is None else Accepted(row[0], row[1] is not None)

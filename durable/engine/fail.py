@@ -13,6 +13,7 @@ from durable.engine.checkpoint import Attempt, write_attempts
 from durable.engine.claim import Claim
 from durable.engine.failpoints import reach
 from durable.engine.finish import finish
+from durable.engine.reconnect import persistent
 from durable.engine.release import hold, let_go
 from durable.engine.transaction import in_transaction
 from durable.errors import (
@@ -28,6 +29,9 @@ from durable.errors import (
     WorkflowTimeout,
 )
 from durable.states import Status
+
+#: no delay goes beyond the calendars of the databases
+LONGEST = timedelta(days=365_000)
 
 #: what another attempt can't mend
 NEVER_RETRIED = (
@@ -46,13 +50,16 @@ def next_delay(retry: Retry | None, error: BaseException, attempts: int) -> time
     if isinstance(error, NEVER_RETRIED) or retry is None or attempts >= retry.max_attempts:
         return None
     if isinstance(error, RetryAfter):
-        wanted: timedelta = error.delay
-        return max(timedelta(0), wanted)
-    if not isinstance(error, (StepTimeout, StepCrashed)) and not retry.retries(error):
+        return min(max(timedelta(0), error.delay), LONGEST)
+    limited = isinstance(error, (StepTimeout, StepCrashed)) and not isinstance(
+        error, retry.give_up_on
+    )
+    if not limited and not retry.retries(error):
         return None
-    return retry.delay(attempts)
+    return min(retry.delay(attempts), LONGEST)
 
 
+@persistent
 @in_transaction
 def fail_attempt(
     claim: Claim,
@@ -78,7 +85,7 @@ def fail_attempt(
     elif hold(claim).cancel:
         let_go(claim, Status.PENDING)
     else:
-        finish(claim.row(), Status.FAILED, error=error)
+        finish(claim.row(), Status.FAILED, error=failures.encode(error))
     if attempt is not None:
         write_attempts([attempt])
     for extra in extras:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from dataclasses import dataclass
 from typing import Any
 
 from durable import codec
 from durable.errors import ChildFailed, DurableError, Fail, ForeachFailed, WaitTimeout
+from durable.models.fields import Stored
 
+TYPE_CHARACTERS = 200
 MESSAGE_CHARACTERS = 4_000
 TRACEBACK_CHARACTERS = 20_000
 
@@ -16,7 +19,7 @@ TRACEBACK_CHARACTERS = 20_000
 def describe(error: BaseException, *, step: str | None, attempt: int | None) -> dict[str, Any]:
     """``{"type", "message", "step", "attempt", "traceback", "details"}`` of an exception."""
     return {
-        "type": error.type if isinstance(error, Fail) else type(error).__name__,
+        "type": _text(lambda: _type(error), TYPE_CHARACTERS),
         "message": _text(lambda: str(error), MESSAGE_CHARACTERS),
         "step": step,
         "attempt": attempt,
@@ -64,9 +67,15 @@ def from_stored(execution: Any) -> Failure:
     return Failure(error, tuple(execution.outcome or ()))
 
 
-def encode(error: dict[str, Any]) -> str:
-    """The text of a described error, as it is stored."""
-    return codec.dumps(error, path="error")
+def encode(error: dict[str, Any]) -> Stored:
+    """The text of a described error, as it is stored; its parts are bounded, each by itself."""
+    return Stored(codec.dumps(error, path="error", limit=sys.maxsize))
+
+
+def _type(error: BaseException) -> str:
+    if isinstance(error, Fail):
+        return error.type if isinstance(error.type, str) and error.type else Fail.__name__
+    return type(error).__name__
 
 
 def _details(error: BaseException) -> dict[str, Any]:

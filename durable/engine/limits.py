@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from durable import clock, codec
+from durable.authoring.context import Ask, People
 from durable.errors import DurableError, NotSerializable
 
 HIGHEST = 2**31 - 1
+FIRST = datetime(1, 1, 3, tzinfo=UTC)
 LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -23,6 +25,15 @@ def text(what: str, value: Any, longest: int = 255) -> str:
         raise DurableError(f"{what} is a string of 1 to {longest} characters, not {shown}")
     codec.dumps(value, path=what)
     return value
+
+
+def is_text(value: Any, longest: int = 255) -> bool:
+    """Whether a row could have this text at all: no database is asked for what it can't hold."""
+    try:
+        text("text", value, longest)
+    except DurableError:
+        return False
+    return True
 
 
 def free_text(what: str, value: Any) -> str:
@@ -62,6 +73,32 @@ def _plain(value: Any, path: str) -> None:
             _plain(item, f"{path}[{number}]")
     elif value is not None and not isinstance(value, bool | int | float | str):
         raise NotSerializable(path, f"tags are plain JSON, not {type(value).__name__}")
+
+
+def wait(ask: Ask) -> None:
+    """The names and times of a wait; ``DurableError``."""
+    for name in ask.names or (ask.name,):
+        text("the name of a wait", name)
+    if ask.key is not None:
+        text("the key of a wait", ask.key)
+    people = ask.question.people if ask.question is not None else People()
+    for what, when in [
+        ("a sleep", ask.until),
+        ("a timeout", ask.timeout),
+        ("due", people.due),
+        ("remind", people.remind),
+    ]:
+        if isinstance(when, timedelta):
+            later(what, when)
+        elif when is not None:
+            instant(what, when)
+
+
+def instant(what: str, moment: datetime) -> datetime:
+    """An instant within the calendar, in any time zone; ``DurableError``."""
+    if not FIRST < moment < LAST:
+        raise DurableError(f"{what} is an instant before the year {LAST.year}, not {moment}")
+    return moment
 
 
 def later(what: str, delay: timedelta) -> timedelta:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
 
 from durable import conf
 
@@ -16,62 +17,73 @@ MAX_BYTES = 256 * 1024
 _lines: ContextVar[list[str] | None] = ContextVar("durable_log_lines", default=None)
 
 
-class CaptureHandler(logging.Handler):
-    """Writes each record as one JSON line to the attempt that runs in this context."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the record; what can't be formatted is described."""
-        lines = _lines.get()
-        if lines is None or sum(map(len, lines)) > MAX_BYTES:
-            return
-        try:
-            message = record.getMessage()
-            if record.exc_info:
-                message += "\n" + logging.Formatter().formatException(record.exc_info)
-        except Exception as error:
-            message = f"{record.msg!s} <not printable: {type(error).__name__}>"
-        at = datetime.fromtimestamp(record.created, UTC)
-        line = {"at": at.isoformat(), "level": record.levelname, "logger": record.name}
-        lines.append(json.dumps({**line, "message": message.replace("\x00", "\\x00")}))
+def _keep(record: logging.LogRecord, level: int) -> None:
+    """Write a record as one JSON line to the attempt that runs in this context, if one does."""
+    lines = _lines.get()
+    if lines is None or record.levelno < level or sum(map(len, lines)) > MAX_BYTES:
+        return
+    try:
+        message = record.getMessage()
+        if record.exc_info:
+            message += "\n" + logging.Formatter().formatException(record.exc_info)
+    except Exception as error:
+        message = f"{record.msg!s} <not printable: {type(error).__name__}>"
+    at = datetime.fromtimestamp(record.created, UTC)
+    line = {"at": at.isoformat(), "level": record.levelname, "logger": record.name}
+    lines.append(json.dumps({**line, "message": message.replace("\x00", "\\x00")}))
 
 
-_handler = CaptureHandler()
+_installed = False
 
 
 @contextmanager
 def installed() -> Iterator[None]:
     """Let records from ``LOG_CAPTURE`` on reach the attempt, and print no more than before.
 
-    The root logger lets them through; the handlers that were there keep the level that the
-    root logger had.
+    Records are kept as they are made, so that loggers which don't propagate are heard too. The
+    root logger lets them be made; all handlers keep to the level that the root logger had.
     """
+    global _installed
     level_name = conf.get("LOG_CAPTURE")
-    root = logging.getLogger()
-    if not level_name or _handler in root.handlers:
+    if not level_name or _installed:
         yield
         return
+    root = logging.getLogger()
     level = logging.getLevelName(str(level_name).upper())
-    before = root.level
-    keep = _AsBefore(before)
-    quieted = list(root.handlers)
-    alone = not quieted
+    before, make = root.level, logging.getLogRecordFactory()
+
+    def capture(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        _keep(record, level)
+        return record
+
+    alone = not root.handlers
     if alone:
-        quieted = [_last_resort()]
-        root.addHandler(quieted[0])
+        root.addHandler(_last_resort())
+    quiet = _AsBefore(before)
+    quieted = _handlers()
     for handler in quieted:
-        handler.addFilter(keep)
-    _handler.setLevel(level)
-    root.addHandler(_handler)
+        handler.addFilter(quiet)
+    logging.setLogRecordFactory(capture)
     root.setLevel(min(before, level) if before else level)
+    _installed = True
     try:
         yield
     finally:
+        _installed = False
         root.setLevel(before)
-        root.removeHandler(_handler)
+        logging.setLogRecordFactory(make)
         for handler in quieted:
-            handler.removeFilter(keep)
+            handler.removeFilter(quiet)
         if alone:
             root.removeHandler(quieted[0])
+
+
+def _handlers() -> list[logging.Handler]:
+    """Every handler that there is, those of the root logger first."""
+    root = logging.getLogger()
+    named = [one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    return list(dict.fromkeys(h for logger in (root, *named) for h in logger.handlers))
 
 
 class _AsBefore(logging.Filter):

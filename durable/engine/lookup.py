@@ -15,7 +15,7 @@ def get(execution_id: Any, *, rows: Any = None) -> Execution:
     rows = Execution.objects.all() if rows is None else rows
     found: Execution | None = rows.filter(pk=pk).first() if pk is not None else None
     if found is None:
-        raise ExecutionNotFound(f"there is no execution {execution_id!s}")
+        raise ExecutionNotFound(f"there is no execution {str(execution_id)[:100]}")
     return found
 
 

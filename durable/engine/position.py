@@ -8,7 +8,7 @@ from typing import Any
 
 from durable import codec
 from durable.authoring.tree import Branch, Catch, Chain, Foreach, Leaf, Node, Parallel, Repeat, Tree
-from durable.errors import Fail
+from durable.errors import ControlFlow, Fail
 
 Frames = dict[str, dict[str, Any]]
 
@@ -98,14 +98,18 @@ class Walk:
     def _choice(self, node: Branch) -> Any:
         try:
             return node.choose(node.on(self.instance, *self.arguments()), self.instance)
-        except Exception as error:
+        except ControlFlow:
+            raise
+        except BaseException as error:  # SystemExit and the like: a worker never dies of it
             raise ChoiceFailed(node.path) from error
 
     def _another_round(self, node: Repeat) -> bool:
         self.path = node.path
         try:
             done = node.until(self.instance, *self.arguments())
-        except Exception as error:
+        except ControlFlow:
+            raise
+        except BaseException as error:  # SystemExit and the like: a worker never dies of it
             raise ChoiceFailed(node.path) from error
         if done:
             self.frames.pop(node.path, None)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from durable import clock
-from durable.engine import failures
+from durable.engine import failures, notify
 from durable.engine.claim import Claim
 from durable.engine.finish import finish
+from durable.engine.reconnect import persistent
 from durable.engine.transaction import in_transaction, lock
 from durable.errors import ClaimLost, DurableError
 from durable.states import Status
@@ -35,6 +36,7 @@ def hold(claim: Claim) -> Asked:
     return Asked(row[0], row[1] is not None, row[2])
 
 
+@persistent
 @in_transaction
 def let_go(claim: Claim, target: Status, **changes: Any) -> Status:
     """Release the row into ``target``, unless it was asked to cancel or to pause; say where it is.
@@ -51,6 +53,8 @@ def let_go(claim: Claim, target: Status, **changes: Any) -> Status:
     changes = {"ready_at": None, "wake_at": None, **changes}
     if not claim.row().release(target, **changes):
         raise ClaimLost
+    if changes["ready_at"] is not None:
+        notify.hint()
     return target
 
 
@@ -62,15 +66,17 @@ def end_cancelled(rows: Any, *, compensate: bool) -> Status:
     return Status.CANCELLED
 
 
+@persistent
 @in_transaction
 def give_back(claim: Claim) -> Status:
     """Return an execution to the queue, ready at once: this process takes no further step."""
     return let_go(claim, Status.PENDING, ready_at=clock.now())
 
 
+@persistent
 @in_transaction
 def block(claim: Claim, error: DurableError) -> Status:
     """Set an execution aside that this code can't continue: nothing failed, nothing is lost."""
     described = failures.describe(error, step=claim.path or None, attempt=None)
     described["traceback"] = ""
-    return let_go(claim, Status.BLOCKED, blocked_by="code", error=described)
+    return let_go(claim, Status.BLOCKED, blocked_by="code", error=failures.encode(described))

@@ -206,7 +206,7 @@ def _started_before(definition: Definition, data: str, key: str | None) -> Execu
     known = Execution.objects.filter(workflow=definition.name, idempotency_key=key).first()
     if known is None:
         return None
-    if known.input != _raw(data):
+    if not codec.alike(known.input, _raw(data)):
         raise IdempotencyConflict(
             f"{definition.name} was started with idempotency_key={key!r} before, with another "
             f"input (execution {known.pk})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from durable.authoring.decision import Decision
 from durable.engine import answers, limits, people
 from durable.engine.claim import Claim
 from durable.engine.journal import Journal, Place
+from durable.engine.reconnect import persistent
 from durable.engine.transaction import in_transaction
 from durable.errors import (
     Blocked,
@@ -30,6 +32,7 @@ from durable.errors import (
     WaitTimeout,
 )
 from durable.models import Execution, Record, RecordKind, Wait
+from durable.models.fields import Stored
 from durable.states import WaitKind, WaitStatus
 
 if TYPE_CHECKING:
@@ -107,7 +110,7 @@ class StepContext:
         """The start input of the addressable execution, a fresh copy."""
         if not hasattr(self, "_input"):
             self._input = Execution.objects.values_list("input", flat=True).get(pk=self.id)
-        return self._input
+        return copy.deepcopy(self._input)
 
     @property
     def subject(self) -> Any:
@@ -134,6 +137,7 @@ class StepContext:
             )
         if ask.kind == WaitKind.CHILD:
             raise NotYetSupported("call_workflow is not executed yet")
+        limits.wait(ask)
         if ask.timeout_value is not UNSET:
             codec.dumps(ask.timeout_value, path="timeout_value")
         place = self._journal.place(ask.kind, ask.name)
@@ -173,7 +177,7 @@ class StepContext:
         place, record = self._remembered(fn, name)
         if record is not None:
             return record.value
-        return self._remember(place, fn(*args))
+        return self._remember(place, _checked(place, fn(*args)))
 
     async def arun(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
         """The same in an async step; ``fn`` may be a coroutine function."""
@@ -183,7 +187,7 @@ class StepContext:
         result = fn(*args)
         if inspect.isawaitable(result):
             result = await result
-        return await sync_to_async(self._remember)(place, result)
+        return await sync_to_async(self._remember)(place, _checked(place, result))
 
     def _remembered(self, fn: Callable[..., Any], name: str | None) -> tuple[Place, Record | None]:
         if self._atomic and not self.is_async:
@@ -192,20 +196,20 @@ class StepContext:
                 "before the step ends: declare it @step(atomic=False)"
             )
         called: str = name or getattr(fn, "__name__", None) or type(fn).__name__
-        place = self._journal.place(RecordKind.RUN, called)
+        place = self._journal.place(RecordKind.RUN, limits.text("the name of a run()", called))
         record = self._journal.record(place)
         if record is None:
             self._fits(place, among_gathered=self.is_async)
         return place, record
 
+    @persistent
     @in_transaction
-    def _remember(self, place: Place, result: Any) -> Any:
+    def _remember(self, place: Place, result: Stored) -> Any:
         """Store a result under the fence; what comes back is as read from storage."""
         kind, name, ordinal = place
-        text = codec.dumps(result, path=f"run({name!r})")
         if not self._claim.row().update(journaled=True):
             raise ClaimLost
-        Record.objects.create(
+        record = Record(
             execution_id=self._claim.execution_id,
             path=self._claim.path,
             visit=self._claim.visit,
@@ -215,8 +219,10 @@ class StepContext:
             value=result,
             created_at=clock.now(),
         )
+        # the only conflict there can be is with this very record: a commit without an answer
+        Record.objects.bulk_create([record], ignore_conflicts=True)
         self._claim.journaled = True
-        return codec.loads(text)
+        return codec.loads(result)
 
     # -- what others may see ----------------------------------------------------------------
 
@@ -231,6 +237,10 @@ class StepContext:
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags, written by the transaction that ends the visit."""
         self.new_tags.update(limits.tags(tags))
+
+
+def _checked(place: Place, result: Any) -> Stored:
+    return Stored(codec.dumps(result, path=f"run({place[1]!r})"))
 
 
 def _answer(ask: Ask, wait: Wait) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from durable.errors import Abandoned, TransactionBroken, TransactionEnded
@@ -119,9 +119,9 @@ class StepTransaction:
         def begin(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
             nonlocal begun
             if not begun:
-                begun = True
                 with conn.wrap_database_errors:
                     conn.connection.execute("BEGIN IMMEDIATE")
+                begun = True  # only now: a body that catches "locked" must not write outside
             return execute(sql, params, many, context)
 
         # innermost: the watch refuses before anything begins
@@ -133,21 +133,30 @@ def restore(connection: BaseDatabaseWrapper) -> bool:
 
     A body may leave a transaction open or switch autocommit off; what it left is rolled back.
     """
-    raw = connection.connection
-    open_transaction = connection.in_atomic_block or (
-        raw is not None
-        and (
-            raw.info.transaction_status not in (0, 4)  # IDLE, or a connection that is gone
-            if connection.vendor == "postgresql"
-            else raw.in_transaction
-        )
-    )
-    if not open_transaction and (raw is None or connection.get_autocommit()):
+    if _is_sane(connection):
         return True
     connection.in_atomic_block = False
     connection.savepoint_ids = []
     connection.needs_rollback = False
     connection.run_on_commit = []
     connection.closed_in_transaction = False
-    connection.close()
+    try:
+        connection.close()
+    except Error:
+        connection.connection = None
     return False
+
+
+def _is_sane(connection: BaseDatabaseWrapper) -> bool:
+    raw = connection.connection
+    if connection.in_atomic_block:
+        return False
+    if raw is None:
+        return True
+    try:
+        if connection.vendor == "postgresql":
+            # IDLE, or a connection that is gone
+            return raw.info.transaction_status in (0, 4) and connection.get_autocommit()
+        return not raw.in_transaction and connection.get_autocommit()
+    except Exception:  # closed under Django's hands
+        return False

@@ -13,6 +13,7 @@ from durable.engine.claim import Claim
 from durable.engine.deliver import EVENT_KINDS, take_from_inbox
 from durable.engine.failpoints import reach
 from durable.engine.journal import Journal
+from durable.engine.reconnect import persistent
 from durable.engine.release import hold, let_go
 from durable.engine.step_context import Request
 from durable.engine.transaction import in_transaction, lock
@@ -20,6 +21,7 @@ from durable.models import CorrelationKey, Execution, Wait
 from durable.states import Status, WaitKind, WaitStatus
 
 
+@persistent
 @in_transaction
 def park(
     claim: Claim,
@@ -80,7 +82,7 @@ def _open(claim: Claim, request: Request) -> Wait:
 
 def moment(when: timedelta | datetime | None) -> Any:
     """A time span from the database's present on, or an instant, as a value for a column."""
-    return clock.now() + when if isinstance(when, timedelta) else when
+    return clock.now() + max(when, timedelta(0)) if isinstance(when, timedelta) else when
 
 
 def _wake_at(wait: Wait, deadline: datetime | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,12 +10,15 @@ from uuid import UUID
 from django.db.models import F
 
 from durable import clock
+from durable.engine import notify
 from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution, Worker
 from durable.models.fields import uuid7
 from durable.states import Status
 
 BLOCKED_AT_ONCE = 500
+
+Held = Set[tuple[UUID, int]]  # executions, each with the fence of its claim
 
 
 @in_transaction
@@ -47,9 +50,9 @@ def unblock(kinds: Iterable[str], *, only_by: str | None = None) -> int:
 
 
 @in_transaction
-def renew(worker: UUID, lease: timedelta, running: int) -> bool:
+def renew(worker: UUID, lease: timedelta, running: int, *, listening: bool) -> bool:
     """Extend the lease; False if the worker has been declared dead meanwhile."""
-    return bool(Worker.objects.renew(worker, lease, running=running))
+    return bool(Worker.objects.renew(worker, lease, running=running, listening=listening))
 
 
 @in_transaction
@@ -61,9 +64,11 @@ def stop(worker: UUID) -> int:
 
 @in_transaction
 def bury(worker: UUID) -> int:
-    """Declare a worker dead whose lease has run out; say how many executions it held.
+    """Declare a worker dead whose lease has run out; say how many executions were freed.
 
     Their fences are raised here, so that from now on nothing that it still writes is accepted.
+    A row that is locked (perhaps by a transaction of the dead worker that its server still
+    believes in) is not waited for: ``free_strays`` comes back for it.
     """
     row = lock(Worker.objects.expired().filter(pk=worker), skip_locked=True).first()
     if row is None:
@@ -72,32 +77,46 @@ def bury(worker: UUID) -> int:
     return _free(worker, died=True)
 
 
+@in_transaction
+def free_strays() -> int:
+    """Free what stopped workers hold: claimed in the moment in which they were declared dead."""
+    stopped = Worker.objects.filter(stopped_at__isnull=False).values("pk")
+    strays = Execution.objects.filter(worker__in=stopped).order_by().values_list("worker")
+    return sum(_free(worker, died=True) for (worker,) in strays.distinct() if worker is not None)
+
+
 def expired() -> list[tuple[UUID, Any]]:
     """The workers whose lease has run out, each with its last heartbeat."""
     return list(Worker.objects.expired().values_list("pk", "heartbeat_at"))
 
 
-def _free(worker: UUID, *, died: bool, only: Iterable[UUID] | None = None) -> int:
-    held = Execution.objects.filter(worker=worker, status=Status.RUNNING)
+def _free(worker: UUID, *, died: bool, only: Held | None = None) -> int:
+    rows = lock(Execution.objects.filter(worker=worker, status=Status.RUNNING), skip_locked=True)
     if only is not None:
-        held = held.filter(pk__in=list(only))
-    return held.release(
+        rows = rows.filter(pk__in=[pk for pk, _ in only], fence__in={fence for _, fence in only})
+    found = rows.order_by().values_list("pk", "fence")
+    ids = [pk for pk, fence in found if only is None or (pk, fence) in only]
+    if not ids:
+        return 0
+    freed = Execution.objects.filter(pk__in=ids).release(
         Status.PENDING,
         ready_at=clock.now(),
         fence=F("fence") + 1,
         recoveries=F("recoveries") + (1 if died else 0),
     )
+    notify.hint()
+    return freed
 
 
-def held(worker: UUID) -> set[UUID]:
-    """The executions that a worker holds, as the database sees it."""
-    return set(Execution.objects.filter(worker=worker).values_list("pk", flat=True))
+def held(worker: UUID) -> set[tuple[UUID, int]]:
+    """The executions that a worker holds, each with its fence, as the database sees it."""
+    return set(Execution.objects.filter(worker=worker).values_list("pk", "fence"))
 
 
 @in_transaction
-def free(worker: UUID, executions: Iterable[UUID]) -> int:
+def free(worker: UUID, claims: Held) -> int:
     """Take executions from a worker that does not know that it has them."""
-    return _free(worker, died=False, only=executions)
+    return _free(worker, died=False, only=claims)
 
 
 def asked_to_cancel(worker: UUID) -> set[UUID]:

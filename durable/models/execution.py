@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from durable import clock
 from durable.models.base import EngineManager
-from durable.models.fields import DataField, MomentField, uuid7
+from durable.models.fields import DataField, HasTag, MomentField, uuid7
 from durable.states import FINAL, UNFINISHED, Status, sources
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def with_tags(self, tags: dict[str, Any]) -> Self:
         """Executions that carry all of these tags."""
-        return self.filter(**{f"tags__{name}": value for name, value in tags.items()})
+        return self.filter(*(HasTag(name, value) for name, value in tags.items()))
 
 
 ExecutionManager = EngineManager.from_queryset(ExecutionQuerySet)

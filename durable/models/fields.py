@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -74,6 +75,34 @@ class DataField(_Text):
     def formfield(self, **kwargs: Any) -> Any:
         """Not editable in forms: the engine alone writes it."""
         return None
+
+
+class HasTag(models.Func):
+    """Whether the tags of a row have this name with this value (names are never lookups)."""
+
+    output_field = models.BooleanField()
+
+    def __init__(self, name: str, value: Any) -> None:
+        codec.dumps({name: value}, path="tags")
+        super().__init__(models.F("tags"))
+        self.name, self.value = name, value
+
+    def as_postgresql(self, compiler: Any, connection: Any, **kwargs: Any) -> tuple[str, list[Any]]:
+        tags, params = compiler.compile(self.source_expressions[0])
+        return f"({tags} -> %s::text) = %s::jsonb", [*params, self.name, json.dumps(self.value)]
+
+    def as_sqlite(self, compiler: Any, connection: Any, **kwargs: Any) -> tuple[str, list[Any]]:
+        tags, params = compiler.compile(self.source_expressions[0])
+        test = f"EXISTS (SELECT 1 FROM json_each({tags}) AS tag WHERE tag.key = %s AND "
+        params = [*params, self.name]
+        if self.value is None or isinstance(self.value, bool):
+            return f"{test}tag.type = %s)", [*params, json.dumps(self.value)]
+        if isinstance(self.value, str):
+            return f"{test}tag.type = 'text' AND tag.value = %s)", [*params, self.value]
+        if isinstance(self.value, int | float):
+            numbers = "tag.type IN ('integer', 'real') AND tag.value = %s"
+            return f"{test}{numbers})", [*params, self.value]
+        return f"{test}tag.value = json(%s))", [*params, json.dumps(self.value)]
 
 
 class MomentField(_DateTime):

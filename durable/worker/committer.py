@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from concurrent.futures import Future
+from typing import NamedTuple
 from uuid import UUID
 
 from durable.engine import checkpoint as checkpoints
@@ -17,11 +18,23 @@ logger = logging.getLogger("durable.worker")
 
 AT_ONCE = 64
 
-_Item = tuple[Checkpoint, "Future[Accepted | None]"]
+
+class _Reply(NamedTuple):
+    """What came of a checkpoint in a shared commit; not accepted may mean lost, or locked."""
+
+    accepted: Accepted | None
+    in_doubt: bool = False
+
+
+_Item = tuple[Checkpoint, "Future[_Reply]"]
 
 
 class Committer:
-    """Group commit: each slot waits for its own checkpoint, the database sees few commits."""
+    """Group commit: each slot waits for its own checkpoint, the database sees few commits.
+
+    It never waits for a row that somebody has locked, nor for a database that is away: such a
+    checkpoint goes back to its slot, which writes it on a connection of its own.
+    """
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
@@ -38,13 +51,15 @@ class Committer:
 
     def commit(self, checkpoint: Checkpoint) -> Accepted | None:
         """Write one checkpoint durably; ``None`` if its fence is lost."""
-        future: Future[Accepted | None] = Future()
+        future: Future[_Reply] = Future()
         self._queue.put((checkpoint, future))
-        return future.result()
+        reply = future.result()
+        return reply.accepted or direct.commit(checkpoint, in_doubt=reply.in_doubt)
 
     def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
-            batch, last = [item], False
+        last = False
+        while not last and (item := self._queue.get()) is not None:
+            batch = [item]
             while len(batch) < AT_ONCE and not last:
                 try:
                     more = self._queue.get_nowait()
@@ -54,25 +69,17 @@ class Committer:
                     last = True
                 else:
                     batch.append(more)
-            refresh_connections()
             self._write(batch)
-            if last:
-                break
         release_connections()
 
     def _write(self, batch: list[_Item]) -> None:
         accepted: dict[UUID, Accepted] = {}
-        if len(batch) > 1:
-            try:
-                accepted.update(checkpoints.write([c for c, _ in batch], skip_locked=True))
-            except Exception as error:  # one of them, or the connection: tell by trying each
-                logger.info("a batch of %d checkpoints is written singly: %s", len(batch), error)
+        in_doubt = False
+        try:
+            refresh_connections()
+            accepted.update(checkpoints.write([c for c, _ in batch], skip_locked=True))
+        except BaseException as error:  # one of them, or the connection: each slot will tell
+            in_doubt = True
+            logger.info("a batch of %d checkpoints is written singly: %s", len(batch), error)
         for checkpoint, future in batch:
-            known = accepted.get(checkpoint.execution_id)
-            if known is not None:
-                future.set_result(known)
-                continue
-            try:
-                future.set_result(direct.commit(checkpoint))
-            except BaseException as error:
-                future.set_exception(error)
+            future.set_result(_Reply(accepted.get(checkpoint.execution_id), in_doubt))

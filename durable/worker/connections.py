@@ -1,7 +1,8 @@
-"""The database connections of a worker's threads: sane before each piece of work."""
+"""The connections of a worker's threads: sane before each piece of work, closed at the end."""
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from typing import Any
@@ -9,26 +10,50 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from durable.engine.step_transaction import restore
+
 
 def refresh_connections() -> None:
     """Close connections that broke, or that are older than a CONN_MAX_AGE above zero.
 
-    Zero (Django's default) means "for one request"; a worker thread keeps its connection.
+    Zero (Django's default) means "for one request"; a worker thread keeps its connection. Call
+    it between two pieces of work: what was left open by the last one is rolled back.
     """
     for connection in connections.all(initialized_only=True):
-        if connection.in_atomic_block or connection.connection is None:
+        if connection.connection is None or not restore(connection):
             continue
         max_age = connection.settings_dict["CONN_MAX_AGE"]
         expired = max_age and connection.close_at and time.monotonic() >= connection.close_at
-        if expired or (connection.errors_occurred and not connection.is_usable()):
-            connection.close()
+        doubtful = connection.errors_occurred or _was_spoken_to(connection)
+        if expired or (doubtful and not connection.is_usable()):
+            _close(connection)
         connection.errors_occurred = False
 
 
 def release_connections() -> None:
     """Close this thread's connections: the thread ends."""
     for connection in connections.all(initialized_only=True):
+        _close(connection)
+
+
+def _close(connection: BaseDatabaseWrapper) -> None:
+    try:
         connection.close()
+    except Exception:  # too broken even for that
+        connection.connection = None
+
+
+def _was_spoken_to(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a server that was asked nothing has said something: mostly, that it hangs up."""
+    raw: Any = connection.connection
+    if connection.vendor != "postgresql":
+        return False
+    try:
+        poll = select.poll()
+        poll.register(raw.fileno(), select.POLLIN)
+        return bool(raw.closed or poll.poll(0))
+    except Exception:  # closed, or a platform without poll
+        return True
 
 
 def cut(connection: BaseDatabaseWrapper) -> None:
@@ -42,10 +67,11 @@ def cut(connection: BaseDatabaseWrapper) -> None:
         return
     try:
         if connection.vendor == "postgresql":
-            duplicate = socket.fromfd(raw.fileno(), socket.AF_UNIX, socket.SOCK_STREAM)
-            raw.cancel_safe(timeout=1)
-            duplicate.shutdown(socket.SHUT_RDWR)
-            duplicate.close()
+            with socket.fromfd(raw.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as duplicate:
+                try:
+                    raw.cancel_safe(timeout=1)
+                finally:
+                    duplicate.shutdown(socket.SHUT_RDWR)
         else:
             raw.interrupt()
             raw.close()

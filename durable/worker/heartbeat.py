@@ -7,16 +7,22 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 
 from durable import conf
 from durable.conf import database
-from durable.engine import workers
+from durable.engine import progress, workers
+from durable.engine.claim import Claim
+from durable.engine.progress import Shown
 from durable.worker.connections import refresh_connections, release_connections
 
 logger = logging.getLogger("durable.worker")
+
+LONGEST_LOOK = 1.0  # seconds between two looks at what is asked of running executions
+AFTER_FAILURE = 1.0  # seconds until the next try when the database did not answer
 
 
 class Heartbeat:
@@ -25,15 +31,22 @@ class Heartbeat:
     def __init__(
         self,
         register: Callable[[], UUID],
-        held: Callable[[], set[UUID]],
+        held: Callable[[], set[tuple[UUID, int]]],
         lost: Callable[[], None],
+        listening: Callable[[], bool],
     ) -> None:
         self._register, self._held, self._lost = register, held, lost
+        self._listening = listening
         self.worker: UUID = register()
         self.cancelling: frozenset[UUID] = frozenset()
-        self._unknown: set[UUID] = set()
+        self._unknown: set[tuple[UUID, int]] = set()
+        self._doubtful = False
+        self._progress: dict[UUID, Shown] = {}
+        self._lock = threading.Lock()
         self._suspects: dict[UUID, tuple[object, float]] = {}
-        self._stopping = threading.Event()
+        self._stopping = False
+        self._soon = threading.Event()
+        self._beat_now = False
         self._thread = threading.Thread(target=self._run, name="durable-heartbeat", daemon=True)
 
     @property
@@ -47,39 +60,106 @@ class Heartbeat:
 
     def stop(self) -> None:
         """Beat no more."""
-        self._stopping.set()
+        self._stopping = True
+        self._soon.set()
         self._thread.join(timeout=5)
+
+    # -- what others tell it ----------------------------------------------------------------------
+
+    def look_soon(self) -> None:
+        """There is something to look at: executions have been claimed."""
+        self._soon.set()
+
+    def beat_soon(self) -> None:
+        """The worker's row has to change."""
+        self._beat_now = True
+        self._soon.set()
+
+    def doubt(self) -> None:
+        """A claim may be held by nobody here: compare with the database, soon and twice."""
+        self._doubtful = True
+        self._soon.set()
+
+    def show(self, claim: Claim, value: Any) -> None:
+        """Let others see a step's progress within a second; only the last of many is written."""
+        open_transaction = connections[database()].in_atomic_block
+        with self._lock:
+            self._progress[claim.execution_id] = Shown(
+                claim.root_id, claim.fence, value, open_transaction
+            )
+        self._soon.set()
+
+    # -- the thread -------------------------------------------------------------------------------
 
     def _run(self) -> None:
         interval = self.lease.total_seconds() / 3
-        look = min(interval, conf.duration("POLL_INTERVAL").total_seconds())
-        renewed = time.monotonic()
-        while not self._stopping.wait(look if self._held() else interval):
+        look = min(interval, LONGEST_LOOK, conf.duration("POLL_INTERVAL").total_seconds())
+        renewed = looked = time.monotonic()
+        failed = False
+        while not self._stopping:
+            busy = self._held() or self._progress or self._doubtful
+            due = renewed + interval
+            if failed:
+                due = looked + min(interval, AFTER_FAILURE)
+            elif busy or self._beat_now:
+                due = min(due, looked + look)
+            self._soon.wait(max(0.0, due - time.monotonic()))
+            self._soon.clear()
+            now = time.monotonic()
+            if self._stopping or now < due:
+                continue  # woken early: what is due may have changed
+            looked = now
             try:
                 refresh_connections()
-                held = self._held()
-                if held:
-                    self.cancelling = frozenset(workers.asked_to_cancel(self.worker))
-                if time.monotonic() - renewed >= interval * 0.95:
-                    self._beat(held)
-                    renewed = time.monotonic()
-            except (OperationalError, InterfaceError) as error:
+                if now - renewed >= interval * 0.95 or self._beat_now:
+                    self._beat_now = False
+                    self._beat()
+                    renewed = now
+                self._look()
+                failed = False
+            except Exception as error:  # whatever it was: the lease must be kept
+                failed = True
                 logger.warning("no heartbeat: %s", error)
-                connections[database()].close()
+                _hang_up()
         release_connections()
 
-    def _beat(self, held: set[UUID]) -> None:
-        if not workers.renew(self.worker, self.lease, len(held)):
+    def _beat(self) -> None:
+        running = len(self._held())
+        if not workers.renew(self.worker, self.lease, running, listening=self._listening()):
             logger.warning("worker %s was declared dead; its claims are lost", self.worker)
             self.worker = self._register()
             self._lost()
-            return
-        # A claim or a release whose commit was in doubt: the database thinks we hold it.
+        self._free_unknown()
+
+    def _look(self) -> None:
+        if self._held():
+            self.cancelling = frozenset(workers.asked_to_cancel(self.worker))
+        if self._doubtful:
+            self._doubtful = False
+            self._free_unknown()
+            self._doubtful = self._doubtful or bool(self._unknown)
+        self._write_progress()
+
+    def _free_unknown(self) -> None:
+        """Free what the database thinks we hold, seen twice: a commit in doubt, a failed write."""
         unknown = workers.held(self.worker) - self._held()
         if forgotten := unknown & self._unknown:
-            workers.free(self.worker, forgotten)
-            logger.warning("freed %d executions that nobody here works on", len(forgotten))
+            freed = workers.free(self.worker, forgotten)
+            logger.warning("freed %d executions that nobody here works on", freed)
         self._unknown = unknown
+
+    def _write_progress(self) -> None:
+        with self._lock:
+            pending = dict(self._progress)
+        if not pending:
+            return
+        done = progress.show(pending)
+        with self._lock:
+            for pk in done:
+                if self._progress.get(pk) is pending[pk]:
+                    del self._progress[pk]
+
+    # -- the dead ---------------------------------------------------------------------------------
 
     def bury_expired(self) -> int:
         """Free what dead workers hold; say how many executions that were.
@@ -105,3 +185,10 @@ class Heartbeat:
     def _waited_long_enough(self, worker: UUID) -> bool:
         _, since = self._suspects[worker]
         return time.monotonic() - since >= min(self.lease.total_seconds() / 3, 5.0)
+
+
+def _hang_up() -> None:
+    try:
+        connections[database()].close()
+    except Exception:  # too broken even for that
+        connections[database()].connection = None

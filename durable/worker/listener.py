@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from django.db import connections
 
 from durable.conf import database
-from durable.engine.notify import CHANNEL
+from durable.engine.notify import CHANNEL, MEMORY
 
 logger = logging.getLogger("durable.worker")
 
@@ -26,11 +27,17 @@ class Listener:
     notification to ourselves tells the difference, and the worker polls then.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
+    def __init__(self, wake: Callable[[], None], changed: Callable[[], None]) -> None:
+        self._wake, self._changed = wake, changed
         self._stopping = threading.Event()
         self.works = False
+        self._since = 0.0
         self._thread = threading.Thread(target=self._run, name="durable-listener", daemon=True)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it has worked for long enough that all senders know of it."""
+        return self.works and time.monotonic() - self._since > 2 * MEMORY
 
     def start(self) -> None:
         """Begin to listen."""
@@ -43,8 +50,9 @@ class Listener:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            connection: Any = connections.create_connection(database())
+            connection: Any = None
             try:
+                connection = connections.create_connection(database())
                 connection.ensure_connection()
                 if connection.vendor == "postgresql":
                     self._listen(connection.connection)
@@ -53,9 +61,15 @@ class Listener:
             except Exception as error:
                 logger.info("not listening, polling instead: %s", error)
             finally:
-                self.works = False
-                connection.close()
+                self._says(False)
+                if connection is not None:
+                    _close(connection)
             self._stopping.wait(RECONNECT_AFTER)
+
+    def _says(self, works: bool) -> None:
+        if works != self.works:
+            self.works, self._since = works, time.monotonic()
+            self._changed()
 
     def _look(self, raw: Any) -> None:
         """SQLite has no NOTIFY, but says for nothing whether another connection has committed."""
@@ -76,7 +90,14 @@ class Listener:
                 heard = True
             waited += 0.0 if heard or self.works else 0.5
             if heard:
-                self.works = True
+                self._says(True)
                 self._wake()
             elif waited >= PROOF:
                 raise RuntimeError("notifications don't arrive on this connection")
+
+
+def _close(connection: Any) -> None:
+    try:
+        connection.close()
+    except Exception as error:
+        logger.debug("the listener's connection was broken already: %s", error)

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.db import connections
 
+from durable.engine.step_transaction import Watch
 from durable.worker.connections import release_connections
+
+logger = logging.getLogger("durable.worker")
+
+ALIVE_WITHIN = 1.0  # seconds in which a loop must answer, or it counts as blocked
+
+
+class _Raised:
+    """What a body raised: asyncio would let some of it (SystemExit) end the whole loop."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
 
 
 class EventLoop:
-    """One loop a process; a slot waits for each body, so their number stays bounded."""
+    """One loop a process; a slot waits for each body, so their number stays bounded.
+
+    A loop that a body blocks (``time.sleep`` in ``async def``) is left to it when that body is
+    given up; the next bodies run on a new one.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="durable-asyncio", daemon=True
-        )
+        self._thread = self._thread_of(self._loop)
+
+    def _thread_of(self, loop: asyncio.AbstractEventLoop) -> threading.Thread:
+        return threading.Thread(target=_run, args=(loop,), name="durable-asyncio", daemon=True)
 
     def start(self) -> None:
         """Begin to run."""
@@ -27,22 +47,81 @@ class EventLoop:
 
     def stop(self) -> None:
         """Run no more."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
+        with self._lock:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout=ALIVE_WITHIN)
 
     def run(
-        self, coroutine: Coroutine[Any, Any, Any], on_give_up: Callable[[Callable[[], Any]], None]
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        watch: Watch | None,
+        on_give_up: Callable[[Callable[[], Any]], None],
     ) -> Any:
-        """Run ``coroutine`` to its end and return its result in the calling thread."""
-        future = asyncio.run_coroutine_threadsafe(_apart(coroutine), self._loop)
-        on_give_up(future.cancel)
-        return future.result()
+        """Run ``coroutine`` to its end and return its result in the calling thread.
+
+        ``watch`` looks at the statements of the body; ``on_give_up`` gets what ends it early.
+        """
+        with self._lock:
+            loop = self._loop
+            future = asyncio.run_coroutine_threadsafe(_apart(coroutine, watch), loop)
+
+        def give_up() -> None:
+            future.cancel()
+            self._replace_if_blocked(loop)
+
+        on_give_up(give_up)
+        result = future.result()
+        if isinstance(result, _Raised):
+            raise result.error
+        return result
+
+    def _replace_if_blocked(self, loop: asyncio.AbstractEventLoop) -> None:
+        answered = threading.Event()
+        loop.call_soon_threadsafe(answered.set)
+        if answered.wait(ALIVE_WITHIN):
+            return
+        with self._lock:
+            if self._loop is not loop:
+                return
+            logger.error("a given-up async step blocks its event loop: going on with a new one")
+            loop.call_soon_threadsafe(loop.stop)
+            self._loop = asyncio.new_event_loop()
+            self._thread = self._thread_of(self._loop)
+            self._thread.start()
 
 
-async def _apart(coroutine: Coroutine[Any, Any, Any]) -> Any:
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, whatever tasks raise in it."""
+    asyncio.set_event_loop(loop)
+    while True:
+        try:
+            loop.run_forever()
+        except BaseException as error:  # SystemExit in a task that a body has made
+            logger.warning("a task in an async step raised %s", type(error).__name__)
+            continue
+        break
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+
+async def _apart(coroutine: Coroutine[Any, Any, Any], watch: Watch | None) -> Any:
     """Give the body's ORM work a thread of its own, and close that thread's connections."""
     async with ThreadSensitiveContext():
+        if watch is not None:
+            await sync_to_async(_attend)(watch)
         try:
             return await coroutine
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            return _Raised(error)
         finally:
             await sync_to_async(release_connections)()
+
+
+def _attend(watch: Watch) -> None:
+    """Let ``watch`` see every statement of this thread, for as long as the thread lives."""
+    for connection in connections.all():
+        connection.execute_wrappers.append(watch)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 logger = logging.getLogger("durable.worker")
 
-RESTART_PAUSE = 1.0  # seconds between a death and the replacement
+LOOK_EVERY = 0.1  # seconds
+RESTART_PAUSE = 1.0  # seconds between a death and the replacement; doubles while they die young
+LONGEST_PAUSE = 30.0
+YOUNG = 10.0  # seconds
+
+#: the variable in which a child finds the process id of its parent
+PARENT = "DURABLE_WORKER_PARENT"
 
 
 def supervise(processes: int, arguments: Sequence[str]) -> int:
@@ -20,36 +27,78 @@ def supervise(processes: int, arguments: Sequence[str]) -> int:
 
     A child that ends with 0 was done (a burst) or told to stop, and is not replaced.
     """
-    return _Supervisor(processes, [sys.executable, sys.argv[0], *arguments]).run()
+    return _Supervisor(processes, [*_python(), *arguments]).run()
+
+
+def _python() -> list[str]:
+    """How this program was started: as a script, or with ``python -m``."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is None or not spec.name:
+        return [sys.executable, sys.argv[0]]
+    name = spec.name.removesuffix(".__main__")
+    return [sys.executable, "-m", name]
 
 
 class _Supervisor:
     def __init__(self, processes: int, command: list[str]) -> None:
         self._command = command
-        self._stopping = threading.Event()
-        self._children = [self._spawn() for _ in range(processes)]
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command)
+        self._stopping = False
+        self._pause = RESTART_PAUSE
+        self._restart_at: list[float] = [0.0] * processes
+        self._children: dict[subprocess.Popen[bytes], float] = {}
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._forward)
-        while self._children:
+        while self._children or (self._restart_at and not self._stopping):
+            self._start_due()
             for child in list(self._children):
-                code = child.poll()
-                if code is None:
-                    continue
-                self._children.remove(child)
-                if code != 0 and not self._stopping.is_set():
-                    logger.warning("worker process %d ended with %d: replaced", child.pid, code)
-                    time.sleep(RESTART_PAUSE)
-                    self._children.append(self._spawn())
-            time.sleep(0.1)
+                if (code := child.poll()) is not None:
+                    self._ended(child, code)
+            time.sleep(LOOK_EVERY)
         return 0
 
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        for at in [at for at in self._restart_at if at <= now]:
+            self._restart_at.remove(at)
+            if self._stopping:
+                continue
+            # A session of its own: Ctrl-C reaches the parent only, which tells the children once.
+            child = subprocess.Popen(
+                self._command, start_new_session=True, env={**os.environ, PARENT: str(os.getpid())}
+            )
+            self._children[child] = now
+            if self._stopping:  # the signal came before the child was on the list
+                child.send_signal(signal.SIGTERM)
+
+    def _ended(self, child: subprocess.Popen[bytes], code: int) -> None:
+        lived = time.monotonic() - self._children.pop(child)
+        if code == 0 or self._stopping:
+            return
+        self._pause = min(self._pause * 2, LONGEST_PAUSE) if lived < YOUNG else RESTART_PAUSE
+        self._restart_at.append(time.monotonic() + self._pause)
+        logger.warning(
+            "worker process %d ended with %d: another in %.0f s", child.pid, code, self._pause
+        )
+
     def _forward(self, number: int, frame: object) -> None:
-        self._stopping.set()
-        for child in self._children:
+        self._stopping = True
+        for child in list(self._children):
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
+
+
+def stop_with_parent(stop: Callable[[], None]) -> None:
+    """In a child: stop when the parent is gone (killed), rather than work on unsupervised."""
+    parent = os.environ.pop(PARENT, None)
+    if parent is None:
+        return
+
+    def look() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(1.0)
+        logger.warning("the supervising process is gone: stopping")
+        stop()
+
+    threading.Thread(target=look, name="durable-parent", daemon=True).start()

@@ -10,23 +10,33 @@ from uuid import UUID
 
 from durable.engine.claim import Claim
 from durable.worker.connections import refresh_connections, release_connections
+from durable.worker.watchdog import labels
 
 logger = logging.getLogger("durable.worker")
 
 
 class Slots:
-    """At most ``size`` claims of one queue at a time, on daemon threads: none can hold exit."""
+    """At most ``size`` claims of one queue at a time. Daemon threads: a hung one can't hold exit.
+
+    ``freed`` is told when a slot is free again, ``doubtful`` when the engine itself failed with
+    a claim, so that nobody here works on it any more.
+    """
 
     def __init__(
-        self, name: str, size: int, run: Callable[[Claim], None], freed: Callable[[], None]
+        self,
+        name: str,
+        size: int,
+        run: Callable[[Claim], None],
+        freed: Callable[[], None],
+        doubtful: Callable[[], None],
     ) -> None:
         self.name, self.size = name, size
-        self._run, self._freed = run, freed
+        self._run, self._freed, self._doubtful = run, freed, doubtful
         self._queue: queue.SimpleQueue[Claim | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._held: dict[UUID, int] = {}  # execution: its fence
-        self._jobs: dict[threading.Thread, UUID] = {}
+        self._jobs: dict[threading.Thread, Claim] = {}
 
     @property
     def free(self) -> int:
@@ -34,10 +44,10 @@ class Slots:
         with self._lock:
             return self.size - len(self._held)
 
-    def held(self) -> set[UUID]:
-        """The executions in its hands."""
+    def held(self) -> set[tuple[UUID, int]]:
+        """The executions in its hands, each with the fence of its claim."""
         with self._lock:
-            return set(self._held)
+            return set(self._held.items())
 
     def submit(self, claim: Claim) -> None:
         """Run ``claim`` as soon as a thread is there."""
@@ -57,9 +67,9 @@ class Slots:
             if thread not in self._threads:
                 return False
             self._threads.discard(thread)
-            execution = self._jobs.pop(thread, None)
-            if execution is not None:
-                self._held.pop(execution, None)
+            claim = self._jobs.pop(thread, None)
+            if claim is not None:
+                self._forget(claim)
         self._freed()
         return True
 
@@ -69,20 +79,31 @@ class Slots:
             for _ in self._threads:
                 self._queue.put(None)
 
+    def _forget(self, claim: Claim) -> None:
+        if self._held.get(claim.execution_id) == claim.fence:
+            del self._held[claim.execution_id]
+
     def _work(self) -> None:
         me = threading.current_thread()
         while (claim := self._queue.get()) is not None:
             with self._lock:
-                self._jobs[me] = claim.execution_id
+                self._jobs[me] = claim
+            failed = False
             try:
                 refresh_connections()
                 self._run(claim)
-            except BaseException:  # the engine itself failed: the heartbeat frees the claim
-                logger.exception("could not go on with execution %s", claim.execution_id)
+            except BaseException:
+                failed = True
+                logger.exception(
+                    "could not go on with execution %s", claim.execution_id, extra=labels(claim)
+                )
             with self._lock:
-                if self._jobs.pop(me, None) is None:
-                    break  # given up meanwhile: another thread is here in its stead
-                if self._held.get(claim.execution_id) == claim.fence:
-                    del self._held[claim.execution_id]
+                mine = self._jobs.pop(me, None) is not None
+                if mine:
+                    self._forget(claim)
+            if failed:
+                self._doubtful()
+            if not mine:
+                break  # given up meanwhile: another thread is here in its stead
             self._freed()
         release_connections()

@@ -16,30 +16,42 @@ from typing import Any
 from django.db import connections
 
 from durable.conf import database
+from durable.engine.claim import Claim
 from durable.engine.session import Limited
+from durable.engine.step_transaction import Watch
 from durable.errors import Abandoned, ClaimLost
 from durable.worker.connections import cut, refresh_connections, release_connections
 
 logger = logging.getLogger("durable.worker")
 
+#: ended attempts that may stay in the heap before it is cleared of them
+STALE = 100
+
 
 @dataclass
 class _Guarded:
-    attempt: Limited
+    attempt: Limited | None  # None once it is over: what it carries may be large
     thread: threading.Thread
     connection: Any
     cancel: Callable[[], object] | None = None
-    over: bool = False
     fired: bool = False
+    let_go: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Watchdog:
-    """Knows which attempt must end when."""
+    """Knows which attempt must end when.
 
-    def __init__(self, abandoned: Callable[[threading.Thread], None]) -> None:
-        self._abandoned = abandoned
+    ``abandoned`` is told of each thread that is given up, ``doubtful`` that the failure of one
+    could not be written (its claim may be held by nobody then).
+    """
+
+    def __init__(
+        self, abandoned: Callable[[threading.Thread], None], doubtful: Callable[[], None]
+    ) -> None:
+        self._abandoned, self._doubtful = abandoned, doubtful
         self._heap: list[tuple[float, int, _Guarded]] = []
+        self._stale = 0
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._stopping = False
@@ -57,6 +69,8 @@ class Watchdog:
             self._changed.notify()
         self._thread.join(timeout=5)
 
+    # -- in the threads of the slots --------------------------------------------------------------
+
     @contextmanager
     def limit(self, attempt: Limited, limit: timedelta | None) -> Iterator[None]:
         """Give ``attempt`` (in this thread) up when ``limit`` is over: ``Abandoned`` then."""
@@ -68,7 +82,8 @@ class Watchdog:
         end = time.monotonic() + max(0.0, limit.total_seconds())
         with self._changed:
             heapq.heappush(self._heap, (end, next(self._numbers), guarded))
-            self._changed.notify()
+            if self._heap[0][2] is guarded:
+                self._changed.notify()
         try:
             yield
         except BaseException:
@@ -79,25 +94,59 @@ class Watchdog:
             raise Abandoned("its time was over")
 
     def _leave(self, guarded: _Guarded) -> bool:
+        """Whether it came too late; the thread must not touch anything then that is not its own."""
         self._here.guarded = None
         with guarded.lock:
-            guarded.over = True
-            return guarded.fired
+            fired = guarded.fired
+            if not fired:
+                guarded.attempt = None
+        if fired:
+            guarded.let_go.wait()
+            return True
+        with self._changed:
+            self._stale += 1
+            if self._stale > STALE and self._stale > len(self._heap) // 2:
+                self._heap = [entry for entry in self._heap if entry[2].attempt is not None]
+                heapq.heapify(self._heap)
+                self._stale = 0
+        return False
 
     def on_give_up(self, cancel: Callable[[], object]) -> None:
-        """Call ``cancel`` if the attempt of this thread is given up."""
-        guarded = getattr(self._here, "guarded", None)
-        if guarded is not None:
+        """Call ``cancel`` if the attempt of this thread is given up (or has been)."""
+        guarded: _Guarded | None = getattr(self._here, "guarded", None)
+        if guarded is None:
+            return
+        with guarded.lock:
             guarded.cancel = cancel
+            late = guarded.fired
+        if late:
+            cancel()
+
+    @property
+    def watch(self) -> Watch | None:
+        """What sees the statements of this thread's attempt, if its time is limited."""
+        guarded: _Guarded | None = getattr(self._here, "guarded", None)
+        attempt = guarded.attempt if guarded is not None else None
+        return attempt.watch if attempt is not None else None
+
+    # -- in its own thread --------------------------------------------------------------------
 
     def _run(self) -> None:
         while (guarded := self._next()) is not None:
             with guarded.lock:
-                if guarded.over:
+                attempt = guarded.attempt
+                if attempt is None:
+                    self._stale = max(0, self._stale - 1)
                     continue
                 guarded.fired = True
-                guarded.attempt.watch.abandoned = True
-            self._give_up(guarded)
+                attempt.watch.abandoned = True
+            try:
+                self._give_up(guarded, attempt)
+            except Exception:
+                logger.exception("could not end an attempt", extra=labels(attempt.claim))
+                self._doubtful()
+            finally:
+                guarded.let_go.set()
         release_connections()
 
     def _next(self) -> _Guarded | None:
@@ -106,19 +155,31 @@ class Watchdog:
                 now = time.monotonic()
                 if self._heap and self._heap[0][0] <= now:
                     return heapq.heappop(self._heap)[2]
-                self._changed.wait(self._heap[0][0] - now if self._heap else None)
+                # threading.TIMEOUT_MAX is centuries on most machines, weeks on some
+                wait = min(self._heap[0][0] - now, 3600.0) if self._heap else None
+                self._changed.wait(wait)
         return None
 
-    def _give_up(self, guarded: _Guarded) -> None:
-        logger.warning("attempt of %s is given up", guarded.attempt.claim.execution_id)
+    def _give_up(self, guarded: _Guarded, attempt: Limited) -> None:
+        claim = attempt.claim
+        logger.warning("step %s of %s: time is over", claim.path, claim.execution_id)
         cut(guarded.connection)  # its locks, which the write below may need
+        self._abandoned(guarded.thread)
+        guarded.let_go.set()
         if guarded.cancel is not None:
             guarded.cancel()
-        self._abandoned(guarded.thread)
         refresh_connections()
         try:
-            guarded.attempt.give_up()
-        except ClaimLost:
-            return
-        except Exception:
-            logger.exception("could not record a timeout; the claim will be freed")
+            attempt.give_up()
+        except ClaimLost:  # or its checkpoint came in at the last moment, and nobody goes on
+            self._doubtful()
+
+
+def labels(claim: Claim) -> dict[str, object]:
+    """What structured log lines say about the execution."""
+    return {
+        "execution": str(claim.execution_id),
+        "workflow": claim.workflow,
+        "step": claim.path,
+        "attempt": claim.attempt,
+    }

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
+import threading
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from durable import conf
-from durable.worker.processes import supervise
+from durable.worker.processes import stop_with_parent, supervise
 from durable.worker.worker import MAX_ABANDONED, Worker
+
+logger = logging.getLogger("durable.worker")
 
 #: the exit code that asks a process manager to start the worker anew (EX_TEMPFAIL)
 REPLACE_ME = 75
@@ -53,11 +57,21 @@ class Command(BaseCommand):
         if options["processes"] > 1:
             sys.exit(supervise(options["processes"], _arguments()))
         worker = Worker(queues, burst=options["burst"], max_executions=options["max_executions"])
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: _stop(worker))
-        worker.run()
-        if worker.abandoned >= MAX_ABANDONED:
-            sys.exit(REPLACE_ME)
+        handlers = {
+            number: signal.signal(number, lambda *_: _stop(worker))
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        stop_with_parent(worker.request_stop)
+        try:
+            worker.run()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        code = REPLACE_ME if worker.abandoned >= MAX_ABANDONED else 0
+        if getattr(self, "_called_from_command_line", False):
+            _leave_threads_behind(code)
+        if code:
+            sys.exit(code)
 
     def _queues(self, given: str | None, concurrency: int | None) -> dict[str, int]:
         if concurrency is not None and concurrency < 1:
@@ -67,9 +81,11 @@ class Command(BaseCommand):
             return {name: concurrency or size for name, size in configured.items()}
         queues: dict[str, int] = {}
         for part in given.split(","):
-            name, equals, size = part.strip().partition("=")
-            if not name or (equals and not (size.isdigit() and int(size) > 0)):
+            name, equals, size = (word.strip() for word in part.partition("="))
+            if not name or (equals and not (size.isdecimal() and int(size) > 0)):
                 raise CommandError(f"--queues: {part!r} is not a name, or name=number")
+            if name in queues:
+                raise CommandError(f"--queues: {name!r} is there twice")
             queues[name] = (
                 int(size)
                 if equals
@@ -86,6 +102,18 @@ class Command(BaseCommand):
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger.addHandler(handler)
         logger.setLevel(logging.DEBUG if verbosity > 1 else logging.INFO)
+
+
+def _leave_threads_behind(code: int) -> None:
+    """End the process although a step has left threads that Python would wait for at exit."""
+    staying = [t for t in threading.enumerate() if t is not threading.main_thread()]
+    if all(thread.daemon for thread in staying):
+        return
+    logger.warning("leaving %d threads behind that steps have started", len(staying))
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 def _stop(worker: Worker) -> None:

@@ -1,0 +1,94 @@
+"""Go on after the database went away: wait for it, and say what a lost connection has undone."""
+
+from __future__ import annotations
+
+import functools
+import random
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from django.db import Error, InterfaceError, OperationalError
+
+from durable import conf
+from durable.engine.transaction import connection, is_retriable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LONGEST_PAUSE = 1.0  # seconds
+READ_ONLY = "25006"  # a failover is under way: this server takes no writes (any more, or yet)
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database can't be reached, or takes no writes, for now."""
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return True
+    return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
+
+
+def was_cut(error: BaseException) -> bool:
+    """Whether ``error`` comes of the loss of this thread's connection, transaction included."""
+    conn: Any = connection()
+    if conn.vendor != "postgresql" or not (conn.connection is None or conn.connection.closed):
+        return False
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, (OperationalError, InterfaceError)):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def persist(call: Callable[[], R]) -> R:
+    """``call()``, repeated while the database is unavailable, for as long as a lease lasts.
+
+    Whether a call that failed was committed is not known: a write must be guarded by a fence
+    and a position, so that the repetition of one that is in changes nothing.
+    """
+    end, tries = time.monotonic() + conf.duration("LEASE").total_seconds(), 0
+    while True:
+        try:
+            return call()
+        except Error as error:
+            if connection().in_atomic_block or not is_unavailable(error):
+                raise
+            if time.monotonic() >= end:
+                raise
+            if not is_retriable(error):
+                disconnect()
+        tries += 1
+        longest = min(0.02 * tries * tries, LONGEST_PAUSE)
+        time.sleep(random.uniform(longest / 4, longest))  # noqa: TID251
+
+
+def persistent(function: Callable[P, R]) -> Callable[P, R]:
+    """``persist`` for each call of a function whose writes carry a claim.
+
+    Its repetition finds the claim gone (``ClaimLost``) if the first call was committed.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        return persist(lambda: function(*args, **kwargs))
+
+    return run
+
+
+def disconnect() -> None:
+    """Close this thread's connection, however broken; the next statement opens another."""
+    conn = connection()
+    try:
+        conn.close()
+    except Error:
+        conn.connection = None
+
+
+def reconnect() -> None:
+    """Have a connection that works, if the one that there was does not."""
+    conn = connection()
+    if conn.in_atomic_block:
+        return
+    if conn.connection is not None and not conn.is_usable():
+        disconnect()
+    persist(conn.ensure_connection)

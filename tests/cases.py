@@ -1,0 +1,118 @@
+"""What many tests share: workflows that are forgotten after the test, threads with own connections."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from unittest import TestCase as PlainTestCase
+
+from django.db import connections, transaction
+from django.test import TestCase, TransactionTestCase
+
+from durable.engine import notify
+from durable.testing import isolate_workflows
+
+R = TypeVar("R")
+
+PATIENCE = 30.0  # seconds that a thread of a test may take before the test gives up
+
+
+class Isolated(PlainTestCase):
+    """Workflows that a test defines are forgotten at its end."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.enterContext(isolate_workflows())
+        notify.forget()
+
+
+class WorkflowTestCase(Isolated, TestCase):
+    """A test in a transaction, with workflows of its own."""
+
+
+class ThreadedTestCase(Isolated, TransactionTestCase):
+    """A test whose commits are real, so that other threads and connections see them."""
+
+
+class Elsewhere:
+    """Another thread with a connection of its own, which does one thing after the other."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+
+    def begin(self, call: Callable[[], R]) -> Future[R]:
+        """Do ``call`` over there, without waiting for it."""
+        return self._pool.submit(call)
+
+    def __call__(self, call: Callable[[], R]) -> R:
+        """Do ``call`` over there; its result, or its exception."""
+        return self.begin(call).result(PATIENCE)
+
+    def close(self) -> None:
+        """Roll back what is open, and close the connection."""
+        self._pool.submit(connections.close_all)
+        self._pool.shutdown()
+
+
+@contextmanager
+def elsewhere() -> Iterator[Elsewhere]:
+    """A second connection, in a thread of its own."""
+    other = Elsewhere()
+    try:
+        yield other
+    finally:
+        other.close()
+
+
+@contextmanager
+def open_transaction(other: Elsewhere) -> Iterator[None]:
+    """A transaction over there that stays open for the length of the block, then commits."""
+    atomic = transaction.atomic()
+    other(atomic.__enter__)
+    try:
+        yield
+    finally:
+        other(lambda: atomic.__exit__(None, None, None))
+
+
+def blocked_by_a_lock() -> int:
+    """How many other connections to this database wait for a lock (PostgreSQL)."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        (count,) = cursor.fetchone()
+    return int(count)
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for what another thread is about to do, no longer than ``PATIENCE``."""
+    end, pause = time.monotonic() + PATIENCE, threading.Event()
+    while not true():
+        if time.monotonic() > end:
+            raise AssertionError("it did not come to pass")
+        pause.wait(0.005)
+
+
+def together(*calls: Callable[[], Any]) -> list[Any]:
+    """Do all calls at the same moment, each on its own connection: results, or exceptions."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        try:
+            for connection in connections.all():
+                connection.ensure_connection()
+            barrier.wait(PATIENCE)
+            return call()
+        except Exception as error:
+            return error
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [done.result(PATIENCE) for done in [pool.submit(run, call) for call in calls]]

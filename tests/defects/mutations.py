@@ -1,0 +1,487 @@
+"""The guards of the engine, each with the change that takes it away and the tests that must notice.
+
+``check_guards`` makes each change in a copy of the tree and runs its tests there: all must fail.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+ENGINE = "durable/engine/"
+
+POSITIONS = "tests/defects/test_positions.py::"
+DATA = "tests/defects/test_data.py::"
+WAITS = "tests/defects/test_waits.py::"
+ANSWERS = "tests/defects/test_answers.py::"
+LATE = "tests/defects/test_late_workers.py::"
+ATTEMPTS = "tests/defects/test_attempts.py::"
+
+
+class Edit(NamedTuple):
+    """``old`` stands exactly once in the file, and becomes ``new``."""
+
+    file: str
+    old: str
+    new: str
+
+
+class Mutation(NamedTuple):
+    """One guard taken away: of which row of the list of defects, how, and who must notice."""
+
+    defect: int
+    guard: str
+    edits: tuple[Edit, ...]
+    tests: tuple[str, ...]
+
+
+def _mutation(
+    defect: int, guard: str, file: str, old: str, new: str, *tests: str, more: tuple[Edit, ...] = ()
+) -> Mutation:
+    return Mutation(defect, guard, (Edit(file, old, new), *more), tests)
+
+
+_B2 = POSITIONS + "Defect02BranchTests::test_"
+_P12 = POSITIONS + "Defect12PositionTests::test_"
+_D14 = DATA + "Defect14TypeTests::test_"
+_D18 = DATA + "Defect18HelperTests::test_"
+_D19 = DATA + "Defect19ReplacementTests::test_"
+_W4 = WAITS + "Defect04TimeoutTests::test_"
+_W5 = WAITS + "Defect05CancelledWaitTests::test_"
+_W7 = WAITS + "Defect07ParkTests::test_"
+_W9 = WAITS + "Defect09EventTests::test_"
+_W10 = WAITS + "Defect10RerunTests::test_"
+_L6 = LATE + "Defect06CancelTests::test_"
+_L15 = LATE + "Defect15FenceTests::test_"
+_A13 = ATTEMPTS + "Defect13OptionTests::test_"
+_A22 = ATTEMPTS + "Defect22BackoffTests::test_"
+_A23 = ATTEMPTS + "Defect23ErrorTests::test_"
+_A26 = ATTEMPTS + "Defect26RecordTests::test_"
+_A27 = ANSWERS + "Defect27AnswerTests::test_"
+
+MUTATIONS: tuple[Mutation, ...] = (
+    _mutation(
+        2,
+        "the next step follows from the tree, not from the order of writing",
+        ENGINE + "position.py",
+        "    node = tree.following(path)\n",
+        "    flat = [leaf.path for leaf in tree.leaves()]\n"
+        "    if path in flat:\n"
+        "        return (flat + [''])[flat.index(path) + 1]\n"
+        "    node = tree.following(path)\n",
+        _B2 + "after_a_wait_in_a_case_the_rest_of_that_case_runs_and_no_other",
+        _B2 + "after_a_crash_in_a_case_the_rest_of_that_case_runs_and_no_other",
+    ),
+    _mutation(
+        2,
+        "a choice is recorded before anything runs in it",
+        ENGINE + "runner.py",
+        "        return self._advance(\n            Checkpoint(claim.execution_id, claim.fence, "
+        "claim.data, path,",
+        "        claim.path = path\n        return True\n        return self._advance(\n"
+        "            Checkpoint(claim.execution_id, claim.fence, claim.data, path,",
+        _B2 + "the_choice_is_on_record_before_anything_runs_in_the_case",
+    ),
+    _mutation(
+        2,
+        "a choice that fails is written at the position that the row has",
+        ENGINE + "runner.py",
+        "            if failed.path == claim.path:\n",
+        "            claim.path = failed.path\n            if True:\n",
+        _B2 + "a_choice_that_fails_inside_a_choice_fails_the_execution",
+    ),
+    _mutation(
+        4,
+        "the claim gives an outcome to waits whose time is over",
+        ENGINE + "claim.py",
+        "        Wait.objects.filter(execution__in=parked).expire()\n",
+        "        pass\n",
+        _W4 + "any_gives_the_timeout_value_when_time_is_over",
+        _W4 + "all_without_a_value_raises_once_and_says_what_came",
+        _W4 + "none_is_a_timeout_value_like_any_other",
+        _W4 + "a_caught_timeout_lets_the_step_go_on_to_its_next_wait",
+    ),
+    _mutation(
+        4,
+        "a wait that timed out is told as such to the step",
+        ENGINE + "step_context.py",
+        "        elif wait.status == WaitStatus.TIMED_OUT:\n",
+        "        elif False:\n",
+        _W4 + "any_gives_the_timeout_value_when_time_is_over",
+        _W4 + "all_without_a_value_raises_once_and_says_what_came",
+    ),
+    _mutation(
+        5,
+        "an execution that ends closes its waits",
+        ENGINE + "finish.py",
+        "    Wait.objects.filter(execution__in=executions).resolve(WaitStatus.CANCELLED)\n",
+        "",
+        _W5 + "the_waits_of_a_cancelled_execution_are_cancelled_and_take_nothing",
+        _W5 + "after_a_retry_a_cancelled_wait_is_asked_anew_and_later_sleeps_sleep",
+    ),
+    _mutation(
+        5,
+        "a retry asks anew what was cancelled",
+        ENGINE + "control.py",
+        "            journal.reopen(execution.pk, execution.path, execution.visit)\n",
+        "            pass\n",
+        _W5 + "after_a_retry_a_cancelled_wait_is_asked_anew_and_later_sleeps_sleep",
+    ),
+    _mutation(
+        6,
+        "the last checkpoint of a cancelled execution does not complete it",
+        ENGINE + "checkpoint.py",
+        " and not accepted[c.execution_id].cancel_requested]",
+        "]",
+        _L6 + "a_cancellation_during_the_last_step_is_not_overwritten_by_completed",
+    ),
+    _mutation(
+        6,
+        "a checkpoint says whether somebody has cancelled meanwhile",
+        ENGINE + "runner.py",
+        "        claim.cancel_requested = accepted.cancel_requested\n",
+        "",
+        _L6 + "no_further_step_starts_after_a_cancellation",
+    ),
+    _mutation(
+        6,
+        "letting go of a claim obeys a cancellation",
+        ENGINE + "release.py",
+        "    if asked.cancel:\n",
+        "    if False:\n",
+        _L6 + "a_step_that_is_cancelled_and_then_waits_ends_without_an_open_wait",
+        _L6 + "a_failing_step_that_was_cancelled_is_neither_retried_nor_failed",
+    ),
+    _mutation(
+        6,
+        "what is finished is not cancelled",
+        ENGINE + "control.py",
+        '    if execution.is_finished:\n        raise _refuse(execution, "cancelled")\n',
+        "",
+        _L6 + "what_is_completed_can_not_be_cancelled",
+    ),
+    _mutation(
+        7,
+        "parking looks into the inbox once more",
+        ENGINE + "suspend.py",
+        "    if wait.kind in EVENT_KINDS and take_from_inbox(wait):\n",
+        "    if False:\n",
+        _W7 + "an_event_delivered_while_the_body_runs_is_found_at_the_park",
+        _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",
+        _W9 + "an_event_that_nobody_wants_stays_for_the_wait_that_does",
+    ),
+    _mutation(
+        7,
+        "wait and status are one transaction",
+        ENGINE + "suspend.py",
+        "@in_transaction\ndef park(",
+        "def park(",
+        _W7 + "a_crash_while_parking_leaves_neither_wait_nor_status",
+    ),
+    _mutation(
+        9,
+        "an event is consumed by the wait that takes it",
+        ENGINE + "deliver.py",
+        "    wait.status = WaitStatus.ANSWERED\n"
+        "    return bool(Event.objects.filter(pk=event.pk).consume(wait.pk))\n",
+        "    wait.status = WaitStatus.ANSWERED\n    return True\n",
+        _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",
+    ),
+    _mutation(
+        9,
+        "waits of one name are told apart by their place",
+        ENGINE + "journal.py",
+        "        return kind, name, ordinal\n",
+        "        return kind, name, 0\n",
+        _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",
+    ),
+    _mutation(
+        9,
+        "an event without a wait is kept",
+        ENGINE + "deliver.py",
+        "    Event.objects.filter(execution=root_id).keep()\n",
+        "    Event.objects.filter(execution=root_id).pending().delete()\n",
+        _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",
+        _W9 + "an_event_that_nobody_wants_stays_for_the_wait_that_does",
+    ),
+    _mutation(
+        10,
+        "a wait on record is used again",
+        ENGINE + "suspend.py",
+        "journal.waits.get(request.place) or _open(",
+        "_open(",
+        _W10 + "a_step_that_parks_again_in_the_same_wait_uses_its_row",
+    ),
+    _mutation(
+        10,
+        "the record of an attempt is brought up to date, not inserted twice",
+        ENGINE + "checkpoint.py",
+        "ON CONFLICT (execution_id, path, visit, attempt, compensation) DO UPDATE\n"
+        "SET status = excluded.status, output = excluded.output, error = excluded.error,\n"
+        "    logs = durable_steprun.logs || excluded.logs, ended_at = excluded.ended_at,\n"
+        "    worker = excluded.worker\n",
+        "",
+        _W10 + "a_step_with_several_waits_is_one_attempt_however_often_it_runs",
+    ),
+    _mutation(
+        12,
+        "result and position are one transaction",
+        ENGINE + "checkpoint.py",
+        "@in_transaction\ndef write(",
+        "def write(",
+        _P12 + "a_crash_before_the_commit_leaves_neither_result_nor_position",
+    ),
+    _mutation(
+        12,
+        "the position moves with the checkpoint",
+        ENGINE + "checkpoint.py",
+        "SET data = v.data, path = v.path,",
+        "SET data = v.data, path = CASE v.path WHEN '' THEN '' ELSE durable_execution.path END,",
+        _P12 + "a_finished_step_does_not_run_again_after_a_crash",
+    ),
+    _mutation(
+        12,
+        "a position that the code has lost blocks",
+        ENGINE + "runner.py",
+        "            return self._lost_position()\n",
+        "            return self._advance(\n"
+        "                Checkpoint(claim.execution_id, claim.fence, claim.data, '', 1,"
+        " claim.now(), None)\n            )\n",
+        _P12 + "a_step_that_the_code_has_lost_blocks_and_is_taken_up_by_code_that_has_it",
+    ),
+    _mutation(
+        13,
+        "a step that kills its workers counts as failed after max_recoveries",
+        ENGINE + "runner.py",
+        "        if claim.recoveries > self.definition.options.max_recoveries:\n",
+        "        if False:\n",
+        _A13 + "a_step_that_kills_its_workers_fails_after_max_recoveries",
+        _A13 + "workers_that_die_are_counted_against_each_attempt_and_attempts_are_bounded",
+    ),
+    _mutation(
+        13,
+        "a worker's death is counted",
+        ENGINE + "workers.py",
+        "(1 if died else 0)",
+        "0",
+        _A13 + "a_step_that_kills_its_workers_fails_after_max_recoveries",
+    ),
+    _mutation(
+        13,
+        "the timeout of a step limits its attempt",
+        ENGINE + "attempt.py",
+        "for limit in (self.step.timeout, left)",
+        "for limit in (left,)",
+        _A13 + "a_step_that_takes_longer_than_its_timeout_fails",
+    ),
+    _mutation(
+        13,
+        "the timeout of a workflow is its deadline",
+        ENGINE + "start.py",
+        "deadline_at=None if timeout is None else begin + timeout,",
+        "deadline_at=None,",
+        _A13 + "a_workflow_that_takes_longer_than_its_timeout_fails_waits_included",
+    ),
+    _mutation(
+        13,
+        "what sleeps in a wait is due at the workflow's deadline too",
+        ENGINE + "suspend.py",
+        "        return wait.deadline_at or deadline\n",
+        "        return wait.deadline_at\n",
+        _A13 + "a_workflow_that_takes_longer_than_its_timeout_fails_waits_included",
+    ),
+    _mutation(
+        13,
+        "priority decides who goes first",
+        ENGINE + "start.py",
+        "rank=-priority,",
+        "rank=0,",
+        _A13 + "the_queue_and_priority_of_the_workflow_decide_who_takes_it_and_when",
+    ),
+    _mutation(
+        13,
+        "max_attempts bounds the attempts",
+        ENGINE + "fail.py",
+        " or attempts >= retry.max_attempts:",
+        ":",
+        _A13 + "a_step_has_as_many_attempts_as_its_retry_says",
+    ),
+    _mutation(
+        14,
+        "a step gets its data as read back from storage",
+        ENGINE + "attempt.py",
+        "        data = codec.loads(self.claim.data)\n        reach(",
+        "        data = getattr(self.claim, 'raw', None) or codec.loads(self.claim.data)\n"
+        "        reach(",
+        _D14 + "the_first_run_sees_the_same_types_as_the_run_after_a_crash",
+        _D14 + "the_first_run_gets_plain_stored_values",
+        more=(
+            Edit(
+                ENGINE + "attempt.py",
+                "            )\n        return result\n",
+                "            )\n        self.claim.raw = result\n        return result\n",
+            ),
+        ),
+    ),
+    _mutation(
+        15,
+        "a checkpoint carries the fence",
+        ENGINE + "checkpoint.py",
+        " AND durable_execution.fence = {fence}\n",
+        "\n",
+        _L15 + "a_late_checkpoint_is_refused",
+        _L15 + "late_writes_of_an_atomic_step_are_rolled_back_and_happen_once",
+        _L15 + "a_late_progress_or_tag_is_refused",
+    ),
+    _mutation(
+        15,
+        "every other write of a claim carries the fence",
+        "durable/models/execution.py",
+        "self.filter(pk=execution_id, status=Status.RUNNING, fence=fence)",
+        "self.filter(pk=execution_id, status=Status.RUNNING)",
+        _L15 + "a_late_wait_is_refused",
+        _L15 + "a_late_failure_is_refused_whether_or_not_it_would_be_retried",
+        _L15 + "a_late_remembered_result_is_refused",
+        _L15 + "a_late_release_or_block_is_refused",
+    ),
+    _mutation(
+        15,
+        "a claim raises the fence",
+        ENGINE + "claim.py",
+        '        fence=F("fence") + 1,\n',
+        "",
+        _L15 + "fences_only_grow",
+        more=(
+            Edit(ENGINE + "claim.py", 'fence=row["fence"] + 1,', 'fence=row["fence"],'),
+            Edit(ENGINE + "workers.py", '        fence=F("fence") + 1,\n', ""),
+        ),
+    ),
+    _mutation(
+        15,
+        "a checkpoint is taken from a running execution only",
+        ENGINE + "checkpoint.py",
+        "\n  AND durable_execution.status = 'running'{unlocked}",
+        "{unlocked}",
+        _L15 + "a_buried_worker_can_write_nothing_even_before_another_claims",
+        more=(Edit(ENGINE + "checkpoint.py", " AND durable_execution.fence = {fence}", ""),),
+    ),
+    _mutation(
+        18,
+        "increment of a missing key",
+        "durable/increments.py",
+        "        return counted(amount, amount, None)\n",
+        "        return counted(0, 0, None)\n",
+        _D18 + "increment_of_a_missing_key_is_the_amount",
+    ),
+    _mutation(
+        18,
+        "append to a missing key",
+        "durable/increments.py",
+        "        return Grown([item], 1)\n",
+        "        return Grown([], 0)\n",
+        _D18 + "append_to_a_missing_key_is_a_list_of_the_item",
+    ),
+    _mutation(
+        19,
+        "what a step returns is the data",
+        ENGINE + "attempt.py",
+        "            )\n        return result\n",
+        "            )\n        return {**codec.loads(self.claim.data), **result}\n",
+        _D19 + "a_key_that_is_not_returned_is_gone",
+        _D19 + "a_key_deleted_in_place_is_gone",
+        _D19 + "an_empty_result_is_empty_data",
+    ),
+    _mutation(
+        22,
+        "an execution that waits for its retry is let go",
+        ENGINE + "fail.py",
+        "        let_go(\n            claim,\n            Status.PENDING,\n            wake_at=",
+        "        import time\n\n        time.sleep(0)\n"
+        "        (lambda claim, target, **kwargs: claim.row().update(attempt=claim.attempt + 1))(\n"
+        "            claim,\n            Status.PENDING,\n            wake_at=",
+        _A22 + "an_execution_that_waits_for_its_retry_is_in_nobodys_hands",
+    ),
+    _mutation(
+        22,
+        "a retry has its due time",
+        ENGINE + "fail.py",
+        "if at_deadline else clock.now() + delay,",
+        "if at_deadline else clock.now(),",
+        _A22 + "an_execution_that_waits_for_its_retry_is_in_nobodys_hands",
+    ),
+    _mutation(
+        23,
+        "an error without words is described",
+        ENGINE + "failures.py",
+        "    except BaseException as problem:",
+        "    except ZeroDivisionError as problem:",
+        _A23 + "an_error_without_words_is_described",
+    ),
+    _mutation(
+        23,
+        "text of errors is made storable",
+        ENGINE + "failures.py",
+        '    text = text.replace("\\x00", "\\\\x00").encode("utf-8", "backslashreplace")'
+        '.decode("utf-8")\n',
+        "",
+        _A23 + "text_that_no_database_stores_is_kept_readable",
+    ),
+    _mutation(
+        23,
+        "text of errors is cut",
+        ENGINE + "failures.py",
+        "    return text if len(text) <= limit else ",
+        "    return text if len(text) >= 0 else ",
+        _A23 + "a_huge_error_is_cut",
+    ),
+    _mutation(
+        23,
+        "details of errors are made storable",
+        ENGINE + "failures.py",
+        '        return {"not_storable": str(problem)}\n',
+        "        pass\n",
+        _A23 + "details_that_can_not_be_stored_do_not_hide_the_error",
+    ),
+    _mutation(
+        23,
+        "exits and interrupts are failures of the step",
+        ENGINE + "attempt.py",
+        "        except BaseException as error:  # SystemExit and the like",
+        "        except Exception as error:  # SystemExit and the like",
+        _A23 + "exits_and_interrupts_are_failures_of_the_step",
+    ),
+    _mutation(
+        26,
+        "the first start is kept",
+        ENGINE + "claim.py",
+        'Coalesce("started_at", clock.now())',
+        "clock.now()",
+        _A26 + "the_first_start_logs_and_input_are_kept_across_waits_and_deaths",
+    ),
+    _mutation(
+        26,
+        "logs before a wait are kept",
+        ENGINE + "checkpoint.py",
+        "logs = durable_steprun.logs || excluded.logs,",
+        "logs = excluded.logs,",
+        _A26 + "the_first_start_logs_and_input_are_kept_across_waits_and_deaths",
+    ),
+    _mutation(
+        26,
+        "a step's input is recorded",
+        ENGINE + "attempt.py",
+        "            input=self.claim.data,\n",
+        "",
+        _A26 + "the_first_start_logs_and_input_are_kept_across_waits_and_deaths",
+        _A26 + "each_attempt_keeps_its_own_input_and_logs",
+    ),
+    _mutation(
+        27,
+        "answers are validated before anything is stored",
+        ENGINE + "answer.py",
+        "answers.validate(question, answer, _workflow_of(wait))",
+        "answer",
+        _A27 + "an_answer_that_is_no_choice_is_refused",
+        _A27 + "a_form_names_each_field_that_is_wrong",
+        _A27 + "an_approval_is_approved_or_rejected_and_nothing_else",
+    ),
+)
