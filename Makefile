@@ -63,6 +63,7 @@ LOGIN = from django.contrib.auth import get_user_model; users = get_user_model()
 serve: $(VENV)/.installed
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py shell --verbosity 0 --command '$(LOGIN)'
+	@$(BIN)/python manage.py start_samples
 	@echo "http://127.0.0.1:8000/admin/  user: demo  password: demo"
 	@$(BIN)/python manage.py durable_worker & worker=$$!; \
 	trap 'exit 130' INT TERM; trap 'kill $$worker 2>/dev/null; wait $$worker' EXIT; \
@@ -108,7 +109,7 @@ format: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --fix .
 
 typecheck: $(VENV)/.installed-dev
-	@$(BIN)/mypy --strict durable example_project tests/typing/user_code.py
+	@$(BIN)/mypy --strict durable example_project tests/typing/user_code.py tests/typing/readme_code.py
 
 check: $(VENV)/.installed-dev
 	@$(BIN)/python manage.py makemigrations --check --dry-run

@@ -69,7 +69,9 @@ def _events(kind: str, call: str, names: list[str], key: Any, timeout: Any, valu
         raise TypeError(f"{call} takes a text as key, not {key!r}.")
     label = "|".join(names)
     if len(label) > LONGEST_LABEL:
-        label = f"{label[: LONGEST_LABEL - 70]}… {sha256(label.encode(errors='replace')).hexdigest()}"
+        label = (
+            f"{label[: LONGEST_LABEL - 70]}… {sha256(label.encode(errors='replace')).hexdigest()}"
+        )
     return Ask(
         kind,
         label,

@@ -14,18 +14,23 @@ if TYPE_CHECKING:
 
 _classes: dict[tuple[str, int], type[Workflow]] = {}
 
+#: names from outside of ``isolate``, which a class defined inside may take for the time being
+_shadowed: set[tuple[str, int]] = set()
+
 
 def register(cls: type[Workflow]) -> None:
     """Make a class known. One of the same module and qualified name is replaced (reloading)."""
     key = (cls.definition.name, cls.definition.version)
     other = _classes.get(key)
-    if other is not None and _origin(other) != _origin(cls):
+    taken = other is not None and key not in _shadowed and _origin(other) != _origin(cls)
+    if taken and other is not None:
         refuse(
             f"{short(cls.__qualname__)}.Meta.name",
             f"{key[0]!r} version {key[1]} is already {other.__module__}.{other.__qualname__}. "
             "Give one of them another name, or another version.",
         )
     _classes[key] = cls
+    _shadowed.discard(key)
 
 
 def get(name: str, version: int) -> type[Workflow] | None:
@@ -75,13 +80,19 @@ def all() -> list[type[Workflow]]:
 
 @contextmanager
 def isolate() -> Iterator[None]:
-    """Forget, at the end, what is defined inside; bring back what was replaced. For tests."""
-    before = dict(_classes)
+    """Forget, at the end, what is defined inside; bring back what was replaced. For tests.
+
+    A class inside may take a name that is taken outside.
+    """
+    before, outer = dict(_classes), set(_shadowed)
+    _shadowed.update(before)
     try:
         yield
     finally:
         _classes.clear()
         _classes.update(before)
+        _shadowed.clear()
+        _shadowed.update(outer)
 
 
 def _origin(cls: type[Any]) -> tuple[str, str]:

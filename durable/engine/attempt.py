@@ -339,6 +339,7 @@ class StepAttempt:
             output=output,
             error=error,
             logs=log_capture.text(self.lines),
+            recoveries=self.claim.recoveries,
         )
 
     def extras(self) -> Sequence[Callable[[], object]]:

@@ -41,6 +41,7 @@ class Attempt:
     error: str | None = None
     logs: str = ""
     compensation: bool = False
+    recoveries: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,12 @@ _UNLOCKED = """ AND durable_execution.id IN (
 
 _INSERT = """
 INSERT INTO durable_steprun (id, execution_id, path, visit, attempt, compensation, status,
-    input, output, error, logs, started_at, ended_at, worker)
+    input, output, error, logs, recoveries, started_at, ended_at, worker)
 VALUES {rows}
 ON CONFLICT (execution_id, path, visit, attempt, compensation) DO UPDATE
 SET status = excluded.status, output = excluded.output, error = excluded.error,
     logs = durable_steprun.logs || excluded.logs, ended_at = excluded.ended_at,
-    worker = excluded.worker
+    recoveries = excluded.recoveries, worker = excluded.worker
 """
 
 
@@ -188,11 +189,12 @@ def write_attempts(attempts: Sequence[Attempt]) -> None:
             a.output,
             a.error,
             a.logs,
+            a.recoveries,
             _time(conn, a.started_at),
             _time(conn, a.ended_at),
             _uuid(conn, a.worker),
         ]
-    row = "(" + ", ".join(["%s"] * 14) + ")"
+    row = "(" + ", ".join(["%s"] * 15) + ")"
     with conn.cursor() as cursor:
         cursor.execute(_INSERT.format(rows=", ".join([row] * len(attempts))), params)
 

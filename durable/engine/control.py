@@ -12,7 +12,7 @@ from durable.engine import audit, journal, limits, lookup, notify
 from durable.engine.release import end_cancelled
 from durable.engine.transaction import in_callers_transaction, lock
 from durable.errors import InvalidTransition
-from durable.models import Execution, Wait
+from durable.models import Execution, StepRun, Wait
 from durable.states import Status
 
 
@@ -100,7 +100,7 @@ def _unpause(execution: Execution, rows: Any) -> None:
     """Park again if a wait is still open, else go on; both at the time that was due."""
     if Wait.objects.open().filter(execution=execution).exists():
         rows.move(Status.WAITING, wake_at=execution.resume_at, resume_at=None)
-    elif Wait.objects.of_visit(execution.pk, execution.path, execution.visit).exists():
+    elif StepRun.objects.parked(execution.pk).filter(attempt=execution.attempt).exists():
         rows.move(Status.PENDING, ready_at=clock.now(), resume_at=None)  # answered meanwhile
     else:
         rows.move(Status.PENDING, wake_at=execution.resume_at or clock.now(), resume_at=None)

@@ -127,6 +127,7 @@ class Runner:
             worker=claim.worker,
             input=claim.data,
             error=failures.encode(described),
+            recoveries=claim.recoveries,
         )
         delay = fail.next_delay(node.step.retry, error, claim.attempt - claim.attempt_floor)
         fail.fail_attempt(claim, attempt, described, delay)

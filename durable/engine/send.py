@@ -38,7 +38,9 @@ def publish_event(
     """Publish an event to whoever carries ``key``."""
     event = _insert(name, payload, event_id, key=limits.text("key", key) if key is not None else "")
     if by is not None and event.created:
-        audit.record("publish_event", by=by, target=f"{name} {key or ''}".strip()[:500], after=payload)
+        audit.record(
+            "publish_event", by=by, target=f"{name} {key or ''}".strip()[:500], after=payload
+        )
     return event
 
 
@@ -77,7 +79,11 @@ def _same(event_id: str | None, name: str, payload: Any, where: dict[str, Any]) 
     known = _known(event_id, **where)
     if known is None:
         return None
-    if known.name != name or not codec.alike(known.payload, payload) or known.key != where.get("key", ""):
+    if (
+        known.name != name
+        or not codec.alike(known.payload, payload)
+        or known.key != where.get("key", "")
+    ):
         raise IdempotencyConflict(
             f"event_id={event_id!r} was used before for another event ({known.name!r})"
         )

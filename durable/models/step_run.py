@@ -21,11 +21,13 @@ class StepRunQuerySet(models.QuerySet["StepRun"]):
         """Attempts whose checkpoint was accepted."""
         return self.filter(status=StepStatus.COMPLETED)
 
+    def parked(self, execution_id: UUID) -> Self:
+        """The attempt that an execution has left to wait."""
+        return self.filter(execution=execution_id, status=StepStatus.WAITING)
+
     def close_parked(self, execution_id: UUID, status: StepStatus, **changes: Any) -> int:
         """End the attempt that is parked in a wait."""
-        return self.filter(execution=execution_id, status=StepStatus.WAITING).update(
-            status=status, **changes
-        )
+        return self.parked(execution_id).update(status=status, **changes)
 
 
 StepRunManager = EngineManager.from_queryset(StepRunQuerySet)
@@ -45,6 +47,7 @@ class StepRun(models.Model):
     output = DataField(null=True, blank=True)
     error = DataField(null=True, blank=True)
     logs = models.TextField(blank=True, default="")  # JSON lines, so that a later visit appends
+    recoveries = models.PositiveIntegerField(default=0)  # workers that died in this attempt
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     worker = models.UUIDField(null=True, blank=True)

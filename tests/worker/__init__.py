@@ -1,0 +1,1 @@
+"""The worker process: its signals, threads, leases, and what steps may do to it."""
