@@ -17,9 +17,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from durable.engine.failpoints import reach
 from durable.engine.finish import finish_completed
+from durable.engine.transaction import connection, in_transaction, lock
 from durable.engine.turns import Block, hand_on
 from durable.models import Execution, Role
-from durable.engine.transaction import connection, in_transaction, lock
 from durable.models.fields import uuid7
 from durable.states import StepStatus
 

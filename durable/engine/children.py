@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from durable import clock, codec
+from durable.conf import database
 from durable.engine.claim import Claim
 from durable.engine.journal import Place
-from durable.engine.start import StartOptions, new_row, startable
+from durable.engine.start import StartOptions, correlation_keys, new_row, startable
 from durable.models import CorrelationKey, Execution, Record, RecordKind, Role
 
 
@@ -25,19 +26,19 @@ def create(
     """Insert a child, due at once; the caller holds the parent's row."""
     definition = startable(workflow)
     data = codec.dump_data({} if input is None else input, path="input")
-    child, keys = new_row(definition, data, StartOptions())
+    child = new_row(definition, data, StartOptions())
+    keys = correlation_keys(definition, data, ())
     child.id = child.root_id = child_id(claim, place)
     child.role, child.awaited = Role.CHILD, awaited
     child.parent_id, child.parent_path = claim.execution_id, claim.path
     child.parent_visit = claim.visit
-    child.save(force_insert=True, using=Execution.objects.db)
+    child.last_completed_at = claim.last_completed_at
+    child.save(force_insert=True, using=database())
     CorrelationKey.objects.bulk_create([CorrelationKey(execution=child, key=key) for key in keys])
     return child
 
 
-def remember(
-    claim: Claim, place: Place, workflow: Any, input: Mapping[str, Any] | None
-) -> None:
+def remember(claim: Claim, place: Place, workflow: Any, input: Mapping[str, Any] | None) -> None:
     """Insert a child that nobody waits for, and the record by which the step knows it again."""
     kind, name, ordinal = place
     child = create(claim, place, workflow, input, awaited=False)

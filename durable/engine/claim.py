@@ -16,8 +16,8 @@ from django.db.models.functions import Coalesce
 from durable import clock
 from durable.engine import tree_of
 from durable.engine.failpoints import reach
-from durable.engine.transaction import connection, in_transaction, lock
 from durable.engine.position import Frames
+from durable.engine.transaction import connection, in_transaction, lock
 from durable.models import Execution, Queue, Role, Wait
 from durable.states import Status, WaitStatus
 
@@ -92,6 +92,15 @@ class Claim:
         """Whether the claim stands in a rollback."""
         return self.path.startswith(ROLLBACK)
 
+    def start_from(self, base: str) -> None:
+        """An item begins with its block's data, which its row does not repeat."""
+        self.base = base
+        if self.data is None:
+            self.data = base
+            for frame in self.frames.values():
+                if "data" in frame:
+                    frame["data"] = base
+
     def row(self) -> Any:
         """The claimed row at this position, or nothing: the start of every guarded write."""
         return Execution.objects.held_by(self.execution_id, self.fence).filter(
@@ -138,13 +147,13 @@ def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> lis
     ready = lock(Execution.objects.ready(queue, kinds), skip_locked=True)
     rows = list(
         ready.annotate(
-            stored=_text("data"),
-            own_base=_text("base"),
-            own_input=_text("input"),
+            stored=text_of("data"),
+            own_base=text_of("base"),
+            own_input=text_of("input"),
             present=clock.now(),
-        ).values(
-            "id", "status", "stored", "own_base", "own_input", "frames", "present", *_COLUMNS
-        )[:limit]
+        ).values("id", "status", "stored", "own_base", "own_input", "frames", "present", *_COLUMNS)[
+            :limit
+        ]
     )
     if not rows:
         return []
@@ -164,7 +173,7 @@ def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> lis
         taken += Execution.objects.filter(pk__in=rolling_back).update(**changes)
     if taken != len(ids):  # the rows are locked, or the whole database is: this can't be
         raise RuntimeError(f"claimed {taken} of {len(ids)} locked executions")
-    parked = [row["id"] for row in rows if row["status"] == Status.WAITING]
+    parked = [row["id"] for row in rows if row["status"] != Status.PENDING]
     if parked:
         if Wait.objects.filter(execution__in=parked).expire():
             stop_overdue_children(parked)
@@ -181,7 +190,7 @@ def stop_overdue_children(parents: list[UUID]) -> None:
         tree_of.stop(child)
 
 
-def _text(column: str) -> Any:
+def text_of(column: str) -> Any:
     """A coded column as the text that is stored."""
     return ExpressionWrapper(F(column), output_field=TextField())
 

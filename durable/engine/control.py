@@ -55,8 +55,10 @@ def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Exec
         rows.update(
             cancel_requested_at=clock.now(), cancel_reason=reason, cancel_compensate=compensate
         )
+    if execution.status == Status.COMPENSATING:
+        raise _refuse(execution, "cancelled", "it rolls back already")
     if execution.status != Status.RUNNING:
-        end_cancelled(rows, compensate=compensate)
+        end_cancelled(rows, execution.frames, compensate=compensate)
     return _note("cancel", execution, by, {"reason": reason})
 
 

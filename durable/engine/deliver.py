@@ -191,6 +191,9 @@ def wake(executions: set[UUID]) -> int:
     woken = Execution.objects.filter(pk__in=executions, status=Status.WAITING).move(
         Status.PENDING, ready_at=clock.now(), wake_at=None
     )
+    woken += Execution.objects.filter(
+        pk__in=executions, status=Status.COMPENSATING, worker__isnull=True
+    ).update(ready_at=clock.now(), wake_at=None)
     if woken:
         notify.hint()  # to the workers of their queues: only one has delivered
     return woken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from durable import clock, codec
 from durable.authoring.tree import Chain, Foreach, Leaf, Parallel
 from durable.engine import position
-from durable.engine.claim import Claim
+from durable.engine.claim import Claim, text_of
 from durable.engine.release import hold, let_go
 from durable.engine.transaction import in_transaction
 from durable.engine.work import is_sequence
@@ -104,6 +105,24 @@ def _child(
     )
 
 
+_bases: OrderedDict[tuple[Any, ...], str] = OrderedDict()
+
+BASES_KEPT = 64
+
+
+def base_of(claim: Claim) -> str:
+    """The data that the items of a block start from: its parent's, which waits meanwhile."""
+    assert claim.block is not None
+    base = _bases.get(claim.block)
+    if base is None:
+        parent = Execution.objects.filter(pk=claim.parent_id)
+        base = plain(parent.annotate(stored=text_of("data")).values_list("stored", flat=True).get())
+        _bases[claim.block] = base
+        while len(_bases) > BASES_KEPT:
+            _bases.popitem(last=False)
+    return base
+
+
 def plain(data: str) -> str:
     """Data without what its increments remember: the base that branches start from."""
     return codec.dumps(codec.loads(data))
@@ -111,9 +130,7 @@ def plain(data: str) -> str:
 
 def _portions(items: Iterable[Any]) -> Iterator[list[Any]]:
     if isinstance(items, str | bytes | dict) or not isinstance(items, Iterable):
-        raise DurableError(
-            f"foreach needs an iterable of items, not {type(items).__name__}"
-        )
+        raise DurableError(f"foreach needs an iterable of items, not {type(items).__name__}")
     iterator = iter(items)
     while portion := list(islice(iterator, PORTION)):
         yield portion

@@ -17,6 +17,7 @@ from durable.engine import direct, log_capture, runner
 from durable.engine.checkpoint import Accepted, Checkpoint
 from durable.engine.claim import Claim, claim_due, promote
 from durable.engine.deliver import deliver_due
+from durable.engine.report import report_due
 from durable.engine.session import Limited
 from durable.engine.transaction import connection
 from durable.engine.workers import block_orphans, bury, expired
@@ -100,6 +101,7 @@ def work(max_claims: int) -> int:
 
 def _prepare(session: InlineSession) -> None:
     deliver_due()
+    report_due()
     promote()
     for worker, _ in expired():
         bury(worker)

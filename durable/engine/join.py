@@ -39,6 +39,17 @@ class Result:
     error: dict[str, Any] | None = None
 
 
+def empty(claim: Claim, node: Foreach | Parallel) -> Any:
+    """The data after a foreach without items."""
+    data = codec.loads(claim.data)
+    if isinstance(node, Foreach):
+        if node.collect_as is not None:
+            data = {**data, node.collect_as: Collected()}
+        if node.on_error == "continue":
+            data = {**data, node.name: {"total": 0, "succeeded": 0, "failed": 0, "errors": []}}
+    return data
+
+
 def has_children(claim: Claim) -> bool:
     """Whether the block at the claim's position has been opened."""
     return bool(_children(claim).exists())
@@ -192,6 +203,3 @@ def _summary(failed: Any, total: int, failures: int) -> dict[str, Any]:
         "failed": failures,
         "errors": [{"index": i, "error": error} for i, error in _first_errors(failed)],
     }
-
-
-

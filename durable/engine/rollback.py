@@ -14,14 +14,14 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
 
-from durable import clock, codec
+from durable import codec
 from durable.authoring import registry
 from durable.authoring.tree import Catch, Leaf
 from durable.authoring.workflow import Definition
 from durable.engine import position
+from durable.engine.back import rollback_frame
 from durable.engine.checkpoint import Checkpoint
 from durable.engine.claim import ROLLBACK, Claim
-from durable.engine.failures import Failure
 from durable.engine.finish import finish
 from durable.engine.position import Walk
 from durable.engine.release import hold, let_go
@@ -34,45 +34,12 @@ from durable.states import Status, StepStatus
 UNKNOWN_OUTCOMES = ("StepTimeout", "StepCrashed", "WorkflowTimeout")
 
 
-def frame(
-    failure: Failure | None, *, scope: str = "", visit: int = 0, handler: str = "", undo: bool = True
-) -> dict[str, Any]:
-    """What a rollback needs to know. ``scope`` is the path of a catch; empty: everything."""
-    return {
-        "scope": scope,
-        "visit": visit,
-        "handler": handler,
-        "error": failure.error if failure is not None else None,
-        "undo": undo,
-        "undone": 0,
-        "failed": [],
-    }
-
-
-def begin(rows: Any, frames: position.Frames, why: dict[str, Any]) -> bool:
-    """Send the execution that ``rows`` selects (guarded, one) into its rollback."""
-    changes = {
-        "path": ROLLBACK,
-        "attempt": 1,
-        "attempt_floor": 0,
-        "recoveries": 0,
-        "journaled": False,
-        "frames": {**frames, ROLLBACK: why},
-        "worker": None,
-        "ready_at": clock.now(),
-        "wake_at": None,
-        "resume_at": None,
-        "blocked_by": "",
-        "pause_requested": False,
-    }
-    pending = rows.filter(status=Status.PENDING).update(**changes)
-    return bool(pending or rows.move(Status.PENDING, **changes))
-
-
 def needed(execution_id: UUID) -> bool:
     """Whether the failure of an execution leaves anything to wait for or to undo."""
     live = Execution.objects.unfinished().filter(parent=execution_id, awaited=True)
-    return bool(live.exists() or next(_to_undo(execution_id, frame(None)), None) is not None)
+    return bool(
+        live.exists() or next(_to_undo(execution_id, rollback_frame(None)), None) is not None
+    )
 
 
 # -- one look --------------------------------------------------------------------------------
@@ -151,7 +118,8 @@ def _conclude(claim: Claim, why: dict[str, Any]) -> None:
         if claim.status != Status.COMPENSATING:
             rows.move(Status.COMPENSATING)
         target = Status.COMPENSATION_FAILED if why["failed"] else Status.COMPENSATED
-    finish(rows, target, error=why["error"], path=why.get("path", claim.path))
+    place = {"path": why["path"], "attempt": why["attempt"]} if target == Status.FAILED else {}
+    finish(rows, target, error=why["error"], **place)
 
 
 # -- what there is to undo -------------------------------------------------------------------
@@ -179,9 +147,7 @@ def _to_undo(execution_id: UUID, why: Mapping[str, Any]) -> Iterator[StepRun]:
         leaf = _leaf(run)
         if leaf is None or leaf.step.compensation is None:
             continue
-        if run.status == StepStatus.COMPLETED:
-            yield run
-        elif leaf.step.compensation.always and _is_last_word(run):
+        if run.status == StepStatus.COMPLETED or (leaf.step.compensation.always and _is_last_word(run)):
             yield run
 
 
@@ -312,5 +278,3 @@ def pass_over(claim: Claim) -> dict[str, Any]:
         "journaled": False,
         "frames": {**claim.frames, ROLLBACK: {**why, "failed": failed}},
     }
-
-

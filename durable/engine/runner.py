@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
 
 from durable import clock, codec
 from durable.authoring import registry
-from durable.authoring.tree import Branch, Leaf
+from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
-from durable.engine import fail, failures, position, suspend
+from durable.engine import fail, failures, fan_out, join, rollback, suspend
 from durable.engine.attempt import Completed, Failed, Parked, StepAttempt, Stuck
 from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
-from durable.engine.claim import Claim
+from durable.engine.claim import ROLLBACK, Claim
 from durable.engine.failpoints import reach
 from durable.engine.journal import Journal
-from durable.engine.release import block, give_back, let_go
+from durable.engine.position import ChoiceFailed
+from durable.engine.release import block, give_back, let_go, whole_rollback
 from durable.engine.session import Session
 from durable.engine.step_context import StepContext
-from durable.errors import Abandoned, ClaimLost, PositionLost, StepCrashed, WorkflowTimeout
+from durable.engine.work import Forward, Work, element_of, walk_from
+from durable.errors import (
+    Abandoned,
+    ClaimLost,
+    ControlFlow,
+    InvalidStepResult,
+    PositionLost,
+    StepCrashed,
+    WorkflowTimeout,
+)
+from durable.models import Role
 from durable.states import Status, StepStatus
 
 logger = logging.getLogger("durable.engine")
@@ -30,6 +44,8 @@ def run(claim: Claim, session: Session) -> None:
         give_back(claim)
         return
     reach("claim.after_commit")
+    if claim.role == Role.ITEM and claim.base is None:
+        claim.start_from(fan_out.base_of(claim))
     runner = Runner(claim, cls.definition, session)
     try:
         while runner.step():
@@ -60,41 +76,109 @@ class Runner:
     def step(self) -> bool:
         """Take one step; False when the claim is not ours any more."""
         claim = self.claim
-        if claim.cancel_requested or claim.pause_requested or self.session.stopping:
+        if (claim.cancel_requested and not whole_rollback(claim)) or claim.pause_requested:
             give_back(claim)
             return False
+        if self.session.stopping:
+            give_back(claim)
+            return False
+        if claim.rolls_back:
+            return self._roll_back()
         if claim.deadline_at is not None and claim.deadline_at <= claim.now():
             return self._end(WorkflowTimeout(f"{claim.workflow} took longer than its timeout"))
         node = self.tree.find(claim.path)
-        if isinstance(node, Branch):
-            return self._choose(node)
-        if not isinstance(node, Leaf):
-            return self._lost_position()
+        match node:
+            case Leaf():
+                return self._leaf(node)
+            case Branch() | Repeat():
+                return self._decide(node)
+            case Parallel() | Foreach():
+                return self._block(node)
+        return self._lost_position()
+
+    def _leaf(self, node: Leaf) -> bool:
+        claim = self.claim
         if claim.recoveries > self.definition.options.max_recoveries:
             return self._crashed(node)
         queue = node.step.queue or claim.home_queue
         if queue != claim.queue:
             let_go(claim, Status.PENDING, ready_at=clock.now(), queue=queue)
             return False
-        return self._attempt(node)
+        return self._attempt(Forward(claim, self.definition, node.step))
 
     # -- the positions ---------------------------------------------------------------------
 
-    def _choose(self, node: Branch) -> bool:
+    def _instance(self, node: Node) -> Any:
+        """A ``self`` for the callables of the flow: they look, they don't wait."""
+        context = StepContext(self.claim, self.session, Journal(self.claim.path), name=node.name)
+        context.choose()
+        return self.definition.cls.bound(context)
+
+    def _decide(self, node: Node) -> bool:
         """A choice that no checkpoint has made yet: record it before anything runs in it."""
         claim = self.claim
-        context = StepContext(claim, self.session, Journal(claim.path), name=node.name)
-        context.choosing = True
-        instance = self.definition.cls.bound(context)
+        walk = walk_from(claim, self.definition, self._instance(node), claim.data)
         try:
-            path = position.settle(self.tree, claim.path, instance, lambda: codec.loads(claim.data))
-        except position.ChoiceFailed as failed:
-            if failed.path == claim.path:
+            walk.decide()
+        except ChoiceFailed as failed:
+            if walk.path == claim.path:
                 return self._end(failed.__cause__ or failed)
-            path = failed.path  # the choices before it are made; it fails when it is its turn
-        return self._advance(
-            Checkpoint(claim.execution_id, claim.fence, claim.data, path, 1, claim.now(), None)
-        )
+        return self._advance(Forward(claim, self.definition, None).at(walk, claim.data))
+
+    def _block(self, node: Parallel | Foreach) -> bool:
+        """Open a block, or close it when its branches or items have ended."""
+        claim, instance = self.claim, self._instance(node)
+        try:
+            if not join.has_children(claim):
+                if self._open(node, instance):
+                    return False
+                data = join.empty(claim, node)
+            elif join.is_open(claim):
+                let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
+                return False
+            elif isinstance(node, Parallel):
+                data = join.join_parallel(claim, node, instance)
+            else:
+                data = join.join_foreach(claim, node)
+            text = self._text(data)
+        except join.BlockFailed as failed:
+            fail.fail_attempt(claim, None, failed.failure, None)
+            return False
+        except ControlFlow:
+            raise
+        except (OperationalError, InterfaceError):
+            raise
+        except BaseException as error:  # of a callable of the flow
+            return self._end(error)
+        return self._advance(Forward(claim, self.definition, None).leave(text, instance))
+
+    def _open(self, node: Parallel | Foreach, instance: Any) -> bool:
+        claim = self.claim
+        if isinstance(node, Parallel):
+            fan_out.open_parallel(claim, node)
+            return True
+        arguments = (codec.loads(claim.data), *element_of(claim))
+        return bool(fan_out.open_foreach(claim, node, node.items(instance, *arguments)))
+
+    def _text(self, data: Any) -> str:
+        if not isinstance(data, dict):
+            raise InvalidStepResult(f"merge returned {type(data).__name__}, not the data")
+        return codec.dump_data(data, keep_increments=self.claim.block is not None)
+
+    def _roll_back(self) -> bool:
+        claim = self.claim
+        if claim.path == ROLLBACK:
+            checkpoint = rollback.look(claim, self.definition)
+            if checkpoint is not None:
+                return self._advance(checkpoint)
+            return claim.path != ROLLBACK  # at a compensation, or released
+        undo = rollback.undo_at(claim)
+        if undo is None:
+            return self._lost_position()
+        if claim.recoveries > self.definition.options.max_recoveries:
+            self._end(StepCrashed(f"{claim.recoveries} workers died in a compensation"))
+            return False
+        return self._attempt(undo)
 
     def _lost_position(self) -> bool:
         claim = self.claim
@@ -115,7 +199,7 @@ class Runner:
             f"(max_recoveries is {self.definition.options.max_recoveries})"
         )
         now = claim.now()
-        described = fail.describe(claim, error)
+        failure = fail.describe(claim, error)
         attempt = Attempt(
             execution_id=claim.execution_id,
             path=claim.path,
@@ -126,17 +210,17 @@ class Runner:
             ended_at=now,
             worker=claim.worker,
             input=claim.data,
-            error=failures.encode(described),
+            error=failures.encode(failure.error),
             recoveries=claim.recoveries,
         )
         delay = fail.next_delay(node.step.retry, error, claim.attempt - claim.attempt_floor)
-        fail.fail_attempt(claim, attempt, described, delay)
+        fail.fail_attempt(claim, attempt, failure, delay)
         return False
 
     # -- one attempt -------------------------------------------------------------------------
 
-    def _attempt(self, node: Leaf) -> bool:
-        attempt = StepAttempt(self.claim, self.definition, node.step, self.session)
+    def _attempt(self, work: Work) -> bool:
+        attempt = StepAttempt(self.claim, work, self.session)
         outcome = attempt.run()
         match outcome:
             case Completed(checkpoint, accepted):
@@ -167,7 +251,9 @@ class Runner:
                 claim.attempt = 1
                 let_go(claim, Status.PENDING)
             return False
-        claim.path, claim.visit, claim.data = checkpoint.path, checkpoint.visit, checkpoint.data
+        claim.path, claim.visit = checkpoint.path, checkpoint.visit
+        claim.data = checkpoint.data or claim.data
+        claim.frames = codec.loads(checkpoint.frames) if checkpoint.frames else {}
         claim.attempt, claim.attempt_floor, claim.recoveries = 1, 0, 0
         claim.journaled, claim.last_completed_at = False, checkpoint.at
         claim.pause_requested = accepted.pause_requested

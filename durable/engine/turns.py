@@ -53,6 +53,8 @@ def hand_on(block: Block, items: Sequence[UUID], data: str | None) -> None:
 
 def stop_turns(block: Block) -> int:
     """No new item starts: those that have not had their turn are cancelled."""
-    return waiting_for_turn(block).order_by().move(
-        Status.CANCELLED, released=True, finished_at=clock.now()
+    return (
+        waiting_for_turn(block)
+        .order_by()
+        .move(Status.CANCELLED, released=True, finished_at=clock.now())
     )

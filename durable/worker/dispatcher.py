@@ -11,6 +11,7 @@ from durable.authoring import registry
 from durable.engine import workers
 from durable.engine.claim import Pulse, claim_due, promote, pulse
 from durable.engine.deliver import deliver_due
+from durable.engine.report import report_due
 from durable.worker.heartbeat import Heartbeat
 from durable.worker.listener import Listener
 from durable.worker.slots import Slots
@@ -78,7 +79,7 @@ class Dispatcher:
         if seen.workers_expired:
             progress += self._heartbeat.bury_expired()
         if seen.messages:
-            progress += deliver_due()
+            progress += deliver_due() + report_due()
         if time.monotonic() - self._upkeep_at >= UPKEEP:
             self._upkeep_at = time.monotonic()
             progress += workers.block_orphans(kinds) + workers.free_strays()
