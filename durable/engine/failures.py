@@ -46,7 +46,7 @@ class Failure:
     def is_a(self, wanted: str | type[BaseException]) -> bool:
         """Whether it is meant by a name (of a ``Fail``'s type, or of a class) or a class."""
         if isinstance(wanted, str):
-            return self.error["type"] == wanted
+            return bool(self.error["type"] == wanted)
         return _name(wanted) in self.classes
 
 

@@ -115,7 +115,7 @@ def base_of(claim: Claim) -> str:
     assert claim.block is not None
     base = _bases.get(claim.block)
     if base is None:
-        parent = Execution.objects.filter(pk=claim.parent_id)
+        parent = Execution.objects.filter(pk=claim.block[0])
         base = plain(parent.annotate(stored=text_of("data")).values_list("stored", flat=True).get())
         _bases[claim.block] = base
         while len(_bases) > BASES_KEPT:

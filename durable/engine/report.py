@@ -84,7 +84,7 @@ def _wake(parent: Execution) -> None:
 
 def _waits_for_more(parent: Execution) -> bool:
     if parent.cancel_requested_at is not None or parent.path.startswith("~"):
-        return tree_of.live_below(parent).exists()
+        return bool(tree_of.live_below(parent).exists())
     if Wait.objects.open().filter(execution=parent).exists():
         return True
     block = (parent.pk, parent.path, parent.visit)

@@ -42,7 +42,8 @@ def release_next(block: Block, turns: int, handed_on: str | None) -> int:
     changes: dict[str, Any] = {"released": True, "ready_at": clock.now()}
     if handed_on is not None and chosen[0][1] is not None:  # items in sequence carry their base
         changes |= {"base": Stored(handed_on), "data": Stored(handed_on)}
-    return Execution.objects.filter(pk__in=[pk for pk, _ in chosen]).update(**changes)
+    rows = Execution.objects.filter(pk__in=[pk for pk, _ in chosen])
+    return rows.update(**changes)
 
 
 def hand_on(block: Block, items: Sequence[UUID], data: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -41,11 +42,25 @@ class Identity:
 class Work(Protocol):
     """A body to run and what follows from it."""
 
-    definition: Definition
-    body: Any  # a resolved Step or Compensation
-    identity: Identity
-    data: str
-    error: Mapping[str, Any] | None
+    @property
+    def definition(self) -> Definition:
+        """The workflow that the body belongs to."""
+
+    @property
+    def body(self) -> Any:
+        """A resolved Step or Compensation."""
+
+    @property
+    def identity(self) -> Identity:
+        """Where its record stands."""
+
+    @property
+    def data(self) -> str:
+        """The data that it gets, as stored."""
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        """In a compensation: what started the rollback."""
 
     def element(self) -> tuple[Any, ...]:
         """The item and its index, inside a ``foreach``; a fresh copy."""
@@ -132,10 +147,8 @@ class Forward:
     def leave(self, text: str, instance: Any) -> Checkpoint:
         """Behind the step (or block) at the claim's position, with ``text`` as data."""
         walk = walk_from(self.claim, self.definition, instance, text)
-        try:
+        with suppress(ChoiceFailed):  # the step is done; that fails again when it is its turn
             walk.leave(self.claim.path)
-        except ChoiceFailed:
-            pass  # the step is done; what failed fails again when it is its turn
         return self.at(walk, text)
 
     def at(self, walk: Walk, text: str) -> Checkpoint:
