@@ -116,6 +116,7 @@ class StepAttempt:
             is_async=self.step.is_async,
             atomic=bool(self.step.atomic),
             identity=self.work.identity,
+            root_id=self.work.root_id,
             error=self.work.error,
         )
         limit = self._limit()

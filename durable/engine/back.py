@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from durable import clock
+from durable.engine import position
 from durable.engine.claim import ROLLBACK
 from durable.engine.failures import Failure
-from durable.engine.finish import close
+from durable.engine.finish import leave
 from durable.states import Status
 
 
@@ -20,6 +21,7 @@ def rollback_frame(
     undo: bool = True,
     path: str = "",
     attempt: int = 1,
+    floor: int = 0,
 ) -> dict[str, Any]:
     """What a rollback needs to know. ``scope`` is the path of a catch; empty: everything."""
     return {
@@ -30,6 +32,8 @@ def rollback_frame(
         "undo": undo,
         "path": path,  # where it failed
         "attempt": attempt,
+        "floor": floor,
+        "classes": list(failure.classes) if failure is not None else [],
         "undone": 0,
         "failed": [],
     }
@@ -37,14 +41,14 @@ def rollback_frame(
 
 def send_back(rows: Any, frames: dict[str, Any], why: dict[str, Any]) -> bool:
     """Send the execution that ``rows`` selects (guarded, one) into its rollback."""
-    close(list(rows.values_list("pk", flat=True)))
+    leave(rows)
     changes = {
         "path": ROLLBACK,
         "attempt": 1,
         "attempt_floor": 0,
         "recoveries": 0,
         "journaled": False,
-        "frames": {**frames, ROLLBACK: why},
+        "frames": position.encode({**frames, ROLLBACK: why}),
         "worker": None,
         "ready_at": clock.now(),
         "wake_at": None,

@@ -8,7 +8,7 @@ fence is simply not returned; the others are in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from durable.engine.failpoints import reach
 from durable.engine.finish import finish_completed
 from durable.engine.transaction import connection, in_transaction, lock
-from durable.engine.turns import Block, hand_on
+from durable.engine.turns import Block, Heir, hand_on
 from durable.models import Execution, Role
 from durable.models.fields import uuid7
 from durable.states import StepStatus
@@ -62,7 +62,8 @@ class Checkpoint:
     root_id: UUID | None = None
     role: str = Role.ROOT
     block: Block | None = None  # whose branch or item it is
-    released: bool = True
+    released: bool = True  # an item that has a turn to hand on
+    heir: Heir | None = None  # the item of the same batch that gets it
 
     @property
     def finishes(self) -> bool:
@@ -76,6 +77,7 @@ class Accepted:
 
     pause_requested: bool
     cancel_requested: bool
+    unfinished: bool = False  # the last step is taken, but a child is still alive
 
 
 _UPDATE = """
@@ -120,8 +122,10 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
     write_attempts([c.attempt for c in taken if c.attempt is not None])
     finished = [c for c in taken if c.finishes and not accepted[c.execution_id].cancel_requested]
     if finished:
+        finished = _without_live_children(finished, accepted)
+    if finished:
         finish_completed([(c.execution_id, c.journaled) for c in finished])
-        _hand_on([c for c in finished if c.role == Role.ITEM and c.block is not None])
+        _hand_on([c for c in finished if c.role == Role.ITEM and c.block and c.released], accepted)
     for checkpoint in taken:
         for extra in checkpoint.extras:
             extra()
@@ -130,14 +134,29 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
     return accepted
 
 
-def _hand_on(items: Sequence[Checkpoint]) -> None:
+def _without_live_children(
+    finished: list[Checkpoint], accepted: dict[UUID, Accepted]
+) -> list[Checkpoint]:
+    """Those that may end: a child whose time was over may still be in a step."""
+    alive = set(
+        Execution.objects.filter(
+            parent__in=[c.execution_id for c in finished], awaited=True, finished_at__isnull=True
+        ).values_list("parent_id", flat=True)
+    )
+    for pk in alive:
+        accepted[pk] = replace(accepted[pk], unfinished=True)
+    return [c for c in finished if c.execution_id not in alive]
+
+
+def _hand_on(items: Sequence[Checkpoint], accepted: dict[UUID, Accepted]) -> None:
     """Finished items give their turns to the next ones of their blocks."""
-    turns: dict[Block, list[Checkpoint]] = {}
+    turns: dict[tuple[Block, Heir | None], list[Checkpoint]] = {}
     for item in items:
         assert item.block is not None
-        turns.setdefault(item.block, []).append(item)
-    for block, done in turns.items():
-        hand_on(block, [c.execution_id for c in done], done[-1].data)
+        turns.setdefault((item.block, item.heir), []).append(item)
+    for (block, heir), done in turns.items():
+        paused = any(accepted[c.execution_id].pause_requested for c in done)
+        hand_on(block, [c.execution_id for c in done], done[-1].data, heir, paused=paused)
 
 
 def _advance(

@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 
 from durable import clock, codec
 from durable.conf import database
+from durable.engine import notify
 from durable.engine.claim import Claim
 from durable.engine.journal import Place
 from durable.engine.start import StartOptions, correlation_keys, new_row, startable
@@ -15,9 +16,15 @@ from durable.models import CorrelationKey, Execution, Record, RecordKind, Role
 
 
 def child_id(claim: Claim, place: Place) -> UUID:
-    """The id of the child that a place in a step's visit starts: the same each time it is asked."""
+    """The id of the child that a place in a step's visit starts: the same each time it is asked.
+
+    What an operator's retry asks anew gets a child of its own.
+    """
     kind, name, ordinal = place
-    return uuid5(claim.execution_id, f"{claim.path}#{claim.visit}/{kind}/{name}/{ordinal}")
+    text = f"{claim.path}#{claim.visit}/{kind}/{name}/{ordinal}"
+    if claim.attempt_floor:  # after an operator's retry: not the one that failed
+        text += f"/{claim.attempt_floor}"
+    return uuid5(claim.execution_id, text)
 
 
 def create(
@@ -35,6 +42,7 @@ def create(
     child.last_completed_at = claim.last_completed_at
     child.save(force_insert=True, using=database())
     CorrelationKey.objects.bulk_create([CorrelationKey(execution=child, key=key) for key in keys])
+    notify.hint()
     return child
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from durable import clock
 from durable.authoring import registry
 from durable.authoring.retry import Retry
-from durable.authoring.tree import Catch, Foreach
+from durable.authoring.tree import Catch
 from durable.authoring.workflow import Definition
-from durable.engine import position, rollback, tree_of, turns
+from durable.engine import position, rollback, tree_of
 from durable.engine.back import rollback_frame, send_back
 from durable.engine.checkpoint import Attempt, write_attempts
 from durable.engine.claim import Claim
@@ -21,7 +21,6 @@ from durable.engine.finish import finish
 from durable.engine.reconnect import persistent
 from durable.engine.release import hold, let_go, whole_rollback
 from durable.engine.transaction import in_transaction, lock
-from durable.engine.work import is_sequence
 from durable.errors import (
     Fail,
     InvalidStepInput,
@@ -94,6 +93,15 @@ def fail_attempt(
     return delay is not None
 
 
+@persistent
+@in_transaction
+def fail_out_of_catch(claim: Claim, definition: Definition, error: Exception) -> None:
+    """The way into a catch's handler failed: the failure goes further out."""
+    hold(claim)
+    rollback.leave_catch(claim, definition)
+    fail_attempt(claim, None, describe(claim, error), None)
+
+
 def _try_again(claim: Claim, delay: timedelta) -> None:
     deadline = claim.limit_at
     at_deadline = deadline is not None and deadline <= claim.now() + delay
@@ -118,23 +126,29 @@ def _fail_for_good(claim: Claim, failure: Failure) -> None:
     caught = _catch(definition, claim, failure)
     if caught is not None:
         send_back(rows, claim.frames, caught)
-    elif claim.role in (Role.BRANCH, Role.ITEM):
-        finish(rows, Status.FAILED, error=encode(failure.error), outcome=list(failure.classes))
-        if claim.role == Role.ITEM:
-            _after_failed_item(claim, definition)
     else:
         _fail_whole(claim, definition, failure)
 
 
 def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
-    undo = definition.options.on_failure == "compensate"
-    why = rollback_frame(failure, undo=undo, path=claim.path, attempt=claim.attempt)
+    """No catch wants it: what is alive below ends first, then what is done is undone.
+
+    What a branch or item has done is undone by its root, if that fails too.
+    """
+    part = claim.role in (Role.BRANCH, Role.ITEM)
+    undo = definition.options.on_failure == "compensate" and not part
+    why = rollback_frame(
+        failure, undo=undo, path=claim.path, attempt=claim.attempt, floor=claim.attempt_floor
+    )
     execution = Execution.objects.get(pk=claim.execution_id)
     alive = [child for child in tree_of.live_below(execution) if not tree_of.stop(child)]
     if alive or (undo and rollback.needed(claim.execution_id)):
         send_back(claim.row(), claim.frames, why)
-    else:
-        finish(claim.row(), Status.FAILED, error=encode(failure.error))
+        return
+    classes = list(failure.classes) if part else None
+    finish(claim.row(), Status.FAILED, error=encode(failure.error), outcome=classes)
+    if claim.role == Role.ITEM:
+        rollback.after_failed_item(claim, definition)
 
 
 def _go_on_undoing(claim: Claim) -> None:
@@ -147,7 +161,12 @@ def _go_on_undoing(claim: Claim) -> None:
 
 
 def _catch(definition: Definition, claim: Claim, failure: Failure) -> dict[str, Any] | None:
-    """The rollback into the innermost catch around the position that wants this failure."""
+    """The rollback into the innermost catch around the position that wants this failure.
+
+    When the time of the whole workflow is over, there is none to catch that in.
+    """
+    if failure.is_a(WorkflowTimeout):
+        return None
     for node in position.enclosing(definition.tree, claim.path):
         if not isinstance(node, Catch) or node.path not in claim.frames:
             continue
@@ -158,22 +177,6 @@ def _catch(definition: Definition, claim: Claim, failure: Failure) -> dict[str, 
                 visit = claim.frames[node.path]["visit"]
                 return rollback_frame(failure, scope=node.path, visit=visit, handler=handler.label)
     return None
-
-
-def _after_failed_item(claim: Claim, definition: Definition) -> None:
-    """What the failure of an item means for those that have not had their turn."""
-    block = claim.block
-    node = definition.tree.find(claim.parent_path)
-    assert block is not None
-    if isinstance(node, Foreach):
-        siblings = Execution.objects.of_block(*block)
-        limit: int | None = 0
-        if node.on_error == "continue":
-            total = siblings.count() if isinstance(node.max_failures, str) else 0
-            limit = node.failure_limit(total)
-        if limit is not None and siblings.filter(status=Status.FAILED).count() > limit:
-            turns.stop_turns(block)
-        turns.hand_on(block, [claim.execution_id], claim.base if is_sequence(node) else None)
 
 
 def describe(claim: Claim, error: BaseException, *, step: str | None = None) -> Failure:

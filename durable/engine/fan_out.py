@@ -13,7 +13,7 @@ from durable.engine import position
 from durable.engine.claim import Claim, text_of
 from durable.engine.release import hold, let_go
 from durable.engine.transaction import in_transaction
-from durable.engine.work import is_sequence
+from durable.engine.turns import is_sequence
 from durable.errors import DurableError
 from durable.models import Execution, Role
 from durable.models.fields import Stored, uuid7
@@ -73,7 +73,7 @@ def _item(
 def _child(
     claim: Claim, role: Role, index: int, name: str, body: Chain, block: str, data: str | None
 ) -> Execution:
-    path, frames = position.start_of(body, data or "{}")
+    path, frames = position.start_of(body, data)
     start = body.nodes[0]
     own_queue = start.step.queue if isinstance(start, Leaf) else None
     return Execution(
@@ -96,7 +96,7 @@ def _child(
         ready_at=clock.now(),
         path=path,
         visit=1,
-        frames=frames or None,
+        frames=position.encode(frames),
         input=Stored(claim.element) if claim.element is not None else None,
         data=Stored(data) if data is not None else None,
         created_at=clock.now(),

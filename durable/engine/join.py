@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+from django.db.models import Max
 
 from durable import codec, conf
 from durable.authoring.tree import Foreach, Parallel
@@ -12,7 +15,7 @@ from durable.engine import merge
 from durable.engine.claim import Claim
 from durable.engine.failures import Failure, from_stored
 from durable.engine.fan_out import plain
-from durable.engine.work import is_sequence
+from durable.engine.turns import is_sequence
 from durable.errors import Fail, ForeachFailed
 from durable.increments import Collected
 from durable.models import Execution
@@ -62,6 +65,13 @@ def is_open(claim: Claim) -> bool:
 
 def _children(claim: Claim) -> Any:
     return Execution.objects.of_block(claim.execution_id, claim.path, claim.visit)
+
+
+def last_completed_at(claim: Claim) -> datetime | None:
+    """The time of the last checkpoint in the block, or of the one before it."""
+    latest = _children(claim).aggregate(latest=Max("last_completed_at"))["latest"]
+    times = [time for time in (claim.last_completed_at, latest) if time is not None]
+    return max(times, default=None)
 
 
 def join_parallel(claim: Claim, node: Parallel, instance: Any) -> Any:

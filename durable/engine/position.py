@@ -9,6 +9,7 @@ from typing import Any
 from durable import codec
 from durable.authoring.tree import Branch, Catch, Chain, Foreach, Leaf, Node, Parallel, Repeat, Tree
 from durable.errors import ControlFlow, Fail
+from durable.models.fields import Stored
 
 Frames = dict[str, dict[str, Any]]
 
@@ -126,7 +127,7 @@ class Walk:
         return True
 
 
-def start_of(node: Node, data: str) -> tuple[str, Frames]:
+def start_of(node: Node, data: str | None) -> tuple[str, Frames]:
     """Where a flow (or the body of a block) begins: at a step, or a block that must decide."""
     frames: Frames = {}
     while True:
@@ -143,9 +144,9 @@ def start_of(node: Node, data: str) -> tuple[str, Frames]:
                 return node.path, frames
 
 
-def encode(frames: Frames) -> str | None:
+def encode(frames: Frames) -> Stored | None:
     """Frames as they are stored; ``None`` if there are none."""
-    return codec.dumps(frames, path="frames", limit=FRAMES_BYTES) if frames else None
+    return Stored(codec.dumps(frames, path="frames", limit=FRAMES_BYTES)) if frames else None
 
 
 def enclosing(tree: Tree, path: str) -> list[Node]:

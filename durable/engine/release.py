@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from durable import clock
-from durable.engine import failures, notify, tree_of
+from durable.engine import failures, notify, tree_of, turns
 from durable.engine.back import rollback_frame, send_back
 from durable.engine.claim import ROLLBACK, Claim
 from durable.engine.finish import finish
 from durable.engine.reconnect import persistent
 from durable.engine.transaction import in_transaction, lock
 from durable.errors import ClaimLost, DurableError
+from durable.models import Execution, Role
 from durable.states import Status
 
 
@@ -98,6 +99,21 @@ def end_cancelled(rows: Any, frames: Any, *, compensate: bool) -> Status:
     if execution.status in (Status.PAUSED, Status.BLOCKED):
         rows.move(Status.PENDING, ready_at=clock.now(), blocked_by="")
     return Status(execution.status)
+
+
+@persistent
+@in_transaction
+def complete(claim: Claim, *, in_sequence: bool) -> Status:
+    """Finish an execution that has taken its last step, once nothing below it is alive."""
+    hold(claim)
+    children = Execution.objects.unfinished().filter(parent=claim.execution_id, awaited=True)
+    if children.exists():
+        return let_go(claim, Status.WAITING)
+    if not finish(claim.row(), Status.COMPLETED):
+        raise ClaimLost
+    if claim.role == Role.ITEM and claim.block is not None:
+        turns.hand_on(claim.block, [claim.execution_id], claim.data if in_sequence else None)
+    return Status.COMPLETED
 
 
 @persistent

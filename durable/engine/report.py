@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from durable import clock
 from durable.authoring import registry
 from durable.authoring.tree import Parallel
@@ -35,11 +37,22 @@ def report_to(parent_id: UUID) -> int:
     ended = list(
         Execution.objects.unreported()
         .filter(parent=parent)
-        .only("id", "role", "status", "error", "data", "parent_path", "parent_visit")[:AT_ONCE]
+        .only(
+            "id",
+            "role",
+            "status",
+            "error",
+            "data",
+            "parent_path",
+            "parent_visit",
+            "cancel_reason",
+            "last_completed_at",
+        )[:AT_ONCE]
     )
     for child in ended:
         if child.role == Role.CHILD:
             _answer(child)
+            _follow(parent, child)
         elif child.status == Status.FAILED:
             _stop_siblings(parent, child)
     Execution.objects.filter(pk__in=[child.pk for child in ended]).update(unreported=False)
@@ -50,12 +63,22 @@ def report_to(parent_id: UUID) -> int:
 
 def _answer(child: Execution) -> None:
     """Give a child's end to the wait of its parent."""
+    cancelled = {"type": "Cancelled", "message": child.cancel_reason or "cancelled"}
     ended: dict[str, Any] = (
         {"answer": child.data}
         if child.status == Status.COMPLETED
-        else {"received": {"status": child.status, "error": child.error or {}}}
+        else {"received": {"status": child.status, "error": child.error or cancelled}}
     )
     Wait.objects.filter(child=child).resolve(WaitStatus.ANSWERED, **ended)
+
+
+def _follow(parent: Execution, child: Execution) -> None:
+    """What the parent does next comes after all that the child has done."""
+    if child.last_completed_at is None:
+        return
+    Execution.objects.filter(pk=parent.pk, worker__isnull=True).filter(
+        Q(last_completed_at__isnull=True) | Q(last_completed_at__lt=child.last_completed_at)
+    ).update(last_completed_at=child.last_completed_at)
 
 
 def _stop_siblings(parent: Execution, failed: Execution) -> None:
@@ -83,7 +106,7 @@ def _wake(parent: Execution) -> None:
 
 
 def _waits_for_more(parent: Execution) -> bool:
-    if parent.cancel_requested_at is not None or parent.path.startswith("~"):
+    if parent.cancel_requested_at is not None or parent.path in ("", "~"):
         return bool(tree_of.live_below(parent).exists())
     if Wait.objects.open().filter(execution=parent).exists():
         return True

@@ -16,9 +16,9 @@ from django.db.models import Exists, OuterRef, Q
 
 from durable import codec
 from durable.authoring import registry
-from durable.authoring.tree import Catch, Leaf
+from durable.authoring.tree import Catch, Foreach, Leaf
 from durable.authoring.workflow import Definition
-from durable.engine import position
+from durable.engine import journal, position, turns
 from durable.engine.back import rollback_frame
 from durable.engine.checkpoint import Checkpoint
 from durable.engine.claim import ROLLBACK, Claim
@@ -27,6 +27,7 @@ from durable.engine.position import Walk
 from durable.engine.release import hold, let_go
 from durable.engine.transaction import in_transaction
 from durable.engine.work import Identity, next_completed_at
+from durable.errors import NotSerializable
 from durable.models import Execution, Role, StepRun
 from durable.states import Status, StepStatus
 
@@ -35,29 +36,23 @@ UNKNOWN_OUTCOMES = ("StepTimeout", "StepCrashed", "WorkflowTimeout")
 
 
 def needed(execution_id: UUID) -> bool:
-    """Whether the failure of an execution leaves anything to wait for or to undo."""
-    live = Execution.objects.unfinished().filter(parent=execution_id, awaited=True)
-    return bool(
-        live.exists() or next(_to_undo(execution_id, rollback_frame(None)), None) is not None
-    )
+    """Whether an execution has done anything that is to be undone."""
+    return next(_to_undo(execution_id, rollback_frame(None)), None) is not None
 
 
 # -- one look --------------------------------------------------------------------------------
 
 
 @in_transaction
-def look(claim: Claim, definition: Definition) -> Checkpoint | None:
+def look(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable | None:
     """At ``~``: take up the next step to undo, or end the rollback.
 
-    Returns the checkpoint that leads into a catch's handler; otherwise the claim stands at the
-    compensation (``claim.path`` says so) or has been released.
+    Returns the checkpoint that leads into a catch's handler, or why there can't be one;
+    otherwise the claim stands at the compensation (``claim.path`` says so) or has been released.
     """
     hold(claim)
     why = claim.frames[ROLLBACK]
-    live = Execution.objects.unfinished().filter(
-        parent=claim.execution_id, awaited=True, parent_path__startswith=why["scope"]
-    )
-    if live.exists():
+    if _children(claim.execution_id, why).unfinished().exists():
         let_go(claim, Status.WAITING)
         return None
     found = next(_to_undo(claim.execution_id, why), None) if why["undo"] else None
@@ -65,8 +60,13 @@ def look(claim: Claim, definition: Definition) -> Checkpoint | None:
         _take_up(claim, found, why)
         return None
     if why["scope"]:
-        return _into_handler(claim, definition, why)
+        try:
+            return _into_handler(claim, definition, why)
+        except NotSerializable as error:
+            return error
     _conclude(claim, why)
+    if claim.role == Role.ITEM and why["error"] is not None:
+        after_failed_item(claim, definition)
     return None
 
 
@@ -79,18 +79,44 @@ def _take_up(claim: Claim, run: StepRun, why: dict[str, Any]) -> None:
         rows.move(Status.COMPENSATING)
         claim.status = Status.COMPENSATING
     path = f"{ROLLBACK}{run.pk}"
-    rows.update(path=path, attempt=before + 1, attempt_floor=before, visit=claim.visit)
+    if before:  # it was begun before, and goes on with what it knows
+        journal.reopen(claim.execution_id, path, claim.visit)
+    rows.update(
+        path=path,
+        attempt=before + 1,
+        attempt_floor=before,
+        visit=claim.visit,
+        journaled=bool(before),
+        recoveries=0,
+    )
     claim.path, claim.attempt, claim.attempt_floor = path, before + 1, before
+    claim.journaled, claim.recoveries = bool(before), 0
 
 
-def _into_handler(claim: Claim, definition: Definition, why: dict[str, Any]) -> Checkpoint | None:
+def leave_catch(claim: Claim, definition: Definition) -> None:
+    """Stand at a catch whose inside is undone, as if it were a step that fails."""
+    scope = claim.frames[ROLLBACK]["scope"]
+    node = definition.tree.find(scope)
+    assert isinstance(node, Catch)
+    inside = (ROLLBACK, scope)
+    frames = {
+        path: frame
+        for path, frame in claim.frames.items()
+        if path not in inside and not path.startswith(f"{node.body.path}/")
+    }
+    claim.row().update(path=scope, frames=position.encode(frames))
+    claim.path, claim.frames = scope, frames
+
+
+def _into_handler(claim: Claim, definition: Definition, why: dict[str, Any]) -> Checkpoint:
     node = definition.tree.find(why["scope"])
     assert isinstance(node, Catch)
     handler = next(h for h in node.handlers if h.label == why["handler"])
     frames = {path: f for path, f in claim.frames.items() if path != ROLLBACK}
     data = codec.loads(frames.pop(node.path)["data"])
     keep = claim.role in (Role.BRANCH, Role.ITEM)
-    text = codec.dump_data({**data, node.into: why["error"]}, keep_increments=keep)
+    before = data if isinstance(data, dict) else {}  # an item that is collected may have any value
+    text = codec.dump_data({**before, node.into: why["error"]}, keep_increments=keep)
     frames = {p: f for p, f in frames.items() if not p.startswith(f"{node.body.path}/")}
     path, inner = position.start_of(handler.body, text)
     walk = Walk(definition.tree, None, tuple, text, path, claim.visit, {**frames, **inner})
@@ -118,8 +144,27 @@ def _conclude(claim: Claim, why: dict[str, Any]) -> None:
         if claim.status != Status.COMPENSATING:
             rows.move(Status.COMPENSATING)
         target = Status.COMPENSATION_FAILED if why["failed"] else Status.COMPENSATED
-    place = {"path": why["path"], "attempt": why["attempt"]} if target == Status.FAILED else {}
-    finish(rows, target, error=why["error"], **place)
+    changes: dict[str, Any] = {"error": why["error"]}
+    if target == Status.FAILED:
+        frames = {path: frame for path, frame in claim.frames.items() if path != ROLLBACK}
+        changes |= {
+            "path": why["path"],
+            "attempt": why["attempt"],
+            "attempt_floor": why["floor"],
+            "frames": position.encode(frames),
+        }
+    if claim.role in (Role.BRANCH, Role.ITEM):
+        changes["outcome"] = why["classes"]
+    finish(rows, target, **changes)
+
+
+def after_failed_item(claim: Claim, definition: Definition) -> None:
+    """What the failure of an item means for those that have not had their turn."""
+    block = claim.block
+    node = definition.tree.find(claim.parent_path)
+    assert block is not None
+    if isinstance(node, Foreach):
+        turns.after_failure(block, node, claim.execution_id, claim.heir, claim.base)
 
 
 # -- what there is to undo -------------------------------------------------------------------
@@ -147,21 +192,31 @@ def _to_undo(execution_id: UUID, why: Mapping[str, Any]) -> Iterator[StepRun]:
         leaf = _leaf(run)
         if leaf is None or leaf.step.compensation is None:
             continue
-        if run.status == StepStatus.COMPLETED or (leaf.step.compensation.always and _is_last_word(run)):
+        if run.status == StepStatus.COMPLETED or (
+            leaf.step.compensation.always and _is_last_word(run)
+        ):
             yield run
+
+
+def _children(execution_id: UUID, why: Mapping[str, Any]) -> Any:
+    """The awaited executions directly below, in the scope; not those of compensations."""
+    children = Execution.objects.filter(
+        parent=execution_id, awaited=True, parent_visit__gte=why["visit"]
+    )
+    if why["scope"]:
+        return children.filter(parent_path__startswith=f"{why['scope']}/")
+    return children.exclude(parent_path__startswith=ROLLBACK)
 
 
 def _below(execution_id: UUID, why: Mapping[str, Any]) -> Q:
     """The awaited executions below, level by level, as a condition on step runs."""
-    level = Execution.objects.filter(
-        parent=execution_id, awaited=True, parent_visit__gte=why["visit"]
-    )
-    if why["scope"]:
-        level = level.filter(parent_path__startswith=f"{why['scope']}/")
+    level = _children(execution_id, why)
     condition = Q(pk__in=[])
     while level.exists():
         condition |= Q(execution__in=level.values("pk"))
-        level = Execution.objects.filter(parent__in=level.values("pk"), awaited=True)
+        level = Execution.objects.filter(parent__in=level.values("pk"), awaited=True).exclude(
+            parent_path__startswith=ROLLBACK
+        )
     return condition
 
 
@@ -179,8 +234,8 @@ def _leaf(run: StepRun) -> Leaf | None:
 
 
 def _is_last_word(run: StepRun) -> bool:
-    """An attempt that was given up, and that no later one has made good."""
-    if (run.error or {}).get("type") not in UNKNOWN_OUTCOMES:
+    """An attempt whose outcome nobody knows, the last of its kind, that none has made good."""
+    if not _is_unknown(run):
         return False
     later = StepRun.objects.filter(
         execution=run.execution_id,
@@ -189,7 +244,14 @@ def _is_last_word(run: StepRun) -> bool:
         compensation=False,
         attempt__gt=run.attempt,
     )
-    return not later.exists()
+    return not any(one.status == StepStatus.COMPLETED or _is_unknown(one) for one in later)
+
+
+def _is_unknown(run: StepRun) -> bool:
+    """Whether a worker has died in the attempt, or its time was over."""
+    if run.status != StepStatus.FAILED:
+        return False
+    return run.recoveries > 0 or (run.error or {}).get("type") in UNKNOWN_OUTCOMES
 
 
 # -- a compensation as work -------------------------------------------------------------------
@@ -220,6 +282,12 @@ class Undo:
     def identity(self) -> Identity:
         """The step's own place, as a compensation."""
         return Identity(self.run.execution_id, self.run.path, self.run.visit, True)
+
+    @property
+    def root_id(self) -> UUID:
+        """The addressable execution whose step it was (a child, perhaps)."""
+        root: UUID = self.run.execution.root_id
+        return root
 
     @cached_property
     def data(self) -> str:
@@ -276,5 +344,5 @@ def pass_over(claim: Claim) -> dict[str, Any]:
         "attempt_floor": 0,
         "recoveries": 0,
         "journaled": False,
-        "frames": {**claim.frames, ROLLBACK: {**why, "failed": failed}},
+        "frames": position.encode({**claim.frames, ROLLBACK: {**why, "failed": failed}}),
     }

@@ -13,12 +13,13 @@ from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
 from durable.engine import fail, failures, fan_out, join, rollback, suspend
 from durable.engine.attempt import Completed, Failed, Parked, StepAttempt, Stuck
+from durable.engine.batch import Batch
 from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.claim import ROLLBACK, Claim
 from durable.engine.failpoints import reach
 from durable.engine.journal import Journal
 from durable.engine.position import ChoiceFailed
-from durable.engine.release import block, give_back, let_go, whole_rollback
+from durable.engine.release import block, complete, give_back, let_go, whole_rollback
 from durable.engine.session import Session
 from durable.engine.step_context import StepContext
 from durable.engine.work import Forward, Work, element_of, walk_from
@@ -44,9 +45,24 @@ def run(claim: Claim, session: Session) -> None:
         give_back(claim)
         return
     reach("claim.after_commit")
-    if claim.role == Role.ITEM and claim.base is None:
-        claim.start_from(fan_out.base_of(claim))
-    runner = Runner(claim, cls.definition, session)
+    block = cls.definition.tree.find(claim.parent_path) if claim.rest else None
+    if isinstance(block, Foreach):
+        _run_batch(Batch(claim, block), cls.definition, session)
+    else:
+        _run(Runner(claim, cls.definition, session))
+
+
+def _run_batch(batch: Batch, definition: Definition, session: Session) -> None:
+    for item in batch:
+        _run(Runner(item, definition, session, batch))
+    batch.end()
+    session.committed()
+
+
+def _run(runner: Runner) -> None:
+    claim, session = runner.claim, runner.session
+    if claim.role == Role.ITEM:
+        claim.start_from(fan_out.base_of(claim) if claim.base is None else claim.base)
     try:
         while runner.step():
             session.committed()
@@ -60,8 +76,11 @@ def run(claim: Claim, session: Session) -> None:
 class Runner:
     """One claim on its way through the tree of its workflow."""
 
-    def __init__(self, claim: Claim, definition: Definition, session: Session) -> None:
+    def __init__(
+        self, claim: Claim, definition: Definition, session: Session, batch: Batch | None = None
+    ) -> None:
         self.claim, self.definition, self.session = claim, definition, session
+        self.batch = batch
         self.tree = definition.tree
 
     def labels(self) -> dict[str, object]:
@@ -77,16 +96,25 @@ class Runner:
         """Take one step; False when the claim is not ours any more."""
         claim = self.claim
         if (claim.cancel_requested and not whole_rollback(claim)) or claim.pause_requested:
+            self._alone()
             give_back(claim)
             return False
         if self.session.stopping:
+            self._alone()
             give_back(claim)
             return False
         if claim.rolls_back:
             return self._roll_back()
+        if not claim.path:  # all steps are taken
+            self._alone()
+            complete(claim, in_sequence=Forward(claim, self.definition, None).in_sequence)
+            return False
         if claim.deadline_at is not None and claim.deadline_at <= claim.now():
+            self._alone()
             return self._end(WorkflowTimeout(f"{claim.workflow} took longer than its timeout"))
         node = self.tree.find(claim.path)
+        if not isinstance(node, Leaf):
+            self._alone()
         match node:
             case Leaf():
                 return self._leaf(node)
@@ -99,9 +127,11 @@ class Runner:
     def _leaf(self, node: Leaf) -> bool:
         claim = self.claim
         if claim.recoveries > self.definition.options.max_recoveries:
-            return self._crashed(node)
+            self._alone()
+            return self._crashed(Forward(claim, self.definition, node.step))
         queue = node.step.queue or claim.home_queue
         if queue != claim.queue:
+            self._alone()
             let_go(claim, Status.PENDING, ready_at=clock.now(), queue=queue)
             return False
         return self._attempt(Forward(claim, self.definition, node.step))
@@ -150,6 +180,7 @@ class Runner:
             raise
         except BaseException as error:  # of a callable of the flow
             return self._end(error)
+        claim.last_completed_at = join.last_completed_at(claim)
         return self._advance(Forward(claim, self.definition, None).leave(text, instance))
 
     def _open(self, node: Parallel | Foreach, instance: Any) -> bool:
@@ -168,16 +199,18 @@ class Runner:
     def _roll_back(self) -> bool:
         claim = self.claim
         if claim.path == ROLLBACK:
-            checkpoint = rollback.look(claim, self.definition)
-            if checkpoint is not None:
-                return self._advance(checkpoint)
+            found = rollback.look(claim, self.definition)
+            if isinstance(found, Checkpoint):
+                return self._advance(found)
+            if found is not None:
+                fail.fail_out_of_catch(claim, self.definition, found)
+                return False
             return claim.path != ROLLBACK  # at a compensation, or released
         undo = rollback.undo_at(claim)
         if undo is None:
             return self._lost_position()
-        if claim.recoveries > self.definition.options.max_recoveries:
-            self._end(StepCrashed(f"{claim.recoveries} workers died in a compensation"))
-            return False
+        if claim.recoveries > undo.definition.options.max_recoveries:
+            return self._crashed(undo)
         return self._attempt(undo)
 
     def _lost_position(self) -> bool:
@@ -191,29 +224,30 @@ class Runner:
         )
         return False
 
-    def _crashed(self, node: Leaf) -> bool:
+    def _crashed(self, work: Work) -> bool:
         """The step has killed more workers than allowed: that is a failed attempt."""
         claim = self.claim
         error = StepCrashed(
-            f"{claim.recoveries} workers died in step {node.step.name!r} "
-            f"(max_recoveries is {self.definition.options.max_recoveries})"
+            f"{claim.recoveries} workers died in step {work.body.name!r} "
+            f"(max_recoveries is {work.definition.options.max_recoveries})"
         )
-        now = claim.now()
-        failure = fail.describe(claim, error)
+        now, identity = claim.now(), work.identity
+        failure = fail.describe(claim, error, step=identity.path)
         attempt = Attempt(
-            execution_id=claim.execution_id,
-            path=claim.path,
-            visit=claim.visit,
+            execution_id=identity.execution_id,
+            path=identity.path,
+            visit=identity.visit,
+            compensation=identity.compensation,
             attempt=claim.attempt,
             status=StepStatus.FAILED,
             started_at=now,
             ended_at=now,
             worker=claim.worker,
-            input=claim.data,
+            input=work.data,
             error=failures.encode(failure.error),
             recoveries=claim.recoveries,
         )
-        delay = fail.next_delay(node.step.retry, error, claim.attempt - claim.attempt_floor)
+        delay = fail.next_delay(work.body.retry, error, claim.attempt - claim.attempt_floor)
         fail.fail_attempt(claim, attempt, failure, delay)
         return False
 
@@ -225,6 +259,8 @@ class Runner:
         match outcome:
             case Completed(checkpoint, accepted):
                 return self._advance(checkpoint, accepted)
+        self._alone()
+        match outcome:
             case Parked(request):
                 record = attempt.record(StepStatus.WAITING, ended_at=None)
                 parked = suspend.park(
@@ -239,7 +275,19 @@ class Runner:
                 attempt.fail(error)
                 return False
 
+    def _alone(self) -> None:
+        """The claim needs more than the end of its last step: it leaves its batch."""
+        if self.batch is not None:
+            self.batch.leave(self.claim)
+            self.batch = None
+
     def _advance(self, checkpoint: Checkpoint, accepted: Accepted | None = None) -> bool:
+        if self.batch is not None and checkpoint.finishes:
+            if accepted is None and not checkpoint.extras:
+                self.batch.keep(self.claim, checkpoint)
+                return False
+            accepted = accepted or self.session.commit(checkpoint)
+            self.batch.finished(self.claim, accepted)
         accepted = accepted or self.session.commit(checkpoint)
         if accepted is None:
             raise ClaimLost
@@ -250,7 +298,9 @@ class Runner:
                 claim.path, claim.visit = checkpoint.path, checkpoint.visit
                 claim.attempt = 1
                 let_go(claim, Status.PENDING)
-            return False
+                return False
+            if not accepted.unfinished:
+                return False
         claim.path, claim.visit = checkpoint.path, checkpoint.visit
         claim.data = checkpoint.data or claim.data
         claim.frames = codec.loads(checkpoint.frames) if checkpoint.frames else {}

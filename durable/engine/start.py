@@ -129,7 +129,7 @@ def new_row(definition: Definition, data: str, options: StartOptions) -> Executi
         ready_at=None if at is not None else clock.now(),
         wake_at=at,
         path=path,
-        frames=frames or None,
+        frames=position.encode(frames),
         input=Stored(data),
         data=Stored(data),
         tags=limits.tags(options.tags),

@@ -81,13 +81,14 @@ class StepContext:
         is_async: bool = False,
         atomic: bool = True,
         identity: Identity | None = None,
+        root_id: UUID | None = None,
         error: Mapping[str, Any] | None = None,
     ) -> None:
         self._claim, self._session, self._journal = claim, session, journal
         self._name, self._atomic = name, atomic
         self.is_async = is_async
         self.choosing = False  # the flow's own callables run: no waits, no effects
-        self.id = claim.root_id
+        self.id = root_id or claim.root_id
         self.attempt = claim.attempt - claim.attempt_floor
         identity = identity or Identity(claim.execution_id, claim.path, claim.visit)
         self.branch_id = identity.execution_id
@@ -177,9 +178,11 @@ class StepContext:
         definition = startable(workflow)
         codec.check(input, path="input")
         place = self._journal.place(RecordKind.START, ref or definition.name)
-        if self._journal.record(place) is None:
-            self._fits(place)
-            self.children.append(lambda: children.remember(self._claim, place, workflow, input))
+        record = self._journal.record(place)
+        if record is not None:
+            return UUID(str(record.value))
+        self._fits(place)
+        self.children.append(lambda: children.remember(self._claim, place, workflow, input))
         return children.child_id(self._claim, place)
 
     def _in_a_step(self) -> None:

@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from durable import clock
 from durable.engine.finish import finish
+from durable.engine.transaction import lock
 from durable.models import Execution, Role
 from durable.states import Status
 
@@ -31,14 +32,36 @@ def stop(execution: Execution) -> bool:
     What is in a step ends with that step's checkpoint; until then those above wait for it.
     """
     rows = Execution.objects.filter(pk=execution.pk)
-    rows.filter(cancel_requested_at__isnull=True).update(cancel_requested_at=clock.now())
+    current = lock(rows).get()  # so that no worker claims it meanwhile
+    if current.is_finished:
+        return True
+    if current.cancel_requested_at is None:
+        rows.update(cancel_requested_at=clock.now())
+    if rolls_back(current):
+        _hurry(rows, current)
+        return False
     _stop_unstarted(execution)
     alive = [child for child in live_below(execution) if not stop(child)]
-    current = rows.values_list("status", flat=True).get()
-    if current in (Status.RUNNING, Status.COMPENSATING) or alive:
+    if current.status in (Status.RUNNING, Status.COMPENSATING):
+        return False
+    if alive:
+        _hurry(rows, current)
         return False
     finish(rows, Status.CANCELLED)
     return True
+
+
+def rolls_back(execution: Execution) -> bool:
+    """Whether it undoes all that it has done: it will end by itself."""
+    if not execution.path.startswith("~"):
+        return False
+    return not (execution.frames or {}).get("~", {}).get("scope")
+
+
+def _hurry(rows: Any, execution: Execution) -> None:
+    """What nobody would move, but has to reach its end."""
+    if execution.status in (Status.PAUSED, Status.BLOCKED):
+        rows.move(Status.PENDING, ready_at=clock.now(), resume_at=None, blocked_by="")
 
 
 def _stop_unstarted(execution: Execution) -> None:

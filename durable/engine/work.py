@@ -19,6 +19,7 @@ from durable.engine import merge
 from durable.engine.checkpoint import Checkpoint
 from durable.engine.claim import Claim
 from durable.engine.position import ChoiceFailed, Walk, encode
+from durable.engine.turns import is_sequence
 from durable.errors import InvalidStepResult, NotSerializable
 from durable.models import Role
 
@@ -53,6 +54,10 @@ class Work(Protocol):
     @property
     def identity(self) -> Identity:
         """Where its record stands."""
+
+    @property
+    def root_id(self) -> UUID:
+        """The addressable execution that it belongs to."""
 
     @property
     def data(self) -> str:
@@ -103,6 +108,11 @@ class Forward:
     def identity(self) -> Identity:
         """The step at the claim's position."""
         return Identity(self.claim.execution_id, self.claim.path, self.claim.visit)
+
+    @property
+    def root_id(self) -> UUID:
+        """The root of the claim's tree."""
+        return self.claim.root_id
 
     @property
     def data(self) -> str:
@@ -172,6 +182,7 @@ class Forward:
             role=claim.role,
             block=claim.block,
             released=claim.released,
+            heir=claim.heir,
         )
 
     def _outcome(self, block: Foreach, text: str) -> str:
@@ -185,11 +196,6 @@ class Forward:
 
 #: changes carry what the data carried, with its operations around it
 OUTCOME_BYTES = 1 << 30
-
-
-def is_sequence(block: Node | None) -> bool:
-    """Whether the items of a block run one after the other, each with the data of the last."""
-    return isinstance(block, Foreach) and block.concurrency == 1 and block.collect_as is None
 
 
 def element_of(claim: Claim) -> tuple[Any, ...]:

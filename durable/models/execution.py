@@ -301,8 +301,23 @@ class Execution(models.Model):
 
     @property
     def compensations(self) -> models.QuerySet[StepRun]:
-        """The attempts of its compensations, in order."""
-        return self.steps_and_compensations.filter(compensation=True)
+        """The attempts of compensations, in order: its own, and those of all that it awaited.
+
+        That is its branches and items, and the children of ``call_workflow``.
+        """
+        from durable.models.step_run import StepRun
+
+        below = Execution.objects.filter(awaited=True)
+        tree, level = [self.pk], [self.pk]
+        if self.role in (Role.ROOT, Role.CHILD):
+            while level:
+                below_them = below.filter(parent__root_id__in=level, role=Role.CHILD)
+                level = list(below_them.values_list("pk", flat=True))
+                tree += level
+            where = Q(execution__root_id__in=tree)
+        else:
+            where = Q(execution=self.pk)
+        return StepRun.objects.filter(where, compensation=True)
 
     @property
     def subject(self) -> models.Model | None:
