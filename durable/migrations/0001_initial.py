@@ -182,16 +182,18 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=durable.models.fields.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('slot', models.DateTimeField()),
-                ('skipped', models.CharField(blank=True, default='', max_length=20)),
+                ('outcome', models.CharField(choices=[('started', 'Started'), ('queued', 'Queued'), ('skipped', 'Skipped'), ('missed', 'Missed'), ('failed', 'Failed')], default='started', max_length=10)),
                 ('fired_at', durable.models.fields.MomentField(editable=False)),
                 ('execution', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='firings', to='durable.execution')),
                 ('schedule', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='firings', to='durable.schedule')),
+                ('after', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='durable.execution')),
             ],
             options={
                 'verbose_name': 'firing',
                 'verbose_name_plural': 'firings',
                 'ordering': ('-slot',),
                 'base_manager_name': 'objects',
+                'indexes': [models.Index(condition=models.Q(('outcome', 'queued')), fields=['schedule', 'slot'], name='durable_firing_queued')],
             },
         ),
         migrations.CreateModel(
