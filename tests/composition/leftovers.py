@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import TestCase
 
 from durable.models import Execution, StepRun, Wait
 from durable.states import FINAL, StepStatus
 from durable.testing import describe
-from tests.cases import WorkflowTestCase
+from tests.cases import ThreadedTestCase, WorkflowTestCase
 
 
 def leftovers(*, open_waits: bool = False) -> list[str]:
@@ -34,7 +35,7 @@ def leftovers(*, open_waits: bool = False) -> list[str]:
     return found
 
 
-class TreeTestCase(WorkflowTestCase):
+class Trees(TestCase):
     """Workflows in a tree, of which nothing may be left over."""
 
     def setUp(self) -> None:
@@ -60,3 +61,11 @@ class TreeTestCase(WorkflowTestCase):
         """These compensations are on record as completed, each once, in this order."""
         done = execution.compensations.filter(status="completed").order_by("ended_at", "id")
         self.assertEqual(list(done.values_list("path", flat=True)), list(paths))
+
+
+class TreeTestCase(Trees, WorkflowTestCase):
+    """Trees in one test transaction."""
+
+
+class CommittingTreeTestCase(Trees, ThreadedTestCase):
+    """Trees whose commits are real."""

@@ -221,20 +221,32 @@ class CatchTests(TreeTestCase):
         self.assertEqual(execution.data["handled"], "KeyError")
         self.assertEqual(
             self.did,
-            ["pack", "reserve", "charge", ("release", "KeyError", True), "unpack", "handle", "after"],
+            [
+                "pack",
+                "reserve",
+                "charge",
+                ("release", "KeyError", True),
+                "unpack",
+                "handle",
+                "after",
+            ],
         )
 
     def test_around_a_parallel_the_branches_are_undone(self) -> None:
         w = self.flow(
             chain(
                 S.before,
-                catch(parallel(S.reserve, bad=chain(S.pack, S.charge)), {"card_declined": S.handle}),
+                catch(
+                    parallel(S.reserve, bad=chain(S.pack, S.charge)), {"card_declined": S.handle}
+                ),
                 S.after,
             )
         )
         execution = run(w, {"how": "declined"})
         self.assertEnded(execution, "completed")
-        self.assertEqual(set(map(str, self.did[4:6])), {"unpack", "('release', 'card_declined', True)"})
+        self.assertEqual(
+            set(map(str, self.did[4:6])), {"unpack", "('release', 'card_declined', True)"}
+        )
         self.assertEqual(self.did[-2:], ["handle", "after"])
         self.assertNotIn("reserved", execution.data)
 
@@ -271,7 +283,9 @@ class CatchTests(TreeTestCase):
         choice = branch(
             on="way", cases={"child": call_workflow(Child, into="child"), "charge": S.charge}
         )
-        w = self.flow(chain(catch(chain(S.reserve, choice), {ChildFailed: S.handle, "ValueError": S.other})))
+        w = self.flow(
+            chain(catch(chain(S.reserve, choice), {ChildFailed: S.handle, "ValueError": S.other}))
+        )
         execution = run(w, {"how": "declined", "way": "child"})
         self.assertEnded(execution, "completed")
         self.assertEqual(execution.data["handled"], "ChildFailed")
@@ -466,7 +480,8 @@ class CatchTests(TreeTestCase):
         self.assertEnded(execution, "completed")
         self.assertEqual(self.did, ["pack", "charge", "release", "unpack", "handle"])
         self.assertEqual(
-            sorted(execution.compensations.values_list("status", flat=True)), ["completed", "failed"]
+            sorted(execution.compensations.values_list("status", flat=True)),
+            ["completed", "failed"],
         )
 
     def test_a_compensation_inside_may_wait_and_the_execution_may_be_cancelled_meanwhile(
