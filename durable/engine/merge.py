@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from durable import codec
 from durable.errors import MergeConflict
 from durable.increments import (
     MISSING,
@@ -41,12 +42,23 @@ def _operation(old: Any, value: Any) -> list[Any] | None:
     items = items_since(value, old)
     if items is not None:
         return ["more", items]
-    if isinstance(old, dict) and isinstance(value, dict):
-        inside = changes(old, value)
-        return ["in", inside] if inside else None
-    if old is not MISSING and type(old) is type(value) and old == value:
-        return None
-    return ["set", value]
+    if isinstance(value, dict) and (old is MISSING or isinstance(old, dict)):
+        inside = changes({} if old is MISSING else old, value)
+        return ["in", inside] if inside or old is MISSING else None
+    return None if old is not MISSING and _same(old, value) else ["set", value]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two stored values are equal, in their types too, all the way down."""
+    if type(one) is not type(other) or one != other:
+        return False
+    if isinstance(one, list):
+        return all(map(_same, one, other))
+    if isinstance(one, str | int | float | None):
+        return True
+    if isinstance(one, dict):
+        return all(key in other and _same(one[key], other[key]) for key in one)
+    return codec.alike(one, other)
 
 
 def apply(data: Mapping[str, Any], made: Changes) -> dict[str, Any]:
@@ -79,7 +91,7 @@ def conflicts(one: Changes, other: Changes, prefix: str = "data") -> list[str]:
         place = f"{prefix}[{key!r}]"
         if mine == theirs == "in":
             found += conflicts(left, right, place)
-        elif mine == theirs and (mine in ("add", "more") or left == right):
+        elif mine == theirs and (mine in ("add", "more") or _same(left, right)):
             continue
         else:
             found.append(place)
