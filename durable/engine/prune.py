@@ -14,7 +14,7 @@ from durable.conf import database
 from durable.engine.schedules import declared_options
 from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution
-from durable.states import FINAL
+from durable.states import FINAL, UNFINISHED
 
 TREES_AT_ONCE = 200  # roots that one transaction removes, with all below them
 ROWS_AT_ONCE = 500  # executions that one statement is about
@@ -35,7 +35,8 @@ def prune(
     removed = 0
     for rows in _overdue(older_than, statuses):
         if dry_run:
-            removed += sum(1 for root in rows.values_list("pk", flat=True) if _is_over(root))
+            found = list(rows.values_list("pk", flat=True))
+            removed += sum(len(_finished_trees(ids)[0]) for ids in _portions(found))
             continue
         last: UUID | None = None
         while True:
@@ -72,32 +73,30 @@ def _overdue(
 def _remove_trees(roots: list[UUID]) -> int:
     """Remove the trees of these roots, but those that somebody has set going again meanwhile."""
     held = lock(Execution.objects.filter(pk__in=roots, status__in=FINAL), skip_locked=True)
-    levels = [[root for root in held.values_list("pk", flat=True) if _is_over(root)]]
-    removed = len(levels[0])
-    while levels[-1]:
-        levels.append(_below(levels[-1]))
+    levels = _finished_trees(list(held.values_list("pk", flat=True)))
     for level in reversed(levels):
         for ids in _portions(level):
             _remove(Execution.objects.filter(pk__in=ids))
-    return removed
+    return len(levels[0])
 
 
-def _is_over(root: UUID) -> bool:
-    """Whether nothing below is unfinished (a child that nobody waits for may be)."""
-    level = [root]
-    while level:
-        for ids in _portions(level):
-            if Execution.objects.filter(parent__in=ids).unfinished().exists():
-                return False
-        level = _below(level)
-    return True
+def _finished_trees(roots: list[UUID]) -> list[list[UUID]]:
+    """The executions of those trees in which nothing is unfinished, by depth.
 
-
-def _below(level: list[UUID]) -> list[UUID]:
-    found: list[UUID] = []
-    for ids in _portions(level):
-        found += Execution.objects.filter(parent__in=ids).values_list("pk", flat=True)
-    return found
+    Below a finished root there may be a child that nobody waited for.
+    """
+    root_of = {root: root for root in roots}
+    levels, alive = [roots], set()
+    while levels[-1]:
+        levels.append([])
+        for ids in _portions(levels[-2]):
+            below = Execution.objects.filter(parent__in=ids)
+            for pk, parent, status in below.values_list("pk", "parent", "status"):
+                root_of[pk] = root_of[parent]
+                levels[-1].append(pk)
+                if status in UNFINISHED:
+                    alive.add(root_of[pk])
+    return [[pk for pk in level if root_of[pk] not in alive] for level in levels]
 
 
 def _portions(ids: list[UUID]) -> Iterable[list[UUID]]:

@@ -112,6 +112,7 @@ class RunTimeTests(WorkflowTestCase):
         execution.refresh_from_db()
         self.assertEqual(execution.data["n"], 1)
         self.assertEqual([outcome for _, outcome in outcomes("mine")], ["started"] * 3)
+        by_hand = Firing.objects.exclude(slot=MORNING + hours(1))
         self.assertEqual(
             {execution.pk, again.pk},
             set(

@@ -93,13 +93,13 @@ class SeveralWorkersTests(ThreadedTestCase):
             def look() -> None:
                 while not stop.is_set():
                     fire.fire_due()
-                    stop.wait(0.002)
+                    stop.wait(0.02)
 
             def step() -> None:
                 nonlocal at
                 try:
                     while at < end:
-                        at = min(at + minutes(30), end)
+                        at = min(at + hours(3), end)
                         clock.set_frozen(at)
                         fire.fire_due()
                         for each in Execution.objects.unfinished():  # so that a queue goes on
