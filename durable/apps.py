@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
@@ -21,3 +23,9 @@ class DurableConfig(AppConfig):
         """Register what needs all apps to be loaded: checks, then the workflows of all apps."""
         import_module("durable.checks")
         autodiscover_modules("workflows")
+        post_migrate.connect(register_schedules, sender=self)
+
+
+def register_schedules(using: str, plan: Any = (), **kwargs: Any) -> None:
+    """After ``migrate``: the schedules that classes declare, if this is the engine's database."""
+    import_module("durable.engine.deployed").register_after_migrate(using)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
@@ -27,6 +28,10 @@ UNKNOWN_DATABASE = "durable.E005"
 UNSUPPORTED_DATABASE = "durable.E006"
 SQLITE_NOT_IMMEDIATE = "durable.W010"
 OTHER_DATABASES = "durable.W011"
+SCHEDULE_TWICE = "durable.E012"
+CRONTAB_WITHOUT_APP = "durable.W013"
+CRONTAB_WITHOUT_JOBS = "durable.W014"
+CRONTAB_MISSING = "durable.W015"
 
 
 # -- what each setting may be: a test, and the words for it -----------------------------------
@@ -165,6 +170,76 @@ def check_workflows(**kwargs: Any) -> list[CheckMessage]:
         for workflow in registry.all()
         for id, message in workflow_warnings(workflow)
     ]
+
+
+@register(TAG)
+def check_schedules(**kwargs: Any) -> list[CheckMessage]:
+    """No two workflows declare schedules of one name: only one of them would run."""
+    latest = {cls.definition.name: cls for cls in registry.all()}
+    found: list[CheckMessage] = []
+    first: dict[str | None, type[Any]] = {}
+    for workflow in latest.values():
+        for schedule in workflow.definition.options.schedules:
+            other = first.setdefault(schedule.name, workflow)
+            if other is not workflow:
+                found.append(
+                    Error(
+                        f"{other.__qualname__} declares a schedule {schedule.name!r} too.",
+                        hint="Give one of them another name.",
+                        obj=workflow,
+                        id=SCHEDULE_TWICE,
+                    )
+                )
+    return found
+
+
+@register(TAG)
+def check_crontab(**kwargs: Any) -> list[CheckMessage]:
+    """Who relies on django-crontab has what it needs: it reports no error by itself."""
+    installed = any(
+        app == "django_crontab" or app.startswith("django_crontab.")
+        for app in settings.INSTALLED_APPS
+    )
+    calls = {
+        str(job[1])
+        for job in getattr(settings, "CRONJOBS", None) or ()
+        if isinstance(job, list | tuple) and len(job) > 1
+    }
+    ours = {call for call in calls if call.startswith("durable.crontab.")}
+    found: list[CheckMessage] = []
+    if ours and not installed:
+        found.append(
+            Warning(
+                "CRONJOBS has jobs of durable, but nothing puts them into the crontab.",
+                hint="Add 'django_crontab' to INSTALLED_APPS, then run manage.py crontab add.",
+                id=CRONTAB_WITHOUT_APP,
+            )
+        )
+    if installed and "durable.crontab.tick" not in calls:
+        found.append(
+            Warning(
+                "django_crontab is installed, but CRONJOBS does not have durable's jobs.",
+                hint="Write CRONJOBS = [*durable.crontab.CRONJOBS, …]; or silence this check, if "
+                "a durable_worker runs all the time.",
+                id=CRONTAB_WITHOUT_JOBS,
+            )
+        )
+    program = getattr(settings, "CRONTAB_EXECUTABLE", "/usr/bin/crontab")
+    if installed and ours and not _can_run(program):
+        found.append(
+            Warning(
+                f"There is no program {program!r}: manage.py crontab add would add nothing, and "
+                "end as if all were well.",
+                hint="Install cron, or name its crontab in CRONTAB_EXECUTABLE.",
+                id=CRONTAB_MISSING,
+            )
+        )
+    return found
+
+
+def _can_run(command: object) -> bool:
+    program = str(command).split()[0] if str(command).split() else ""
+    return bool(shutil.which(program)) if program else False
 
 
 def _unknown_keys(value: Mapping[Any, Any]) -> Iterator[CheckMessage]:

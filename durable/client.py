@@ -5,21 +5,24 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
 
+from durable.authoring.cron import Cron
 from durable.authoring.workflow import Workflow
 from durable.engine import answer as _answer
 from durable.engine import control as _control
+from durable.engine import fire as _fire
 from durable.engine import lookup as _lookup
 from durable.engine import rerun as _rerun
 from durable.engine import result as _result
+from durable.engine import schedules as _schedules
 from durable.engine import send as _send
 from durable.engine import start as _start
 from durable.errors import DurableError
-from durable.models import Event, Execution
+from durable.models import Event, Execution, Schedule
 from durable.states import Status
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from django.db.models import Model
 
     from durable.models.execution import ExecutionQuerySet
+    from durable.models.schedule import ScheduleQuerySet
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -207,6 +211,11 @@ def retry(
     return _control.retry(execution_id, restart_step=restart_step, by=by)
 
 
+def compensate(execution_id: Id, *, by: AbstractBaseUser | None = None) -> Execution:
+    """Undo what a failed execution has done (``Meta.on_failure = "hold"``)."""
+    return _control.compensate(execution_id, by=by)
+
+
 def rerun(
     execution_id: Id, *, from_step: str | None = None, by: AbstractBaseUser | None = None
 ) -> Execution:
@@ -221,6 +230,57 @@ def wait_for_result(execution_id: Id, *, timeout: timedelta | None = None) -> An
     ``InTransaction`` inside a transaction.
     """
     return _result.wait_for_result(execution_id, timeout)
+
+
+def schedule(
+    workflow: WorkflowOrName,
+    cron: str,
+    *,
+    name: str,
+    timezone: str | None = None,
+    input: Mapping[str, Any] | None = None,
+    catch_up: Literal["latest", "all", "none"] = "latest",
+    overlap: Literal["allow", "skip", "queue"] = "allow",
+    jitter: timedelta | None = None,
+    by: AbstractBaseUser | None = None,
+) -> Schedule:
+    """Create the schedule ``name``, or change it; ``timezone`` is Django's unless given.
+
+    ``DefinitionError`` for what isn't standard cron, ``WorkflowNotFound``, ``NotSerializable``;
+    ``DurableError`` if a class declares a schedule of this name.
+    """
+    options: dict[str, Any] = {"timezone": timezone, "catch_up": catch_up, "overlap": overlap}
+    made = Cron(cron, input=input or {}, name=name, jitter=jitter, **options)
+    return _schedules.schedule(workflow, made, by=by)
+
+
+def unschedule(name: str, *, by: AbstractBaseUser | None = None) -> None:
+    """Remove a schedule that was made with ``schedule``; what it has started stays.
+
+    ``ScheduleNotFound``; ``DurableError`` if a class declares it.
+    """
+    _schedules.unschedule(name, by=by)
+
+
+def schedules() -> ScheduleQuerySet:
+    """All schedules, by name, as a QuerySet."""
+    found: ScheduleQuerySet = Schedule.objects.order_by("name")
+    return found
+
+
+def enable_schedule(name: str, *, by: AbstractBaseUser | None = None) -> Schedule:
+    """Let a schedule fire again, from its next slot on; ``ScheduleNotFound``."""
+    return _schedules.switch(name, on=True, by=by)
+
+
+def disable_schedule(name: str, *, by: AbstractBaseUser | None = None) -> Schedule:
+    """Switch a schedule off until it is enabled, deploys or not; ``ScheduleNotFound``."""
+    return _schedules.switch(name, on=False, by=by)
+
+
+def trigger_schedule(name: str, *, by: AbstractBaseUser | None = None) -> Execution:
+    """Start an execution of a schedule now, beside its slots; ``ScheduleNotFound``."""
+    return _fire.trigger(name, by=by)
 
 
 def _twin(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
@@ -239,6 +299,7 @@ astart_many = _twin(start_many)
 aget_execution = _twin(get_execution)
 alist_executions = _twin(list_executions)
 acancel = _twin(cancel)
+acompensate = _twin(compensate)
 asend_event = _twin(send_event)
 apublish_event = _twin(publish_event)
 aprovide_input = _twin(provide_input)
@@ -248,9 +309,18 @@ aresume = _twin(resume)
 aretry = _twin(retry)
 arerun = _twin(rerun)
 await_for_result = _twin(wait_for_result)
+aschedule = _twin(schedule)
+aunschedule = _twin(unschedule)
+aschedules = _twin(schedules)
+aenable_schedule = _twin(enable_schedule)
+adisable_schedule = _twin(disable_schedule)
+atrigger_schedule = _twin(trigger_schedule)
 
 __all__ = [
     "acancel",
+    "acompensate",
+    "adisable_schedule",
+    "aenable_schedule",
     "aget_execution",
     "alist_executions",
     "apause",
@@ -260,11 +330,18 @@ __all__ = [
     "arerun",
     "aresume",
     "aretry",
+    "aschedule",
+    "aschedules",
     "asend_event",
     "astart",
     "astart_many",
+    "atrigger_schedule",
+    "aunschedule",
     "await_for_result",
     "cancel",
+    "compensate",
+    "disable_schedule",
+    "enable_schedule",
     "get_execution",
     "list_executions",
     "pause",
@@ -274,8 +351,12 @@ __all__ = [
     "rerun",
     "resume",
     "retry",
+    "schedule",
+    "schedules",
     "send_event",
     "start",
     "start_many",
+    "trigger_schedule",
+    "unschedule",
     "wait_for_result",
 ]

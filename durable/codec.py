@@ -17,7 +17,7 @@ from django.utils.functional import Promise
 
 from durable import conf
 from durable.errors import DurableError, NotSerializable
-from durable.increments import Counted, Grown, counted
+from durable.increments import Collected, Counted, Grown, counted
 
 MAX_DEPTH: Final = 100
 MAX_DIGITS: Final = 4300  # of an int; what Python reads back by default
@@ -47,7 +47,8 @@ def dumps(
     if limit is None:
         limit = int(conf.get(setting))
     try:
-        plain = _Scan(limit, keep_increments).visit(value, 1)
+        scan = _Scan(limit, keep_increments)
+        plain = scan.visit(value, 1)
         text = _JSON.encode(plain)
         size = len(text) if text.isascii() else len(text.encode())
         if "\\u0000" in text:
@@ -62,7 +63,7 @@ def dumps(
         except _Refusal as refusal:
             raise NotSerializable(refusal.place(path), refusal.reason) from None
         raise NotSerializable(path, str(error)) from None
-    if size > limit:
+    if size > limit + scan.collected:
         reason = _too_large(str(size), limit, setting) + _largest_part(plain, path)
         raise NotSerializable(path, reason)
     return text
@@ -120,12 +121,13 @@ class _Scan:
     Strings and floats are left to the JSON encoder, unless ``careful`` asks where a bad one is.
     """
 
-    __slots__ = ("careful", "cheap", "keep", "left")
+    __slots__ = ("careful", "cheap", "collected", "keep", "left")
 
     def __init__(self, limit: int, keep_increments: bool, careful: bool = False) -> None:
         # Well above the limit: what is merely too large is refused later, with its true size.
         self.left = 4 * limit + (8 << 20)
         self.keep = keep_increments
+        self.collected = 0  # bytes of collected results, which have a limit of their own
         self.careful = careful
         self.cheap = _NEVER_BAD if careful else _RARELY_BAD
 
@@ -272,12 +274,24 @@ def _grown(scan: _Scan, value: Any, depth: int) -> Any:
     return {"~t": "grown", "~v": items, "~n": value.appended} if scan.keep else items
 
 
+def _collected(scan: _Scan, value: Any, depth: int) -> Any:
+    limit = int(conf.get("MAX_COLLECTED_BYTES"))
+    inner = _Scan(limit, scan.keep, scan.careful)
+    items = inner.sequence(value, depth)
+    size = len(_JSON.encode(items).encode("utf-8", "surrogatepass"))
+    if size > limit:
+        raise _Refusal(_too_large(str(size), limit, "MAX_COLLECTED_BYTES"))
+    scan.collected += size + 32
+    return {"~t": "collected", "~v": items}
+
+
 _Encoder = Callable[[_Scan, Any, int], Any]
 _ENCODERS: Final[dict[type, _Encoder]] = {  # the order matters to subclasses
     bool: lambda scan, value, depth: value,
     type(None): lambda scan, value, depth: value,
     Counted: _counted,
     Grown: _grown,
+    Collected: _collected,
     str: lambda scan, value, depth: scan.text(value),
     int: _int,
     float: _float,
@@ -330,6 +344,7 @@ _READERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
     "bytes": lambda coded: base64.b64decode(coded["~v"]),
     "counted": lambda coded: counted(*coded["~v"]),
     "grown": lambda coded: Grown(coded["~v"], coded["~n"]),
+    "collected": lambda coded: Collected(coded["~v"]),
 }
 
 

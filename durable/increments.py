@@ -65,6 +65,10 @@ class Grown(list[Any]):
         self.appended = appended
 
 
+class Collected(list[Any]):
+    """The results of a ``foreach``: a list with a size limit of its own."""
+
+
 def is_number(value: object) -> bool:
     """Whether ``value`` can be counted: an int, float or Decimal, but not a bool."""
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)

@@ -92,12 +92,12 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     ),
     _S.PAUSED: frozenset({_S.PENDING, _S.WAITING, _S.CANCELLED, _S.COMPENSATING}),
     _S.BLOCKED: frozenset({_S.PENDING, _S.PAUSED, _S.CANCELLED, _S.COMPENSATING}),
-    _S.COMPENSATING: frozenset({_S.COMPENSATED, _S.COMPENSATION_FAILED}),
+    _S.COMPENSATING: frozenset({_S.COMPENSATED, _S.COMPENSATION_FAILED, _S.BLOCKED}),
     # An operator's explicit, audited moves out of a final status:
     _S.FAILED: frozenset({_S.PENDING, _S.COMPENSATING}),
     _S.COMPENSATION_FAILED: frozenset({_S.COMPENSATING}),
     _S.COMPLETED: frozenset(),
-    _S.CANCELLED: frozenset(),
+    _S.CANCELLED: frozenset({_S.PENDING}),  # a branch or item whose block is retried
     _S.COMPENSATED: frozenset(),
 }
 

@@ -19,16 +19,19 @@ from durable import clock
 from durable.authoring import registry
 from durable.authoring.workflow import Workflow
 from durable.conf import database
-from durable.engine import inline
+from durable.engine import deployed, inline
 from durable.engine.start import StartOptions, start
 from durable.errors import ClockNotFrozen, DurableError
-from durable.models import Execution, Wait
+from durable.models import Execution, Schedule, Wait
 from durable.states import WaitKind
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 MAX_STEPS = 10_000
+
+#: when the declared schedules that this process has seen were made (or begun anew) by the kit
+_begun: set[datetime] = set()
 
 
 def run(
@@ -50,6 +53,7 @@ def drain(max_steps: int = MAX_STEPS) -> int:
 
     ``DurableError`` when ``max_steps`` claims were not enough: a workflow goes round in circles.
     """
+    _register_schedules()
     done = inline.work(max_steps)
     if done >= max_steps and inline.work(1):
         raise DurableError(
@@ -57,6 +61,14 @@ def drain(max_steps: int = MAX_STEPS) -> int:
             "max_steps is too low"
         )
     return done
+
+
+def _register_schedules() -> None:
+    """Declared schedules begin when a test begins, not when its database was made."""
+    deployed.register_declared()
+    declared = Schedule.objects.filter(declared=True)
+    if deployed.restart(declared.exclude(created_at__in=_begun)):
+        _begun.update(declared.values_list("created_at", flat=True))
 
 
 # -- the clock ------------------------------------------------------------------------------------
@@ -135,12 +147,13 @@ def advance(*, work: bool = True, **span: float) -> datetime:
     if delta < timedelta(0):
         raise DurableError("advance() only goes forward")
     end = start_at + delta
+    _register_schedules()
     if work:
         drain()
         while (due := _next_due()) is not None and due <= end:
             clock.set_frozen(max(due, clock.frozen_at() or due))
             if not drain() and _next_due() == due:
-                break
+                break  # it stays due, whatever it is
     clock.set_frozen(end)
     if work:
         drain()
@@ -148,8 +161,12 @@ def advance(*, work: bool = True, **span: float) -> datetime:
 
 
 def _next_due() -> datetime | None:
-    found: datetime | None = Execution.objects.aggregate(next=Min("wake_at"))["next"]
-    return found
+    enabled = Schedule.objects.filter(enabled=True)
+    found = (
+        Execution.objects.aggregate(next=Min("wake_at"))["next"],
+        enabled.aggregate(next=Min("next_run_at"))["next"],
+    )
+    return min((due for due in found if due is not None), default=None)
 
 
 # -- standing in ----------------------------------------------------------------------------------

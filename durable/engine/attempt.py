@@ -6,18 +6,15 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from durable import codec, conf
 from durable.authoring import context as authoring_context
 from durable.authoring.context import UNSET
-from durable.authoring.steps import Step
-from durable.authoring.typed import bind
-from durable.authoring.workflow import Definition
 from durable.engine import checkpoint as checkpoints
-from durable.engine import direct, fail, failures, log_capture, position
+from durable.engine import direct, fail, failures, log_capture
 from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.claim import Claim
 from durable.engine.failpoints import reach
@@ -27,13 +24,12 @@ from durable.engine.session import Session
 from durable.engine.step_context import Request, StepContext
 from durable.engine.step_transaction import StepTransaction, Watch, restore
 from durable.engine.transaction import ATTEMPTS, connection, is_retriable, pause
+from durable.engine.work import Work, call
 from durable.errors import (
     Abandoned,
     Blocked,
     ClaimLost,
     DurableError,
-    InvalidStepResult,
-    NotSerializable,
     StepTimeout,
     Suspend,
     SuspendSwallowed,
@@ -75,16 +71,18 @@ class Stuck:
     error: DurableError
 
 
+#: a record holds what the limits of the data have let pass already
+RECORD_BYTES = 1 << 40
+
 Outcome = Completed | Parked | Failed | Stuck
 
 
 class StepAttempt:
     """One run of one body: everything that belongs to it, from the first line to the outcome."""
 
-    def __init__(
-        self, claim: Claim, definition: Definition, step: Step[..., Any], session: Session
-    ) -> None:
-        self.claim, self.definition, self.step, self.session = claim, definition, step, session
+    def __init__(self, claim: Claim, work: Work, session: Session) -> None:
+        self.claim, self.work, self.session = claim, work, session
+        self.step = work.body
         self.started_at = claim.now()
         self.on_end: Callable[[], object] = lambda: None
 
@@ -119,10 +117,13 @@ class StepAttempt:
             name=self.step.name,
             is_async=self.step.is_async,
             atomic=bool(self.step.atomic),
+            identity=self.work.identity,
+            root_id=self.work.root_id,
+            error=self.work.error,
         )
         limit = self._limit()
         self.context.deadline = None if limit is None else self.started_at + limit
-        self.instance = self.definition.cls.bound(self.context)
+        self.instance = self.work.definition.cls.bound(self.context)
         self.watch = Watch()
         self.lines: list[str] = []
         if self.context.is_async:
@@ -168,13 +169,14 @@ class StepAttempt:
 
     def _limit(self) -> timedelta | None:
         """The time this attempt has: the step's, or what the workflow's deadline leaves."""
-        left = self.claim.deadline_at - self.started_at if self.claim.deadline_at else None
+        deadline = self.claim.limit_at
+        left = deadline - self.started_at if deadline is not None else None
         limits = [limit for limit in (self.step.timeout, left) if limit is not None]
         return min(limits) if limits else None
 
     def overdue(self) -> DurableError:
         """What it means that the time is over."""
-        deadline = self.claim.deadline_at
+        deadline = self.claim.limit_at
         if deadline is not None and self.claim.now() >= deadline:
             return WorkflowTimeout(f"{self.claim.workflow} took longer than its timeout")
         return StepTimeout(f"step {self.step.name!r} took longer than {self.step.timeout}")
@@ -186,12 +188,13 @@ class StepAttempt:
     def fail(self, error: BaseException) -> None:
         """Write down that this attempt failed: another one will follow, or the execution ends."""
         claim = self.claim
-        described = fail.describe(claim, error)
+        failure = fail.describe(claim, error, step=self.work.identity.path)
+        described = failure.error
         record = self.record(
             StepStatus.FAILED, ended_at=claim.now(), error=failures.encode(described)
         )
         delay = fail.next_delay(self.step.retry, error, claim.attempt - claim.attempt_floor)
-        fail.fail_attempt(claim, record, described, delay, self.extras())
+        fail.fail_attempt(claim, record, failure, delay, self.extras(failed=True))
         reach("failure.after_commit")
         logger.log(
             logging.INFO if delay is not None else logging.WARNING,
@@ -269,13 +272,11 @@ class StepAttempt:
         return Completed(self._checkpoint(returned), None)
 
     def _body(self) -> Any:
-        typed = bind(self.step.function)
-        data = codec.loads(self.claim.data)
+        data = codec.loads(self.work.data)
         reach("body.before")
-        received = typed.data_in(data)
         process = os.getpid()
         try:
-            returned = self.step.function(self.instance, received)
+            returned, finish = call(self.step, self.instance, data, self.work.element())
         finally:
             if os.getpid() != process:  # a fork that the body made: it shares our connections
                 os._exit(1)
@@ -285,49 +286,20 @@ class StepAttempt:
         self.on_end()
         if self.context.left:
             raise SuspendSwallowed("a bare except: caught the signal to wait")
-        result = typed.data_out(returned, data, received)
-        if result is None:
-            result = data
-        if not isinstance(result, dict):
-            raise InvalidStepResult(
-                f"step {self.step.name!r} returned {type(result).__name__}; a step returns the "
-                "data (a dict with string keys), or None to pass on what it was given"
-            )
-        return result
+        result = finish(returned)
+        return data if result is None else result
 
     # -- what is written ------------------------------------------------------------------------
 
-    def _checkpoint(self, result: dict[str, Any]) -> Checkpoint:
-        text = self._encoded(result)
-        path = position.following(self.definition.tree, self.claim.path)
-        if path:
-            self.context.choosing = True
-            try:
-                path = position.settle(
-                    self.definition.tree, path, self.instance, lambda: codec.loads(text)
-                )
-            except position.ChoiceFailed as failed:
-                path = failed.path  # the step is done; the branch fails when it is its turn
-        at = self.claim.now()
-        if self.claim.last_completed_at is not None:
-            at = max(at, self.claim.last_completed_at + timedelta(microseconds=1))
-        return Checkpoint(
-            execution_id=self.claim.execution_id,
-            fence=self.claim.fence,
-            data=text,
-            path=path,
-            visit=1,
-            at=at,
-            attempt=self.record(StepStatus.COMPLETED, ended_at=at, output=text),
-            journaled=self.claim.journaled,
-            extras=self.extras(),
+    def _checkpoint(self, result: Any) -> Checkpoint:
+        checkpoint = self.work.checkpoint(result, self.instance, self.context.choose)
+        record = self.record(
+            StepStatus.COMPLETED, ended_at=checkpoint.at, output=self._output(result)
         )
+        return replace(checkpoint, attempt=record, extras=self.extras())
 
-    def _encoded(self, result: dict[str, Any]) -> str:
-        try:
-            return codec.dump_data(result)
-        except NotSerializable as error:
-            raise NotSerializable(error.path, error.reason, step=self.step.name) from None
+    def _output(self, result: Any) -> str:
+        return codec.dumps(result, limit=RECORD_BYTES, keep_increments=True)
 
     def record(
         self,
@@ -339,23 +311,27 @@ class StepAttempt:
     ) -> Attempt:
         """The attempt as it will stand in the history."""
         return Attempt(
-            execution_id=self.claim.execution_id,
-            path=self.claim.path,
-            visit=self.claim.visit,
+            execution_id=self.work.identity.execution_id,
+            path=self.work.identity.path,
+            visit=self.work.identity.visit,
+            compensation=self.work.identity.compensation,
             attempt=self.claim.attempt,
             status=status,
             started_at=self.started_at,
             ended_at=ended_at,
             worker=self.claim.worker,
-            input=self.claim.data,
+            input=self.work.data,
             output=output,
             error=error,
             logs=log_capture.text(self.lines),
             recoveries=self.claim.recoveries,
         )
 
-    def extras(self) -> Sequence[Callable[[], object]]:
-        """What the body told the engine besides its result, for the transaction that ends it."""
+    def extras(self, *, failed: bool = False) -> Sequence[Callable[[], object]]:
+        """What the body told the engine besides its result, for the transaction that ends it.
+
+        A failed attempt starts no children: another one will ask for them.
+        """
         rows = Execution.objects.filter(pk=self.context.id)
         changes: list[Callable[[], object]] = []
         if self.context.new_progress is not UNSET:
@@ -363,6 +339,8 @@ class StepAttempt:
             changes.append(lambda: rows.update(progress=progress))
         if self.context.new_tags:
             changes.append(lambda: _merge_tags(rows, self.context.new_tags))
+        if not failed:
+            changes += self.context.children
         return tuple(changes)
 
 

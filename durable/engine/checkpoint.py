@@ -8,7 +8,7 @@ fence is simply not returned; the others are in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from durable.engine.failpoints import reach
 from durable.engine.finish import finish_completed
-from durable.engine.transaction import connection, in_transaction
+from durable.engine.transaction import connection, in_transaction, lock
+from durable.engine.turns import Block, Heir, hand_on
+from durable.models import Execution, Role
 from durable.models.fields import uuid7
 from durable.states import StepStatus
 
@@ -48,13 +50,22 @@ class Checkpoint:
 
     execution_id: UUID
     fence: int
-    data: str
+    data: str | None
     path: str
     visit: int
     at: datetime
     attempt: Attempt | None  # None: only the position moves (the choice of a branch)
     journaled: bool = False  # the visit that ends had waits or records
     extras: Sequence[Callable[[], object]] = field(default_factory=tuple)
+    was: str | None = None  # the position that it leaves
+    was_visit: int | None = None
+    frames: str | None = None
+    outcome: str | None = None
+    root_id: UUID | None = None
+    role: str = Role.ROOT
+    block: Block | None = None  # whose branch or item it is
+    released: bool = True  # an item that has a turn to hand on
+    heir: Heir | None = None  # the item of the same batch that gets it
 
     @property
     def finishes(self) -> bool:
@@ -68,16 +79,18 @@ class Accepted:
 
     pause_requested: bool
     cancel_requested: bool
+    unfinished: bool = False  # the last step is taken, but a child is still alive
 
 
 _UPDATE = """
-WITH v (id, fence, data, path, visit, at, was, was_visit) AS (VALUES {rows})
+WITH v (id, fence, data, path, visit, frames, outcome, at, was, was_visit) AS (VALUES {rows})
 UPDATE durable_execution
 SET data = v.data, path = v.path, visit = {visit}, attempt = 1, attempt_floor = 0,
-    recoveries = 0, journaled = {false}, last_completed_at = {at}
+    recoveries = 0, journaled = {false}, frames = v.frames, outcome = v.outcome,
+    last_completed_at = {at}
 FROM v
 WHERE durable_execution.id = {id} AND durable_execution.fence = {fence}
-  AND durable_execution.status = 'running'
+  AND durable_execution.status IN ('running', 'compensating')
   AND (v.was IS NULL OR durable_execution.path = v.was AND durable_execution.visit = {was_visit})
   {unlocked}
 RETURNING durable_execution.id, pause_requested, cancel_requested_at
@@ -105,12 +118,18 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
     out rather than waited for (PostgreSQL); it can't be told from one that lost its fence, so
     try what is missing once more alone.
     """
+    for checkpoint in batch:
+        if checkpoint.extras and checkpoint.root_id not in (None, checkpoint.execution_id):
+            lock(Execution.objects.filter(pk=checkpoint.root_id)).values_list("pk").first()
     accepted = _advance(connection(), batch, skip_locked)
     taken = [checkpoint for checkpoint in batch if checkpoint.execution_id in accepted]
     write_attempts([c.attempt for c in taken if c.attempt is not None])
     finished = [c for c in taken if c.finishes and not accepted[c.execution_id].cancel_requested]
     if finished:
+        finished = _without_live_children(finished, accepted)
+    if finished:
         finish_completed([(c.execution_id, c.journaled) for c in finished])
+        _hand_on([c for c in finished if c.role == Role.ITEM and c.block and c.released], accepted)
     for checkpoint in taken:
         for extra in checkpoint.extras:
             extra()
@@ -119,21 +138,46 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
     return accepted
 
 
+def _without_live_children(
+    finished: list[Checkpoint], accepted: dict[UUID, Accepted]
+) -> list[Checkpoint]:
+    """Those that may end: a child whose time was over may still be in a step."""
+    alive = set(
+        Execution.objects.filter(
+            parent__in=[c.execution_id for c in finished], awaited=True, finished_at__isnull=True
+        ).values_list("parent_id", flat=True)
+    )
+    for pk in alive:
+        accepted[pk] = replace(accepted[pk], unfinished=True)
+    return [c for c in finished if c.execution_id not in alive]
+
+
+def _hand_on(items: Sequence[Checkpoint], accepted: dict[UUID, Accepted]) -> None:
+    """Finished items give their turns to the next ones of their blocks."""
+    turns: dict[tuple[Block, Heir | None], list[Checkpoint]] = {}
+    for item in items:
+        assert item.block is not None
+        turns.setdefault((item.block, item.heir), []).append(item)
+    for (block, heir), done in turns.items():
+        paused = any(accepted[c.execution_id].pause_requested for c in done)
+        hand_on(block, [c.execution_id for c in done], done[-1].data, heir, paused=paused)
+
+
 def _advance(
     conn: BaseDatabaseWrapper, batch: Sequence[Checkpoint], skip_locked: bool
 ) -> dict[UUID, Accepted]:
     postgres = conn.vendor == "postgresql"
     params: list[Any] = []
     for c in batch:
-        params += [_uuid(conn, c.execution_id), c.fence, c.data, c.path, c.visit, _time(conn, c.at)]
+        params += [_uuid(conn, c.execution_id), c.fence, c.data, c.path, c.visit]
         # a step is done once: a commit in doubt may still be on its way when it is repeated
-        params += (c.attempt.path, c.attempt.visit) if c.attempt is not None else (None, None)
+        params += [c.frames, c.outcome, _time(conn, c.at), c.was, c.was_visit]
     unlocked = ""
     if skip_locked and postgres:
         unlocked = _UNLOCKED.format(ids=", ".join(["%s"] * len(batch)))
         params += [c.execution_id for c in batch]
     sql = _UPDATE.format(
-        rows=", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s)"] * len(batch)),
+        rows=", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(batch)),
         visit="v.visit::integer" if postgres else "v.visit",
         at="v.at::timestamptz" if postgres else "v.at",
         was_visit="v.was_visit::integer" if postgres else "v.was_visit",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,13 +14,20 @@ from django.db.models.expressions import ExpressionWrapper
 from django.db.models.functions import Coalesce
 
 from durable import clock
+from durable.authoring import registry
+from durable.engine import tree_of
 from durable.engine.failpoints import reach
+from durable.engine.position import Frames
 from durable.engine.transaction import connection, in_transaction, lock
-from durable.models import Execution, Queue, Wait
-from durable.states import Status
+from durable.engine.turns import Heir, batch_size, waiting_for_turn
+from durable.models import Execution, Queue, Role, Wait
+from durable.states import Status, WaitStatus
 
 PROMOTED_AT_ONCE = 500
 LOOK_AGAIN = timedelta(seconds=1)
+
+#: where an execution stands that is undoing steps: this, then the id of the step run
+ROLLBACK = "~"
 
 
 @dataclass
@@ -33,11 +40,18 @@ class Claim:
 
     execution_id: UUID
     root_id: UUID
+    role: str
+    parent_id: UUID | None
+    parent_path: str
+    parent_visit: int
+    released: bool
+    status: str
     workflow: str
     version: int
     kind: str
     queue: str
     home_queue: str
+    rank: int
     fence: int
     worker: UUID
     path: str
@@ -47,11 +61,16 @@ class Claim:
     recoveries: int
     journaled: bool
     data: str
+    frames: Frames
+    base: str | None
+    element: str | None  # the item and its index, in a foreach
     deadline_at: datetime | None
     last_completed_at: datetime | None
     pause_requested: bool
     cancel_requested: bool
     claimed_at: datetime
+    rest: Sequence[Claim] = ()  # more items of the same batch, which this slot runs after it
+    heir: Heir | None = None  # the item of the batch that gets its turn
     _monotonic: float = field(default_factory=time.monotonic)
 
     def now(self) -> datetime:
@@ -60,6 +79,32 @@ class Claim:
         if frozen is not None:
             return frozen
         return self.claimed_at + timedelta(seconds=time.monotonic() - self._monotonic)
+
+    @property
+    def block(self) -> tuple[UUID, str, int] | None:
+        """The visit of the block whose branch or item this is."""
+        if self.parent_id is None or self.role not in (Role.BRANCH, Role.ITEM):
+            return None
+        return self.parent_id, self.parent_path, self.parent_visit
+
+    @property
+    def limit_at(self) -> datetime | None:
+        """The workflow's deadline, which does not bound its rollback."""
+        return None if self.rolls_back else self.deadline_at
+
+    @property
+    def rolls_back(self) -> bool:
+        """Whether the claim stands in a rollback."""
+        return self.path.startswith(ROLLBACK)
+
+    def start_from(self, base: str) -> None:
+        """An item begins with its block's data, which its row does not repeat."""
+        self.base = base
+        if self.data is None:
+            self.data = base
+        for frame in self.frames.values():
+            if "data" in frame and frame["data"] is None:
+                frame["data"] = base
 
     def row(self) -> Any:
         """The claimed row at this position, or nothing: the start of every guarded write."""
@@ -70,11 +115,17 @@ class Claim:
 
 _COLUMNS = (
     "root_id",
+    "role",
+    "parent_id",
+    "parent_path",
+    "parent_visit",
+    "released",
     "workflow",
     "version",
     "kind",
     "queue",
     "home_queue",
+    "rank",
     "fence",
     "path",
     "visit",
@@ -99,29 +150,90 @@ def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> lis
     if Queue.objects.paused().filter(name=queue).exists():
         return []
     ready = lock(Execution.objects.ready(queue, kinds), skip_locked=True)
-    rows = list(
-        ready.annotate(
-            stored=ExpressionWrapper(F("data"), output_field=TextField()), present=clock.now()
-        ).values("id", "status", "stored", "present", *_COLUMNS)[:limit]
-    )
+    rows = list(_read(ready)[:limit])
     if not rows:
         return []
-    parked = [row["id"] for row in rows if row["status"] == Status.WAITING]
+    parked = [row["id"] for row in rows if row["status"] != Status.PENDING]
     if parked and (answering := _expire(parked)):
         rows = [row for row in rows if row["id"] not in answering]
     ids = [row["id"] for row in rows]
+    changes: dict[str, Any] = {
+        "worker": worker,
+        "fence": F("fence") + 1,
+        "ready_at": None,
+        "wake_at": None,
+        "started_at": Coalesce("started_at", clock.now()),
+    }
+    rolling_back = [row["id"] for row in rows if row["status"] == Status.COMPENSATING]
     taken = Execution.objects.filter(pk__in=ids, ready_at__isnull=False).move(
+        Status.RUNNING, **changes
+    )
+    if rolling_back:  # they stay in their status while a worker holds them
+        taken += Execution.objects.filter(pk__in=rolling_back).update(**changes)
+    if taken != len(ids):  # the rows are locked, or the whole database is: this can't be
+        raise RuntimeError(f"claimed {taken} of {len(ids)} locked executions")
+    claims = [_claim(row, worker) for row in rows]
+    _fill_batches(claims)
+    reach("claim.before_commit")
+    return claims
+
+
+def _read(rows: Any) -> Any:
+    """What a claim needs to know of the rows."""
+    return rows.annotate(
+        stored=text_of("data"),
+        own_base=text_of("base"),
+        own_input=text_of("input"),
+        present=clock.now(),
+    ).values("id", "status", "stored", "own_base", "own_input", "frames", "present", *_COLUMNS)
+
+
+def _fill_batches(claims: Sequence[Claim]) -> None:
+    """Items of a block with a ``batch_size`` take others along that have not had their turn.
+
+    One in whose step a worker has died is left alone, so that it is known what killed it.
+    """
+    blocks: dict[Any, list[Claim]] = {}
+    for claim in claims:
+        if claim.role == Role.ITEM and not claim.recoveries and claim.status == Status.RUNNING:
+            blocks.setdefault((claim.block, claim.queue), []).append(claim)
+    for (block, queue), heads in blocks.items():
+        cls = registry.get(heads[0].workflow, heads[0].version)
+        size = batch_size(cls.definition.tree.find(block[1]) if cls is not None else None)
+        if size > 1:
+            _take_along(block, queue, heads, size - 1)
+
+
+def _take_along(block: Any, queue: str, heads: Sequence[Claim], each: int) -> None:
+    waiting = waiting_for_turn(block).filter(recoveries=0, queue=queue)
+    found = list(_read(lock(waiting, skip_locked=True))[: each * len(heads)])
+    if not found:
+        return
+    worker = heads[0].worker
+    Execution.objects.filter(pk__in=[row["id"] for row in found]).move(
         Status.RUNNING,
         worker=worker,
         fence=F("fence") + 1,
-        ready_at=None,
-        wake_at=None,
         started_at=Coalesce("started_at", clock.now()),
     )
-    if taken != len(ids):  # the rows are locked, or the whole database is: this can't be
-        raise RuntimeError(f"claimed {taken} of {len(ids)} locked executions")
-    reach("claim.before_commit")
-    return [_claim(row, worker) for row in rows]
+    share = -(-len(found) // len(heads))
+    for number, head in enumerate(heads):
+        part = found[number * share : (number + 1) * share]
+        head.rest = [_claim(row, worker) for row in part]
+
+
+def stop_overdue_children(parents: list[UUID]) -> None:
+    """A child whose parent waits no longer for it is cancelled."""
+    overdue = Execution.objects.unfinished().filter(
+        awaited_by__execution__in=parents, awaited_by__status=WaitStatus.TIMED_OUT
+    )
+    for child in overdue:
+        tree_of.stop(child)
+
+
+def text_of(column: str) -> Any:
+    """A coded column as the text that is stored."""
+    return ExpressionWrapper(F(column), output_field=TextField())
 
 
 def _expire(parked: list[UUID]) -> set[UUID]:
@@ -131,9 +243,10 @@ def _expire(parked: list[UUID]) -> set[UUID]:
     execution is looked at again a moment later.
     """
     due = Wait.objects.expired().filter(execution__in=parked)
-    Wait.objects.filter(
+    if Wait.objects.filter(
         pk__in=list(lock(due, skip_locked=True).values_list("pk", flat=True))
-    ).expire()
+    ).expire():
+        stop_overdue_children(parked)
     answering = set(due.values_list("execution_id", flat=True))
     if answering:
         Execution.objects.filter(pk__in=answering).update(
@@ -147,6 +260,10 @@ def _claim(row: dict[str, Any], worker: UUID) -> Claim:
         execution_id=row["id"],
         worker=worker,
         data=row["stored"],
+        frames=row["frames"] or {},
+        base=row["own_base"],
+        element=row["own_input"] if row["role"] in (Role.BRANCH, Role.ITEM) else None,
+        status=Status.COMPENSATING if row["status"] == Status.COMPENSATING else Status.RUNNING,
         claimed_at=clock.parse(row["present"]),
         fence=row["fence"] + 1,
         cancel_requested=row["cancel_requested_at"] is not None,
@@ -173,6 +290,8 @@ class Pulse:
     next_expiry: datetime | None  # of the workers' leases
     messages: bool  # events, keys or answers to deliver
     ready: bool  # something of the worker's own kinds and queues
+    next_slot: datetime | None = None  # of the schedules whose workflows the worker knows
+    queued: bool = False  # a slot whose turn has come
 
     @property
     def sleepers_due(self) -> bool:
@@ -185,13 +304,20 @@ class Pulse:
         return self.next_expiry is not None and self.next_expiry <= self.now
 
     @property
+    def schedules_due(self) -> bool:
+        """Whether a schedule is to be fired."""
+        return self.queued or (self.next_slot is not None and self.next_slot <= self.now)
+
+    @property
     def idle(self) -> bool:
         """Whether nothing at all is to be done now."""
-        return not (self.sleepers_due or self.workers_expired or self.messages or self.ready)
+        by_time = self.sleepers_due or self.workers_expired or self.schedules_due
+        return not (by_time or self.messages or self.ready)
 
     def seconds_to_next(self) -> float | None:
         """Seconds until something falls due by time; ``None`` if nothing will."""
-        times = [moment for moment in (self.next_wake, self.next_expiry) if moment is not None]
+        moments = (self.next_wake, self.next_expiry, self.next_slot)
+        times = [moment for moment in moments if moment is not None]
         return max(0.0, (min(times) - self.now).total_seconds()) if times else None
 
 
@@ -201,10 +327,18 @@ SELECT {now},
   (SELECT min(expires_at) FROM durable_worker WHERE stopped_at IS NULL),
   EXISTS (SELECT 1 FROM durable_event WHERE status = 'pending')
     OR EXISTS (SELECT 1 FROM durable_correlationkey WHERE fresh)
-    OR EXISTS (SELECT 1 FROM durable_wait WHERE NOT told),
+    OR EXISTS (SELECT 1 FROM durable_wait WHERE NOT told)
+    OR EXISTS (SELECT 1 FROM durable_execution WHERE unreported),
   EXISTS (SELECT 1 FROM durable_execution
           WHERE ready_at IS NOT NULL AND queue IN ({queues}) AND kind IN ({kinds})
-            AND queue NOT IN (SELECT name FROM durable_queue WHERE paused))
+            AND queue NOT IN (SELECT name FROM durable_queue WHERE paused)),
+  (SELECT min(next_run_at) FROM durable_schedule WHERE enabled AND workflow IN ({workflows})),
+  EXISTS (SELECT 1 FROM durable_firing AS firing
+          JOIN durable_schedule AS schedule ON schedule.id = firing.schedule_id
+          LEFT JOIN durable_execution AS earlier ON earlier.id = firing.after_id
+          WHERE firing.outcome = 'queued' AND schedule.enabled
+            AND schedule.workflow IN ({workflows})
+            AND (earlier.id IS NULL OR earlier.finished_at IS NOT NULL))
 """
 
 
@@ -213,19 +347,23 @@ def pulse(queues: Iterable[str], kinds: Iterable[str]) -> Pulse:
     conn = connection()
     now, params = clock.now_sql(conn)
     # an empty IN list is not SQL; nothing is called ""
-    names, workflows = list(queues) or [""], list(kinds) or [""]
+    names, known = list(queues) or [""], list(kinds) or [""]
+    workflows = sorted({kind.rpartition("@")[0] for kind in known})
     sql = _PULSE.format(
         now=now,
         queues=", ".join(["%s"] * len(names)),
-        kinds=", ".join(["%s"] * len(workflows)),
+        kinds=", ".join(["%s"] * len(known)),
+        workflows=", ".join(["%s"] * len(workflows)),
     )
     with conn.cursor() as cursor:
-        cursor.execute(sql, [*params, *names, *workflows])
-        present, wake, expiry, messages, ready = cursor.fetchone()
+        cursor.execute(sql, [*params, *names, *known, *workflows, *workflows])
+        present, wake, expiry, messages, ready, slot, queued = cursor.fetchone()
     return Pulse(
         now=clock.parse(present),
         next_wake=clock.parse(wake) if wake is not None else None,
         next_expiry=clock.parse(expiry) if expiry is not None else None,
         messages=bool(messages),
         ready=bool(ready),
+        next_slot=clock.parse(slot) if slot is not None else None,
+        queued=bool(queued),
     )

@@ -1,4 +1,4 @@
-"""What an operator does to an execution: cancel, pause, resume, retry. Audited, one winner each."""
+"""What an operator does to an execution: cancel, pause, resume, retry, compensate. All audited."""
 
 from __future__ import annotations
 
@@ -8,16 +8,25 @@ from django.db.models.functions import Coalesce
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine import audit, journal, limits, lookup, notify
+from durable.engine import audit, journal, limits, lookup, notify, position, rollback, tree_of
+from durable.engine.back import rollback_frame
+from durable.engine.claim import ROLLBACK
+from durable.engine.failures import from_stored
 from durable.engine.release import end_cancelled
 from durable.engine.transaction import in_callers_transaction, lock
 from durable.errors import InvalidTransition
-from durable.models import Execution, StepRun, Wait
-from durable.states import Status
+from durable.models import Execution, Role, StepRun, Wait
+from durable.states import Status, StepStatus
 
 
-def _locked(execution_id: Any) -> Execution:
-    return lookup.get(execution_id, rows=lock(Execution.objects.all()))
+def _locked(execution_id: Any, verb: str) -> Execution:
+    execution = lookup.get(execution_id, rows=lock(Execution.objects.all()))
+    if execution.role in (Role.BRANCH, Role.ITEM):
+        raise InvalidTransition(
+            f"execution {execution.pk} can't be {verb} by itself: it is a part "
+            f"({execution.get_role_display()}) of {execution.root_id}, whose id means the whole"
+        )
+    return execution
 
 
 def _refuse(execution: Execution, verb: str, hint: str = "") -> InvalidTransition:
@@ -47,25 +56,29 @@ def _note(action: str, execution: Execution, by: Any, after: Any = None) -> Exec
 def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Execution:
     """End an execution; one whose step is running ends with that step's checkpoint."""
     limits.free_text("reason", reason)
-    execution = _locked(execution_id)
+    execution = _locked(execution_id, "cancelled")
     if execution.is_finished:
         raise _refuse(execution, "cancelled")
+    if tree_of.rolls_back(execution):
+        raise _refuse(execution, "cancelled", "it rolls back already")
     rows = Execution.objects.filter(pk=execution.pk)
     if execution.cancel_requested_at is None:
         rows.update(
             cancel_requested_at=clock.now(), cancel_reason=reason, cancel_compensate=compensate
         )
     if execution.status != Status.RUNNING:
-        end_cancelled(rows, compensate=compensate)
+        end_cancelled(rows, execution.frames, compensate=compensate)
     return _note("cancel", execution, by, {"reason": reason})
 
 
 @in_callers_transaction
 def pause(execution_id: Any, *, by: Any) -> Execution:
     """Stop at the next checkpoint; what is not running stops at once."""
-    execution = _locked(execution_id)
-    if execution.is_finished or execution.status == Status.COMPENSATING:
+    execution = _locked(execution_id, "paused")
+    if execution.is_finished:
         raise _refuse(execution, "paused")
+    if tree_of.rolls_back(execution):
+        raise _refuse(execution, "paused", "it rolls back")
     rows = Execution.objects.filter(pk=execution.pk)
     if execution.status == Status.RUNNING:
         rows.update(pause_requested=True)
@@ -83,7 +96,7 @@ def pause(execution_id: Any, *, by: Any) -> Execution:
 @in_callers_transaction
 def resume(execution_id: Any, *, by: Any) -> Execution:
     """Go on after a pause: deadlines that passed meanwhile take effect now."""
-    execution = _locked(execution_id)
+    execution = _locked(execution_id, "resumed")
     rows = Execution.objects.filter(pk=execution.pk)
     if execution.is_finished:
         raise _refuse(execution, "resumed")
@@ -103,27 +116,41 @@ def _unpause(execution: Execution, rows: Any) -> None:
         rows.move(Status.WAITING, wake_at=execution.resume_at, **afresh)
     elif StepRun.objects.parked(execution.pk).filter(attempt=execution.attempt).exists():
         rows.move(Status.PENDING, ready_at=clock.now(), **afresh)  # answered meanwhile
+    elif execution.path in ("", "~") or _has_block(execution):
+        rows.move(Status.PENDING, ready_at=clock.now(), **afresh)  # looks at what is below
     else:
         rows.move(Status.PENDING, wake_at=execution.resume_at or clock.now(), **afresh)
+
+
+def _has_block(execution: Execution) -> bool:
+    """Whether it stands at a block that is open."""
+    block = (execution.pk, execution.path, execution.visit)
+    return bool(Execution.objects.of_block(*block).exists())
 
 
 @in_callers_transaction
 def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
     """Continue a failed (or blocked) execution at its step, with fresh attempts."""
-    execution = _locked(execution_id)
+    execution = _locked(execution_id, "retried")
+    if execution.status == Status.COMPENSATION_FAILED:
+        _refuse_under_a_parent(execution, "retried")
+        return _undo(execution, {**execution.frames[ROLLBACK], "failed": []}, "retry", by)
     if execution.status not in (Status.FAILED, Status.BLOCKED):
         raise _refuse(execution, "retried", "only a failed or blocked execution can be")
+    if execution.status == Status.FAILED and _awaited(execution):
+        raise _refuse(execution, "retried", f"retry its parent {execution.parent_id}, which knows")
+    changes: dict[str, Any] = {}
     if restart_step:
         journal.forget(execution.pk, execution.path, execution.visit)
-    changes: dict[str, Any] = {}
-    if execution.status == Status.FAILED:
+        StepRun.objects.close_parked(execution.pk, StepStatus.CANCELLED, ended_at=clock.now())
+    if restart_step or execution.status == Status.FAILED:
         changes = {
             "attempt": execution.attempt + 1,
             "attempt_floor": execution.attempt,
             "recoveries": 0,
-            "finished_at": None,
-            "deadline_at": _new_deadline(execution),
         }
+    if execution.status == Status.FAILED:
+        changes |= {"finished_at": None, "deadline_at": _new_deadline(execution)}
         if not restart_step:
             journal.reopen(execution.pk, execution.path, execution.visit)
     Execution.objects.filter(pk=execution.pk).move(
@@ -137,3 +164,48 @@ def _new_deadline(execution: Execution) -> Any:
     cls = registry.get(execution.workflow, execution.version)
     timeout = cls.definition.options.timeout if cls is not None else None
     return execution.deadline_at if timeout is None else clock.now() + timeout
+
+
+@in_callers_transaction
+def compensate(execution_id: Any, *, by: Any) -> Execution:
+    """Undo what a failed execution has done whose compensations were held back."""
+    execution = _locked(execution_id, "compensated")
+    if execution.status != Status.FAILED:
+        raise _refuse(execution, "compensated", "only a failed execution can be")
+    _refuse_under_a_parent(execution, "compensated")
+    if not rollback.needed(execution.pk):
+        raise _refuse(execution, "compensated", "no completed step of it has a compensation")
+    why = rollback_frame(
+        from_stored(execution),
+        path=execution.path,
+        attempt=execution.attempt,
+        floor=execution.attempt_floor,
+    )
+    return _undo(execution, why, "compensate", by)
+
+
+def _undo(execution: Execution, why: dict[str, Any], action: str, by: Any) -> Execution:
+    """Out of a final status into the rollback."""
+    Execution.objects.filter(pk=execution.pk).move(
+        Status.COMPENSATING,
+        path=ROLLBACK,
+        attempt=1,
+        attempt_floor=0,
+        recoveries=0,
+        journaled=False,
+        frames=position.encode({**(execution.frames or {}), ROLLBACK: why}),
+        ready_at=clock.now(),
+        finished_at=None,
+    )
+    return _note(action, execution, by)
+
+
+def _awaited(execution: Execution) -> bool:
+    return execution.role == Role.CHILD and execution.awaited
+
+
+def _refuse_under_a_parent(execution: Execution, verb: str) -> None:
+    """A parent that goes on decides itself about what its child has done."""
+    parent = execution.parent if _awaited(execution) else None
+    if parent is not None and not parent.is_finished:
+        raise _refuse(execution, verb, f"its parent {parent.pk} is {parent.status}")

@@ -13,9 +13,10 @@ from durable import clock, codec
 from durable.engine import notify
 from durable.engine.failpoints import reach
 from durable.engine.transaction import in_transaction, lock
+from durable.engine.triggers import start_triggered
 from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
 from durable.models.fields import Stored
-from durable.states import UNFINISHED, Status, WaitKind, WaitStatus
+from durable.states import UNFINISHED, EventStatus, Status, WaitKind, WaitStatus
 
 AT_ONCE = 100
 
@@ -44,25 +45,42 @@ def sort_mailbox(key: str) -> int:
     """Put the events of a key into the inboxes of the executions that carry it.
 
     New events go to every unfinished carrier. Events that were kept because there was none go
-    to the first execution that gets the key.
+    to the first execution that gets the key. An event that nobody takes starts the workflows
+    that it triggers.
     """
     Mailbox.objects.bulk_create([Mailbox(key=key)], ignore_conflicts=True)
     if not lock(Mailbox.objects.filter(pk=key), skip_locked=True).exists():
         return 0
     mail = Event.objects.filter(execution__isnull=True, key=key).in_order()
+    new = list(mail.pending())
+    fresh = list(CorrelationKey.objects.filter(key=key, fresh=True))
     carriers = CorrelationKey.objects.filter(key=key, execution__status__in=UNFINISHED).order_by(
         "id"
     )
-    fresh = list(carriers.filter(fresh=True))
-    if key and fresh:
-        first = fresh[0].execution_id
-        kept = list(mail.filter(status="kept"))
+    takers = [one.execution_id for one in carriers] if key else []
+    newcomers = {one.execution_id for one in fresh}
+    first = next((taker for taker in takers if taker in newcomers), None)
+    kept = list(mail.filter(status=EventStatus.KEPT)) if first or (new and key) else []
+    heirs: list[UUID] = []  # what a trigger has started takes what comes after it
+    if first:
         _copy(kept, [first])
-    new = list(mail.pending())
-    if key and new:
-        _copy(new, list(carriers.values_list("execution_id", flat=True)))
-    mail.keep()
-    CorrelationKey.objects.filter(key=key, fresh=True).update(fresh=False)
+        kept = []
+    if takers:
+        _copy(new, takers)
+    for event in () if takers else new:
+        if heirs:
+            _copy([event], heirs)
+        elif started := start_triggered(event):
+            Event.objects.filter(pk=event.pk).pass_on()
+            if key:  # it carries the key from now on, and is the first that does
+                heirs = started
+                _copy(kept, started[:1])
+        else:
+            kept.append(event)
+    # What was sent, or carries the key, since we looked is for the next time.
+    Event.objects.filter(pk__in=[event.pk for event in new]).keep()
+    seen = [one.pk for one in fresh]
+    CorrelationKey.objects.filter(pk__in=seen, fresh=True).update(fresh=False)
     return len(new) + len(fresh)
 
 
@@ -114,7 +132,7 @@ def empty_inbox(root_id: UUID) -> int:
                     waits.remove(wait)
                     woken.add(wait.execution_id)
                 break
-    Event.objects.filter(execution=root_id).keep()
+    Event.objects.filter(pk__in=[event.pk for event in events]).keep()
     wake(woken)
     reach("deliver.before_commit")
     return len(events)
@@ -196,6 +214,9 @@ def wake(executions: set[UUID]) -> int:
     woken = Execution.objects.filter(pk__in=executions, status=Status.WAITING).move(
         Status.PENDING, ready_at=clock.now(), wake_at=None
     )
+    woken += Execution.objects.filter(
+        pk__in=executions, status=Status.COMPENSATING, worker__isnull=True
+    ).update(ready_at=clock.now(), wake_at=None)
     if woken:
         notify.hint()  # to the workers of their queues: only one has delivered
     return woken

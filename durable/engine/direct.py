@@ -41,7 +41,9 @@ def _read_back(checkpoint: Checkpoint) -> Accepted | None:
             path=checkpoint.path,
             last_completed_at=checkpoint.at,
         )
-        .values_list("pause_requested", "cancel_requested_at")
+        .values_list("pause_requested", "cancel_requested_at", "finished_at")
         .first()
     )
-    return None if row is None else Accepted(row[0], row[1] is not None)
+    if row is None:
+        return None
+    return Accepted(row[0], row[1] is not None, not checkpoint.path and row[2] is None)

@@ -7,27 +7,32 @@ from datetime import timedelta
 from typing import Any
 
 from durable import clock
+from durable.authoring import registry
 from durable.authoring.retry import Retry
-from durable.engine import failures
+from durable.authoring.tree import Catch
+from durable.authoring.workflow import Definition
+from durable.engine import position, rollback, tree_of
+from durable.engine.back import rollback_frame, send_back
 from durable.engine.checkpoint import Attempt, write_attempts
 from durable.engine.claim import Claim
 from durable.engine.failpoints import reach
+from durable.engine.failures import Failure, encode
 from durable.engine.finish import finish
 from durable.engine.reconnect import persistent
-from durable.engine.release import hold, let_go
-from durable.engine.transaction import in_transaction
+from durable.engine.release import hold, let_go, whole_rollback
+from durable.engine.transaction import in_transaction, lock
 from durable.errors import (
     Fail,
     InvalidStepInput,
     InvalidStepResult,
     NotSerializable,
-    NotYetSupported,
     RetryAfter,
     StepCrashed,
     StepTimeout,
     SuspendSwallowed,
     WorkflowTimeout,
 )
+from durable.models import Execution, Role
 from durable.states import Status
 
 #: no delay goes beyond the calendars of the databases
@@ -39,7 +44,6 @@ NEVER_RETRIED = (
     InvalidStepResult,
     InvalidStepInput,
     NotSerializable,
-    NotYetSupported,
     SuspendSwallowed,
     WorkflowTimeout,
 )
@@ -64,38 +68,119 @@ def next_delay(retry: Retry | None, error: BaseException, attempts: int) -> time
 def fail_attempt(
     claim: Claim,
     attempt: Attempt | None,
-    error: dict[str, Any],
+    failure: Failure,
     delay: timedelta | None,
     extras: Sequence[Callable[[], object]] = (),
 ) -> bool:
-    """Write down a failed attempt; True if another will follow, False if the execution failed.
+    """Write down a failed attempt; True if another will follow, False if that was the last.
 
     ``ClaimLost`` if the claim is no longer ours: nothing is written then.
     """
-    if delay is not None:
-        again = claim.now() + delay
-        at_deadline = claim.deadline_at is not None and claim.deadline_at <= again
-        let_go(
-            claim,
-            Status.PENDING,
-            wake_at=claim.deadline_at if at_deadline else clock.now() + delay,
-            attempt=claim.attempt + 1,
-            recoveries=0,
-        )
-    elif hold(claim).cancel:
-        let_go(claim, Status.PENDING)
-    else:
-        finish(claim.row(), Status.FAILED, error=failures.encode(error))
+    if extras and claim.root_id != claim.execution_id:
+        lock(Execution.objects.filter(pk=claim.root_id)).values_list("pk").first()
+    asked = hold(claim)
     if attempt is not None:
         write_attempts([attempt])
     for extra in extras:
         extra()
+    if delay is not None:
+        _try_again(claim, delay)
+    elif asked.cancel and not whole_rollback(claim):
+        let_go(claim, Status.PENDING)
+    else:
+        _fail_for_good(claim, failure)
     reach("failure.before_commit")
     return delay is not None
 
 
-def describe(claim: Claim, error: BaseException) -> dict[str, Any]:
-    """The error as it is kept with the attempt and the execution."""
-    return failures.describe(
-        error, step=claim.path or None, attempt=claim.attempt - claim.attempt_floor
+@persistent
+@in_transaction
+def fail_out_of_catch(claim: Claim, definition: Definition, error: Exception) -> None:
+    """The way into a catch's handler failed: the failure goes further out."""
+    hold(claim)
+    rollback.leave_catch(claim, definition)
+    fail_attempt(claim, None, describe(claim, error), None)
+
+
+def _try_again(claim: Claim, delay: timedelta) -> None:
+    deadline = claim.limit_at
+    at_deadline = deadline is not None and deadline <= claim.now() + delay
+    let_go(
+        claim,
+        Status.PENDING,
+        wake_at=deadline if at_deadline else clock.now() + delay,
+        attempt=claim.attempt + 1,
+        recoveries=0,
+    )
+
+
+def _fail_for_good(claim: Claim, failure: Failure) -> None:
+    """The failure goes up through the flow: to a catch, to the parent's block, or to the end."""
+    rows = claim.row()
+    if claim.rolls_back:
+        _go_on_undoing(claim)
+        return
+    cls = registry.get(claim.workflow, claim.version)
+    assert cls is not None
+    definition = cls.definition
+    caught = _catch(definition, claim, failure)
+    if caught is not None:
+        send_back(rows, claim.frames, caught)
+    else:
+        _fail_whole(claim, definition, failure)
+
+
+def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
+    """No catch wants it: what is alive below ends first, then what is done is undone.
+
+    What a branch or item has done is undone by its root, if that fails too.
+    """
+    part = claim.role in (Role.BRANCH, Role.ITEM)
+    undo = definition.options.on_failure == "compensate" and not part
+    why = rollback_frame(
+        failure, undo=undo, path=claim.path, attempt=claim.attempt, floor=claim.attempt_floor
+    )
+    execution = Execution.objects.get(pk=claim.execution_id)
+    alive = [child for child in tree_of.live_below(execution) if not tree_of.stop(child)]
+    if alive or (undo and rollback.needed(claim.execution_id)):
+        send_back(claim.row(), claim.frames, why)
+        return
+    classes = list(failure.classes) if part else None
+    finish(claim.row(), Status.FAILED, error=encode(failure.error), outcome=classes)
+    if claim.role == Role.ITEM:
+        rollback.after_failed_item(claim, definition)
+
+
+def _go_on_undoing(claim: Claim) -> None:
+    """A compensation failed for good: the others still run."""
+    changes = {**rollback.pass_over(claim), "ready_at": clock.now(), "wake_at": None}
+    if claim.status == Status.COMPENSATING:
+        claim.row().update(worker=None, **changes)
+    else:
+        claim.row().release(Status.PENDING, **changes)
+
+
+def _catch(definition: Definition, claim: Claim, failure: Failure) -> dict[str, Any] | None:
+    """The rollback into the innermost catch around the position that wants this failure.
+
+    When the time of the whole workflow is over, there is none to catch that in.
+    """
+    if failure.is_a(WorkflowTimeout):
+        return None
+    for node in position.enclosing(definition.tree, claim.path):
+        if not isinstance(node, Catch) or node.path not in claim.frames:
+            continue
+        if not f"{claim.path}/".startswith(f"{node.body.path}/"):
+            continue  # in a handler
+        for handler in node.handlers:
+            if failure.is_a(handler.error):
+                visit = claim.frames[node.path]["visit"]
+                return rollback_frame(failure, scope=node.path, visit=visit, handler=handler.label)
+    return None
+
+
+def describe(claim: Claim, error: BaseException, *, step: str | None = None) -> Failure:
+    """The failure as it is kept with the attempt and the execution."""
+    return Failure.of(
+        error, step=step or claim.path or None, attempt=claim.attempt - claim.attempt_floor
     )

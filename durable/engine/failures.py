@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from dataclasses import dataclass
 from typing import Any
 
 from durable import codec
@@ -27,6 +28,43 @@ def describe(error: BaseException, *, step: str | None, attempt: int | None) -> 
         ),
         "details": _storable(_details(error)),
     }
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A described error, and the names of its classes, by which ``catch`` knows it."""
+
+    error: dict[str, Any]
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, error: BaseException, *, step: str | None, attempt: int | None) -> Failure:
+        """Describe an exception."""
+        names = tuple(_name(kind) for kind in type(error).__mro__)
+        return cls(describe(error, step=step, attempt=attempt), names)
+
+    def is_a(self, wanted: str | type[BaseException]) -> bool:
+        """Whether it is meant by a name (of a ``Fail``'s type, or of a class) or a class."""
+        if isinstance(wanted, str):
+            return bool(self.error["type"] == wanted)
+        return _name(wanted) in self.classes
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def from_stored(execution: Any) -> Failure:
+    """The failure of a branch or item, as its row tells it."""
+    error = execution.error or {
+        "type": "Cancelled",
+        "message": execution.cancel_reason or "cancelled",
+        "step": execution.path,
+        "attempt": None,
+        "traceback": "",
+        "details": {},
+    }
+    return Failure(error, tuple(execution.outcome or ()))
 
 
 def encode(error: dict[str, Any]) -> Stored:

@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Case, F, Value, When
+
 from durable import clock
-from durable.models import Execution, StepRun, Wait
+from durable.models import Execution, Role, StepRun, Wait
 from durable.states import Status, StepStatus, WaitStatus
 
-_RELEASED: dict[str, Any] = {"worker": None, "ready_at": None, "wake_at": None}
+_RELEASED: dict[str, Any] = {
+    "worker": None,
+    "ready_at": None,
+    "wake_at": None,
+    # an item's parent is told when no other item took its turn: see ``turns``
+    "unreported": Case(When(role=Role.ITEM, then=Value(False)), default=F("awaited")),
+}
 
 
 def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
@@ -21,7 +29,7 @@ def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
     """
     ids = [pk for pk, _ in executions]
     Execution.objects.filter(pk__in=ids).move(
-        Status.COMPLETED, finished_at=clock.now(), **_RELEASED
+        Status.COMPLETED, finished_at=clock.now(), released=True, **_RELEASED
     )
     journaled = [pk for pk, has_waits in executions if has_waits]
     if journaled:
@@ -34,12 +42,63 @@ def finish(rows: Any, target: Status, **changes: Any) -> bool:
     ``rows`` is a QuerySet of one guarded row. Open waits and the parked attempt are closed in
     the same transaction, which the caller has opened.
     """
+    if target != Status.COMPLETED:
+        leave(rows)
     ids = list(rows.values_list("pk", flat=True))
     changes = {"finished_at": clock.now(), **_RELEASED, **changes}
+    if target == Status.CANCELLED:
+        changes["unreported"] = F("awaited")  # no other item takes the turn of this one
     if not rows.move(target, **changes):
         return False
     close(ids)
     return True
+
+
+def leave(rows: Any) -> None:
+    """Executions leave the step at which they stand: what is on record of it is closed."""
+    standing = list(rows)
+    close([row.pk for row in standing])
+    for row in standing:
+        _close_compensation(row.path)
+        if row.recoveries and not row.path.startswith("~"):
+            _note_crash(row)
+
+
+def _note_crash(row: Execution) -> None:
+    """A worker died in the attempt, and it is not run again: nobody knows what it has done."""
+    if row.steps.filter(path=row.path, visit=row.visit, attempt=row.attempt).exists():
+        return
+    message = f"{row.recoveries} workers died in this attempt; its outcome is unknown"
+    StepRun.objects.create(
+        execution=row,
+        path=row.path,
+        visit=row.visit,
+        attempt=row.attempt,
+        status=StepStatus.FAILED,
+        input=row.data if row.data is not None or row.parent is None else row.parent.data,
+        error={
+            "type": "StepCrashed",
+            "message": message,
+            "step": row.path,
+            "attempt": row.attempt - row.attempt_floor,
+            "traceback": "",
+            "details": {},
+        },
+        recoveries=row.recoveries,
+        started_at=clock.now(),
+        ended_at=clock.now(),
+    )
+
+
+def _close_compensation(path: str) -> None:
+    """Close the compensation that is parked at a position: its record is that of its step."""
+    if not path.startswith("~") or path == "~":
+        return
+    undone = StepRun.objects.get(pk=path[1:])
+    parked = StepRun.objects.parked(undone.execution_id).filter(compensation=True)
+    parked.filter(path=undone.path, visit=undone.visit).update(
+        status=StepStatus.CANCELLED, ended_at=clock.now()
+    )
 
 
 def close(executions: Sequence[UUID]) -> None:

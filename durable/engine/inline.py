@@ -14,10 +14,11 @@ from uuid import UUID
 from asgiref.sync import async_to_sync
 
 from durable.authoring import registry
-from durable.engine import direct, log_capture, runner
+from durable.engine import direct, fire, log_capture, runner
 from durable.engine.checkpoint import Accepted, Checkpoint
 from durable.engine.claim import Claim, claim_due, promote
 from durable.engine.deliver import deliver_due
+from durable.engine.report import report_due
 from durable.engine.session import Limited
 from durable.engine.transaction import connection
 from durable.engine.workers import block_orphans, bury, expired
@@ -116,7 +117,11 @@ def work(max_claims: int) -> int:
 
 def _prepare(session: InlineSession) -> None:
     deliver_due()
+    report_due()
     promote()
+    while fire.fire_due():
+        pass
+    fire.fail_orphans()
     for worker, _ in expired():
         bury(worker)
     block_orphans(registry.kinds())

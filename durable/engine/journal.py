@@ -9,7 +9,7 @@ from uuid import UUID
 
 from durable.errors import JournalMismatch
 from durable.models import Record, Wait
-from durable.states import WaitStatus
+from durable.states import WaitKind, WaitStatus
 
 Place = tuple[str, str, int]  # kind, name, how many of both came before
 
@@ -95,5 +95,10 @@ def forget(execution_id: UUID, path: str, visit: int) -> int:
 
 
 def reopen(execution_id: UUID, path: str, visit: int) -> None:
-    """Drop the waits without an answer: a failed step that is tried again asks anew."""
-    Wait.objects.of_visit(execution_id, path, visit).exclude(status=WaitStatus.ANSWERED).delete()
+    """Drop what went wrong: a failed step that is tried again asks anew.
+
+    That is waits without an answer, and children that did not complete.
+    """
+    waits = Wait.objects.of_visit(execution_id, path, visit)
+    waits.exclude(status=WaitStatus.ANSWERED).delete()
+    waits.filter(kind=WaitKind.CHILD, received__isnull=False).delete()

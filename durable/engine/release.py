@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from durable import clock
-from durable.engine import failures, notify
-from durable.engine.claim import Claim
+from durable.engine import failures, notify, tree_of, turns
+from durable.engine.back import rollback_frame, send_back
+from durable.engine.claim import ROLLBACK, Claim
 from durable.engine.finish import finish
 from durable.engine.reconnect import persistent
 from durable.engine.transaction import in_transaction, lock
 from durable.errors import ClaimLost, DurableError
+from durable.models import Execution, Role
 from durable.states import Status
 
 
@@ -44,8 +46,10 @@ def let_go(claim: Claim, target: Status, **changes: Any) -> Status:
     ``changes`` set ``ready_at`` or ``wake_at``; a paused or cancelled row has neither.
     """
     asked = hold(claim)
-    if asked.cancel:
-        return end_cancelled(claim.row(), compensate=asked.compensate)
+    if asked.cancel and not whole_rollback(claim):
+        return end_cancelled(claim.row(), claim.frames, compensate=asked.compensate)
+    if claim.status == Status.COMPENSATING and target in (Status.PENDING, Status.WAITING):
+        return _stay(claim, changes)
     if asked.pause:
         target = Status.PAUSED
         due = changes.pop("wake_at", None), changes.pop("ready_at", None)
@@ -58,12 +62,58 @@ def let_go(claim: Claim, target: Status, **changes: Any) -> Status:
     return target
 
 
-def end_cancelled(rows: Any, *, compensate: bool) -> Status:
-    """Bring one guarded row to the end that a cancellation asks for."""
-    if not finish(rows, Status.CANCELLED, blocked_by="", error=None):  # of a block, if any
+def whole_rollback(claim: Claim) -> bool:
+    """Whether the claim is undoing all of its execution: a cancellation has nothing to add."""
+    return claim.rolls_back and not claim.frames[ROLLBACK]["scope"]
+
+
+def _stay(claim: Claim, changes: dict[str, Any]) -> Status:
+    """An execution that rolls back keeps its status while nobody holds it."""
+    changes = {"ready_at": None, "wake_at": None, "worker": None, **changes}
+    if not claim.row().update(**changes):
         raise ClaimLost
-    del compensate
-    return Status.CANCELLED
+    if changes["ready_at"] is not None:
+        notify.hint()
+    return Status.COMPENSATING
+
+
+def end_cancelled(rows: Any, frames: Any, *, compensate: bool) -> Status:
+    """Bring one guarded row towards the end that a cancellation asks for.
+
+    What is alive below it is stopped first; the row parks until the last of that has ended.
+    """
+    execution = rows.get()
+    alive = [child for child in tree_of.live_below(execution) if not tree_of.stop(child)]
+    if compensate:
+        why = rollback_frame(None)
+        if not send_back(rows, frames or {}, why):
+            raise ClaimLost
+        return Status.PENDING
+    if not alive:
+        if not finish(rows, Status.CANCELLED, blocked_by="", error=None):  # of a block, if any
+            raise ClaimLost
+        return Status.CANCELLED
+    if execution.status == Status.RUNNING:
+        rows.release(Status.WAITING, ready_at=None, wake_at=None)
+        return Status.WAITING
+    if execution.status in (Status.PAUSED, Status.BLOCKED):
+        rows.move(Status.PENDING, ready_at=clock.now(), blocked_by="")
+    return Status(execution.status)
+
+
+@persistent
+@in_transaction
+def complete(claim: Claim, *, in_sequence: bool) -> Status:
+    """Finish an execution that has taken its last step, once nothing below it is alive."""
+    hold(claim)
+    children = Execution.objects.unfinished().filter(parent=claim.execution_id, awaited=True)
+    if children.exists():
+        return let_go(claim, Status.WAITING)
+    if not finish(claim.row(), Status.COMPLETED):
+        raise ClaimLost
+    if claim.role == Role.ITEM and claim.block is not None:
+        turns.hand_on(claim.block, [claim.execution_id], claim.data if in_sequence else None)
+    return Status.COMPLETED
 
 
 @persistent

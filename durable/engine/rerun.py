@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from durable import codec
-from durable.engine import audit, lookup
+from durable.authoring.tree import Catch, Repeat
+from durable.engine import audit, lookup, position
+from durable.engine.position import Frames
 from durable.engine.start import StartOptions, start, startable
 from durable.engine.transaction import in_callers_transaction
 from durable.errors import InvalidTransition
@@ -35,7 +37,8 @@ def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
     }
     if from_step is not None:
         run = _recorded(old, from_step)
-        changes |= {"path": run.path, "data": Stored(codec.dumps(run.input))}
+        frames = position.encode(_frames(old, run))
+        changes |= {"path": run.path, "data": Stored(codec.dumps(run.input)), "frames": frames}
     Execution.objects.filter(pk=new.pk).update(**changes)
     audit.record("rerun", by=by, execution=new.pk, target=str(old.pk), after=from_step)
     new.refresh_from_db()
@@ -49,3 +52,19 @@ def _recorded(old: Execution, step: str) -> StepRun:
         if step in (run.path, run.name) and tree.find(run.path) is not None:
             return run
     raise InvalidTransition(f"execution {old.pk} has no recorded step {step!r} to start from")
+
+
+def _frames(old: Execution, run: StepRun) -> Frames:
+    """What the loops and catches around a step need to know when it is started from there."""
+    tree = startable(old.workflow, old.version).tree
+    frames: Frames = {}
+    for node in position.enclosing(tree, run.path):
+        if isinstance(node, Repeat):
+            frames[node.path] = {"round": 1}
+        elif isinstance(node, Catch) and run.path.startswith(f"{node.body.path}/"):
+            inside = old.steps.filter(path__startswith=f"{node.body.path}/", visit__lte=run.visit)
+            seen = (old.frames or {}).get(node.path)
+            first = inside.order_by("started_at", "id").first() or run
+            before = seen["data"] if seen else codec.dumps(first.input)
+            frames[node.path] = {"data": before, "visit": 1}
+    return frames

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
 
 from durable import clock, codec
 from durable.authoring import registry
-from durable.authoring.tree import Branch, Leaf
+from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
-from durable.engine import fail, failures, position, suspend
+from durable.engine import fail, failures, fan_out, join, rollback, suspend
 from durable.engine.attempt import Completed, Failed, Parked, StepAttempt, Stuck
+from durable.engine.batch import Batch
 from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
-from durable.engine.claim import Claim
+from durable.engine.claim import ROLLBACK, Claim
 from durable.engine.failpoints import reach
 from durable.engine.journal import Journal
-from durable.engine.release import block, give_back, let_go
+from durable.engine.position import ChoiceFailed
+from durable.engine.release import block, complete, give_back, let_go, whole_rollback
 from durable.engine.session import Session
 from durable.engine.step_context import StepContext
-from durable.errors import Abandoned, ClaimLost, PositionLost, StepCrashed, WorkflowTimeout
+from durable.engine.work import Forward, Work, element_of, walk_from
+from durable.errors import (
+    Abandoned,
+    ClaimLost,
+    ControlFlow,
+    InvalidStepResult,
+    PositionLost,
+    StepCrashed,
+    WorkflowTimeout,
+)
+from durable.models import Role
 from durable.states import Status, StepStatus
 
 logger = logging.getLogger("durable.engine")
@@ -30,7 +45,24 @@ def run(claim: Claim, session: Session) -> None:
         give_back(claim)
         return
     reach("claim.after_commit")
-    runner = Runner(claim, cls.definition, session)
+    block = cls.definition.tree.find(claim.parent_path) if claim.rest else None
+    if isinstance(block, Foreach):
+        _run_batch(Batch(claim, block), cls.definition, session)
+    else:
+        _run(Runner(claim, cls.definition, session))
+
+
+def _run_batch(batch: Batch, definition: Definition, session: Session) -> None:
+    for item in batch:
+        _run(Runner(item, definition, session, batch))
+    batch.end()
+    session.committed()
+
+
+def _run(runner: Runner) -> None:
+    claim, session = runner.claim, runner.session
+    if claim.role == Role.ITEM:
+        claim.start_from(fan_out.base_of(claim) if claim.base is None else claim.base)
     try:
         while runner.step():
             session.committed()
@@ -44,8 +76,11 @@ def run(claim: Claim, session: Session) -> None:
 class Runner:
     """One claim on its way through the tree of its workflow."""
 
-    def __init__(self, claim: Claim, definition: Definition, session: Session) -> None:
+    def __init__(
+        self, claim: Claim, definition: Definition, session: Session, batch: Batch | None = None
+    ) -> None:
         self.claim, self.definition, self.session = claim, definition, session
+        self.batch = batch
         self.tree = definition.tree
 
     def labels(self) -> dict[str, object]:
@@ -60,41 +95,123 @@ class Runner:
     def step(self) -> bool:
         """Take one step; False when the claim is not ours any more."""
         claim = self.claim
-        if claim.cancel_requested or claim.pause_requested or self.session.stopping:
+        if (claim.cancel_requested and not whole_rollback(claim)) or claim.pause_requested:
+            self._alone()
             give_back(claim)
             return False
+        if self.session.stopping:
+            self._alone()
+            give_back(claim)
+            return False
+        if claim.rolls_back:
+            return self._roll_back()
+        if not claim.path:  # all steps are taken
+            self._alone()
+            complete(claim, in_sequence=Forward(claim, self.definition, None).in_sequence)
+            return False
         if claim.deadline_at is not None and claim.deadline_at <= claim.now():
+            self._alone()
             return self._end(WorkflowTimeout(f"{claim.workflow} took longer than its timeout"))
         node = self.tree.find(claim.path)
-        if isinstance(node, Branch):
-            return self._choose(node)
         if not isinstance(node, Leaf):
-            return self._lost_position()
+            self._alone()
+        match node:
+            case Leaf():
+                return self._leaf(node)
+            case Branch() | Repeat():
+                return self._decide(node)
+            case Parallel() | Foreach():
+                return self._block(node)
+        return self._lost_position()
+
+    def _leaf(self, node: Leaf) -> bool:
+        claim = self.claim
         if claim.recoveries > self.definition.options.max_recoveries:
-            return self._crashed(node)
+            self._alone()
+            return self._crashed(Forward(claim, self.definition, node.step))
         queue = node.step.queue or claim.home_queue
         if queue != claim.queue:
+            self._alone()
             let_go(claim, Status.PENDING, ready_at=clock.now(), queue=queue)
             return False
-        return self._attempt(node)
+        return self._attempt(Forward(claim, self.definition, node.step))
 
     # -- the positions ---------------------------------------------------------------------
 
-    def _choose(self, node: Branch) -> bool:
+    def _instance(self, node: Node) -> Any:
+        """A ``self`` for the callables of the flow: they look, they don't wait."""
+        context = StepContext(self.claim, self.session, Journal(self.claim.path), name=node.name)
+        context.choose()
+        return self.definition.cls.bound(context)
+
+    def _decide(self, node: Node) -> bool:
         """A choice that no checkpoint has made yet: record it before anything runs in it."""
         claim = self.claim
-        context = StepContext(claim, self.session, Journal(claim.path), name=node.name)
-        context.choosing = True
-        instance = self.definition.cls.bound(context)
+        walk = walk_from(claim, self.definition, self._instance(node), claim.data)
         try:
-            path = position.settle(self.tree, claim.path, instance, lambda: codec.loads(claim.data))
-        except position.ChoiceFailed as failed:
-            if failed.path == claim.path:
+            walk.decide()
+        except ChoiceFailed as failed:
+            if walk.path == claim.path:
                 return self._end(failed.__cause__ or failed)
-            path = failed.path  # the choices before it are made; it fails when it is its turn
-        return self._advance(
-            Checkpoint(claim.execution_id, claim.fence, claim.data, path, 1, claim.now(), None)
-        )
+        return self._advance(Forward(claim, self.definition, None).at(walk, claim.data))
+
+    def _block(self, node: Parallel | Foreach) -> bool:
+        """Open a block, or close it when its branches or items have ended."""
+        claim, instance = self.claim, self._instance(node)
+        try:
+            if not join.has_children(claim):
+                if self._open(node, instance):
+                    return False
+                data = join.empty(claim, node)
+            elif join.is_open(claim):
+                let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
+                return False
+            elif isinstance(node, Parallel):
+                data = join.join_parallel(claim, node, instance)
+            else:
+                data = join.join_foreach(claim, node)
+            text = self._text(data)
+        except join.BlockFailed as failed:
+            fail.fail_attempt(claim, None, failed.failure, None)
+            return False
+        except ControlFlow:
+            raise
+        except (OperationalError, InterfaceError):
+            raise
+        except BaseException as error:  # of a callable of the flow
+            return self._end(error)
+        claim.last_completed_at = join.last_completed_at(claim)
+        return self._advance(Forward(claim, self.definition, None).leave(text, instance))
+
+    def _open(self, node: Parallel | Foreach, instance: Any) -> bool:
+        claim = self.claim
+        if isinstance(node, Parallel):
+            fan_out.open_parallel(claim, node)
+            return True
+        arguments = (codec.loads(claim.data), *element_of(claim))
+        return bool(fan_out.open_foreach(claim, node, node.items(instance, *arguments)))
+
+    def _text(self, data: Any) -> str:
+        if not isinstance(data, dict):
+            raise InvalidStepResult(f"merge returned {type(data).__name__}, not the data")
+        return codec.dump_data(data, keep_increments=self.claim.block is not None)
+
+    def _roll_back(self) -> bool:
+        claim = self.claim
+        if claim.path == ROLLBACK:
+            found = rollback.look(claim, self.definition)
+            if isinstance(found, Checkpoint):
+                return self._advance(found)
+            if found is not None:
+                fail.fail_out_of_catch(claim, self.definition, found)
+                return False
+            return claim.path != ROLLBACK  # at a compensation, or released
+        undo = rollback.undo_at(claim)
+        if undo is None:
+            return self._lost_position()
+        if claim.recoveries > undo.definition.options.max_recoveries:
+            return self._crashed(undo)
+        return self._attempt(undo)
 
     def _lost_position(self) -> bool:
         claim = self.claim
@@ -107,40 +224,43 @@ class Runner:
         )
         return False
 
-    def _crashed(self, node: Leaf) -> bool:
+    def _crashed(self, work: Work) -> bool:
         """The step has killed more workers than allowed: that is a failed attempt."""
         claim = self.claim
         error = StepCrashed(
-            f"{claim.recoveries} workers died in step {node.step.name!r} "
-            f"(max_recoveries is {self.definition.options.max_recoveries})"
+            f"{claim.recoveries} workers died in step {work.body.name!r} "
+            f"(max_recoveries is {work.definition.options.max_recoveries})"
         )
-        now = claim.now()
-        described = fail.describe(claim, error)
+        now, identity = claim.now(), work.identity
+        failure = fail.describe(claim, error, step=identity.path)
         attempt = Attempt(
-            execution_id=claim.execution_id,
-            path=claim.path,
-            visit=claim.visit,
+            execution_id=identity.execution_id,
+            path=identity.path,
+            visit=identity.visit,
+            compensation=identity.compensation,
             attempt=claim.attempt,
             status=StepStatus.FAILED,
             started_at=now,
             ended_at=now,
             worker=claim.worker,
-            input=claim.data,
-            error=failures.encode(described),
+            input=work.data,
+            error=failures.encode(failure.error),
             recoveries=claim.recoveries,
         )
-        delay = fail.next_delay(node.step.retry, error, claim.attempt - claim.attempt_floor)
-        fail.fail_attempt(claim, attempt, described, delay)
+        delay = fail.next_delay(work.body.retry, error, claim.attempt - claim.attempt_floor)
+        fail.fail_attempt(claim, attempt, failure, delay)
         return False
 
     # -- one attempt -------------------------------------------------------------------------
 
-    def _attempt(self, node: Leaf) -> bool:
-        attempt = StepAttempt(self.claim, self.definition, node.step, self.session)
+    def _attempt(self, work: Work) -> bool:
+        attempt = StepAttempt(self.claim, work, self.session)
         outcome = attempt.run()
         match outcome:
             case Completed(checkpoint, accepted):
                 return self._advance(checkpoint, accepted)
+        self._alone()
+        match outcome:
             case Parked(request):
                 record = attempt.record(StepStatus.WAITING, ended_at=None)
                 parked = suspend.park(
@@ -155,7 +275,19 @@ class Runner:
                 attempt.fail(error)
                 return False
 
+    def _alone(self) -> None:
+        """The claim needs more than the end of its last step: it leaves its batch."""
+        if self.batch is not None:
+            self.batch.leave(self.claim)
+            self.batch = None
+
     def _advance(self, checkpoint: Checkpoint, accepted: Accepted | None = None) -> bool:
+        if self.batch is not None and checkpoint.finishes:
+            if accepted is None and not checkpoint.extras:
+                self.batch.keep(self.claim, checkpoint)
+                return False
+            accepted = accepted or self.session.commit(checkpoint)
+            self.batch.finished(self.claim, accepted)
         accepted = accepted or self.session.commit(checkpoint)
         if accepted is None:
             raise ClaimLost
@@ -166,8 +298,12 @@ class Runner:
                 claim.path, claim.visit = checkpoint.path, checkpoint.visit
                 claim.attempt = 1
                 let_go(claim, Status.PENDING)
-            return False
-        claim.path, claim.visit, claim.data = checkpoint.path, checkpoint.visit, checkpoint.data
+                return False
+            if not accepted.unfinished:
+                return False
+        claim.path, claim.visit = checkpoint.path, checkpoint.visit
+        claim.data = checkpoint.data or claim.data
+        claim.frames = codec.loads(checkpoint.frames) if checkpoint.frames else {}
         claim.attempt, claim.attempt_floor, claim.recoveries = 1, 0, 0
         claim.journaled, claim.last_completed_at = False, checkpoint.at
         claim.pause_requested = accepted.pause_requested

@@ -17,7 +17,7 @@ from durable.conf import database
 from durable.engine import audit, limits, notify, position
 from durable.engine.failpoints import reach
 from durable.engine.transaction import in_callers_transaction
-from durable.errors import DurableError, IdempotencyConflict, NotYetSupported
+from durable.errors import DurableError, IdempotencyConflict
 from durable.models import CorrelationKey, Execution
 from durable.models.fields import Stored, uuid7
 from durable.states import Status
@@ -48,11 +48,11 @@ def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -
     """Insert one execution, or return the one that was started with the same key."""
     definition = startable(workflow, options.version)
     data = codec.dump_data({} if input is None else input, path="input")
-    execution = _row(definition, data, options)
+    execution = new_row(definition, data, options)
     known = _started_before(definition, data, options.idempotency_key)
     if known is not None:
         return known
-    keys = _keys(definition, data, options.keys)
+    keys = correlation_keys(definition, data, options.keys)
     try:
         with transaction.atomic(using=database(), savepoint=options.idempotency_key is not None):
             execution.save(force_insert=True, using=database())
@@ -83,11 +83,12 @@ def start_many(
     rows, keys, texts = [], [], []
     for number, input in enumerate(inputs):
         data = codec.dump_data({} if input is None else input, path=f"inputs[{number}]")
-        row = _row(definition, data, options)
+        row = new_row(definition, data, options)
         rows.append(row)
         texts.append(data)
         keys += [
-            CorrelationKey(execution=row, key=key) for key in _keys(definition, data, options.keys)
+            CorrelationKey(execution=row, key=key)
+            for key in correlation_keys(definition, data, options.keys)
         ]
     Execution.objects.bulk_create(rows, batch_size=BATCH)
     if keys:
@@ -99,17 +100,12 @@ def start_many(
 
 
 def startable(workflow: type[Workflow] | str, version: int | None = None) -> Definition:
-    """The definition to start; refuses what this release does not execute."""
-    definition = registry.resolve(workflow, version).definition
-    if definition.uses:
-        raise NotYetSupported(
-            f"{definition.kind} can't be started: it uses {', '.join(sorted(definition.uses))}, "
-            "which this release parses and checks but does not execute yet"
-        )
-    return definition
+    """The definition that is meant; ``WorkflowNotFound`` if there is none."""
+    return registry.resolve(workflow, version).definition
 
 
-def _row(definition: Definition, data: str, options: StartOptions) -> Execution:
+def new_row(definition: Definition, data: str, options: StartOptions) -> Execution:
+    """An execution that is not saved yet."""
     defaults = definition.options
     pk = uuid7()
     at = _scheduled(options)
@@ -119,7 +115,7 @@ def _row(definition: Definition, data: str, options: StartOptions) -> Execution:
     if options.idempotency_key is not None:
         limits.text("idempotency_key", options.idempotency_key)
     home = defaults.queue if options.queue is None else limits.text("queue", options.queue, 100)
-    path = position.first(definition.tree)
+    path, frames = position.start_of(definition.tree.root, data)
     return Execution(
         id=pk,
         root_id=pk,
@@ -133,6 +129,7 @@ def _row(definition: Definition, data: str, options: StartOptions) -> Execution:
         ready_at=None if at is not None else clock.now(),
         wake_at=at,
         path=path,
+        frames=position.encode(frames),
         input=Stored(data),
         data=Stored(data),
         tags=limits.tags(options.tags),
@@ -173,7 +170,7 @@ def _subject(subject: models.Model | None, declared: str | None) -> dict[str, st
     return {"subject_type": subject._meta.label_lower, "subject_id": str(subject.pk)}
 
 
-def _keys(definition: Definition, data: str, given: Sequence[str]) -> list[str]:
+def correlation_keys(definition: Definition, data: str, given: Sequence[str]) -> list[str]:
     """The correlation keys of an execution: those given, and that of ``Meta.key``."""
     if isinstance(given, str):
         raise DurableError(f"keys must be a list of strings, not the string {given!r}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.utils.functional import SimpleLazyObject
@@ -17,17 +17,19 @@ from django.utils.functional import SimpleLazyObject
 from durable import clock, codec
 from durable.authoring.context import UNSET, Ask
 from durable.authoring.decision import Decision
-from durable.engine import answers, limits, people
+from durable.engine import answers, children, limits, people
 from durable.engine.claim import Claim
 from durable.engine.journal import Journal, Place
 from durable.engine.reconnect import persistent
+from durable.engine.start import startable
 from durable.engine.transaction import in_transaction
+from durable.engine.work import Identity
 from durable.errors import (
     Blocked,
+    ChildFailed,
     ClaimLost,
     JournalMismatch,
     NotAllowedHere,
-    NotYetSupported,
     Suspend,
     SuspendSwallowed,
     WaitTimeout,
@@ -79,17 +81,22 @@ class StepContext:
         name: str,
         is_async: bool = False,
         atomic: bool = True,
+        identity: Identity | None = None,
+        root_id: UUID | None = None,
+        error: Mapping[str, Any] | None = None,
     ) -> None:
         self._claim, self._session, self._journal = claim, session, journal
         self._name, self._atomic = name, atomic
         self.is_async = is_async
         self.choosing = False  # the flow's own callables run: no waits, no effects
-        self.id = claim.root_id
-        self.branch_id = claim.execution_id
+        self.id = root_id or claim.root_id
         self.attempt = claim.attempt - claim.attempt_floor
-        self.idempotency_key = str(uuid5(claim.execution_id, f"{claim.path}#{claim.visit}"))
+        identity = identity or Identity(claim.execution_id, claim.path, claim.visit)
+        self.branch_id = identity.execution_id
+        self.idempotency_key = identity.key
         self.deadline = claim.deadline_at
-        self.error: Mapping[str, Any] | None = None
+        self.error = error
+        self.children: list[Callable[[], object]] = []
         self.log = logging.getLogger(f"durable.step.{claim.workflow}.{name}")
         self.left = False  # the body was told to leave, to wait or because it is blocked
         self.asked: Request | None = None  # what it waits for
@@ -131,13 +138,10 @@ class StepContext:
 
     def ask(self, ask: Ask) -> Any:
         """The recorded answer, or leave the body to wait for it."""
-        if self.choosing:
-            raise NotAllowedHere(
-                f"a callable of the flow (after step {self._name!r}) can't wait: it only looks at "
-                "the data; wait in a step"
-            )
+        self._in_a_step()
         if ask.kind == WaitKind.CHILD:
-            raise NotYetSupported("call_workflow is not executed yet")
+            startable(ask.workflow or "")
+            codec.check(ask.input, path="input")
         self._not_leaving()
         limits.wait(ask)
         if ask.timeout_value is not UNSET:
@@ -178,8 +182,28 @@ class StepContext:
     # -- records --------------------------------------------------------------------------
 
     def start_workflow(self, workflow: Any, input: Any, ref: str | None) -> UUID:
-        """Start a child that nobody waits for."""
-        raise NotYetSupported("start_workflow is not executed yet")
+        """Start a child that nobody waits for, in the transaction that ends this visit."""
+        self._in_a_step()
+        definition = startable(workflow)
+        codec.check(input, path="input")
+        place = self._journal.place(RecordKind.START, ref or definition.name)
+        record = self._journal.record(place)
+        if record is not None:
+            return UUID(str(record.value))
+        self._fits(place)
+        self.children.append(lambda: children.remember(self._claim, place, workflow, input))
+        return children.child_id(self._claim, place)
+
+    def _in_a_step(self) -> None:
+        if self.choosing:
+            raise NotAllowedHere(
+                f"a callable of the flow (after step {self._name!r}) can't wait or start anything: "
+                "it only looks at the data; do that in a step"
+            )
+
+    def choose(self) -> None:
+        """From here on the flow's own callables run: they only look."""
+        self.choosing = True
 
     def run(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
         """``fn(*args)`` once; its remembered result ever after."""
@@ -255,6 +279,13 @@ def _checked(place: Place, result: Any) -> Stored:
 
 def _answer(ask: Ask, wait: Wait) -> Any:
     """A recorded answer in the form in which the call returns it."""
+    if wait.kind == WaitKind.CHILD and wait.received:
+        error = wait.received["error"]
+        raise ChildFailed(
+            f"child workflow {wait.name!r} is {wait.received['status']}: "
+            f"{error.get('type', '')} {error.get('message', '')}".rstrip(": "),
+            error=error,
+        )
     if ask.question is not None and ask.question.type == "approval":
         return Decision(wait.answer, by=wait.by_name, comment=wait.comment, at=wait.resolved_at)
     return wait.answer

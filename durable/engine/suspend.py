@@ -8,6 +8,7 @@ from typing import Any
 
 from durable import clock
 from durable.authoring.context import People
+from durable.engine import children
 from durable.engine.checkpoint import Attempt, write_attempts
 from durable.engine.claim import Claim
 from durable.engine.deliver import EVENT_KINDS, take_from_inbox
@@ -49,7 +50,7 @@ def park(
     if wait.status != WaitStatus.OPEN or (wait.kind in EVENT_KINDS and take_from_inbox(wait)):
         return False
     reach("wait.before_commit")
-    let_go(claim, Status.WAITING, wake_at=_wake_at(wait, claim.deadline_at))
+    let_go(claim, Status.WAITING, wake_at=_wake_at(wait, claim.limit_at))
     return True
 
 
@@ -70,6 +71,7 @@ def _open(claim: Claim, request: Request) -> Wait:
         deadline_at=moment(ask.until if kind == WaitKind.TIMER else ask.timeout),
         status=WaitStatus.OPEN,
         question=request.question,
+        child=_child(claim, request),
         assignees=list(request.assignees),
         exclude=list(request.exclude),
         due_at=moment(who.due),
@@ -80,6 +82,14 @@ def _open(claim: Claim, request: Request) -> Wait:
             [CorrelationKey(execution_id=claim.root_id, key=ask.key)], ignore_conflicts=True
         )
     return wait
+
+
+def _child(claim: Claim, request: Request) -> Execution | None:
+    """The child workflow that a wait is for, made with it."""
+    if request.place[0] != WaitKind.CHILD:
+        return None
+    ask = request.ask
+    return children.create(claim, request.place, ask.workflow, ask.input, awaited=True)
 
 
 def moment(when: timedelta | datetime | None) -> Any:

@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import Case, F, Q, When
 
 from durable import clock
 from durable.engine import notify
 from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution, Worker
+from durable.models.execution import HELD
 from durable.models.fields import uuid7
 from durable.states import Status
 
@@ -95,18 +96,22 @@ def expired() -> list[tuple[UUID, Any]]:
 
 
 def _free(worker: UUID, *, died: bool, only: Held | None = None) -> int:
-    rows = lock(Execution.objects.filter(worker=worker, status=Status.RUNNING), skip_locked=True)
+    rows = lock(Execution.objects.filter(worker=worker, status__in=HELD), skip_locked=True)
     if only is not None:
         rows = rows.filter(pk__in=[pk for pk, _ in only], fence__in={fence for _, fence in only})
     found = rows.order_by().values_list("pk", "fence")
     ids = [pk for pk, fence in found if only is None or (pk, fence) in only]
     if not ids:
         return 0
-    freed = Execution.objects.filter(pk__in=ids).release(
-        Status.PENDING,
-        ready_at=clock.now(),
-        fence=F("fence") + 1,
-        recoveries=F("recoveries") + (1 if died else 0),
+    changes: dict[str, Any] = {
+        "ready_at": clock.now(),
+        "fence": F("fence") + 1,
+        "recoveries": F("recoveries") + (1 if died else 0),
+    }
+    rolling_back = Execution.objects.filter(pk__in=ids, status=Status.COMPENSATING)
+    freed = rolling_back.update(worker=None, **changes)
+    freed += Execution.objects.filter(pk__in=ids, status=Status.RUNNING).release(
+        Status.PENDING, **changes
     )
     notify.hint()
     return freed

@@ -4,7 +4,7 @@ from durable.models.audit import AuditEntry
 from durable.models.event import Event, Mailbox
 from durable.models.execution import CorrelationKey, Execution, Role
 from durable.models.queue import Queue
-from durable.models.schedule import CatchUp, Firing, Overlap, Schedule
+from durable.models.schedule import CatchUp, Firing, Outcome, Overlap, Schedule
 from durable.models.step_run import StepRun
 from durable.models.wait import Record, RecordKind, Wait
 from durable.models.worker import Worker
@@ -19,6 +19,7 @@ __all__ = [
     "Execution",
     "Firing",
     "Mailbox",
+    "Outcome",
     "Overlap",
     "Queue",
     "Record",

@@ -28,6 +28,10 @@ class Role(models.TextChoices):
     CHILD = "child", _("Child")
 
 
+#: the statuses in which a worker may hold a row
+HELD = (Status.RUNNING, Status.COMPENSATING)
+
+
 class ExecutionQuerySet(models.QuerySet["Execution"]):
     """The questions that are asked about executions, and the one way to change their status."""
 
@@ -52,7 +56,20 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def held_by(self, execution_id: UUID, fence: int) -> Self:
         """The claimed row, or nothing once another claim has superseded this one."""
-        return self.filter(pk=execution_id, status=Status.RUNNING, fence=fence)
+        return self.filter(pk=execution_id, status__in=HELD, worker__isnull=False, fence=fence)
+
+    def of_block(self, parent: UUID, path: str, visit: int) -> Self:
+        """The branches or items of one visit of a block."""
+        return self.filter(
+            parent=parent,
+            parent_path=path,
+            parent_visit=visit,
+            role__in=(Role.BRANCH, Role.ITEM),
+        )
+
+    def unreported(self) -> Self:
+        """What has ended without its parent knowing."""
+        return self.filter(unreported=True)
 
     def ready(self, queue: str, kinds: Iterable[str]) -> Self:
         """What a worker may claim now, in the order in which it should."""
@@ -97,6 +114,8 @@ class Execution(models.Model):
     index = models.PositiveIntegerField(null=True, blank=True)
     branch = models.CharField(max_length=200, blank=True, default="")
     awaited = models.BooleanField(default=False)  # its parent waits for its end
+    unreported = models.BooleanField(default=False)  # it has ended, its parent has not been told
+    released = models.BooleanField(default=True)  # False: an item that has not had its turn
     rerun_of = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="reruns"
     )
@@ -123,7 +142,9 @@ class Execution(models.Model):
     # what it carries
     input = DataField(null=True, blank=True)
     data = DataField(null=True, blank=True)
-    changes = DataField(null=True, blank=True)  # of a branch or item, against its parent's data
+    base = DataField(null=True, blank=True)  # of an item in sequence: what it started from
+    outcome = DataField(null=True, blank=True)  # of an item: its changes, or its value
+    frames = DataField(null=True, blank=True)  # of the loops and catches it is in
     error = DataField(null=True, blank=True)
     progress = DataField(null=True, blank=True)
     tags = models.JSONField(default=dict, blank=True)
@@ -181,6 +202,24 @@ class Execution(models.Model):
             models.Index(fields=("workflow", "-created_at"), name="durable_exec_workflow"),
             models.Index(
                 fields=("root_id",), name="durable_exec_tree", condition=~Q(role=Role.ROOT)
+            ),
+            models.Index(
+                fields=("parent", "parent_path", "parent_visit"),
+                name="durable_exec_live_children",
+                condition=Q(parent__isnull=False, finished_at__isnull=True),
+            ),
+            models.Index(
+                fields=("parent", "parent_path", "parent_visit", "index"),
+                name="durable_exec_unreleased",
+                condition=Q(released=False),
+            ),
+            models.Index(
+                fields=("parent", "parent_path", "parent_visit"),
+                name="durable_exec_failed_children",
+                condition=Q(parent__isnull=False, status=Status.FAILED),
+            ),
+            models.Index(
+                fields=("parent",), name="durable_exec_unreported", condition=Q(unreported=True)
             ),
             models.Index(
                 fields=("finished_at",),
@@ -262,8 +301,23 @@ class Execution(models.Model):
 
     @property
     def compensations(self) -> models.QuerySet[StepRun]:
-        """The attempts of its compensations, in order."""
-        return self.steps_and_compensations.filter(compensation=True)
+        """The attempts of compensations, in order: its own, and those of all that it awaited.
+
+        That is its branches and items, and the children of ``call_workflow``.
+        """
+        from durable.models.step_run import StepRun
+
+        below = Execution.objects.filter(awaited=True)
+        tree, level = [self.pk], [self.pk]
+        if self.role in (Role.ROOT, Role.CHILD):
+            while level:
+                below_them = below.filter(parent__root_id__in=level, role=Role.CHILD)
+                level = list(below_them.values_list("pk", flat=True))
+                tree += level
+            where = Q(execution__root_id__in=tree)
+        else:
+            where = Q(execution=self.pk)
+        return StepRun.objects.filter(where, compensation=True)
 
     @property
     def subject(self) -> models.Model | None:

@@ -30,12 +30,29 @@ class Overlap(models.TextChoices):
     QUEUE = "queue", _("Run after it")
 
 
+class Outcome(models.TextChoices):
+    """What became of a slot."""
+
+    STARTED = "started", _("Started")
+    QUEUED = "queued", _("Queued")  # behind the execution of an earlier slot
+    SKIPPED = "skipped", _("Skipped")  # the execution of an earlier slot was unfinished
+    MISSED = "missed", _("Missed")  # nothing ran when it was due
+    FAILED = "failed", _("Failed")  # nothing could be started
+
+
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
     """The questions that are asked about schedules."""
 
     def due(self) -> Self:
         """Enabled schedules whose next slot has come."""
         return self.filter(enabled=True, next_run_at__lte=clock.now()).order_by("next_run_at")
+
+    def queued(self) -> Self:
+        """Enabled schedules with a queued slot whose turn has come."""
+        free = Firing.objects.queued().filter(
+            Q(after__isnull=True) | Q(after__finished_at__isnull=False)
+        )
+        return self.filter(enabled=True, pk__in=free.values("schedule"))
 
 
 ScheduleManager = EngineManager.from_queryset(ScheduleQuerySet)
@@ -78,6 +95,17 @@ class Schedule(models.Model):
         return self.name
 
 
+class FiringQuerySet(models.QuerySet["Firing"]):
+    """The questions that are asked about firings."""
+
+    def queued(self) -> Self:
+        """Slots that wait for the execution of an earlier one to finish, first come first."""
+        return self.filter(outcome=Outcome.QUEUED).order_by("slot")
+
+
+FiringManager = EngineManager.from_queryset(FiringQuerySet)
+
+
 class Firing(models.Model):
     """One slot of a schedule and the execution that it started (or why it started none)."""
 
@@ -87,10 +115,13 @@ class Firing(models.Model):
     execution = models.ForeignKey(
         Execution, models.SET_NULL, null=True, blank=True, related_name="firings"
     )
-    skipped = models.CharField(max_length=20, blank=True, default="")
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.STARTED)
+    after = models.ForeignKey(  # while queued: the execution that it waits for
+        Execution, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     fired_at = MomentField(editable=False)
 
-    objects = EngineManager()
+    objects = FiringManager()
 
     class Meta:
         verbose_name = _("firing")
@@ -99,6 +130,13 @@ class Firing(models.Model):
         ordering = ("-slot",)
         constraints = (
             models.UniqueConstraint(fields=("schedule", "slot"), name="durable_firing_once"),
+        )
+        indexes = (
+            models.Index(
+                fields=("schedule", "slot"),
+                name="durable_firing_queued",
+                condition=Q(outcome=Outcome.QUEUED),
+            ),
         )
 
     def __str__(self) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 
 from durable import conf
 from durable.authoring import registry
-from durable.engine import workers
+from durable.engine import deployed, fire, workers
 from durable.engine.claim import Pulse, claim_due, promote, pulse
 from durable.engine.deliver import deliver_due
+from durable.engine.report import report_due
 from durable.worker.heartbeat import Heartbeat
 from durable.worker.listener import Listener
 from durable.worker.slots import Slots
@@ -41,6 +42,8 @@ class Dispatcher:
         self._burst, self._left = burst, max_executions
         self._upkeep_at = -UPKEEP
         self._fruitless = 0
+        self._registered = False
+        self.claimed = 0
         self.finished = False  # nothing is due (in a burst), or all that was asked for is done
 
     def look(self) -> float:
@@ -75,14 +78,25 @@ class Dispatcher:
         progress = 0
         if seen.sleepers_due:
             progress += promote()
+        if seen.schedules_due:
+            progress += fire.fire_due()
         if seen.workers_expired:
             progress += self._heartbeat.bury_expired()
         if seen.messages:
-            progress += deliver_due()
+            progress += deliver_due() + report_due()
         if time.monotonic() - self._upkeep_at >= UPKEEP:
             self._upkeep_at = time.monotonic()
             progress += workers.block_orphans(kinds) + workers.free_strays()
+            progress += self._register() + fire.fail_orphans()
         return progress
+
+    def _register(self) -> int:
+        """Make the schedules of the classes known, once; how many were new or changed."""
+        if self._registered:
+            return 0
+        changed = deployed.register_declared()
+        self._registered = True
+        return changed
 
     def _claim(self, kinds: frozenset[str]) -> int:
         """Fill the free slots of each queue."""
@@ -97,6 +111,7 @@ class Dispatcher:
                 taken += 1
                 if self._left is not None:
                     self._left -= 1
+        self.claimed += taken
         if taken:
             self._heartbeat.look_soon()
         if taken and self._left is not None and self._left <= 0:

@@ -35,7 +35,8 @@ class Slots:
         self._queue: queue.SimpleQueue[Claim | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
-        self._held: dict[UUID, int] = {}  # execution: its fence
+        self._held: dict[UUID, Claim] = {}
+        self._along: dict[UUID, set[tuple[UUID, int]]] = {}  # the rest of its batch
         self._jobs: dict[threading.Thread, Claim] = {}
 
     @property
@@ -47,12 +48,16 @@ class Slots:
     def held(self) -> set[tuple[UUID, int]]:
         """The executions in its hands, each with the fence of its claim."""
         with self._lock:
-            return set(self._held.items())
+            held = {(pk, claim.fence) for pk, claim in self._held.items()}
+            return held.union(*self._along.values())
 
     def submit(self, claim: Claim) -> None:
         """Run ``claim`` as soon as a thread is there."""
         with self._lock:
-            self._held[claim.execution_id] = claim.fence
+            self._held[claim.execution_id] = claim
+            if claim.rest:
+                along = {(other.execution_id, other.fence) for other in claim.rest}
+                self._along[claim.execution_id] = along
             if len(self._threads) < min(self.size, len(self._held)):
                 thread = threading.Thread(
                     target=self._work, name=f"durable-{self.name}", daemon=True
@@ -80,8 +85,9 @@ class Slots:
                 self._queue.put(None)
 
     def _forget(self, claim: Claim) -> None:
-        if self._held.get(claim.execution_id) == claim.fence:
+        if self._held.get(claim.execution_id) is claim:
             del self._held[claim.execution_id]
+            self._along.pop(claim.execution_id, None)
 
     def _work(self) -> None:
         me = threading.current_thread()

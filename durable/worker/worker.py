@@ -52,6 +52,7 @@ class Worker:
         self._bell = Bell()
         self._stopping = self._hurry = False
         self.abandoned = 0
+        self.claimed = 0  # executions taken so far, each time counted
         self._thread: threading.Thread | None = None
         self._slots = {
             name: Slots(name, size, self._execute, self._bell.ring, self._doubt)
@@ -115,6 +116,7 @@ class Worker:
                 while not (self._stopping or dispatcher.finished):
                     self._bell.wait(self._look(dispatcher))
             finally:
+                self.claimed = dispatcher.claimed
                 self._drain()
 
     def _look(self, dispatcher: Dispatcher) -> float:

@@ -1,0 +1,60 @@
+"""Send an execution back: from wherever it stands into the rollback of what it has done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from durable import clock
+from durable.engine import position
+from durable.engine.claim import ROLLBACK
+from durable.engine.failures import Failure
+from durable.engine.finish import leave
+from durable.states import Status
+
+
+def rollback_frame(
+    failure: Failure | None,
+    *,
+    scope: str = "",
+    visit: int = 0,
+    handler: str = "",
+    undo: bool = True,
+    path: str = "",
+    attempt: int = 1,
+    floor: int = 0,
+) -> dict[str, Any]:
+    """What a rollback needs to know. ``scope`` is the path of a catch; empty: everything."""
+    return {
+        "scope": scope,
+        "visit": visit,
+        "handler": handler,
+        "error": failure.error if failure is not None else None,
+        "undo": undo,
+        "path": path,  # where it failed
+        "attempt": attempt,
+        "floor": floor,
+        "classes": list(failure.classes) if failure is not None else [],
+        "undone": 0,
+        "failed": [],
+    }
+
+
+def send_back(rows: Any, frames: dict[str, Any], why: dict[str, Any]) -> bool:
+    """Send the execution that ``rows`` selects (guarded, one) into its rollback."""
+    leave(rows)
+    changes = {
+        "path": ROLLBACK,
+        "attempt": 1,
+        "attempt_floor": 0,
+        "recoveries": 0,
+        "journaled": False,
+        "frames": position.encode({**frames, ROLLBACK: why}),
+        "worker": None,
+        "ready_at": clock.now(),
+        "wake_at": None,
+        "resume_at": None,
+        "blocked_by": "",
+        "pause_requested": False,
+    }
+    pending = rows.filter(status=Status.PENDING).update(**changes)
+    return bool(pending or rows.move(Status.PENDING, **changes))

@@ -1,0 +1,152 @@
+"""Several items of a foreach in one claim: run one after the other, checkpointed together.
+
+An item whose last step ends without anything that needs a commit of its own is kept; what was
+kept is written when the batch ends, or a moment after the first of it. An item that needs more
+(a wait, another attempt, its failure) goes on by itself: what was kept is written before, the
+rest of the batch is given back. So a crash makes run again what was not written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from durable import clock
+from durable.authoring.tree import Foreach
+from durable.engine import checkpoint as checkpoints
+from durable.engine import turns
+from durable.engine.checkpoint import Accepted, Checkpoint
+from durable.engine.claim import Claim
+from durable.engine.failpoints import reach
+from durable.engine.reconnect import persist, persistent
+from durable.engine.release import let_go
+from durable.engine.transaction import in_transaction, lock
+from durable.models import Execution
+from durable.states import Status
+
+KEPT_FOR = 0.5  # seconds; longer steps are written one by one
+
+
+class Batch:
+    """The items of one claim: those that are done but not written, and those to come."""
+
+    def __init__(self, first: Claim, node: Foreach) -> None:
+        assert first.block is not None
+        self._block, self._node = first.block, node
+        self._rest, first.rest = list(first.rest), ()
+        self._first = first
+        self._kept: list[tuple[Claim, Checkpoint]] = []
+        self._since = 0.0
+        self._over = False
+
+    def __iter__(self) -> Iterator[Claim]:
+        """The items, one at a time; the batch may end early."""
+        self._first.heir = self._next()
+        yield self._first
+        while self._rest and not self._over:
+            if self._kept and time.monotonic() - self._since > KEPT_FOR and not self.write():
+                break
+            claim = self._rest.pop(0)
+            claim.heir = self._next() if claim.released else None
+            yield claim
+
+    def keep(self, claim: Claim, checkpoint: Checkpoint) -> None:
+        """An item is done."""
+        if not self._kept:
+            self._since = time.monotonic()
+        self._kept.append((claim, checkpoint))
+
+    def finished(self, claim: Claim, accepted: Accepted | None) -> None:
+        """An item has been written by itself; its turn is with the next one."""
+        if accepted is None:
+            return
+        self._over = self._over or accepted.pause_requested or accepted.cancel_requested
+        if claim.released and self._rest and not accepted.cancel_requested:
+            self._rest[0].released = True
+
+    def leave(self, claim: Claim) -> None:
+        """``claim`` goes on by itself, with the turn; the batch is over."""
+        self._write(claim)
+        self._give_back()
+        claim.heir = None
+
+    def end(self) -> None:
+        """Give back what was not begun, write what was kept: its turn goes to the next item."""
+        self._give_back()
+        self._write(None)
+
+    def write(self) -> bool:
+        """Write what was kept; False if no further item may begin."""
+        if turns.is_stopped(self._block, self._node):
+            self._over = True
+            return False
+        self._write(self._rest[0])
+        return not self._over
+
+    def _next(self) -> turns.Heir | None:
+        return turns.Heir(self._rest[0].execution_id, self._rest[0].fence) if self._rest else None
+
+    def _write(self, heir: Claim | None) -> None:
+        """Write what was kept, and pass the turn on if it is among that."""
+        kept, self._kept = self._kept, []
+        if not kept:
+            return
+        to = turns.Heir(heir.execution_id, heir.fence) if heir is not None else None
+        batch = [
+            replace(checkpoint, released=claim.released, heir=to if claim.released else None)
+            for claim, checkpoint in kept
+        ]
+        if heir is not None and any(claim.released for claim, _ in kept):
+            heir.released = True
+        accepted = persist(lambda: checkpoints.write(batch))
+        reach("finish.after_commit")
+        for claim, checkpoint in kept:
+            asked = accepted.get(claim.execution_id)
+            if asked is None:
+                continue  # lost: whoever has it now runs it again
+            self._over = self._over or asked.pause_requested or asked.cancel_requested
+            if asked.cancel_requested:
+                claim.path, claim.visit, claim.attempt = checkpoint.path, checkpoint.visit, 1
+                let_go(claim, Status.PENDING)
+
+    def _give_back(self) -> None:
+        rest, self._rest = self._rest, []
+        if rest:
+            give_back(rest, self._node)
+
+
+@persistent
+@in_transaction
+def give_back(claims: list[Claim], node: Foreach) -> None:
+    """Items that were not begun wait for their turn again; one that has it is ready at once.
+
+    If the block has been stopped meanwhile, they are cancelled.
+    """
+    block = claims[0].block
+    assert block is not None
+    stopped = turns.is_stopped(block, node)
+    for claim in claims:
+        if claim.released and stopped:
+            claim.row().update(released=False, unreported=True)
+        elif claim.released:
+            let_go(claim, Status.PENDING, ready_at=clock.now())
+    waiting = [claim for claim in claims if stopped or not claim.released]
+    if not waiting:
+        return
+    fences = {claim.execution_id: claim.fence for claim in waiting}
+    rows = Execution.objects.filter(
+        pk__in=list(fences),
+        status=Status.RUNNING,
+        worker=waiting[0].worker,
+        released=False,
+        cancel_requested_at__isnull=True,
+    )
+    found = lock(rows).values_list("pk", "fence")
+    ours = [pk for pk, fence in found if fences[pk] == fence]
+    rows.filter(pk__in=ours).release(Status.PENDING, pause_requested=False)
+    for claim in waiting:
+        if claim.execution_id not in ours and claim.row().exists():  # asked to cancel
+            let_go(claim, Status.PENDING)
+    if stopped:
+        turns.stop_turns(block)

@@ -1,0 +1,62 @@
+"""Child workflows: executions of their own, with a parent, made by the transaction of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid5
+
+from durable import clock, codec
+from durable.conf import database
+from durable.engine import notify
+from durable.engine.claim import Claim
+from durable.engine.journal import Place
+from durable.engine.start import StartOptions, correlation_keys, new_row, startable
+from durable.models import CorrelationKey, Execution, Record, RecordKind, Role
+
+
+def child_id(claim: Claim, place: Place) -> UUID:
+    """The id of the child that a place in a step's visit starts: the same each time it is asked.
+
+    What an operator's retry asks anew gets a child of its own.
+    """
+    kind, name, ordinal = place
+    text = f"{claim.path}#{claim.visit}/{kind}/{name}/{ordinal}"
+    if claim.attempt_floor:  # after an operator's retry: not the one that failed
+        text += f"/{claim.attempt_floor}"
+    return uuid5(claim.execution_id, text)
+
+
+def create(
+    claim: Claim, place: Place, workflow: Any, input: Mapping[str, Any] | None, *, awaited: bool
+) -> Execution:
+    """Insert a child, due at once; the caller holds the parent's row."""
+    definition = startable(workflow)
+    data = codec.dump_data({} if input is None else input, path="input")
+    child = new_row(definition, data, StartOptions())
+    keys = correlation_keys(definition, data, ())
+    child.id = child.root_id = child_id(claim, place)
+    child.role, child.awaited = Role.CHILD, awaited
+    child.parent_id, child.parent_path = claim.execution_id, claim.path
+    child.parent_visit = claim.visit
+    child.last_completed_at = claim.last_completed_at
+    child.save(force_insert=True, using=database())
+    CorrelationKey.objects.bulk_create([CorrelationKey(execution=child, key=key) for key in keys])
+    notify.hint()
+    return child
+
+
+def remember(claim: Claim, place: Place, workflow: Any, input: Mapping[str, Any] | None) -> None:
+    """Insert a child that nobody waits for, and the record by which the step knows it again."""
+    kind, name, ordinal = place
+    child = create(claim, place, workflow, input, awaited=False)
+    Record.objects.create(
+        execution_id=claim.execution_id,
+        path=claim.path,
+        visit=claim.visit,
+        kind=RecordKind(kind),
+        name=name,
+        ordinal=ordinal,
+        value=child.pk,
+        created_at=clock.now(),
+    )

@@ -1,0 +1,130 @@
+"""What a deploy brings into the database: the schedules that its classes declare."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import DatabaseError, connections
+from django.db.models import Q
+
+from durable import clock, codec
+from durable.authoring.cron import Cron
+from durable.conf import database
+from durable.engine.schedules import (
+    columns_of,
+    declared_options,
+    differences,
+    first_slot,
+    known_workflows,
+    new_row,
+    next_slot,
+)
+from durable.engine.transaction import in_transaction
+from durable.models import Firing, Schedule
+
+logger = logging.getLogger("durable.schedules")
+
+
+@in_transaction
+def register_declared() -> int:
+    """Bring the rows in line with ``Meta.schedules`` of this process; how many rows changed.
+
+    The highest version of a workflow counts. New ones begin with the next slot; what an operator
+    has switched off stays off; what a known workflow no longer declares goes.
+    """
+    declared = _declared()
+    present = clock.read(database())
+    rows = {row.name: row for row in Schedule.objects.filter(_concerns(declared))}
+    changed = 0
+    for name, (workflow, cron) in declared.items():
+        row = rows.pop(name, None)
+        if row is not None and not row.declared:
+            logger.warning(
+                "%s declares the schedule %r, but one of this name was made at run time: "
+                "unschedule that, or rename this",
+                workflow,
+                name,
+            )
+            continue
+        changed += _bring_in_line(row, workflow, cron, present)
+    gone = [row.pk for row in rows.values() if row.declared]
+    if gone:
+        changed += (
+            Schedule.objects.filter(pk__in=gone, declared=True)
+            .delete()[1]
+            .get(Schedule._meta.label, 0)
+        )
+    return changed
+
+
+def _declared() -> dict[str, tuple[str, Cron]]:
+    """Each declared schedule by its name, with its workflow."""
+    found: dict[str, tuple[str, Cron]] = {}
+    for options in declared_options():
+        for cron in options.schedules:
+            name = str(cron.name)
+            if name in found:
+                logger.warning(
+                    "the schedule %r is declared by %s and by %s: give one another name",
+                    name,
+                    found[name][0],
+                    options.name,
+                )
+                continue
+            found[name] = (options.name, cron)
+    return found
+
+
+def _concerns(declared: Iterable[str]) -> Q:
+    return Q(name__in=list(declared)) | Q(declared=True, workflow__in=known_workflows())
+
+
+def _bring_in_line(row: Schedule | None, workflow: str, cron: Cron, present: datetime) -> int:
+    wanted = columns_of(cron)
+    data = codec.dump_data(cron.input, path="input")
+    if row is None:
+        new = new_row(str(cron.name), workflow, wanted, data, present, declared=True)
+        return len(Schedule.objects.bulk_create([new], ignore_conflicts=True))
+    changes = differences(row, workflow, wanted, data)
+    if row.failures:  # perhaps this deploy repairs it: no longer back off
+        changes["next_run_at"] = first_slot(wanted, present)
+    if not changes:
+        return 0
+    if {"cron", "timezone"} & changes.keys():
+        changes["next_run_at"] = first_slot(wanted, present)
+    return Schedule.objects.filter(pk=row.pk, declared=True).update(**changes)
+
+
+@in_transaction
+def restart(rows: Any) -> int:
+    """Let these schedules begin anew at the present, with no slot missed. For tests."""
+    present = clock.read(database())
+    return sum(
+        Schedule.objects.filter(pk=row.pk).update(
+            next_run_at=next_slot(row.cron, row.timezone, present),
+            created_at=present,
+            last_run_at=None,
+        )
+        for row in rows
+    )
+
+
+def register_after_migrate(using: str) -> int:
+    """Register the declared schedules after ``migrate``; how many rows changed.
+
+    Nothing happens on another database, or after a migration to an earlier state: tables (or
+    columns) that are missing are not the end of a ``migrate``.
+    """
+    if using != database():
+        return 0
+    tables = {Schedule._meta.db_table, Firing._meta.db_table}
+    if not tables <= set(connections[using].introspection.table_names()):
+        return 0
+    try:
+        return register_declared()
+    except DatabaseError as error:
+        logger.warning("schedules are registered when a worker starts, not now: %s", error)
+        return 0

@@ -1,0 +1,136 @@
+"""Open a block: its branches or items become executions of their own, and the parent parks."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from durable import clock, codec
+from durable.authoring.tree import Chain, Foreach, Leaf, Parallel
+from durable.engine import position
+from durable.engine.claim import Claim, text_of
+from durable.engine.release import hold, let_go
+from durable.engine.transaction import in_transaction
+from durable.engine.turns import is_sequence
+from durable.errors import DurableError
+from durable.models import Execution, Role
+from durable.models.fields import Stored, uuid7
+from durable.states import Status
+
+PORTION = 1000
+
+
+@in_transaction
+def open_parallel(claim: Claim, node: Parallel) -> None:
+    """Start the branches, each on its own copy of the data."""
+    hold(claim)
+    data = plain(claim.data)
+    Execution.objects.bulk_create(
+        [
+            _child(claim, Role.BRANCH, index, name, body, node.path, data)
+            for index, (name, body) in enumerate(node.branches.items())
+        ]
+    )
+    let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
+
+
+@in_transaction
+def open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
+    """Store the items, each an execution, and give the first ones their turns; how many.
+
+    The items are read once, in portions. Without any, nothing is written.
+    """
+    hold(claim)
+    sequence = is_sequence(node)
+    data = plain(claim.data)
+    number = 0
+    for portion in _portions(items):
+        rows = []
+        for item in portion:
+            rows.append(_item(claim, node, number, item, data, sequence))
+            number += 1
+        Execution.objects.bulk_create(rows)
+    if number:
+        let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
+    return number
+
+
+def _item(
+    claim: Claim, node: Foreach, number: int, item: Any, data: str, sequence: bool
+) -> Execution:
+    element = codec.dumps({"item": item, "index": number}, path=f"items[{number}]")
+    row = _child(claim, Role.ITEM, number, "", node.body, node.path, None)
+    row.input = Stored(element)
+    row.released = number < node.concurrency
+    row.ready_at = clock.now() if row.released else None
+    if sequence:
+        row.base = row.data = Stored(data if number == 0 else "{}")
+    return row
+
+
+def _child(
+    claim: Claim, role: Role, index: int, name: str, body: Chain, block: str, data: str | None
+) -> Execution:
+    path, frames = position.start_of(body, data)
+    start = body.nodes[0]
+    own_queue = start.step.queue if isinstance(start, Leaf) else None
+    return Execution(
+        id=uuid7(),
+        root_id=claim.root_id,
+        parent_id=claim.execution_id,
+        parent_path=block,
+        parent_visit=claim.visit,
+        role=role,
+        index=index,
+        branch=name,
+        awaited=True,
+        workflow=claim.workflow,
+        version=claim.version,
+        kind=claim.kind,
+        status=Status.PENDING,
+        queue=own_queue or claim.home_queue,
+        home_queue=claim.home_queue,
+        rank=claim.rank,
+        ready_at=clock.now(),
+        path=path,
+        visit=1,
+        frames=position.encode(frames),
+        input=Stored(claim.element) if claim.element is not None else None,
+        data=Stored(data) if data is not None else None,
+        created_at=clock.now(),
+        deadline_at=claim.deadline_at,
+        last_completed_at=claim.last_completed_at,
+    )
+
+
+_bases: OrderedDict[tuple[Any, ...], str] = OrderedDict()
+
+BASES_KEPT = 64
+
+
+def base_of(claim: Claim) -> str:
+    """The data that the items of a block start from: its parent's, which waits meanwhile."""
+    assert claim.block is not None
+    base = _bases.get(claim.block)
+    if base is None:
+        parent = Execution.objects.filter(pk=claim.block[0])
+        base = plain(parent.annotate(stored=text_of("data")).values_list("stored", flat=True).get())
+        _bases[claim.block] = base
+        while len(_bases) > BASES_KEPT:
+            _bases.popitem(last=False)
+    return base
+
+
+def plain(data: str) -> str:
+    """Data without what its increments remember: the base that branches start from."""
+    return codec.dumps(codec.loads(data))
+
+
+def _portions(items: Iterable[Any]) -> Iterator[list[Any]]:
+    if isinstance(items, str | bytes | dict) or not isinstance(items, Iterable):
+        raise DurableError(f"foreach needs an iterable of items, not {type(items).__name__}")
+    iterator = iter(items)
+    while portion := list(islice(iterator, PORTION)):
+        yield portion

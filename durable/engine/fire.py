@@ -1,0 +1,243 @@
+"""Start what the calendar says: one execution per slot of a schedule, however many workers."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
+from typing import Any
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError
+from django.db.models import F
+
+from durable import clock
+from durable.authoring.cron import slots_after, zone_of
+from durable.conf import database
+from durable.engine import audit
+from durable.engine.failpoints import reach
+from durable.engine.schedules import find, known_workflows
+from durable.engine.start import StartOptions, start
+from durable.engine.transaction import in_callers_transaction, in_transaction, lock
+from durable.models import CatchUp, Execution, Firing, Outcome, Overlap, Schedule, Worker
+
+logger = logging.getLogger("durable.schedules")
+
+AT_ONCE = 100  # schedules that a pass looks at
+SLOTS_AT_ONCE = 100  # starts in one transaction, where each missed slot is to run
+GRACE = timedelta(seconds=60)  # a slot seen no later than this was not missed
+LONGEST_PAUSE = timedelta(minutes=10)  # between the attempts of a schedule that can't start
+RECENT = 20  # firings in which an unfinished execution is looked for
+
+#: spans in which the last missed slot is looked for, before all that was missed is read
+SPANS = tuple(timedelta(days=days) for days in (1 / 24, 1, 8, 63, 732, 36_525))
+
+
+def fire_due(limit: int = AT_ONCE) -> int:
+    """Fire the due schedules whose workflow this process knows; how many slots were dealt with."""
+    mine = known_workflows()
+    due = Schedule.objects.due().filter(workflow__in=mine)
+    fired = sum(_fire(pk) for pk in due.values_list("pk", flat=True)[:limit])
+    queued = Schedule.objects.queued().filter(workflow__in=mine)
+    return fired + sum(_start_queued(pk) for pk in queued.values_list("pk", flat=True)[:limit])
+
+
+def fail_orphans(limit: int = AT_ONCE) -> int:
+    """Note that nobody alive can start what is due: it is counted, shown and moved on."""
+    known = {kind.rpartition("@")[0] for kind in Worker.objects.kinds()} | set(known_workflows())
+    orphans = Schedule.objects.due().exclude(workflow__in=known)
+    return sum(_fire(pk) for pk in orphans.values_list("pk", flat=True)[:limit])
+
+
+@in_transaction
+def _fire(pk: UUID) -> int:
+    """Deal with the slots of one schedule that have passed: starts and advance, one commit.
+
+    0 if somebody else is at it.
+    """
+    due = lock(Schedule.objects.due().filter(pk=pk), skip_locked=True)
+    schedule: Schedule | None = due.annotate(present=clock.now()).first()
+    if schedule is None or schedule.next_run_at is None:
+        return 0
+    present = clock.parse(schedule.present)  # type: ignore[attr-defined]
+    try:
+        slots, missed = _passed(schedule, schedule.next_run_at, present)
+        following = _following(schedule, (slots + missed)[-1])
+    except (ValueError, OSError, KeyError) as error:  # a row that something else has written
+        _count_failure(schedule, error, None)
+        return 1
+    known = set(schedule.firings.filter(slot__in=slots + missed).values_list("slot", flat=True))
+    for slot in missed:
+        if slot not in known:
+            _record(schedule, slot, Outcome.MISSED)
+    Schedule.objects.filter(pk=pk).update(next_run_at=following)
+    for slot in slots:
+        if slot not in known and not _fire_slot(schedule, slot, present):
+            break  # the others would fail too
+    reach("fire.before_commit")
+    return len(slots) + len(missed)
+
+
+def _passed(
+    schedule: Schedule, first: datetime, present: datetime
+) -> tuple[list[datetime], list[datetime]]:
+    """The slots to run, and those to note as missed, of all from ``first`` to the present."""
+    if schedule.catch_up == CatchUp.ALL:
+        upcoming = _slots(schedule, first - timedelta(microseconds=1))
+        passed = takewhile(lambda slot: slot <= present, upcoming)
+        return list(islice(passed, SLOTS_AT_ONCE)) or [first], []
+    last = _last_slot(schedule, first, present)
+    if schedule.catch_up == CatchUp.NONE and present - last > GRACE:
+        return [], [last]
+    return [last], []
+
+
+def _last_slot(schedule: Schedule, first: datetime, present: datetime) -> datetime:
+    """The last slot that has passed, without reading all that were missed in a long downtime."""
+    for span in SPANS:
+        begin = max(present - span, first) - timedelta(microseconds=1)
+        last: datetime | None = None
+        for slot in takewhile(lambda slot: slot <= present, _slots(schedule, begin)):
+            last = slot
+        if last is not None:
+            return last
+        if begin < first:
+            break
+    return first
+
+
+def _slots(schedule: Schedule, after: datetime) -> Iterator[datetime]:
+    return slots_after(schedule.cron, zone_of(schedule.timezone), after)
+
+
+def _following(schedule: Schedule, last: datetime) -> datetime | None:
+    found: datetime | None = next(_slots(schedule, last), None)
+    return found
+
+
+def _fire_slot(schedule: Schedule, slot: datetime, present: datetime) -> bool:
+    """Start, queue or skip one slot; False if nothing can be started."""
+    if schedule.overlap != Overlap.ALLOW:
+        unfinished = _unfinished(schedule)
+        if schedule.overlap == Overlap.SKIP and unfinished is not None:
+            _record(schedule, slot, Outcome.SKIPPED)
+            return True
+        waiting = schedule.overlap == Overlap.QUEUE and schedule.firings.queued().exists()
+        if unfinished is not None or waiting:
+            _record(schedule, slot, Outcome.QUEUED, after=unfinished)
+            return True
+    execution = _start(schedule, slot, present)
+    outcome = Outcome.FAILED if execution is None else Outcome.STARTED
+    _record(schedule, slot, outcome, execution=execution)
+    return execution is not None
+
+
+def _unfinished(schedule: Schedule) -> Execution | None:
+    """An execution of this schedule that still goes on."""
+    recent = schedule.firings.filter(execution__isnull=False).order_by("-slot")
+    ids = list(recent.values_list("execution", flat=True)[:RECENT])
+    return Execution.objects.unfinished().filter(pk__in=ids).order_by("-created_at").first()
+
+
+def _record(schedule: Schedule, slot: datetime, outcome: Outcome, **links: Any) -> None:
+    Firing.objects.create(
+        schedule=schedule, slot=slot, outcome=outcome, fired_at=clock.now(), **links
+    )
+
+
+def _start(schedule: Schedule, slot: datetime, present: datetime) -> Execution | None:
+    """Start the execution of a slot, at its time plus its share of the jitter; or count that it
+    can't be started.
+    """
+    planned = slot + share_of_jitter(schedule, slot)
+    options = StartOptions(scheduled_at=planned if planned > present else None)
+    try:
+        execution = start(schedule.workflow, schedule.input, options)
+    except (OperationalError, InterfaceError):
+        raise  # the database, not the schedule: the slot stays due
+    except Exception as error:
+        _count_failure(schedule, error, present)
+        return None
+    Execution.objects.filter(pk=execution.pk).update(scheduled_at=planned)
+    Schedule.objects.filter(pk=schedule.pk).update(last_run_at=slot, failures=0, last_error="")
+    return execution
+
+
+def share_of_jitter(schedule: Schedule, slot: datetime) -> timedelta:
+    """How much later the execution of a slot begins: the same whoever computes it."""
+    if not schedule.jitter:
+        return timedelta(0)
+    digest = hashlib.sha256(f"{schedule.name}/{slot.isoformat()}".encode()).digest()
+    return schedule.jitter * (int.from_bytes(digest[:6], "big") / 2**48)
+
+
+def _count_failure(schedule: Schedule, error: Exception, present: datetime | None) -> None:
+    """Show the failure, and try again no sooner than the next slot, later each time.
+
+    ``present`` is ``None`` if the schedule has no slots at all: it rests until it is changed.
+    """
+    logger.warning(
+        "the schedule %s could not start %s: %s", schedule.name, schedule.workflow, error
+    )
+    changes: dict[str, Any] = {
+        "failures": F("failures") + 1,
+        "last_error": f"{type(error).__name__}: {error}"[:2000],
+    }
+    if present is None:
+        changes["next_run_at"] = None
+    else:
+        pause = min(timedelta(minutes=1) * 2 ** min(schedule.failures, 10), LONGEST_PAUSE)
+        rest = pause if schedule.failures else timedelta(0)
+        changes["next_run_at"] = _following(schedule, present + rest)
+    Schedule.objects.filter(pk=schedule.pk).update(**changes)
+
+
+# -- slots in a queue --------------------------------------------------------------------------
+
+
+@in_transaction
+def _start_queued(pk: UUID) -> int:
+    """Start the slot whose turn has come; those behind it wait for its execution then."""
+    row = lock(Schedule.objects.filter(pk=pk, enabled=True), skip_locked=True)
+    schedule: Schedule | None = row.annotate(present=clock.now()).first()
+    if schedule is None:
+        return 0
+    head: Firing | None = schedule.firings.queued().first()
+    if head is None:
+        return 0
+    execution = _unfinished(schedule)
+    if execution is None:
+        present = clock.parse(schedule.present)  # type: ignore[attr-defined]
+        execution = _start(schedule, head.slot, present)
+        outcome = Outcome.FAILED if execution is None else Outcome.STARTED
+        Firing.objects.filter(pk=head.pk, outcome=Outcome.QUEUED).update(
+            outcome=outcome, execution=execution, after=None, fired_at=clock.now()
+        )
+    schedule.firings.queued().update(after=execution)
+    reach("fire.before_commit")
+    return 1
+
+
+# -- by hand -----------------------------------------------------------------------------------
+
+
+@in_callers_transaction
+def trigger(name: str, *, by: Any) -> Execution:
+    """Start an execution of a schedule now, whatever its slots, overlap and ``enabled`` say.
+
+    It is on record as a firing at an instant of its own, which never is a slot's.
+    """
+    schedule = find(name, lock(Schedule.objects.all()))
+    execution = start(schedule.workflow, schedule.input, StartOptions())
+    at = clock.read(database())
+    at += timedelta(microseconds=not at.microsecond)
+    while schedule.firings.filter(slot=at).exists():
+        at += timedelta(microseconds=1)
+    _record(schedule, at, Outcome.STARTED, execution=execution)
+    Schedule.objects.filter(pk=schedule.pk).update(last_run_at=at, failures=0, last_error="")
+    audit.record(
+        "trigger_schedule", by=by, execution=execution.pk, target=name, after=schedule.input
+    )
+    return execution

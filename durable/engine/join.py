@@ -1,0 +1,215 @@
+"""Close a block: bring the ends of its branches or items together into the parent's data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max
+
+from durable import codec, conf
+from durable.authoring.tree import Foreach, Parallel
+from durable.engine import merge
+from durable.engine.claim import Claim
+from durable.engine.failures import Failure, from_stored
+from durable.engine.fan_out import plain
+from durable.engine.turns import is_sequence
+from durable.errors import Fail, ForeachFailed
+from durable.increments import Collected
+from durable.models import Execution
+from durable.states import Status
+
+PAGE = 1000
+LISTED_ERRORS = 100
+
+
+class BlockFailed(Exception):
+    """The block failed; ``failure`` describes it."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure.error["message"])
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a branch came to, as a ``merge`` callable sees it."""
+
+    ok: bool
+    value: Any = None
+    error: dict[str, Any] | None = None
+
+
+def empty(claim: Claim, node: Foreach | Parallel) -> Any:
+    """The data after a foreach without items."""
+    data = codec.loads(claim.data)
+    if isinstance(node, Foreach):
+        if node.collect_as is not None:
+            data = {**data, node.collect_as: Collected()}
+        if node.on_error == "continue":
+            data = {**data, node.name: {"total": 0, "succeeded": 0, "failed": 0, "errors": []}}
+    return data
+
+
+def has_children(claim: Claim) -> bool:
+    """Whether the block at the claim's position has been opened."""
+    return bool(_children(claim).exists())
+
+
+def is_open(claim: Claim) -> bool:
+    """Whether a branch or item of the block is still to finish."""
+    return bool(_children(claim).unfinished().exists())
+
+
+def _children(claim: Claim) -> Any:
+    return Execution.objects.of_block(claim.execution_id, claim.path, claim.visit)
+
+
+def last_completed_at(claim: Claim) -> datetime | None:
+    """The time of the last checkpoint in the block, or of the one before it."""
+    latest = _children(claim).aggregate(latest=Max("last_completed_at"))["latest"]
+    times = [time for time in (claim.last_completed_at, latest) if time is not None]
+    return max(times, default=None)
+
+
+def join_parallel(claim: Claim, node: Parallel, instance: Any) -> Any:
+    """The data after a parallel; ``BlockFailed`` if it failed, or whatever ``merge`` raises."""
+    data = codec.loads(claim.data)
+    base = codec.loads(plain(claim.data))
+    rows = {row.branch: row for row in _children(claim).order_by("index")}
+    failed = [row for row in rows.values() if row.status != Status.COMPLETED]
+    if failed and (node.on_error == "fail_fast" or node.merge in ("deep", "strict", "last")):
+        raise BlockFailed(_parallel_failure(node, failed))
+    if callable(node.merge):
+        results = {
+            name: Result(row.status == Status.COMPLETED, row.data, row.error)
+            for name, row in rows.items()
+        }
+        return node.merge(instance, data, results)
+    branches = [(name, row.data) for name, row in rows.items()]
+    match node.merge:
+        case "strict":
+            merge.strict(base, branches)
+            return _deep(data, base, branches)
+        case "last":
+            return branches[-1][1]
+        case "collect":
+            return {**data, node.name: {name: _collected(row) for name, row in rows.items()}}
+    return _deep(data, base, branches)
+
+
+def _deep(data: Any, base: Any, branches: list[tuple[str, Any]]) -> Any:
+    for _, changed in branches:
+        data = merge.apply(data, merge.changes(base, changed))
+    return data
+
+
+def _collected(row: Execution) -> Any:
+    return row.data if row.status == Status.COMPLETED else {"error": row.error}
+
+
+def _parallel_failure(node: Parallel, failed: list[Execution]) -> Failure:
+    own = [row for row in failed if row.status != Status.CANCELLED] or failed
+    if node.on_error == "fail_fast":
+        first = min(own, key=lambda row: (row.finished_at, row.index))
+        return from_stored(first)
+    errors = {row.branch: row.error for row in own}
+    listed = "; ".join(f"{name}: {(error or {}).get('message')}" for name, error in errors.items())
+    error = Fail(
+        f"{len(errors)} branches of {node.path!r} failed: {listed}",
+        type="ParallelFailed",
+        details={"errors": errors},
+    )
+    return Failure.of(error, step=node.path, attempt=1)
+
+
+def join_foreach(claim: Claim, node: Foreach) -> Any:
+    """The data after a foreach; ``BlockFailed`` if more items failed than it allows."""
+    data = codec.loads(claim.data)
+    items = _children(claim)
+    total = items.count()
+    failed = items.filter(status__in=(Status.FAILED, Status.CANCELLED))
+    failures = failed.filter(status=Status.FAILED).count()
+    limit = node.failure_limit(total)
+    if failures and (node.on_error == "fail_fast" or (limit is not None and failures > limit)):
+        raise BlockFailed(_foreach_failure(node, failed, failures, total))
+    if node.collect_as is not None:
+        data = {**data, node.collect_as: _collect(items)}
+    elif is_sequence(node):
+        data = _apply_sequence(data, items)
+    else:
+        for page in _pages(items.filter(status=Status.COMPLETED)):
+            for _, outcome, _ in page:
+                data = merge.apply(data, outcome)
+    if node.on_error == "continue":
+        data = {**data, node.name: _summary(failed, total, failures)}
+    return data
+
+
+def _apply_sequence(data: Any, items: Any) -> Any:
+    """The last item's data holds the changes of all: each began where the one before ended."""
+    last = items.order_by("-index").first()
+    end = last.data if last.status == Status.COMPLETED else last.base
+    base = codec.loads(codec.dumps(data))
+    return merge.apply(data, merge.changes(base, end))
+
+
+def _collect(items: Any) -> Collected:
+    collected: Collected = Collected()
+    limit, size = int(conf.get("MAX_COLLECTED_BYTES")), 0
+    for page in _pages(items):
+        for _, outcome, status in page:
+            value = outcome if status == Status.COMPLETED else None
+            size += len(codec.dumps(value, limit=1 << 40)) + 1
+            if size > limit:
+                raise Fail(
+                    f"the collected results take more than {limit} bytes "
+                    '(DURABLE["MAX_COLLECTED_BYTES"])',
+                    type="ResultsTooLarge",
+                )
+            collected.append(value)
+    return collected
+
+
+def _pages(items: Any) -> Iterator[list[tuple[int, Any, str]]]:
+    after = -1
+    while True:
+        page = list(
+            items.filter(index__gt=after)
+            .order_by("index")
+            .values_list("index", "outcome", "status")[:PAGE]
+        )
+        if not page:
+            return
+        yield page
+        after = page[-1][0]
+
+
+def _first_errors(failed: Any) -> list[tuple[int, Any]]:
+    return list(
+        failed.filter(status=Status.FAILED)
+        .order_by("index")
+        .values_list("index", "error")[:LISTED_ERRORS]
+    )
+
+
+def _foreach_failure(node: Foreach, failed: Any, failures: int, total: int) -> Failure:
+    errors = _first_errors(failed)
+    index, first = errors[0]
+    error = ForeachFailed(
+        f"{failures} of {total} items of {node.path!r} failed; item {index}: "
+        f"{first['type']}: {first['message']}",
+        errors=errors,
+    )
+    return Failure.of(error, step=node.path, attempt=1)
+
+
+def _summary(failed: Any, total: int, failures: int) -> dict[str, Any]:
+    return {
+        "total": total,
+        "succeeded": total - failures,
+        "failed": failures,
+        "errors": [{"index": i, "error": error} for i, error in _first_errors(failed)],
+    }

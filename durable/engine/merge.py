@@ -1,0 +1,123 @@
+"""Three-way merge: what a branch changed against the data before the block, applied elsewhere.
+
+Changes are plain storable data, a dict of operations by key: ``["set", value]``,
+``["add", amount]`` (from ``increment``), ``["more", items]`` (from ``append``) and
+``["in", changes]`` for a dict that was changed inside. A key that is left out stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from durable import codec
+from durable.errors import MergeConflict
+from durable.increments import (
+    MISSING,
+    appended,
+    delta_since,
+    incremented,
+    is_number,
+    items_since,
+)
+
+Changes = dict[str, list[Any]]
+
+
+def changes(base: Mapping[str, Any], data: Mapping[str, Any]) -> Changes:
+    """What must be done to ``base`` to make it ``data`` (but for keys left out)."""
+    found: Changes = {}
+    for key, value in data.items():
+        old = base.get(key, MISSING)
+        operation = _operation(old, value)
+        if operation is not None:
+            found[key] = operation
+    return found
+
+
+def _operation(old: Any, value: Any) -> list[Any] | None:
+    delta = delta_since(value, old)
+    if delta is not None:
+        return ["add", delta]
+    items = items_since(value, old)
+    if items is not None:
+        return ["more", items]
+    if isinstance(value, dict) and (old is MISSING or isinstance(old, dict)):
+        inside = changes({} if old is MISSING else old, value)
+        return ["in", inside] if inside or old is MISSING else None
+    return None if old is not MISSING and _same(old, value) else ["set", value]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two stored values are equal, in their types too, all the way down."""
+    if type(one) is not type(other) or one != other:
+        return False
+    if isinstance(one, list):
+        return all(map(_same, one, other))
+    if isinstance(one, str | int | float | None):
+        return True
+    if isinstance(one, dict):
+        return all(key in other and _same(one[key], other[key]) for key in one)
+    return codec.alike(one, other)
+
+
+def apply(data: Mapping[str, Any], made: Changes) -> dict[str, Any]:
+    """``data`` with the operations of ``made`` done to it; a new dict."""
+    result = dict(data)
+    for key, (operation, value) in made.items():
+        result[key] = _applied(result.get(key, MISSING), operation, value)
+    return result
+
+
+def _applied(old: Any, operation: str, value: Any) -> Any:
+    match operation:
+        case "add":
+            return incremented(old if is_number(old) else MISSING, value)
+        case "more":
+            result: Any = old if isinstance(old, list) else MISSING
+            for item in value:
+                result = appended(result, item)
+            return result
+        case "in":
+            return apply(old if isinstance(old, dict) else {}, value)
+    return value
+
+
+def conflicts(one: Changes, other: Changes, prefix: str = "data") -> list[str]:
+    """The places that both change to different ends; additions never conflict with each other."""
+    found: list[str] = []
+    for key in one.keys() & other.keys():
+        (mine, left), (theirs, right) = one[key], other[key]
+        place = f"{prefix}[{key!r}]"
+        if mine == theirs == "in":
+            found += conflicts(left, right, place)
+        elif mine == theirs and (mine in ("add", "more") or _same(left, right)):
+            continue
+        else:
+            found.append(place)
+    return sorted(found)
+
+
+def deep(base: Mapping[str, Any], branches: Iterable[tuple[str, Mapping[str, Any]]]) -> Any:
+    """All changes of all branches, in written order: a later one wins a conflict."""
+    result: Mapping[str, Any] = base
+    for _, data in branches:
+        result = apply(result, changes(base, data))
+    return dict(result)
+
+
+def strict(base: Mapping[str, Any], branches: Iterable[tuple[str, Mapping[str, Any]]]) -> Any:
+    """Like ``deep``; ``MergeConflict`` if two branches change the same value differently."""
+    result: Mapping[str, Any] = base
+    seen: list[tuple[str, Changes]] = []
+    for name, data in branches:
+        made = changes(base, data)
+        for earlier, others in seen:
+            places = conflicts(others, made)
+            if places:
+                raise MergeConflict(
+                    f"branches {earlier!r} and {name!r} both change {', '.join(places)}"
+                )
+        seen.append((name, made))
+        result = apply(result, made)
+    return dict(result)

@@ -1,0 +1,118 @@
+"""Remove finished executions whose time is over: whole trees, in small batches; the audit stays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import CASCADE, QuerySet
+
+from durable import clock, conf
+from durable.conf import database
+from durable.engine.schedules import declared_options
+from durable.engine.transaction import in_transaction, lock
+from durable.models import Execution
+from durable.states import FINAL, UNFINISHED
+
+TREES_AT_ONCE = 200  # roots that one transaction removes, with all below them
+ROWS_AT_ONCE = 500  # executions that one statement is about
+
+
+def prune(
+    older_than: timedelta | None = None,
+    statuses: Collection[str] = (),
+    *,
+    dry_run: bool = False,
+) -> int:
+    """Remove the trees whose root ended longer ago than that; how many that was (or would be).
+
+    Without ``older_than`` each workflow's ``Meta.retention`` says how long, else the setting
+    ``RETENTION``; where neither does, everything is kept. A tree in which anything is unfinished
+    stays, whole.
+    """
+    removed = 0
+    for rows in _overdue(older_than, statuses):
+        if dry_run:
+            found = list(rows.values_list("pk", flat=True))
+            removed += sum(len(_finished_trees(ids)[0]) for ids in _portions(found))
+            continue
+        last: UUID | None = None
+        while True:
+            batch = rows if last is None else rows.filter(pk__gt=last)
+            ids = list(batch.order_by("pk").values_list("pk", flat=True)[:TREES_AT_ONCE])
+            if not ids:
+                break
+            removed += _remove_trees(ids)
+            last = ids[-1]
+    return removed
+
+
+def _overdue(
+    older_than: timedelta | None, statuses: Collection[str]
+) -> Iterable[QuerySet[Execution]]:
+    """The finished roots whose retention is over, by retention."""
+    roots = Execution.objects.filter(parent__isnull=True, status__in=statuses or sorted(FINAL))
+    if older_than is not None:
+        yield roots.filter(finished_at__lte=clock.now() + -older_than)
+        return
+    own = {
+        options.name: options.retention
+        for options in declared_options()
+        if options.retention is not None
+    }
+    for name, retention in own.items():
+        yield roots.filter(workflow=name, finished_at__lte=clock.now() + -retention)
+    if conf.get("RETENTION") is not None:
+        span = conf.duration("RETENTION")
+        yield roots.exclude(workflow__in=list(own)).filter(finished_at__lte=clock.now() + -span)
+
+
+@in_transaction
+def _remove_trees(roots: list[UUID]) -> int:
+    """Remove the trees of these roots, but those that somebody has set going again meanwhile."""
+    held = lock(Execution.objects.filter(pk__in=roots, status__in=FINAL), skip_locked=True)
+    levels = _finished_trees(list(held.values_list("pk", flat=True)))
+    for level in reversed(levels):
+        for ids in _portions(level):
+            _remove(Execution.objects.filter(pk__in=ids))
+    return len(levels[0])
+
+
+def _finished_trees(roots: list[UUID]) -> list[list[UUID]]:
+    """The executions of those trees in which nothing is unfinished, by depth.
+
+    Below a finished root there may be a child that nobody waited for.
+    """
+    root_of = {root: root for root in roots}
+    levels, alive = [roots], set()
+    while levels[-1]:
+        levels.append([])
+        for ids in _portions(levels[-2]):
+            below = Execution.objects.filter(parent__in=ids)
+            for pk, parent, status in below.values_list("pk", "parent", "status"):
+                root_of[pk] = root_of[parent]
+                levels[-1].append(pk)
+                if status in UNFINISHED:
+                    alive.add(root_of[pk])
+    return [[pk for pk in level if root_of[pk] not in alive] for level in levels]
+
+
+def _portions(ids: list[UUID]) -> Iterable[list[UUID]]:
+    return (ids[at : at + ROWS_AT_ONCE] for at in range(0, len(ids), ROWS_AT_ONCE))
+
+
+def _remove(rows: QuerySet[Any]) -> None:
+    """Delete rows as ``on_delete`` says, without reading them: data may be large."""
+    for relation in rows.model._meta.related_objects:
+        name = relation.field.name
+        related: Any = relation.related_model
+        if related is Execution and name == "parent":
+            continue  # removed before, level by level
+        others = related._base_manager.using(database()).filter(**{f"{name}__in": rows})
+        if relation.on_delete is CASCADE:
+            _remove(others)
+        else:
+            others.update(**{name: None})
+    rows._raw_delete(database())

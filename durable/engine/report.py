@@ -1,0 +1,114 @@
+"""Tell parents that a branch, an item or an awaited child has ended: due work, exactly once."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from durable import clock
+from durable.authoring import registry
+from durable.authoring.tree import Parallel
+from durable.engine import tree_of
+from durable.engine.transaction import in_transaction, lock
+from durable.models import Execution, Role, Wait
+from durable.states import Status, WaitStatus
+
+AT_ONCE = 100
+
+
+def report_due(limit: int = AT_ONCE) -> int:
+    """Report to the parents of what has ended; say how many parents were told something."""
+    parents = list(
+        Execution.objects.unreported().order_by().values_list("parent_id", flat=True)[:limit]
+    )
+    return sum(report_to(parent) for parent in dict.fromkeys(parents))
+
+
+@in_transaction
+def report_to(parent_id: UUID) -> int:
+    """Look at what has ended below ``parent_id``, under its lock; 0 if it is locked elsewhere."""
+    parent: Execution | None = lock(
+        Execution.objects.filter(pk=parent_id), skip_locked=True
+    ).first()
+    if parent is None:
+        return 0
+    ended = list(
+        Execution.objects.unreported()
+        .filter(parent=parent)
+        .only(
+            "id",
+            "role",
+            "status",
+            "error",
+            "data",
+            "parent_path",
+            "parent_visit",
+            "cancel_reason",
+            "last_completed_at",
+        )[:AT_ONCE]
+    )
+    for child in ended:
+        if child.role == Role.CHILD:
+            _answer(child)
+            _follow(parent, child)
+        elif child.status == Status.FAILED:
+            _stop_siblings(parent, child)
+    Execution.objects.filter(pk__in=[child.pk for child in ended]).update(unreported=False)
+    if not parent.is_finished:
+        _wake(parent)
+    return len(ended)
+
+
+def _answer(child: Execution) -> None:
+    """Give a child's end to the wait of its parent."""
+    cancelled = {"type": "Cancelled", "message": child.cancel_reason or "cancelled"}
+    ended: dict[str, Any] = (
+        {"answer": child.data}
+        if child.status == Status.COMPLETED
+        else {"received": {"status": child.status, "error": child.error or cancelled}}
+    )
+    Wait.objects.filter(child=child).resolve(WaitStatus.ANSWERED, **ended)
+
+
+def _follow(parent: Execution, child: Execution) -> None:
+    """What the parent does next comes after all that the child has done."""
+    if child.last_completed_at is None:
+        return
+    Execution.objects.filter(pk=parent.pk, worker__isnull=True).filter(
+        Q(last_completed_at__isnull=True) | Q(last_completed_at__lt=child.last_completed_at)
+    ).update(last_completed_at=child.last_completed_at)
+
+
+def _stop_siblings(parent: Execution, failed: Execution) -> None:
+    """``parallel(on_error="fail_fast")``: what is parked or unstarted ends at once."""
+    cls = registry.get(parent.workflow, parent.version)
+    node = cls.definition.tree.find(failed.parent_path) if cls is not None else None
+    if isinstance(node, Parallel) and node.on_error == "fail_fast":
+        block = (parent.pk, failed.parent_path, failed.parent_visit)
+        for sibling in Execution.objects.of_block(*block).unfinished():
+            tree_of.stop(sibling)
+
+
+def _wake(parent: Execution) -> None:
+    """Make a parent ready that has nothing left to wait for."""
+    if parent.status == Status.WAITING:
+        if _waits_for_more(parent):
+            return
+        Execution.objects.filter(pk=parent.pk, status=Status.WAITING).move(
+            Status.PENDING, ready_at=clock.now(), wake_at=None
+        )
+    elif parent.status == Status.COMPENSATING and parent.worker is None:
+        Execution.objects.filter(pk=parent.pk, status=Status.COMPENSATING).update(
+            ready_at=clock.now(), wake_at=None
+        )
+
+
+def _waits_for_more(parent: Execution) -> bool:
+    if parent.cancel_requested_at is not None or parent.path in ("", "~"):
+        return bool(tree_of.live_below(parent).exists())
+    if Wait.objects.open().filter(execution=parent).exists():
+        return True
+    block = (parent.pk, parent.path, parent.visit)
+    return bool(Execution.objects.of_block(*block).unfinished().exists())

@@ -1,0 +1,352 @@
+"""Undo completed steps, newest first: of a whole execution, or of the inside of a ``catch``.
+
+An execution that rolls back stands at ``~`` (looking for the next step to undo) or at
+``~<id of the step run>`` (running its compensation). What it does it for is in the frame ``~``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q
+
+from durable import codec
+from durable.authoring import registry
+from durable.authoring.tree import Catch, Foreach, Leaf
+from durable.authoring.workflow import Definition
+from durable.engine import journal, position, turns
+from durable.engine.back import rollback_frame
+from durable.engine.checkpoint import Checkpoint
+from durable.engine.claim import ROLLBACK, Claim
+from durable.engine.finish import finish
+from durable.engine.position import Walk
+from durable.engine.release import hold, let_go
+from durable.engine.transaction import in_transaction
+from durable.engine.work import Identity, next_completed_at
+from durable.errors import NotSerializable
+from durable.models import Execution, Role, StepRun
+from durable.states import Status, StepStatus
+
+#: errors after which nobody knows what an attempt has done
+UNKNOWN_OUTCOMES = ("StepTimeout", "StepCrashed", "WorkflowTimeout")
+
+
+def needed(execution_id: UUID) -> bool:
+    """Whether an execution has done anything that is to be undone."""
+    return next(_to_undo(execution_id, rollback_frame(None)), None) is not None
+
+
+# -- one look --------------------------------------------------------------------------------
+
+
+@in_transaction
+def look(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable | None:
+    """At ``~``: take up the next step to undo, or end the rollback.
+
+    Returns the checkpoint that leads into a catch's handler, or why there can't be one;
+    otherwise the claim stands at the compensation (``claim.path`` says so) or has been released.
+    """
+    hold(claim)
+    why = claim.frames[ROLLBACK]
+    if _children(claim.execution_id, why).unfinished().exists():
+        let_go(claim, Status.WAITING)
+        return None
+    found = next(_to_undo(claim.execution_id, why), None) if why["undo"] else None
+    if found is not None:
+        _take_up(claim, found, why)
+        return None
+    if why["scope"]:
+        try:
+            return _into_handler(claim, definition, why)
+        except NotSerializable as error:
+            return error
+    _conclude(claim, why)
+    if claim.role == Role.ITEM and why["error"] is not None:
+        after_failed_item(claim, definition)
+    return None
+
+
+def _take_up(claim: Claim, run: StepRun, why: dict[str, Any]) -> None:
+    before = StepRun.objects.filter(
+        execution=run.execution_id, path=run.path, visit=run.visit, compensation=True
+    ).count()
+    rows = claim.row()
+    if not why["scope"] and claim.status == Status.RUNNING:
+        rows.move(Status.COMPENSATING)
+        claim.status = Status.COMPENSATING
+    path = f"{ROLLBACK}{run.pk}"
+    if before:  # it was begun before, and goes on with what it knows
+        journal.reopen(claim.execution_id, path, claim.visit)
+    rows.update(
+        path=path,
+        attempt=before + 1,
+        attempt_floor=before,
+        visit=claim.visit,
+        journaled=bool(before),
+        recoveries=0,
+    )
+    claim.path, claim.attempt, claim.attempt_floor = path, before + 1, before
+    claim.journaled, claim.recoveries = bool(before), 0
+
+
+def leave_catch(claim: Claim, definition: Definition) -> None:
+    """Stand at a catch whose inside is undone, as if it were a step that fails."""
+    scope = claim.frames[ROLLBACK]["scope"]
+    node = definition.tree.find(scope)
+    assert isinstance(node, Catch)
+    inside = (ROLLBACK, scope)
+    frames = {
+        path: frame
+        for path, frame in claim.frames.items()
+        if path not in inside and not path.startswith(f"{node.body.path}/")
+    }
+    claim.row().update(path=scope, frames=position.encode(frames))
+    claim.path, claim.frames = scope, frames
+
+
+def _into_handler(claim: Claim, definition: Definition, why: dict[str, Any]) -> Checkpoint:
+    node = definition.tree.find(why["scope"])
+    assert isinstance(node, Catch)
+    handler = next(h for h in node.handlers if h.label == why["handler"])
+    frames = {path: f for path, f in claim.frames.items() if path != ROLLBACK}
+    data = codec.loads(frames.pop(node.path)["data"])
+    keep = claim.role in (Role.BRANCH, Role.ITEM)
+    before = data if isinstance(data, dict) else {}  # an item that is collected may have any value
+    text = codec.dump_data({**before, node.into: why["error"]}, keep_increments=keep)
+    frames = {p: f for p, f in frames.items() if not p.startswith(f"{node.body.path}/")}
+    path, inner = position.start_of(handler.body, text)
+    walk = Walk(definition.tree, None, tuple, text, path, claim.visit, {**frames, **inner})
+    return Checkpoint(
+        execution_id=claim.execution_id,
+        fence=claim.fence,
+        data=text,
+        path=walk.path,
+        visit=walk.visit,
+        was=claim.path,
+        was_visit=claim.visit,
+        frames=position.encode(walk.frames),
+        at=next_completed_at(claim),
+        attempt=None,
+        root_id=claim.root_id,
+        role=claim.role,
+    )
+
+
+def _conclude(claim: Claim, why: dict[str, Any]) -> None:
+    """Everything is undone that can be: the final status."""
+    rows = claim.row()
+    cancelled = why["error"] is None
+    if not (why["undone"] or why["failed"]) and not (cancelled and why["undo"]):
+        target = Status.CANCELLED if cancelled else Status.FAILED
+    else:
+        if claim.status != Status.COMPENSATING:
+            rows.move(Status.COMPENSATING)
+        target = Status.COMPENSATION_FAILED if why["failed"] else Status.COMPENSATED
+    changes: dict[str, Any] = {"error": why["error"]}
+    if target == Status.FAILED:
+        frames = {path: frame for path, frame in claim.frames.items() if path != ROLLBACK}
+        changes |= {
+            "path": why["path"],
+            "attempt": why["attempt"],
+            "attempt_floor": why["floor"],
+            "frames": position.encode(frames),
+        }
+    if claim.role in (Role.BRANCH, Role.ITEM):
+        changes["outcome"] = why["classes"]
+    finish(rows, target, **changes)
+
+
+def after_failed_item(claim: Claim, definition: Definition) -> None:
+    """What the failure of an item means for those that have not had their turn."""
+    block = claim.block
+    node = definition.tree.find(claim.parent_path)
+    assert block is not None
+    if isinstance(node, Foreach):
+        turns.after_failure(block, node, claim.execution_id, claim.heir, claim.base)
+
+
+# -- what there is to undo -------------------------------------------------------------------
+
+
+def _to_undo(execution_id: UUID, why: Mapping[str, Any]) -> Iterator[StepRun]:
+    """Step runs in the scope that have a compensation and are not undone, newest first."""
+    undone = StepRun.objects.filter(
+        execution=OuterRef("execution"),
+        path=OuterRef("path"),
+        visit=OuterRef("visit"),
+        compensation=True,
+        status=StepStatus.COMPLETED,
+    )
+    own = Q(execution=execution_id, visit__gte=why["visit"])
+    if why["scope"]:
+        own &= Q(path__startswith=f"{why['scope']}/")
+    runs = StepRun.objects.filter(own | _below(execution_id, why), compensation=False)
+    runs = runs.filter(~Exists(undone), status__in=(StepStatus.COMPLETED, StepStatus.FAILED))
+    runs = runs.exclude(pk__in=[UUID(pk) for pk in why["failed"]]).order_by("-ended_at", "-id")
+    for kind in list(runs.order_by().values_list("execution__kind", flat=True).distinct()):
+        if not any(_compensable(kind)):
+            runs = runs.exclude(execution__kind=kind)
+    for run in runs.select_related("execution").iterator(chunk_size=200):
+        leaf = _leaf(run)
+        if leaf is None or leaf.step.compensation is None:
+            continue
+        if run.status == StepStatus.COMPLETED or (
+            leaf.step.compensation.always and _is_last_word(run)
+        ):
+            yield run
+
+
+def _children(execution_id: UUID, why: Mapping[str, Any]) -> Any:
+    """The awaited executions directly below, in the scope; not those of compensations."""
+    children = Execution.objects.filter(
+        parent=execution_id, awaited=True, parent_visit__gte=why["visit"]
+    )
+    if why["scope"]:
+        return children.filter(parent_path__startswith=f"{why['scope']}/")
+    return children.exclude(parent_path__startswith=ROLLBACK)
+
+
+def _below(execution_id: UUID, why: Mapping[str, Any]) -> Q:
+    """The awaited executions below, level by level, as a condition on step runs."""
+    level = _children(execution_id, why)
+    condition = Q(pk__in=[])
+    while level.exists():
+        condition |= Q(execution__in=level.values("pk"))
+        level = Execution.objects.filter(parent__in=level.values("pk"), awaited=True).exclude(
+            parent_path__startswith=ROLLBACK
+        )
+    return condition
+
+
+def _compensable(kind: str) -> Iterator[bool]:
+    name, _, version = kind.rpartition("@")
+    cls = registry.get(name, int(version))
+    if cls is not None:
+        yield from (leaf.step.compensation is not None for leaf in cls.definition.tree.leaves())
+
+
+def _leaf(run: StepRun) -> Leaf | None:
+    cls = registry.get(run.execution.workflow, run.execution.version)
+    node = cls.definition.tree.find(run.path) if cls is not None else None
+    return node if isinstance(node, Leaf) else None
+
+
+def _is_last_word(run: StepRun) -> bool:
+    """An attempt whose outcome nobody knows, the last of its kind, that none has made good."""
+    if not _is_unknown(run):
+        return False
+    later = StepRun.objects.filter(
+        execution=run.execution_id,
+        path=run.path,
+        visit=run.visit,
+        compensation=False,
+        attempt__gt=run.attempt,
+    )
+    return not any(one.status == StepStatus.COMPLETED or _is_unknown(one) for one in later)
+
+
+def _is_unknown(run: StepRun) -> bool:
+    """Whether a worker has died in the attempt, or its time was over."""
+    if run.status != StepStatus.FAILED:
+        return False
+    return run.recoveries > 0 or (run.error or {}).get("type") in UNKNOWN_OUTCOMES
+
+
+# -- a compensation as work -------------------------------------------------------------------
+
+
+@dataclass
+class Undo:
+    """The compensation of one step run."""
+
+    claim: Claim
+    run: StepRun
+
+    @cached_property
+    def definition(self) -> Definition:
+        """The workflow of the step (a child's, perhaps)."""
+        cls = registry.get(self.run.execution.workflow, self.run.execution.version)
+        assert cls is not None
+        return cls.definition
+
+    @cached_property
+    def body(self) -> Any:
+        """The compensation."""
+        leaf = self.definition.tree.find(self.run.path)
+        assert isinstance(leaf, Leaf)
+        return leaf.step.compensation
+
+    @property
+    def identity(self) -> Identity:
+        """The step's own place, as a compensation."""
+        return Identity(self.run.execution_id, self.run.path, self.run.visit, True)
+
+    @property
+    def root_id(self) -> UUID:
+        """The addressable execution whose step it was (a child, perhaps)."""
+        root: UUID = self.run.execution.root_id
+        return root
+
+    @cached_property
+    def data(self) -> str:
+        """The data as it was when the step completed (or began, if nobody knows)."""
+        value = self.run.output if self.run.status == StepStatus.COMPLETED else self.run.input
+        return codec.dumps(value, limit=1 << 40)
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        """What started the rollback."""
+        error: Mapping[str, Any] | None = self.claim.frames[ROLLBACK]["error"]
+        return error
+
+    def element(self) -> tuple[Any, ...]:
+        """The item and index of the step."""
+        if self.run.execution.role not in (Role.BRANCH, Role.ITEM) or not self.run.execution.input:
+            return ()
+        return self.run.execution.input["item"], self.run.execution.input["index"]
+
+    def checkpoint(self, result: Any, instance: Any, choosing: Callable[[], None]) -> Checkpoint:
+        """Back to looking for the next step to undo."""
+        claim = self.claim
+        why = claim.frames[ROLLBACK]
+        frames = {**claim.frames, ROLLBACK: {**why, "undone": why["undone"] + 1}}
+        return Checkpoint(
+            execution_id=claim.execution_id,
+            fence=claim.fence,
+            data=claim.data,
+            path=ROLLBACK,
+            visit=claim.visit,
+            was=claim.path,
+            was_visit=claim.visit,
+            frames=position.encode(frames),
+            at=next_completed_at(claim),
+            attempt=None,
+            journaled=claim.journaled,
+            root_id=claim.root_id,
+            role=claim.role,
+        )
+
+
+def undo_at(claim: Claim) -> Undo | None:
+    """The compensation at the claim's position; ``None`` if its code is not here."""
+    run = StepRun.objects.select_related("execution").get(pk=claim.path[len(ROLLBACK) :])
+    leaf = _leaf(run)
+    return None if leaf is None or leaf.step.compensation is None else Undo(claim, run)
+
+
+def pass_over(claim: Claim) -> dict[str, Any]:
+    """A compensation failed for good: the changes that go on to the next."""
+    why = claim.frames[ROLLBACK]
+    failed = [*why["failed"], claim.path[len(ROLLBACK) :]]
+    return {
+        "path": ROLLBACK,
+        "attempt": 1,
+        "attempt_floor": 0,
+        "recoveries": 0,
+        "journaled": False,
+        "frames": position.encode({**claim.frames, ROLLBACK: {**why, "failed": failed}}),
+    }

@@ -1,0 +1,181 @@
+"""Which schedules there are: those that classes declare, and those made at run time.
+
+``deployed`` registers the former; what fires them all is in ``fire``.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from durable import clock, codec
+from durable.authoring import registry
+from durable.authoring.cron import Cron, slots_after, zone_of
+from durable.conf import database
+from durable.engine import audit, limits, notify
+from durable.engine.start import startable
+from durable.engine.transaction import in_callers_transaction, lock
+from durable.errors import DurableError, ScheduleNotFound
+from durable.models import Schedule
+from durable.models.fields import Stored
+
+logger = logging.getLogger("durable.schedules")
+
+#: what a schedule is made of, apart from its name and its workflow
+OPTIONS = ("cron", "timezone", "catch_up", "overlap", "jitter")
+
+
+def next_slot(expression: str, zone: str, after: datetime) -> datetime | None:
+    """The first slot later than ``after``; ``None`` if there is none within the calendar."""
+    return next(slots_after(expression, zone_of(zone), after), None)
+
+
+def declared_options() -> list[Any]:
+    """The options of the highest version of each workflow."""
+    latest = {cls.definition.name: cls.definition.options for cls in registry.all()}
+    return list(latest.values())
+
+
+def known_workflows() -> list[str]:
+    """The workflows that this process can start."""
+    return [options.name for options in declared_options()]
+
+
+def columns_of(cron: Cron) -> dict[str, Any]:
+    """What a row holds of a ``Cron``."""
+    return {
+        "cron": limits.text("a cron expression", cron.expression, 200),
+        "timezone": cron.timezone or settings.TIME_ZONE,
+        "catch_up": cron.catch_up,
+        "overlap": cron.overlap,
+        "jitter": cron.jitter,
+    }
+
+
+def first_slot(columns: dict[str, Any], present: datetime) -> datetime | None:
+    """The first slot of these columns after the present."""
+    return next_slot(columns["cron"], columns["timezone"], present)
+
+
+def new_row(
+    name: str, workflow: str, columns: dict[str, Any], data: str, present: datetime, declared: bool
+) -> Schedule:
+    """A schedule that is not saved yet; it begins with the next slot."""
+    return Schedule(
+        name=limits.text("the name of a schedule", name, 200),
+        workflow=workflow,
+        input=Stored(data),
+        declared=declared,
+        next_run_at=first_slot(columns, present),
+        created_at=clock.now(),
+        **columns,
+    )
+
+
+def differences(row: Schedule, workflow: str, wanted: dict[str, Any], data: str) -> dict[str, Any]:
+    """What is different in the row."""
+    changes = {name: wanted[name] for name in OPTIONS if getattr(row, name) != wanted[name]}
+    if row.workflow != workflow:
+        changes["workflow"] = workflow
+    if codec.dumps(row.input) != data:
+        changes["input"] = Stored(data)
+    return changes
+
+
+# -- made at run time --------------------------------------------------------------------------
+
+
+@in_callers_transaction
+def schedule(workflow: Any, cron: Cron, *, by: Any) -> Schedule:
+    """Create the schedule ``cron.name``, or change it; a changed time begins with the next slot."""
+    definition = startable(workflow)
+    name = limits.text("the name of a schedule", cron.name, 200)
+    wanted = columns_of(cron)
+    data = codec.dump_data(cron.input, path="input")
+    present = clock.read(database())
+    row = _locked_or_none(name)
+    if row is None:
+        new = new_row(name, definition.name, wanted, data, present, declared=False)
+        try:
+            with transaction.atomic(using=database()):
+                new.save(force_insert=True, using=database())
+        except IntegrityError:  # somebody else was first
+            row = find(name, lock(Schedule.objects.all()))
+        else:
+            return _note("schedule", new, None, by)
+    if row.declared:
+        raise DurableError(
+            f"the schedule {name!r} is declared by {row.workflow}: change it in the Meta of the "
+            "class, or take another name"
+        )
+    before = _shown(row)
+    changes = differences(row, definition.name, wanted, data)
+    if {"cron", "timezone"} & changes.keys():
+        changes["next_run_at"] = first_slot(wanted, present)
+    if changes:
+        Schedule.objects.filter(pk=row.pk, declared=False).update(**changes)
+    return _note("schedule", row, before, by)
+
+
+@in_callers_transaction
+def unschedule(name: str, *, by: Any) -> None:
+    """Remove a schedule that was made at run time, with the list of its firings."""
+    row = find(name, lock(Schedule.objects.all()))
+    if row.declared:
+        raise DurableError(
+            f"the schedule {name!r} is declared by {row.workflow} and would come back: remove it "
+            f"from the Meta of the class, or switch it off with disable_schedule({name!r})"
+        )
+    audit.record("unschedule", by=by, target=row.name, before=_shown(row))
+    row.delete()
+
+
+@in_callers_transaction
+def switch(name: str, *, on: bool, by: Any) -> Schedule:
+    """Let a schedule fire, beginning with the next slot, or fire no more."""
+    row = find(name, lock(Schedule.objects.all()))
+    before = _shown(row)
+    changes: dict[str, Any] = {"enabled": on}
+    if on and (not row.enabled or row.failures):
+        changes["next_run_at"] = next_slot(row.cron, row.timezone, clock.read(database()))
+    Schedule.objects.filter(pk=row.pk).update(**changes)
+    return _note("enable_schedule" if on else "disable_schedule", row, before, by)
+
+
+def find(name: str, rows: Any = None) -> Schedule:
+    """The schedule of this name; ``ScheduleNotFound``."""
+    rows = Schedule.objects.all() if rows is None else rows
+    found: Schedule | None = rows.filter(name=name).first() if limits.is_text(name, 200) else None
+    if found is None:
+        raise ScheduleNotFound(
+            f"there is no schedule {str(name)[:100]!r}; durable.schedules() has them all"
+        )
+    return found
+
+
+def _locked_or_none(name: str) -> Schedule | None:
+    found: Schedule | None = lock(Schedule.objects.filter(name=name)).first()
+    return found
+
+
+def _shown(row: Schedule) -> dict[str, Any]:
+    jitter: timedelta | None = row.jitter
+    return {
+        "workflow": row.workflow,
+        "enabled": row.enabled,
+        **{name: getattr(row, name) for name in OPTIONS if name != "jitter"},
+        "jitter": jitter,
+        "input": row.input,
+    }
+
+
+def _note(action: str, row: Schedule, before: Any, by: Any) -> Schedule:
+    """Audit the change and return the row as it is now."""
+    row.refresh_from_db()
+    audit.record(action, by=by, target=row.name, before=before, after=_shown(row))
+    notify.hint()
+    return row

@@ -1,0 +1,71 @@
+"""The executions below an execution: which are alive, and how they are stopped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+
+from durable import clock
+from durable.engine.finish import finish
+from durable.engine.transaction import lock
+from durable.models import Execution, Role
+from durable.states import Status
+
+#: what an execution waits for: its branches, its items, and children of call_workflow
+AWAITED = Q(awaited=True)
+
+
+def below(execution: Execution) -> Any:
+    """The awaited executions directly below."""
+    return Execution.objects.filter(AWAITED, parent=execution)
+
+
+def live_below(execution: Execution) -> Any:
+    """Those that are not finished."""
+    return below(execution).unfinished()
+
+
+def stop(execution: Execution) -> bool:
+    """Cancel an execution and all below it; True if nothing of it is alive any more.
+
+    What is in a step ends with that step's checkpoint; until then those above wait for it.
+    """
+    rows = Execution.objects.filter(pk=execution.pk)
+    current = lock(rows).get()  # so that no worker claims it meanwhile
+    if current.is_finished:
+        return True
+    if current.cancel_requested_at is None:
+        rows.update(cancel_requested_at=clock.now())
+    if rolls_back(current):
+        _hurry(rows, current)
+        return False
+    _stop_unstarted(execution)
+    alive = [child for child in live_below(execution) if not stop(child)]
+    if current.status in (Status.RUNNING, Status.COMPENSATING):
+        return False
+    if alive:
+        _hurry(rows, current)
+        return False
+    finish(rows, Status.CANCELLED)
+    return True
+
+
+def rolls_back(execution: Execution) -> bool:
+    """Whether it undoes all that it has done: it will end by itself."""
+    if not execution.path.startswith("~"):
+        return False
+    return not (execution.frames or {}).get("~", {}).get("scope")
+
+
+def _hurry(rows: Any, execution: Execution) -> None:
+    """What nobody would move, but has to reach its end."""
+    if execution.status in (Status.PAUSED, Status.BLOCKED):
+        rows.move(Status.PENDING, ready_at=clock.now(), resume_at=None, blocked_by="")
+
+
+def _stop_unstarted(execution: Execution) -> None:
+    """Items without a turn end in one statement, however many there are."""
+    below(execution).filter(role=Role.ITEM, released=False, status=Status.PENDING).move(
+        Status.CANCELLED, released=True, finished_at=clock.now()
+    )

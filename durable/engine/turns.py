@@ -1,0 +1,154 @@
+"""The turns of a foreach: which items may be worked on, handed from finished ones to the next.
+
+No row is shared by the items: a finished one releases the next with SKIP LOCKED. An item in
+sequence (``concurrency=1``) also hands on the data. A batch has one turn, which its first
+unwritten item holds (``released``); the others of the batch are running without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef
+
+from durable import clock, codec
+from durable.authoring.tree import Foreach, Node
+from durable.engine import merge
+from durable.engine.transaction import lock
+from durable.models import Execution
+from durable.models.fields import Stored
+from durable.states import Status
+
+Block = tuple[UUID, str, int]  # the parent, the block's path, the visit
+
+
+class Heir(NamedTuple):
+    """The next item of a batch, which gets the turn of the one before."""
+
+    execution_id: UUID
+    fence: int
+
+
+def is_sequence(block: Node | None) -> bool:
+    """Whether the items of a block run one after the other, each with the data of the last."""
+    return isinstance(block, Foreach) and block.concurrency == 1 and block.collect_as is None
+
+
+def batch_size(block: Node | None) -> int:
+    """How many items one claim takes; those that pass data on go one by one."""
+    return block.batch_size if isinstance(block, Foreach) and not is_sequence(block) else 1
+
+
+def waiting_for_turn(block: Block) -> Any:
+    """The items of a block that have not had their turn, in order."""
+    return (
+        Execution.objects.of_block(*block)
+        .filter(released=False, status=Status.PENDING)
+        .order_by("index")
+    )
+
+
+def release_next(block: Block, turns: int, handed_on: str | None) -> int:
+    """Let up to ``turns`` more items begin; say how many did. None while the block is paused.
+
+    ``handed_on`` is the data of the item before, for blocks whose items pass it on.
+    """
+    if turns <= 0:
+        return 0
+    paused = Execution.objects.filter(pk=OuterRef("parent_id"), status=Status.PAUSED)
+    rows = lock(waiting_for_turn(block).filter(~Exists(paused)), skip_locked=True)
+    columns = ("pk",) if handed_on is None else ("pk", "base", "data", "started_at")
+    chosen = list(rows.values_list(*columns)[:turns])
+    if not chosen:
+        return 0
+    changes: dict[str, Any] = {"released": True, "ready_at": clock.now()}
+    if handed_on is not None and chosen[0][1] is not None:  # items in sequence carry their base
+        changes |= {"base": Stored(handed_on), "data": Stored(_rebased(handed_on, *chosen[0][1:]))}
+    rows = Execution.objects.filter(pk__in=[row[0] for row in chosen])
+    return rows.update(**changes)
+
+
+def _rebased(handed_on: str, base: Any, data: Any, started_at: Any) -> str:
+    """The data of an item whose turn comes: one that began before keeps what it had changed."""
+    if started_at is None:
+        return handed_on
+    changed = merge.apply(codec.loads(handed_on), merge.changes(base, data))
+    return codec.dumps(changed, keep_increments=True, limit=1 << 30)
+
+
+def hand_on(
+    block: Block,
+    items: Sequence[UUID],
+    data: str | None,
+    heir: Heir | None = None,
+    *,
+    paused: bool = False,
+) -> None:
+    """Finished items give their turns to the next ones; the last to finish tell the parent.
+
+    ``heir`` is the next item of the same batch, if they had only one turn; it pauses with them.
+    """
+    if heir is not None and _inherits(heir, paused):
+        return
+    if release_next(block, len(items), data) < len(items):
+        Execution.objects.filter(pk__in=list(items)).update(unreported=True)
+
+
+def _inherits(heir: Heir, paused: bool) -> bool:
+    rows = Execution.objects.held_by(heir.execution_id, heir.fence)
+    return bool(rows.update(released=True, pause_requested=paused))
+
+
+def after_failure(
+    block: Block, node: Foreach, item: UUID, heir: Heir | None, base: str | None
+) -> None:
+    """What the failure of an item that had a turn means for those that have not had theirs."""
+    if is_stopped(block, node):
+        stop_turns(block)
+    hand_on(block, [item], base if is_sequence(node) else None, heir)
+
+
+def stop_turns(block: Block) -> int:
+    """No new item starts: those that have not had their turn are cancelled."""
+    return (
+        waiting_for_turn(block)
+        .order_by()
+        .move(Status.CANCELLED, released=True, finished_at=clock.now())
+    )
+
+
+def is_stopped(block: Block, node: Foreach) -> bool:
+    """Whether so many items have failed that no new one starts."""
+    siblings = Execution.objects.of_block(*block)
+    limit: int | None = 0
+    if node.on_error == "continue":
+        total = siblings.count() if isinstance(node.max_failures, str) else 0
+        limit = node.failure_limit(total)
+    return limit is not None and siblings.filter(status=Status.FAILED).count() > limit
+
+
+def mend(block: Block, node: Foreach) -> int:
+    """Give out the turns that nobody has: after a pause, a retry, the death of a worker."""
+    if not waiting_for_turn(block).exists():
+        return 0
+    if is_stopped(block, node):
+        return stop_turns(block)
+    siblings = Execution.objects.of_block(*block)
+    in_flight = siblings.unfinished().filter(released=True).count()
+    return release_next(block, node.concurrency - in_flight, _latest(siblings, node))
+
+
+def _latest(siblings: Any, node: Foreach) -> str | None:
+    """The data that the next item in sequence gets: that of the last one that had a turn."""
+    if not is_sequence(node):
+        return None
+    rows = siblings.filter(started_at__isnull=False).order_by("-index")
+    last: Execution | None = rows.only("status", "base", "data").first()
+    if last is None:
+        last = siblings.order_by("index").only("status", "base", "data").first()
+    if last is None:
+        return None
+    end = last.data if last.status == Status.COMPLETED else last.base
+    return codec.dumps(end, keep_increments=True, limit=1 << 30)

@@ -1,0 +1,221 @@
+"""What a claim is to do at a step: which body, with which data, and where its result leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Protocol
+from uuid import UUID, uuid5
+
+from durable import codec
+from durable.authoring.steps import Method
+from durable.authoring.tree import Foreach, Node
+from durable.authoring.typed import bind
+from durable.authoring.workflow import Definition
+from durable.engine import merge
+from durable.engine.checkpoint import Checkpoint
+from durable.engine.claim import Claim
+from durable.engine.position import ChoiceFailed, Walk, encode
+from durable.engine.turns import is_sequence
+from durable.errors import InvalidStepResult, NotSerializable
+from durable.models import Role
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which step run of which execution a body belongs to."""
+
+    execution_id: UUID
+    path: str
+    visit: int
+    compensation: bool = False
+
+    @property
+    def key(self) -> str:
+        """The idempotency key: the same for each attempt, another for each visit and item."""
+        suffix = "#compensation" if self.compensation else ""
+        return str(uuid5(self.execution_id, f"{self.path}#{self.visit}{suffix}"))
+
+
+class Work(Protocol):
+    """A body to run and what follows from it."""
+
+    @property
+    def definition(self) -> Definition:
+        """The workflow that the body belongs to."""
+
+    @property
+    def body(self) -> Any:
+        """A resolved Step or Compensation."""
+
+    @property
+    def identity(self) -> Identity:
+        """Where its record stands."""
+
+    @property
+    def root_id(self) -> UUID:
+        """The addressable execution that it belongs to."""
+
+    @property
+    def data(self) -> str:
+        """The data that it gets, as stored."""
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        """In a compensation: what started the rollback."""
+
+    def element(self) -> tuple[Any, ...]:
+        """The item and its index, inside a ``foreach``; a fresh copy."""
+
+    def checkpoint(self, result: Any, instance: Any, choosing: Callable[[], None]) -> Checkpoint:
+        """What is written if the body returned ``result`` (without the attempt's record)."""
+
+
+def call(body: Method[..., Any], instance: Any, data: Any, element: tuple[Any, ...]) -> Any:
+    """Call a body with its data (and item) in the types that it asks for.
+
+    Returns what it returned and how to turn that into data.
+    """
+    typed = bind(body.function)
+    received = typed.data_in(data)
+    if element:
+        element = (typed.item_in(element[0]), *element[1:])
+    returned = body.function(instance, received, *element)
+    return returned, lambda value: typed.data_out(value, data, received)
+
+
+def next_completed_at(claim: Claim) -> datetime:
+    """The time of a checkpoint: later than that of every one before it in the tree."""
+    at = claim.now()
+    if claim.last_completed_at is not None:
+        at = max(at, claim.last_completed_at + timedelta(microseconds=1))
+    return at
+
+
+@dataclass
+class Forward:
+    """A step of the flow."""
+
+    claim: Claim
+    definition: Definition
+    body: Any
+    error: Mapping[str, Any] | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """The step at the claim's position."""
+        return Identity(self.claim.execution_id, self.claim.path, self.claim.visit)
+
+    @property
+    def root_id(self) -> UUID:
+        """The root of the claim's tree."""
+        return self.claim.root_id
+
+    @property
+    def data(self) -> str:
+        """The data as stored."""
+        return self.claim.data
+
+    def element(self) -> tuple[Any, ...]:
+        """The item and its index, inside a ``foreach``."""
+        return element_of(self.claim)
+
+    @cached_property
+    def block(self) -> Node | None:
+        """The block whose branch or item the claim is."""
+        if self.claim.role not in (Role.BRANCH, Role.ITEM):
+            return None
+        return self.definition.tree.find(self.claim.parent_path)
+
+    @property
+    def in_sequence(self) -> bool:
+        """Whether it is an item that passes its data on to the next."""
+        return is_sequence(self.block)
+
+    def checkpoint(self, result: Any, instance: Any, choosing: Callable[[], None]) -> Checkpoint:
+        """The result as data, and the position behind the step."""
+        collects = isinstance(self.block, Foreach) and self.block.collect_as is not None
+        try:
+            if not isinstance(result, dict) and not collects:
+                raise InvalidStepResult(
+                    f"step {self.body.name!r} returned {type(result).__name__}; a step returns "
+                    "the data (a dict with string keys), or None to pass on what it was given"
+                )
+            keep = self.block is not None
+            if isinstance(result, dict):
+                text = codec.dump_data(result, keep_increments=keep)
+            else:
+                text = codec.dumps(result, keep_increments=keep)
+        except NotSerializable as error:
+            raise NotSerializable(error.path, error.reason, step=self.body.name) from None
+        choosing()
+        return self.leave(text, instance)
+
+    def leave(self, text: str, instance: Any) -> Checkpoint:
+        """Behind the step (or block) at the claim's position, with ``text`` as data."""
+        walk = walk_from(self.claim, self.definition, instance, text)
+        with suppress(ChoiceFailed):  # the step is done; that fails again when it is its turn
+            walk.leave(self.claim.path)
+        return self.at(walk, text)
+
+    def at(self, walk: Walk, text: str) -> Checkpoint:
+        """The checkpoint that brings the claim to where the walk stands."""
+        claim = self.claim
+        outcome: str | None = None
+        if not walk.path and isinstance(self.block, Foreach):
+            outcome = self._outcome(self.block, text)
+        return Checkpoint(
+            execution_id=claim.execution_id,
+            fence=claim.fence,
+            data=text if outcome is None or self.in_sequence else None,
+            path=walk.path,
+            visit=walk.visit,
+            was=claim.path,
+            was_visit=claim.visit,
+            frames=encode(walk.frames),
+            outcome=outcome,
+            at=next_completed_at(claim),
+            attempt=None,
+            journaled=claim.journaled,
+            root_id=claim.root_id,
+            role=claim.role,
+            block=claim.block,
+            released=claim.released,
+            heir=claim.heir,
+        )
+
+    def _outcome(self, block: Foreach, text: str) -> str:
+        """What an item leaves behind: its value if they are collected, else its changes."""
+        if block.collect_as is not None:
+            return text
+        assert self.claim.base is not None
+        made = merge.changes(codec.loads(self.claim.base), codec.loads(text))
+        return codec.dumps(made, path="changes", limit=OUTCOME_BYTES)
+
+
+#: changes carry what the data carried, with its operations around it
+OUTCOME_BYTES = 1 << 30
+
+
+def element_of(claim: Claim) -> tuple[Any, ...]:
+    """``(item, index)`` as a fresh copy, or nothing outside of a ``foreach``."""
+    if claim.element is None:
+        return ()
+    stored = codec.loads(claim.element)
+    return (stored["item"], stored["index"])
+
+
+def walk_from(claim: Claim, definition: Definition, instance: Any, text: str) -> Walk:
+    """A walk that begins at the claim's position."""
+    return Walk(
+        tree=definition.tree,
+        instance=instance,
+        arguments=lambda: (codec.loads(text), *element_of(claim)),
+        data=text,
+        path=claim.path,
+        visit=claim.visit,
+        frames={path: dict(frame) for path, frame in claim.frames.items()},
+    )
