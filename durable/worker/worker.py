@@ -51,8 +51,13 @@ class Worker:
         self._burst, self._max_executions = burst, max_executions
         self._bell = Bell()
         self._stopping = self._hurry = False
+<<<<<<< HEAD
         self.abandoned = 0
         self.claimed = 0  # executions taken so far, each time counted
+=======
+        self._given_up: set[threading.Thread] = set()
+        self.exhausted = False  # too many threads hang in given-up steps: start a new process
+>>>>>>> main
         self._thread: threading.Thread | None = None
         self._slots = {
             name: Slots(name, size, self._execute, self._bell.ring, self._doubt)
@@ -214,10 +219,11 @@ class Worker:
         self._heartbeat.doubt()
 
     def _abandon(self, thread: threading.Thread) -> None:
-        self.abandoned += 1
+        self._given_up = {one for one in self._given_up if one.is_alive()} | {thread}
         for slots in self._slots.values():
             if slots.abandon(thread):
                 break
-        if self.abandoned >= MAX_ABANDONED:
-            logger.error("%d threads hang in given-up steps: stopping", self.abandoned)
+        if len(self._given_up) >= MAX_ABANDONED and not self.exhausted:
+            logger.error("%d threads hang in given-up steps: stopping", len(self._given_up))
+            self.exhausted = True
             self.request_stop()

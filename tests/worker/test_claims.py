@@ -330,10 +330,12 @@ class PartTests(WorkerTestCase):
             def two(self, data: Data) -> None:
                 Effect.objects.create(key="y")
 
-        def ours() -> list[str]:
-            return [t.name for t in threading.enumerate() if t.name.startswith("durable")]
+        before = set(threading.enumerate())
 
-        until(lambda: not ours())
+        def ours() -> set[threading.Thread]:
+            new = set(threading.enumerate()) - before
+            return {thread for thread in new if thread.name.startswith("durable")}
+
         with worker():
             self.assertCompleted(*(durable.start(Plain) for _ in range(10)))
         until(lambda: not ours())

@@ -233,7 +233,6 @@ class StepTimeoutTests(WorkerTestCase):
             durable.start(Hangs)
         with (
             mock.patch("durable.worker.worker.MAX_ABANDONED", 3),
-            mock.patch("durable.management.commands.durable_worker.MAX_ABANDONED", 3),
             mock.patch("durable.management.commands.durable_worker.signal.signal"),
             self.assertRaises(SystemExit) as caught,
         ):

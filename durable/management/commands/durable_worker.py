@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from durable import conf
 from durable.worker.processes import stop_with_parent, supervise
-from durable.worker.worker import MAX_ABANDONED, Worker
+from durable.worker.worker import Worker
 
 logger = logging.getLogger("durable.worker")
 
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        code = REPLACE_ME if worker.abandoned >= MAX_ABANDONED else 0
+        code = REPLACE_ME if worker.exhausted else 0
         if getattr(self, "_called_from_command_line", False):
             _leave_threads_behind(code)
         if code:
