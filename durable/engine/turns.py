@@ -101,7 +101,9 @@ def _inherits(heir: Heir, paused: bool) -> bool:
     return bool(rows.update(released=True, pause_requested=paused))
 
 
-def after_failure(block: Block, node: Foreach, item: UUID, heir: Heir | None, base: str | None) -> None:
+def after_failure(
+    block: Block, node: Foreach, item: UUID, heir: Heir | None, base: str | None
+) -> None:
     """What the failure of an item that had a turn means for those that have not had theirs."""
     if is_stopped(block, node):
         stop_turns(block)

@@ -12,7 +12,7 @@ from durable import MergeConflict, append, codec, increment
 from durable.engine import merge
 
 VALUES: Any = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=2),
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text("xyz é", max_size=2),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner),
     max_leaves=6,
 )
@@ -81,7 +81,9 @@ class ChangeTests(TestCase):
         base = {"d": {"n": 1}}
         one = {"d": increment(base["d"], "n", 2)}
         two = {"d": increment(base["d"], "n", 3)}
-        self.assertEqual(merge.deep(base, [("1", stored(one)), ("2", stored(two))]), {"d": {"n": 6}})
+        self.assertEqual(
+            merge.deep(base, [("1", stored(one)), ("2", stored(two))]), {"d": {"n": 6}}
+        )
 
     def test_an_assignment_then_increments_is_a_plain_change(self) -> None:
         base = {"n": 1}
@@ -94,7 +96,9 @@ class ChangeTests(TestCase):
     def test_appends_keep_branch_order(self) -> None:
         base = {"l": [0]}
         one, two = append(append(base, "l", 1), "l", 2), append(base, "l", 3)
-        self.assertEqual(merge.strict(base, [("1", stored(one)), ("2", stored(two))])["l"], [0, 1, 2, 3])
+        self.assertEqual(
+            merge.strict(base, [("1", stored(one)), ("2", stored(two))])["l"], [0, 1, 2, 3]
+        )
 
     def test_conflicts_name_every_place(self) -> None:
         base = {"d": {"x": 0, "y": 0}, "n": 0}

@@ -486,7 +486,9 @@ class ErrorTests(EngineTestCase):
         error = self.assertFailed(execution, "ParallelFailed", "one")
         self.assertIn("two", error["message"])
         errors = error["details"]["errors"]
-        self.assertEqual({k: v["type"] for k, v in errors.items()}, {"bad": "ValueError", "worse": "KeyError"})
+        self.assertEqual(
+            {k: v["type"] for k, v in errors.items()}, {"bad": "ValueError", "worse": "KeyError"}
+        )
         self.assertEqual(branches(execution)["good"], "completed")
 
     def test_complete_all_with_collect_or_a_callable_goes_on_with_the_failures(self) -> None:
