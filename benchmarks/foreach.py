@@ -84,7 +84,7 @@ def work(options: argparse.Namespace) -> None:
         "cpu": used.ru_utime + used.ru_stime,
         "peak_mb": used.ru_maxrss / 1024,
     }
-    print(json.dumps(took), flush=True)
+    _say(json.dumps(took))
 
 
 def _sample(path: str) -> None:
@@ -104,6 +104,11 @@ def _sample(path: str) -> None:
                     seen[f"{Path(entry.filename).name}:{entry.lineno} {entry.name}"] += 1
     lines = [f"{number:6} {place}" for place, number in seen.most_common(80)]
     Path(path).write_text("\n".join(lines))
+
+
+def _say(*words: Any) -> None:
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
@@ -138,10 +143,10 @@ def main() -> None:
         wall = time.perf_counter() - begun
         execution.refresh_from_db()
         done = execution.data.get("sent") or len(execution.data.get("results", ()))
-        print(execution.status, done, (execution.error or {}).get("message", ""))
+        _say(execution.status, done, (execution.error or {}).get("message", ""))
         took = json.loads(worker.stdout.splitlines()[-1])
         seconds = (execution.finished_at - execution.started_at).total_seconds()
-        print(
+        _say(
             f"{options.items} items, concurrency={options.concurrency}, batch={options.batch}: "
             f"{options.items / seconds:.0f} items/s ({seconds:.1f} s, {wall:.1f} with start-up), "
             f"peak {took['peak_mb']:.0f} MB, {took['statements'] / options.items:.2f} "

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models.functions import Coalesce
-
 from durable import clock
 from durable.authoring import registry
-from durable.engine import audit, journal, limits, lookup, notify, position, rollback, tree_of
+from durable.engine import (
+    audit,
+    journal,
+    limits,
+    lookup,
+    notify,
+    parts,
+    position,
+    rollback,
+    tree_of,
+)
 from durable.engine.back import rollback_frame
 from durable.engine.claim import ROLLBACK
 from durable.engine.failures import from_stored
 from durable.engine.release import end_cancelled
 from durable.engine.transaction import in_callers_transaction, lock
 from durable.errors import InvalidTransition
-from durable.models import Execution, Role, StepRun, Wait
+from durable.models import Execution, Role, StepRun
 from durable.states import Status, StepStatus
 
 
@@ -79,17 +87,7 @@ def pause(execution_id: Any, *, by: Any) -> Execution:
         raise _refuse(execution, "paused")
     if tree_of.rolls_back(execution):
         raise _refuse(execution, "paused", "it rolls back")
-    rows = Execution.objects.filter(pk=execution.pk)
-    if execution.status == Status.RUNNING:
-        rows.update(pause_requested=True)
-    elif execution.status != Status.PAUSED:
-        rows.move(
-            Status.PAUSED,
-            resume_at=Coalesce("wake_at", "ready_at"),
-            ready_at=None,
-            wake_at=None,
-            blocked_by="",
-        )
+    parts.pause(execution)
     return _note("pause", execution, by)
 
 
@@ -97,35 +95,12 @@ def pause(execution_id: Any, *, by: Any) -> Execution:
 def resume(execution_id: Any, *, by: Any) -> Execution:
     """Go on after a pause: deadlines that passed meanwhile take effect now."""
     execution = _locked(execution_id, "resumed")
-    rows = Execution.objects.filter(pk=execution.pk)
     if execution.is_finished:
         raise _refuse(execution, "resumed")
-    if execution.status == Status.PAUSED:
-        _unpause(execution, rows)
-    elif execution.pause_requested:
-        rows.update(pause_requested=False)
-    else:
+    if execution.status != Status.PAUSED and not execution.pause_requested:
         raise _refuse(execution, "resumed", "it is not paused")
+    parts.resume(execution)
     return _note("resume", execution, by)
-
-
-def _unpause(execution: Execution, rows: Any) -> None:
-    """Park again if a wait is still open, else go on; both at the time that was due."""
-    afresh: dict[str, Any] = {"resume_at": None, "blocked_by": "", "error": None}
-    if Wait.objects.open().filter(execution=execution).exists():
-        rows.move(Status.WAITING, wake_at=execution.resume_at, **afresh)
-    elif StepRun.objects.parked(execution.pk).filter(attempt=execution.attempt).exists():
-        rows.move(Status.PENDING, ready_at=clock.now(), **afresh)  # answered meanwhile
-    elif execution.path in ("", "~") or _has_block(execution):
-        rows.move(Status.PENDING, ready_at=clock.now(), **afresh)  # looks at what is below
-    else:
-        rows.move(Status.PENDING, wake_at=execution.resume_at or clock.now(), **afresh)
-
-
-def _has_block(execution: Execution) -> bool:
-    """Whether it stands at a block that is open."""
-    block = (execution.pk, execution.path, execution.visit)
-    return bool(Execution.objects.of_block(*block).exists())
 
 
 @in_callers_transaction
@@ -156,6 +131,8 @@ def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
     Execution.objects.filter(pk=execution.pk).move(
         Status.PENDING, error=None, ready_at=clock.now(), wake_at=None, blocked_by="", **changes
     )
+    if execution.status == Status.FAILED:
+        parts.revive(execution, changes["deadline_at"])
     return _note("retry", execution, by, {"restart_step": restart_step})
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from durable import clock, codec
 from durable.authoring.tree import Chain, Foreach, Leaf, Parallel
-from durable.engine import position
+from durable.engine import item_rows, position
 from durable.engine.claim import Claim, text_of
-from durable.engine.release import hold, let_go
-from durable.engine.transaction import in_transaction
+from durable.engine.release import give_back, hold, let_go
+from durable.engine.transaction import in_callers_transaction, in_transaction
 from durable.engine.turns import is_sequence
 from durable.errors import DurableError
 from durable.models import Execution, Role
@@ -25,8 +25,11 @@ PORTION = 1000
 @in_transaction
 def open_parallel(claim: Claim, node: Parallel) -> None:
     """Start the branches, each on its own copy of the data."""
-    hold(claim)
+    if hold(claim).stops:
+        give_back(claim)
+        return
     data = plain(claim.data)
+    _store(claim)
     Execution.objects.bulk_create(
         [
             _child(claim, Role.BRANCH, index, name, body, node.path, data)
@@ -36,38 +39,37 @@ def open_parallel(claim: Claim, node: Parallel) -> None:
     let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
 
 
-@in_transaction
+@in_callers_transaction
 def open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
     """Store the items, each an execution, and give the first ones their turns; how many.
 
     The items are read once, in portions. Without any, nothing is written.
     """
-    hold(claim)
+    if hold(claim).stops:
+        give_back(claim)
+        return 1
     sequence = is_sequence(node)
     data = plain(claim.data)
+    template = _child(claim, Role.ITEM, 0, "", node.body, node.path, data if sequence else None)
+    template.base = template.data
     number = 0
     for portion in _portions(items):
         rows = []
         for item in portion:
-            rows.append(_item(claim, node, number, item, data, sequence))
+            element = codec.dumps({"item": item, "index": number}, path=f"items[{number}]")
+            rows.append(item_rows.Item(number, element))
             number += 1
-        Execution.objects.bulk_create(rows)
+        item_rows.insert(template, rows, node.concurrency)
     if number:
+        _store(claim)
         let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
     return number
 
 
-def _item(
-    claim: Claim, node: Foreach, number: int, item: Any, data: str, sequence: bool
-) -> Execution:
-    element = codec.dumps({"item": item, "index": number}, path=f"items[{number}]")
-    row = _child(claim, Role.ITEM, number, "", node.body, node.path, None)
-    row.input = Stored(element)
-    row.released = number < node.concurrency
-    row.ready_at = clock.now() if row.released else None
-    if sequence:
-        row.base = row.data = Stored(data if number == 0 else "{}")
-    return row
+def _store(claim: Claim) -> None:
+    """The row of an item does not repeat its block's data, until others are to start from it."""
+    if claim.role == Role.ITEM:
+        claim.row().update(data=Stored(claim.data))
 
 
 def _child(

@@ -92,7 +92,7 @@ def _finished_trees(roots: list[UUID]) -> list[list[UUID]]:
         for ids in _portions(levels[-2]):
             below = Execution.objects.filter(parent__in=ids)
             for pk, parent, status in below.values_list("pk", "parent", "status"):
-                root_of[pk] = root_of[parent]
+                root_of[pk] = root_of[parent]  # type: ignore[index]
                 levels[-1].append(pk)
                 if status in UNFINISHED:
                     alive.add(root_of[pk])

@@ -25,6 +25,11 @@ class Asked:
     cancel: bool
     compensate: bool
 
+    @property
+    def stops(self) -> bool:
+        """Whether nothing new is to begin."""
+        return self.pause or self.cancel
+
 
 def hold(claim: Claim) -> Asked:
     """Lock the claimed row for the rest of the transaction; ``ClaimLost`` if it is not ours."""

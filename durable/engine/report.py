@@ -9,8 +9,8 @@ from django.db.models import Q
 
 from durable import clock
 from durable.authoring import registry
-from durable.authoring.tree import Parallel
-from durable.engine import tree_of
+from durable.authoring.tree import Foreach, Parallel
+from durable.engine import tree_of, turns
 from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution, Role, Wait
 from durable.states import Status, WaitStatus
@@ -55,6 +55,7 @@ def report_to(parent_id: UUID) -> int:
             _follow(parent, child)
         elif child.status == Status.FAILED:
             _stop_siblings(parent, child)
+    _give_out_turns(parent, ended)
     Execution.objects.filter(pk__in=[child.pk for child in ended]).update(unreported=False)
     if not parent.is_finished:
         _wake(parent)
@@ -70,6 +71,20 @@ def _answer(child: Execution) -> None:
         else {"received": {"status": child.status, "error": child.error or cancelled}}
     )
     Wait.objects.filter(child=child).resolve(WaitStatus.ANSWERED, **ended)
+
+
+def _give_out_turns(parent: Execution, ended: list[Execution]) -> None:
+    """Items of a batch that was given up wait for their turns again: somebody must give them."""
+    blocks = {
+        (parent.pk, child.parent_path, child.parent_visit)
+        for child in ended
+        if child.role == Role.ITEM and not child.is_finished
+    }
+    cls = registry.get(parent.workflow, parent.version)
+    for block in blocks:
+        node = cls.definition.tree.find(block[1]) if cls is not None else None
+        if isinstance(node, Foreach):
+            turns.mend(block, node)
 
 
 def _follow(parent: Execution, child: Execution) -> None:

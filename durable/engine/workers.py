@@ -95,6 +95,10 @@ def expired() -> list[tuple[UUID, Any]]:
     return list(Worker.objects.expired().values_list("pk", "heartbeat_at"))
 
 
+#: an item of a batch that was not begun: it waits for its turn again, and its parent looks to that
+_TURNLESS = Q(released=False, cancel_requested_at__isnull=True)
+
+
 def _free(worker: UUID, *, died: bool, only: Held | None = None) -> int:
     rows = lock(Execution.objects.filter(worker=worker, status__in=HELD), skip_locked=True)
     if only is not None:
@@ -104,7 +108,8 @@ def _free(worker: UUID, *, died: bool, only: Held | None = None) -> int:
     if not ids:
         return 0
     changes: dict[str, Any] = {
-        "ready_at": clock.now(),
+        "ready_at": Case(When(_TURNLESS, then=None), default=clock.now()),
+        "unreported": Case(When(released=False, then=True), default=F("unreported")),
         "fence": F("fence") + 1,
         "recoveries": F("recoveries") + (1 if died else 0),
     }

@@ -320,6 +320,16 @@ class Execution(models.Model):
         return StepRun.objects.filter(where, compensation=True)
 
     @property
+    def block_progress(self) -> dict[str, int] | None:
+        """How many branches or items of the block it stands at are in which status, and in all.
+
+        ``None`` outside of a block; counted when asked, so that no item has a row to share.
+        """
+        parts = Execution.objects.of_block(self.pk, self.path, self.visit).order_by()
+        counts = dict(parts.values_list("status").annotate(models.Count("pk")))
+        return {"total": sum(counts.values()), **counts} if counts else None
+
+    @property
     def subject(self) -> models.Model | None:
         """The model instance that the execution is about, if it (still) exists."""
         if not self.subject_type:

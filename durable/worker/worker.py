@@ -51,13 +51,9 @@ class Worker:
         self._burst, self._max_executions = burst, max_executions
         self._bell = Bell()
         self._stopping = self._hurry = False
-<<<<<<< HEAD
-        self.abandoned = 0
         self.claimed = 0  # executions taken so far, each time counted
-=======
         self._given_up: set[threading.Thread] = set()
         self.exhausted = False  # too many threads hang in given-up steps: start a new process
->>>>>>> main
         self._thread: threading.Thread | None = None
         self._slots = {
             name: Slots(name, size, self._execute, self._bell.ring, self._doubt)

@@ -328,11 +328,13 @@ class CatchTests(TreeTestCase):
     def test_inside_a_foreach_item_whatever_the_concurrency(self) -> None:
         for concurrency in (1, 2):
             with self.subTest(concurrency=concurrency):
-                undone: list[Any] = []
+                undone = self.did = []
 
                 class W(Workflow):
                     class Meta(WorkflowMeta):
                         name = f"items_{concurrency}"
+
+                    did = self.did
 
                     @step
                     def book(self, data: Any, item: Any, index: Any) -> Any:
@@ -340,7 +342,7 @@ class CatchTests(TreeTestCase):
 
                     @book.compensate
                     def unbook(self, data: Any, item: Any, index: Any) -> Any:
-                        undone.append((item, index))
+                        self.did.append((item, index))
 
                     @step
                     def pay(self, data: Any, item: Any, index: Any) -> Any:

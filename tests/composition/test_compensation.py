@@ -174,7 +174,12 @@ class OrderTests(SagaTestCase):
     def test_a_failed_branch_item_or_child_undoes_what_its_siblings_and_it_have_done(self) -> None:
         child = self.flow(B.b, B.fails, name="child")
         for name, node, error, undone in (
-            ("branch", parallel(y=B.c, x=chain(B.b, B.fails)), "declined", {"b", "c", "a"}),
+            (
+                "branch",
+                parallel(y=B.c, x=chain(B.b, B.fails), on_error="complete_all"),
+                "ParallelFailed",
+                {"b", "c", "a"},
+            ),
             ("items", foreach("items", B.item, concurrency=3), "ForeachFailed", {"i", "j", "a"}),
             ("caller", call_workflow(child), "ChildFailed", {"b", "a"}),
         ):

@@ -12,7 +12,7 @@ from durable import MergeConflict, append, codec, increment
 from durable.engine import merge
 
 VALUES: Any = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=2),
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text("xyz é", max_size=2),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner),
     max_leaves=6,
 )

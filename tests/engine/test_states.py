@@ -23,6 +23,7 @@ AT = datetime(2030, 1, 1, tzinfo=UTC)
 
 #: What brings an execution out of a final status: an operator's word.
 OPERATORS_MOVES = {
+    (Status.CANCELLED, Status.PENDING),  # a branch or item whose block is retried
     (Status.FAILED, Status.PENDING),  # retry
     (Status.FAILED, Status.COMPENSATING),  # compensate
     (Status.COMPENSATION_FAILED, Status.COMPENSATING),  # retry of the compensations

@@ -15,6 +15,7 @@ from durable.engine import fire
 from durable.engine.claim import pulse
 from durable.engine.deployed import register_declared
 from durable.models import Execution, Firing, Schedule
+from durable.states import Status
 from durable.testing import time_travel, worker
 from tests.cases import ThreadedTestCase, together, until
 from tests.schedules.cases import MORNING, outcomes, planned, row, scheduled
@@ -102,8 +103,9 @@ class SeveralWorkersTests(ThreadedTestCase):
                         at = min(at + hours(3), end)
                         clock.set_frozen(at)
                         fire.fire_due()
-                        for each in Execution.objects.unfinished():  # so that a queue goes on
-                            durable.cancel(each.pk)
+                        Execution.objects.unfinished().move(  # so that a queue goes on
+                            Status.CANCELLED, ready_at=None, wake_at=None, finished_at=clock.now()
+                        )
                     for _ in range(3):
                         fire.fire_due()
                 finally:

@@ -76,7 +76,7 @@ class CrontabTests(SimpleTestCase):
 
     def said(self, apps: list[str], jobs: Any, program: str = "sh") -> list[str | None]:
         with (
-            mock.patch.object(checks.settings, "INSTALLED_APPS", apps),
+            mock.patch("durable.checks.settings.INSTALLED_APPS", apps),
             override_settings(CRONJOBS=jobs, CRONTAB_EXECUTABLE=program),
         ):
             found: list[CheckMessage] = checks.check_crontab()

@@ -1,0 +1,65 @@
+"""Insert the items of a foreach, a portion in one statement: all but a few columns are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from durable import clock
+from durable.engine.transaction import connection
+from durable.models import Execution
+from durable.models.fields import uuid7
+
+_INSERT = """
+WITH v (id, number, element) AS (VALUES {rows})
+INSERT INTO durable_execution ({columns})
+SELECT {values} FROM v
+"""
+
+
+class Item(NamedTuple):
+    """What one item has of its own; ``element`` is the text of its item and index."""
+
+    number: int
+    element: str
+
+
+def insert(template: Execution, items: Sequence[Item], turns: int) -> None:
+    """Insert ``items`` like ``template``; those numbered below ``turns`` have theirs at once.
+
+    If the template has data, the items are a sequence: the first gets it, the others will.
+    """
+    conn = connection()
+    postgres = conn.vendor == "postgresql"
+    now, now_params = clock.now_sql(conn)
+    has_turn = f"v.number < {int(turns)}"
+    params: list[Any] = []
+    for item in items:
+        params += [uuid7() if postgres else uuid7().hex, item.number, item.element]
+    own: dict[str, tuple[str, list[Any]]] = {
+        "id": ("v.id::uuid" if postgres else "v.id", []),
+        "index": ("v.number::integer" if postgres else "v.number", []),
+        "input": ("v.element", []),
+        "released": (has_turn, []),
+        "ready_at": (f"CASE WHEN {has_turn} THEN {now} END", now_params),
+        "created_at": (now, now_params),
+    }
+    columns, values = [], []
+    for field in Execution._meta.concrete_fields:
+        columns.append(conn.ops.quote_name(field.column))
+        if field.name in own:
+            value, value_params = own[field.name]
+        else:
+            stored = field.get_db_prep_save(getattr(template, field.attname), conn)
+            value, value_params = "%s", [stored]
+            if field.name in ("data", "base") and stored is not None:
+                value = "CASE WHEN v.number = 0 THEN %s ELSE '{{}}' END".replace("{{}}", "{}")
+        values.append(value)
+        params += value_params
+    sql = _INSERT.format(
+        rows=", ".join(["(%s, %s, %s)"] * len(items)),
+        columns=", ".join(columns),
+        values=", ".join(values),
+    )
+    with conn.cursor() as cursor:
+        cursor.execute(sql, params)

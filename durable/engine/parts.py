@@ -1,0 +1,124 @@
+"""An execution's id means the whole: pause, resume and retry reach its branches and items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from durable import clock
+from durable.authoring import registry
+from durable.authoring.tree import Foreach, Node
+from durable.engine import journal, turns
+from durable.engine.claim import ROLLBACK
+from durable.engine.transaction import lock
+from durable.models import Execution, Role, StepRun, Wait
+from durable.states import Status
+
+PARTS = (Role.BRANCH, Role.ITEM)
+
+
+def _levels(execution: Execution) -> Iterator[list[Execution]]:
+    """The execution, then its unfinished parts level by level, each level locked when it comes.
+
+    Who opens a block holds the row that the level above has locked: none is missed.
+    """
+    level = [execution]
+    while level:
+        yield level
+        below = Execution.objects.unfinished().filter(
+            parent__in=[row.pk for row in level], role__in=PARTS, released=True
+        )
+        level = list(lock(below.order_by("id")))
+
+
+def pause(execution: Execution) -> None:
+    """Stop at the next checkpoint; what is not running stops at once."""
+    for level in _levels(execution):
+        rows = Execution.objects.filter(pk__in=[row.pk for row in level])
+        rows.filter(status=Status.RUNNING).update(pause_requested=True)
+        still = rows.filter(status__in=(Status.PENDING, Status.WAITING, Status.BLOCKED))
+        still.move(
+            Status.PAUSED,
+            resume_at=Coalesce("wake_at", "ready_at"),
+            ready_at=None,
+            wake_at=None,
+            blocked_by="",
+        )
+
+
+def resume(execution: Execution) -> None:
+    """Go on after a pause, all parts; items whose turn came meanwhile begin."""
+    for level in _levels(execution):
+        for row in level:
+            rows = Execution.objects.filter(pk=row.pk)
+            if row.status == Status.PAUSED:
+                _unpause(row, rows)
+                _give_turns(row)
+            elif row.pause_requested:
+                rows.update(pause_requested=False)
+
+
+def _unpause(execution: Execution, rows: Any) -> None:
+    """Park again if a wait is still open, else go on; both at the time that was due."""
+    if Wait.objects.open().filter(execution=execution).exists():
+        rows.move(Status.WAITING, wake_at=execution.resume_at, resume_at=None)
+    elif StepRun.objects.parked(execution.pk).filter(attempt=execution.attempt).exists():
+        rows.move(Status.PENDING, ready_at=clock.now(), resume_at=None)  # answered meanwhile
+    elif execution.path in ("", ROLLBACK) or _children(execution).exists():
+        rows.move(Status.PENDING, ready_at=clock.now(), resume_at=None)  # looks at what is below
+    else:
+        rows.move(Status.PENDING, wake_at=execution.resume_at or clock.now(), resume_at=None)
+
+
+def _children(execution: Execution) -> Any:
+    return Execution.objects.of_block(execution.pk, execution.path, execution.visit)
+
+
+def _node(execution: Execution) -> Node | None:
+    cls = registry.get(execution.workflow, execution.version)
+    return cls.definition.tree.find(execution.path) if cls is not None else None
+
+
+def _give_turns(execution: Execution) -> None:
+    node = _node(execution)
+    if isinstance(node, Foreach):
+        turns.mend((execution.pk, execution.path, execution.visit), node)
+
+
+def revive(execution: Execution, deadline: Any) -> None:
+    """A block that failed goes on: what failed in it or was stopped begins where it ended.
+
+    What has completed does not run again. Items wait for their turns as before.
+    """
+    ended = _children(execution).filter(status__in=(Status.FAILED, Status.CANCELLED))
+    begun = list(ended.filter(started_at__isnull=False).order_by("index"))
+    for row in begun:
+        journal.reopen(row.pk, row.path, row.visit)
+    changes: dict[str, Any] = {
+        "error": None,
+        "recoveries": 0,
+        "attempt_floor": F("attempt"),
+        "attempt": F("attempt") + 1,
+        "finished_at": None,
+        "unreported": False,
+        "cancel_requested_at": None,
+        "cancel_reason": "",
+        "pause_requested": False,
+        "deadline_at": deadline,
+        "wake_at": None,
+    }
+    node = _node(execution)
+    if isinstance(node, Foreach):
+        ended.move(Status.PENDING, released=False, ready_at=None, **changes)
+    else:
+        ended.move(Status.PENDING, ready_at=clock.now(), **changes)
+    for row in begun:
+        Execution.objects.filter(pk=row.pk, outcome__isnull=False).exclude(path="").update(
+            outcome=None
+        )
+        revive(row, deadline)
+    if isinstance(node, Foreach):
+        turns.mend((execution.pk, execution.path, execution.visit), node)

@@ -1,0 +1,116 @@
+"""Trees for the child processes of the suite: everything of composition once."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from durable import (
+    Data,
+    Fail,
+    Workflow,
+    WorkflowMeta,
+    call_workflow,
+    chain,
+    foreach,
+    increment,
+    parallel,
+    step,
+)
+from tests.processes import note
+from tests.shop.models import Effect
+
+PAUSE = 0.03
+
+
+def did(workflow: Any, name: str) -> None:
+    """Note that a body runs, take a while, and leave a row in its transaction."""
+    note(f"{workflow.branch_id} {name}")
+    threading.Event().wait(PAUSE)
+    Effect.objects.create(key=f"{name}:{workflow.branch_id}")
+
+
+class CrashLeg(Workflow):
+    """A child of two steps, the first of which can be undone."""
+
+    class Meta(WorkflowMeta):
+        name = "crash_leg"
+
+    @step
+    def reserve(self, data: Data) -> Data:
+        """Reserve."""
+        did(self, "reserve")
+        return {"reserved": data["n"]}
+
+    @reserve.compensate
+    def unreserve(self, data: Data) -> None:
+        """Undo it."""
+        did(self, "unreserve")
+
+    @step
+    def confirm(self, data: Data) -> Data:
+        """Confirm."""
+        did(self, "confirm")
+        return {**data, "confirmed": True}
+
+
+class CrashTrip(Workflow):
+    """Branches, items, a child, and a failure at the end if it is asked for."""
+
+    class Meta(WorkflowMeta):
+        name = "crash_trip"
+        max_recoveries = 100
+
+    @step
+    def left(self, data: Data) -> Data:
+        """One branch."""
+        did(self, "left")
+        return {**data, "left": True}
+
+    @left.compensate
+    def unleft(self, data: Data) -> None:
+        """Undo it."""
+        did(self, "unleft")
+
+    @step
+    def more(self, data: Data) -> Data:
+        """The branch goes on."""
+        did(self, "more")
+        return increment(data, "n", 10)
+
+    @step
+    def right(self, data: Data) -> Data:
+        """The other branch."""
+        did(self, "right")
+        return increment({**data, "right": True}, "n", 5)
+
+    @right.compensate
+    def unright(self, data: Data) -> None:
+        """Undo it."""
+        did(self, "unright")
+
+    @step
+    def send(self, data: Data, item: int, index: int) -> Data:
+        """One item."""
+        did(self, "send")
+        return increment({**data, f"item{item}": index}, "sent")
+
+    @send.compensate
+    def unsend(self, data: Data, item: int, index: int) -> None:
+        """Undo it."""
+        did(self, "unsend")
+
+    @step
+    def end(self, data: Data) -> Data:
+        """End well, or not."""
+        did(self, "end")
+        if data["fail"]:
+            raise Fail("asked for", type="asked_for")
+        return {**data, "end": True}
+
+    flow = chain(
+        parallel(first=chain(left, more), second=right),
+        foreach("items", send, concurrency=4),
+        call_workflow(CrashLeg, input=lambda data: {"n": data["n"]}, into="leg"),
+        end,
+    )
