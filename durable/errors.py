@@ -134,10 +134,6 @@ class NotAllowedHere(DurableError):
     """The call makes no sense in this place (``self.run`` in an atomic step, for example)."""
 
 
-class NotYetSupported(DurableError):
-    """The workflow uses a part of the flow algebra that this release doesn't execute yet."""
-
-
 # -- the client ------------------------------------------------------------------------------
 
 

@@ -63,14 +63,15 @@ def resume(execution: Execution) -> None:
 
 def _unpause(execution: Execution, rows: Any) -> None:
     """Park again if a wait is still open, else go on; both at the time that was due."""
+    afresh: dict[str, Any] = {"resume_at": None, "blocked_by": "", "error": None}
     if Wait.objects.open().filter(execution=execution).exists():
-        rows.move(Status.WAITING, wake_at=execution.resume_at, resume_at=None)
+        rows.move(Status.WAITING, wake_at=execution.resume_at, **afresh)
     elif StepRun.objects.parked(execution.pk).filter(attempt=execution.attempt).exists():
-        rows.move(Status.PENDING, ready_at=clock.now(), resume_at=None)  # answered meanwhile
+        rows.move(Status.PENDING, ready_at=clock.now(), **afresh)  # answered meanwhile
     elif execution.path in ("", ROLLBACK) or _children(execution).exists():
-        rows.move(Status.PENDING, ready_at=clock.now(), resume_at=None)  # looks at what is below
+        rows.move(Status.PENDING, ready_at=clock.now(), **afresh)  # looks at what is below
     else:
-        rows.move(Status.PENDING, wake_at=execution.resume_at or clock.now(), resume_at=None)
+        rows.move(Status.PENDING, wake_at=execution.resume_at or clock.now(), **afresh)
 
 
 def _children(execution: Execution) -> Any:
