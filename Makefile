@@ -27,13 +27,14 @@ FIND_313 = for python in python3.13 "$$(pyenv prefix "$$(pyenv versions --bare 2
 	if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; \
 	then command -v "$$python"; break; fi; done
 
-.PHONY: help demo serve test test-sqlite test-postgres test-313 test-all lint format typecheck check clean
+.PHONY: help demo serve guards test test-sqlite test-postgres test-313 test-all lint format typecheck check clean
 
 help:
 	@echo "make demo       run the example once, in the terminal"
 	@echo "make serve      the example with its admin on http://127.0.0.1:8000/admin/, and a worker"
 	@echo "make test       the whole suite, on SQLite and on PostgreSQL (an embedded one is started)"
 	@echo "make test-all   the same, then again on Python 3.13 with Django 6.1"
+	@echo "make guards     take each guard of the engine out and see its test fail"
 	@echo "make lint typecheck check"
 
 # -- environments ------------------------------------------------------------------------
@@ -85,6 +86,10 @@ test-sqlite test-postgres: test-%: $(VENV)/.installed-dev
 	@rm -f $(RESULTS)/$(RUN)-$*.xml
 	@DURABLE_TEST_DB=$* $(BIN)/python -m pytest -n $(WORKERS) \
 		--junit-xml=$(RESULTS)/$(RUN)-$*.xml $(PYTEST_ARGS)
+
+# Takes each guard of the engine out, in a copy, and wants to see its test fail.
+guards: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.defects.check_guards
 
 test-313:
 	@python=$$($(FIND_313)); \

@@ -23,18 +23,18 @@ ACTS = 120
 
 #: What must have happened in all of them together, or the test was empty.
 AT_LEAST = {
-    "killed": 120,
-    "killed in a body": 20,
-    "interrupted": 260,
-    "claims of the dead": 12,
-    "buried": 140,
-    "fenced": 24,
-    "duplicate start": 12,
-    "duplicate event": 60,
-    "answers": 6,
-    "cancel": 16,
-    "pause": 20,
-    "completed": 70,
+    "killed": 60,
+    "killed in a body": 10,
+    "interrupted": 130,
+    "claims of the dead": 6,
+    "buried": 70,
+    "fenced": 12,
+    "duplicate start": 6,
+    "duplicate event": 30,
+    "answers": 3,
+    "cancel": 8,
+    "pause": 10,
+    "completed": 35,
 }
 
 

@@ -268,6 +268,7 @@ class World:
         if execution.status == Status.PAUSED:
             durable.resume(execution.pk)
             self.audited += 1
+            return  # deadlines that passed meanwhile take effect first
         for wait in Wait.objects.open().filter(root_id=execution.pk):
             for name in wait.names:
                 if name not in (wait.received or {}):
