@@ -69,7 +69,7 @@ def work(options: argparse.Namespace) -> None:
 
     def attend(connection: Any, **_: Any) -> None:
         if count not in connection.execute_wrappers:
-            connection.execute_wrappers.append(count)
+            connection.execute_wrappers.insert(0, count)
 
     connection_created.connect(attend)
     profile = os.environ.get("BENCHMARK_PROFILE")

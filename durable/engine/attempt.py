@@ -332,6 +332,8 @@ class StepAttempt:
 
         A failed attempt starts no children: another one will ask for them.
         """
+        if self.context.new_progress is UNSET and not self.context.new_tags:
+            return () if failed else tuple(self.context.children)
         rows = Execution.objects.filter(pk=self.context.id)
         changes: list[Callable[[], object]] = []
         if self.context.new_progress is not UNSET:

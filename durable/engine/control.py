@@ -109,7 +109,8 @@ def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
     execution = _locked(execution_id, "retried")
     if execution.status == Status.COMPENSATION_FAILED:
         _refuse_under_a_parent(execution, "retried")
-        return _undo(execution, {**execution.frames[ROLLBACK], "failed": []}, "retry", by)
+        why = (execution.frames or {}).get(ROLLBACK) or rollback_frame(from_stored(execution))
+        return _undo(execution, {**why, "failed": []}, "retry", by)
     if execution.status not in (Status.FAILED, Status.BLOCKED):
         raise _refuse(execution, "retried", "only a failed or blocked execution can be")
     if execution.status == Status.FAILED and _awaited(execution):

@@ -50,8 +50,9 @@ def open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
         return 1
     sequence = is_sequence(node)
     data = plain(claim.data)
-    template = _child(claim, Role.ITEM, 0, "", node.body, node.path, data if sequence else None)
-    template.base = template.data
+    # its catches begin with the data that it is given with its turn, so their frames have none
+    template = _child(claim, Role.ITEM, 0, "", node.body, node.path, None)
+    template.base = template.data = Stored(data) if sequence else None
     number = 0
     for portion in _portions(items):
         rows = []

@@ -445,11 +445,7 @@ class BatchTests(EngineTestCase):
             def work(self, data: Any, item: Any, index: int) -> Any:
                 return one(self, data, item)
 
-            flow = chain(
-                foreach(
-                    lambda d: range(count), work, **{"concurrency": 2, "batch_size": 3, **options}
-                )
-            )
+            flow = chain(foreach(lambda d: range(count), work, **(two_by_three | options)))
 
         return durable.start(W)
 
