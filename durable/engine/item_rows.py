@@ -46,7 +46,7 @@ def insert(template: Execution, items: Sequence[Item], turns: int) -> None:
     }
     columns, values = [], []
     for field in Execution._meta.concrete_fields:
-        columns.append(conn.ops.quote_name(field.column))
+        columns.append(conn.ops.quote_name(field.column or field.name))
         if field.name in own:
             value, value_params = own[field.name]
         else:

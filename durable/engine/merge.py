@@ -43,7 +43,7 @@ def _operation(old: Any, value: Any) -> list[Any] | None:
     if items is not None:
         return ["more", items]
     if isinstance(value, dict) and (old is MISSING or isinstance(old, dict)):
-        inside = changes({} if old is MISSING else old, value)
+        inside = changes(old if isinstance(old, dict) else {}, value)
         return ["in", inside] if inside or old is MISSING else None
     return None if old is not MISSING and _same(old, value) else ["set", value]
 

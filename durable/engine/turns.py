@@ -112,11 +112,8 @@ def after_failure(
 
 def stop_turns(block: Block) -> int:
     """No new item starts: those that have not had their turn are cancelled."""
-    return (
-        waiting_for_turn(block)
-        .order_by()
-        .move(Status.CANCELLED, released=True, finished_at=clock.now())
-    )
+    waiting = waiting_for_turn(block).order_by()
+    return int(waiting.move(Status.CANCELLED, released=True, finished_at=clock.now()))
 
 
 def is_stopped(block: Block, node: Foreach) -> bool:
