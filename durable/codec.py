@@ -18,11 +18,12 @@ from django.utils.functional import Promise
 from durable import conf
 from durable.errors import DurableError, NotSerializable
 from durable.increments import Collected, Counted, Grown, counted
+from durable.refusals import SMALL, accessor, largest_part, name_of, too_large, why_not
 
 MAX_DEPTH: Final = 100
 MAX_DIGITS: Final = 4300  # of an int; what Python reads back by default
 
-_SMALL: Final = 10**18
+_SMALL: Final = SMALL
 _TOO_LONG: Final = 10**MAX_DIGITS
 _NEVER_BAD: Final = frozenset({bool, type(None)})
 _RARELY_BAD: Final = _NEVER_BAD | {float}
@@ -56,7 +57,7 @@ def dumps(
     except _Refusal as refusal:
         raise NotSerializable(refusal.place(path), refusal.reason) from None
     except _Endless:
-        raise NotSerializable(path, _too_large(f"more than {limit}", limit, setting)) from None
+        raise NotSerializable(path, too_large(f"more than {limit}", limit, setting)) from None
     except ValueError as error:  # NaN, Infinity, a lone surrogate: look again for the place
         try:
             _Scan(limit, keep_increments, careful=True).visit(value, 1)
@@ -64,7 +65,7 @@ def dumps(
             raise NotSerializable(refusal.place(path), refusal.reason) from None
         raise NotSerializable(path, str(error)) from None
     if size > limit + scan.collected:
-        reason = _too_large(str(size), limit, setting) + _largest_part(plain, path)
+        reason = too_large(str(size), limit, setting) + largest_part(plain, path)
         raise NotSerializable(path, reason)
     return text
 
@@ -77,7 +78,7 @@ def loads(text: str) -> Any:
 def dump_data(value: Any, path: str = "data", *, keep_increments: bool = False) -> str:
     """The same for data, which must be a dict; ``NotSerializable`` for anything else."""
     if not issubclass(type(value), dict):
-        raise NotSerializable(path, f"it must be a dict with string keys, not {_name(value)}")
+        raise NotSerializable(path, f"it must be a dict with string keys, not {name_of(value)}")
     return dumps(value, path=path, keep_increments=keep_increments)
 
 
@@ -134,13 +135,13 @@ class _Scan:
     def visit(self, value: Any, depth: int) -> Any:
         encode = _ENCODERS.get(type(value)) or _encoder_of(type(value))
         if encode is None:
-            raise _Refusal(_why_not(value))
+            raise _Refusal(why_not(value))
         try:
             return encode(self, value, depth)
         except (_Refusal, _Endless):
             raise
         except Exception as error:  # a time zone, a translation, a subclass of the user's
-            raise _Refusal(f"{_name(value)} fails with {type(error).__name__}") from None
+            raise _Refusal(f"{name_of(value)} fails with {type(error).__name__}") from None
 
     def spend(self, size: int) -> None:
         self.left -= size
@@ -165,7 +166,7 @@ class _Scan:
                     if new is not item:
                         changed[key] = new
         except _Refusal as refusal:
-            refusal.steps.append(_accessor(key))
+            refusal.steps.append(accessor(key))
             raise
         self.spend(size)
         return changed
@@ -191,10 +192,10 @@ class _Scan:
     def key(self, key: Any) -> None:
         try:
             if not issubclass(type(key), str):
-                raise _Refusal(f"its key is {_name(key)}; keys must be strings")
+                raise _Refusal(f"its key is {name_of(key)}; keys must be strings")
             self.text(key)
         except _Refusal as refusal:
-            refusal.steps.append(_accessor(key))
+            refusal.steps.append(accessor(key))
             raise
 
     def sequence(self, value: Any, depth: int) -> list[Any]:
@@ -280,7 +281,7 @@ def _collected(scan: _Scan, value: Any, depth: int) -> Any:
     items = inner.sequence(value, depth)
     size = len(_JSON.encode(items).encode("utf-8", "surrogatepass"))
     if size > limit:
-        raise _Refusal(_too_large(str(size), limit, "MAX_COLLECTED_BYTES"))
+        raise _Refusal(too_large(str(size), limit, "MAX_COLLECTED_BYTES"))
     scan.collected += size + 32
     return {"~t": "collected", "~v": items}
 
@@ -361,52 +362,3 @@ def _revive(coded: dict[str, Any]) -> Any:
 
 
 _TAGGED: Final = json.JSONDecoder(object_hook=_revive)
-
-
-# -- saying what is wrong ----------------------------------------------------------------------
-
-
-def _why_not(value: Any) -> str:
-    from django.db.models import Manager, Model, QuerySet
-
-    try:
-        kind = value.__class__  # what a lazy object says it is
-        if issubclass(kind, Model):
-            return f"{_name(value)} is a model instance; pass its primary key (.pk) instead"
-        if issubclass(kind, QuerySet | Manager):
-            return f"{_name(value)} is a query; pass a list of primary keys or values instead"
-    except Exception:  # an object that fails when looked at is refused like any other
-        pass
-    return f"{_name(value)} is not a type that data can hold"
-
-
-def _name(value: Any) -> str:
-    """The type of a value with its article; the value itself is never asked to show itself."""
-    kind = type(value)
-    prefix = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    name = f"{prefix}{kind.__qualname__}"
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-def _accessor(key: Any) -> str:
-    kind = type(key)
-    if issubclass(kind, str):
-        text = str.__str__(key)
-        shown = json.dumps(text if len(text) <= 80 else text[:79] + "…", ensure_ascii=False)
-        return f"[{shown.encode(errors='backslashreplace').decode()}]"
-    small = kind is int and -_SMALL < key < _SMALL
-    return f"[{key!r}]" if small or kind in _NEVER_BAD else f"[<{kind.__qualname__}>]"
-
-
-def _too_large(size: str, limit: int, setting: str) -> str:
-    return f'it takes {size} bytes, more than the limit of {limit} (DURABLE["{setting}"])'
-
-
-def _largest_part(plain: Any, path: str) -> str:
-    """Where most of the bytes are, if that can be said."""
-    if not plain or not isinstance(plain, dict | list) or "~t" in plain:
-        return ""
-    parts = enumerate(plain) if isinstance(plain, list) else plain.items()
-    sizes = [(len(_JSON.encode(item).encode()), key) for key, item in parts]
-    size, key = max(sizes, key=lambda pair: pair[0])
-    return f"; its largest part is {path}{_accessor(key)} with {size} bytes"

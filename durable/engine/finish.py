@@ -96,8 +96,8 @@ def _close_compensation(path: str) -> None:
         return
     undone = StepRun.objects.get(pk=path[1:])
     parked = StepRun.objects.parked(undone.execution_id).filter(compensation=True)
-    parked.filter(path=undone.path, visit=undone.visit).update(
-        status=StepStatus.CANCELLED, ended_at=clock.now()
+    parked.filter(path=undone.path, visit=undone.visit).close(
+        StepStatus.CANCELLED, ended_at=clock.now()
     )
 
 

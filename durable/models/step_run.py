@@ -25,9 +25,13 @@ class StepRunQuerySet(models.QuerySet["StepRun"]):
         """The attempt that an execution has left to wait."""
         return self.filter(execution=execution_id, status=StepStatus.WAITING)
 
+    def close(self, status: StepStatus, **changes: Any) -> int:
+        """End attempts that are parked in a wait."""
+        return self.filter(status=StepStatus.WAITING).update(status=status, **changes)
+
     def close_parked(self, execution_id: UUID, status: StepStatus, **changes: Any) -> int:
-        """End the attempt that is parked in a wait."""
-        return self.parked(execution_id).update(status=status, **changes)
+        """End the attempt of an execution that is parked in a wait."""
+        return self.parked(execution_id).close(status, **changes)
 
 
 StepRunManager = EngineManager.from_queryset(StepRunQuerySet)

@@ -63,11 +63,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         2,
         "the next step follows from the tree, not from the order of writing",
         ENGINE + "position.py",
-        "    node = tree.following(path)\n",
-        "    flat = [leaf.path for leaf in tree.leaves()]\n"
-        "    if path in flat:\n"
-        "        return (flat + [''])[flat.index(path) + 1]\n"
-        "    node = tree.following(path)\n",
+        "            following = self.tree.following(path)\n",
+        "            flat = [leaf.path for leaf in self.tree.leaves()]\n"
+        "            following = self.tree.following(path)\n"
+        "            if path in flat[:-1]:\n"
+        "                following = self.tree.find(flat[flat.index(path) + 1])\n",
         _B2 + "after_a_wait_in_a_case_the_rest_of_that_case_runs_and_no_other",
         _B2 + "after_a_crash_in_a_case_the_rest_of_that_case_runs_and_no_other",
     ),
@@ -75,18 +75,17 @@ MUTATIONS: tuple[Mutation, ...] = (
         2,
         "a choice is recorded before anything runs in it",
         ENGINE + "runner.py",
-        "        return self._advance(\n            Checkpoint(claim.execution_id, claim.fence, "
-        "claim.data, path,",
-        "        claim.path = path\n        return True\n        return self._advance(\n"
-        "            Checkpoint(claim.execution_id, claim.fence, claim.data, path,",
+        "        return self._advance(Forward(claim, self.definition, None).at(walk, claim.data))\n",
+        "        claim.path, claim.visit, claim.frames = walk.path, walk.visit, walk.frames\n"
+        "        return True\n",
         _B2 + "the_choice_is_on_record_before_anything_runs_in_the_case",
     ),
     _mutation(
         2,
         "a choice that fails is written at the position that the row has",
         ENGINE + "runner.py",
-        "            if failed.path == claim.path:\n",
-        "            claim.path = failed.path\n            if True:\n",
+        "            if walk.path == claim.path:\n",
+        "            claim.path = walk.path\n            if True:\n",
         _B2 + "a_choice_that_fails_inside_a_choice_fails_the_execution",
     ),
     _mutation(
@@ -146,7 +145,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         6,
         "letting go of a claim obeys a cancellation",
         ENGINE + "release.py",
-        "    if asked.cancel:\n",
+        "    if asked.cancel and not whole_rollback(claim):\n",
         "    if False:\n",
         _L6 + "a_step_that_is_cancelled_and_then_waits_ends_without_an_open_wait",
         _L6 + "a_failing_step_that_was_cancelled_is_neither_retried_nor_failed",
@@ -206,8 +205,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         9,
         "an event without a wait is kept",
         ENGINE + "deliver.py",
-        "    Event.objects.filter(execution=root_id).keep()\n",
-        "    Event.objects.filter(execution=root_id).pending().delete()\n",
+        "[event.pk for event in events]).keep()\n",
+        "[event.pk for event in events]).pending().delete()\n",
         _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",
         _W9 + "an_event_that_nobody_wants_stays_for_the_wait_that_does",
     ),
@@ -263,7 +262,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         12,
         "what goes on after a pause has nothing of a block left",
-        ENGINE + "control.py",
+        ENGINE + "parts.py",
         '{"resume_at": None, "blocked_by": "", "error": None}',
         '{"resume_at": None}',
         _P12 + "what_was_blocked_and_paused_goes_on_as_if_nothing_had_been",
@@ -337,16 +336,17 @@ MUTATIONS: tuple[Mutation, ...] = (
         14,
         "a step gets its data as read back from storage",
         ENGINE + "attempt.py",
-        "        data = codec.loads(self.claim.data)\n        reach(",
-        "        data = getattr(self.claim, 'raw', None) or codec.loads(self.claim.data)\n"
+        "        data = codec.loads(self.work.data)\n        reach(",
+        "        data = getattr(self.claim, 'raw', None) or codec.loads(self.work.data)\n"
         "        reach(",
         _D14 + "the_first_run_sees_the_same_types_as_the_run_after_a_crash",
         _D14 + "the_first_run_gets_plain_stored_values",
         more=(
             Edit(
                 ENGINE + "attempt.py",
-                "            )\n        return result\n",
-                "            )\n        self.claim.raw = result\n        return result\n",
+                "        return data if result is None else result\n",
+                "        self.claim.raw = data if result is None else result\n"
+                "        return self.claim.raw\n",
             ),
         ),
     ),
@@ -364,8 +364,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         15,
         "every other write of a claim carries the fence",
         "durable/models/execution.py",
-        "self.filter(pk=execution_id, status=Status.RUNNING, fence=fence)",
-        "self.filter(pk=execution_id, status=Status.RUNNING)",
+        "status__in=HELD, worker__isnull=False, fence=fence)",
+        "status__in=HELD, worker__isnull=False)",
         _L15 + "a_late_wait_is_refused",
         _L15 + "a_late_failure_is_refused_whether_or_not_it_would_be_retried",
         _L15 + "a_late_remembered_result_is_refused",
@@ -375,19 +375,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         15,
         "a claim raises the fence",
         ENGINE + "claim.py",
-        '        fence=F("fence") + 1,\n',
+        '        "fence": F("fence") + 1,\n',
         "",
         _L15 + "fences_only_grow",
         more=(
             Edit(ENGINE + "claim.py", 'fence=row["fence"] + 1,', 'fence=row["fence"],'),
-            Edit(ENGINE + "workers.py", '        fence=F("fence") + 1,\n', ""),
+            Edit(ENGINE + "claim.py", '        fence=F("fence") + 1,\n', ""),
+            Edit(ENGINE + "workers.py", '        "fence": F("fence") + 1,\n', ""),
         ),
     ),
     _mutation(
         15,
         "a checkpoint is taken from a running execution only",
         ENGINE + "checkpoint.py",
-        "  AND durable_execution.status = 'running'\n",
+        "  AND durable_execution.status IN ('running', 'compensating')\n",
         "",
         _L15 + "a_buried_worker_can_write_nothing_even_before_another_claims",
         more=(Edit(ENGINE + "checkpoint.py", " AND durable_execution.fence = {fence}", ""),),
@@ -412,8 +413,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         19,
         "what a step returns is the data",
         ENGINE + "attempt.py",
-        "            )\n        return result\n",
-        "            )\n        return {**codec.loads(self.claim.data), **result}\n",
+        "        return data if result is None else result\n",
+        "        return data if result is None else {**codec.loads(self.work.data), **result}\n",
         _D19 + "a_key_that_is_not_returned_is_gone",
         _D19 + "a_key_deleted_in_place_is_gone",
         _D19 + "an_empty_result_is_empty_data",
@@ -422,10 +423,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         22,
         "an execution that waits for its retry is let go",
         ENGINE + "fail.py",
-        "        let_go(\n            claim,\n            Status.PENDING,\n            wake_at=",
-        "        import time\n\n        time.sleep(0)\n"
-        "        (lambda claim, target, **kwargs: claim.row().update(attempt=claim.attempt + 1))(\n"
-        "            claim,\n            Status.PENDING,\n            wake_at=",
+        "    let_go(\n        claim,\n        Status.PENDING,\n        wake_at=",
+        "    import time\n\n    time.sleep(0)\n"
+        "    (lambda claim, target, **kwargs: claim.row().update(attempt=claim.attempt + 1))(\n"
+        "        claim,\n        Status.PENDING,\n        wake_at=",
         _A22 + "an_execution_that_waits_for_its_retry_is_in_nobodys_hands",
     ),
     _mutation(
@@ -439,7 +440,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         22,
         "a pause gives the delay of a retry back",
-        ENGINE + "control.py",
+        ENGINE + "parts.py",
         "    elif StepRun.objects.parked(execution.pk).filter(attempt=execution.attempt).exists():",
         "    elif Wait.objects.filter(execution=execution).exists():",
         _A22 + "a_pause_does_not_shorten_the_delay_of_a_retry",
@@ -489,9 +490,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         26,
         "the first start is kept",
         ENGINE + "claim.py",
-        'Coalesce("started_at", clock.now())',
-        "clock.now()",
+        '"started_at": Coalesce("started_at", clock.now())',
+        '"started_at": clock.now()',
         _A26 + "the_first_start_logs_and_input_are_kept_across_waits_and_deaths",
+        more=(
+            Edit(
+                ENGINE + "claim.py",
+                'started_at=Coalesce("started_at", clock.now())',
+                "started_at=clock.now()",
+            ),
+        ),
     ),
     _mutation(
         26,
@@ -505,7 +513,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         26,
         "a step's input is recorded",
         ENGINE + "attempt.py",
-        "            input=self.claim.data,\n",
+        "            input=self.work.data,\n",
         "",
         _A26 + "the_first_start_logs_and_input_are_kept_across_waits_and_deaths",
         _A26 + "each_attempt_keeps_its_own_input_and_logs",
