@@ -75,7 +75,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         2,
         "a choice is recorded before anything runs in it",
         ENGINE + "runner.py",
-        "        return self._advance(Forward(claim, self.definition, None).at(walk, claim.data))\n",
+        "        return self._advance("
+        "Forward(claim, self.definition, None).at(walk, claim.data))\n",
         "        claim.path, claim.visit, claim.frames = walk.path, walk.visit, walk.frames\n"
         "        return True\n",
         _B2 + "the_choice_is_on_record_before_anything_runs_in_the_case",
