@@ -254,10 +254,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         12,
         "a position that the code has lost blocks",
         ENGINE + "runner.py",
-        "            return self._lost_position()\n",
-        "            return self._advance(\n"
-        "                Checkpoint(claim.execution_id, claim.fence, claim.data, '', 1,"
-        " claim.now(), None)\n            )\n",
+        "                return self._block(node)\n        return self._lost_position()\n",
+        "                return self._block(node)\n        return self._advance(\n"
+        "            Checkpoint(claim.execution_id, claim.fence, claim.data, '', 1,"
+        " claim.now(), None)\n        )\n",
         _P12 + "a_step_that_the_code_has_lost_blocks_and_is_taken_up_by_code_that_has_it",
     ),
     _mutation(
@@ -415,7 +415,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "what a step returns is the data",
         ENGINE + "attempt.py",
         "        return data if result is None else result\n",
-        "        return data if result is None else {**codec.loads(self.work.data), **result}\n",
+        "        result = data if result is None else result\n"
+        "        return {**codec.loads(self.work.data), **result}\n",
         _D19 + "a_key_that_is_not_returned_is_gone",
         _D19 + "a_key_deleted_in_place_is_gone",
         _D19 + "an_empty_result_is_empty_data",
