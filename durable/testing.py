@@ -147,7 +147,6 @@ def advance(*, work: bool = True, **span: float) -> datetime:
     if delta < timedelta(0):
         raise DurableError("advance() only goes forward")
     end = start_at + delta
-    _register_schedules()
     if work:
         drain()
         while (due := _next_due()) is not None and due <= end:

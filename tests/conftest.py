@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import hypothesis
 import pytest
 from django.conf import settings
@@ -15,6 +17,15 @@ hypothesis.settings.load_profile("suite")
 def vendor() -> str:
     """The kind of database that this run is on."""
     return VENDORS[settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]]
+
+
+@pytest.fixture(autouse=True)
+def _own_workflows() -> Iterator[None]:
+    """What a test defines, the next one knows nothing of."""
+    from durable.testing import isolate_workflows
+
+    with isolate_workflows():
+        yield
 
 
 def pytest_report_header() -> str:

@@ -24,7 +24,17 @@ GLUE = "glue"  # what Django asks for by name; nobody imports it
 #: Each module or package directly under ``durable``, and the layer that it belongs to.
 LAYERS: dict[str, str] = {
     **dict.fromkeys(
-        ("errors", "states", "clock", "codec", "increments", "refusals", "conf", "signals", "helpers"),
+        (
+            "errors",
+            "states",
+            "clock",
+            "codec",
+            "increments",
+            "refusals",
+            "conf",
+            "signals",
+            "helpers",
+        ),
         VOCABULARY,
     ),
     "authoring": AUTHORING,

@@ -198,7 +198,7 @@ class StepContext:
         if self.choosing:
             raise NotAllowedHere(
                 f"a callable of the flow (after step {self._name!r}) can't wait or start anything: "
-                "it only looks at the data; do that in a step"
+                "it only looks at the data; wait in a step"
             )
 
     def choose(self) -> None:

@@ -148,25 +148,27 @@ def test_a_wrong_option_is_refused_with_class_and_attribute(
 # -- subclassing ---------------------------------------------------------------------------
 
 
-class Base(Workflow):
-    class Meta(WorkflowMeta):
-        name = "the_base"
-        version = 4
-        queue = "slow"
-        timeout = timedelta(hours=1)
-        schedules = [Cron("@daily")]
-        triggers = [OnEvent("x")]
+with registry.isolate():  # its schedule is not to fire in other tests
 
-    @step(retry=7, timeout=timedelta(minutes=3))
-    def first(self, data: Any) -> Any:
-        return {"by": "base"}
+    class Base(Workflow):
+        class Meta(WorkflowMeta):
+            name = "the_base"
+            version = 4
+            queue = "slow"
+            timeout = timedelta(hours=1)
+            schedules = [Cron("@daily")]
+            triggers = [OnEvent("x")]
 
-    @step(name="second_step", atomic=False)
-    def second(self, data: Any) -> Any: ...
+        @step(retry=7, timeout=timedelta(minutes=3))
+        def first(self, data: Any) -> Any:
+            return {"by": "base"}
 
-    @second.compensate(retry=5, always=True)
-    def undo_second(self, data: Any) -> Any:
-        return "base"
+        @step(name="second_step", atomic=False)
+        def second(self, data: Any) -> Any: ...
+
+        @second.compensate(retry=5, always=True)
+        def undo_second(self, data: Any) -> Any:
+            return "base"
 
 
 def test_a_subclass_inherits_options_but_not_identity_and_not_what_starts_it() -> None:
