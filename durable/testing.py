@@ -5,6 +5,7 @@ Works in ``django.test.TestCase`` and under pytest, without a worker, and never 
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -147,6 +148,8 @@ def advance(*, work: bool = True, **span: float) -> datetime:
     if delta < timedelta(0):
         raise DurableError("advance() only goes forward")
     end = start_at + delta
+    if work or not _in_event_loop():
+        _register_schedules()
     if work:
         drain()
         while (due := _next_due()) is not None and due <= end:
@@ -157,6 +160,15 @@ def advance(*, work: bool = True, **span: float) -> datetime:
     if work:
         drain()
     return end
+
+
+def _in_event_loop() -> bool:
+    """Whether this is async code, in which only the clock can be moved."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _next_due() -> datetime | None:

@@ -170,3 +170,9 @@ def block_orphans(own_kinds: Iterable[str]) -> int:
             "details": {},
         },
     )
+
+
+@in_transaction
+def tidy(own_kinds: Iterable[str]) -> int:
+    """What a worker looks after now and then, in one transaction; how many rows it moved."""
+    return block_orphans(own_kinds) + free_strays()

@@ -22,6 +22,7 @@ LISTENING_POLL = 5.0  # seconds; polling is the truth even where notifications a
 NO_PROGRESS = 0.05  # seconds; something is due, but somebody else has it locked
 PATIENCE = 0.5  # seconds; what that grows to
 UPKEEP = 5.0  # seconds between looks for executions that nobody can run
+SCHEDULES_EVERY = 6  # upkeeps between looks for schedules that nobody alive can start
 
 
 class Dispatcher:
@@ -41,6 +42,7 @@ class Dispatcher:
         self._stopping = stopping
         self._burst, self._left = burst, max_executions
         self._upkeep_at = -UPKEEP
+        self._upkeeps = 0
         self._fruitless = 0
         self._registered = False
         self.claimed = 0
@@ -86,8 +88,10 @@ class Dispatcher:
             progress += deliver_due() + report_due()
         if time.monotonic() - self._upkeep_at >= UPKEEP:
             self._upkeep_at = time.monotonic()
-            progress += workers.block_orphans(kinds) + workers.free_strays()
-            progress += self._register() + fire.fail_orphans()
+            progress += self._register() + workers.tidy(kinds)
+            if self._upkeeps % SCHEDULES_EVERY == 0:
+                progress += fire.fail_orphans()
+            self._upkeeps += 1
         return progress
 
     def _register(self) -> int:

@@ -76,6 +76,7 @@ class Listener:
         seen = None
         while not self._stopping.wait(LOOK_EVERY):
             (version,) = raw.execute("PRAGMA data_version").fetchone()
+            self._says(True)
             if version != seen:
                 seen = version
                 self._wake()

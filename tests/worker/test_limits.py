@@ -22,6 +22,11 @@ from tests.worker.cases import WorkerTestCase, on_postgres
 LIMIT = seconds(0.4)
 
 
+def pools() -> set[threading.Thread]:
+    """The threads in which the ORM work of async code is done."""
+    return {thread for thread in threading.enumerate() if "ThreadPool" in thread.name}
+
+
 class StepTimeoutTests(WorkerTestCase):
     """An attempt ends in time, its slot takes other work, nothing it still does is accepted."""
 
@@ -160,8 +165,9 @@ class StepTimeoutTests(WorkerTestCase):
         def wake_up() -> None:
             release.set()
             until(lambda: ends)
-            until(lambda: not any("ThreadPool" in t.name for t in threading.enumerate()))
+            until(lambda: not pools() - before)
 
+        before = pools()
         self.assertEndsInTime(Hangs, wake_up)
         self.assertEqual(ends, ["Abandoned"])
         self.assertEqual(Effect.objects.count(), 1)
