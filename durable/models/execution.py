@@ -74,7 +74,7 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def ready(self, queue: str, kinds: Iterable[str]) -> Self:
         """What a worker may claim now, in the order in which it should."""
         return self.filter(queue=queue, ready_at__isnull=False, kind__in=list(kinds)).order_by(
-            "rank", "ready_at"
+            "rank", "ready_at", "id"
         )
 
     def due(self) -> Self:
@@ -185,7 +185,7 @@ class Execution(models.Model):
         )
         indexes = (
             models.Index(
-                fields=("queue", "rank", "ready_at", "kind"),
+                fields=("queue", "rank", "ready_at", "id", "kind"),
                 name="durable_exec_claim",
                 condition=Q(ready_at__isnull=False),
             ),
