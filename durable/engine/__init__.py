@@ -18,5 +18,12 @@ The protocol of a run:
 7. ``fail`` records a failed attempt: another one is a due time in the database; after the last,
    the execution fails. ``finish`` ends it: final status, open waits closed, in one transaction.
 
+8. A branch, an item and an awaited child are executions with a parent. ``fan_out`` makes those of
+   a block and parks the parent; ``turns`` hand items on; an end that the parent must know of is
+   marked in the transaction that makes it, and ``report`` tells it, as due work; ``join`` closes
+   the block. A failure goes up: to a ``catch``, to the parent's block, or to the end.
+9. ``rollback`` undoes completed steps, newest first, of all that is below, each a checkpointed
+   step like any other. The execution stands at ``~`` meanwhile.
+
 Lock order: mailbox; root of the tree; parent before child; then waits and events.
 """

@@ -12,7 +12,7 @@ from durable.models import Execution
 from durable.testing import assert_completed, drain, run
 from tests.engine.cases import EngineTestCase
 
-elsewhere = logging.getLogger("some.library")
+elsewhere = logging.getLogger("some.package")
 
 
 def messages(execution: Execution) -> list[list[str]]:
@@ -38,7 +38,7 @@ class LogTests(EngineTestCase):
             [(line["level"], line["message"]) for line in found],
             [("INFO", "at work"), ("WARNING", "careful"), ("ERROR", "root")],
         )
-        self.assertEqual([line["logger"] for line in found][1:], ["some.library", "root"])
+        self.assertEqual([line["logger"] for line in found][1:], ["some.package", "root"])
         self.assertTrue(all(line["at"] for line in found))
 
     def test_each_attempt_has_its_own(self) -> None:
@@ -153,7 +153,7 @@ class LogTests(EngineTestCase):
         self.assertEqual(messages(execution), [["one", "a", "b"], []])
 
     def test_a_logger_that_does_not_propagate_is_kept_too(self) -> None:
-        closed = logging.getLogger("some.closed.library")
+        closed = logging.getLogger("some.closed.package")
         closed.propagate = False
         self.addCleanup(setattr, closed, "propagate", True)
 
@@ -219,7 +219,7 @@ class LogTests(EngineTestCase):
             def emit(self, record: logging.LogRecord) -> None:
                 printed.append(record.getMessage())
 
-        root, own = logging.getLogger(), logging.getLogger("some.loud.library")
+        root, own = logging.getLogger(), logging.getLogger("some.loud.package")
         level = root.level
         root.setLevel(logging.WARNING)
         self.addCleanup(root.setLevel, level)
