@@ -179,6 +179,7 @@ class IdleTests(WorkerTestCase):
             worker(),
         ):
             until(lambda: Worker.objects.live().exists())
+            threading.Event().wait(6)  # until the listener is trusted: idle is what comes then
             used, before = resource.getrusage(resource.RUSAGE_SELF), sum(made.values())
             begun = time.monotonic()
             threading.Event().wait(8)
