@@ -56,7 +56,7 @@ class ErrorAtAPointTests(AsIfNothingHappened):
                     with armed(point, action) as trap:
                         order = durable.start(CrashOrder, {"n": 1})
                         settle(order)
-                        self.assertTrue(trap.sprung)
+                        until(lambda: trap.sprung)
                     self.assertUndisturbed(order.pk, started.ran(), None)
 
     def test_an_error_that_nobody_expects_at_any_point_changes_no_result(self) -> None:
