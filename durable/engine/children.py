@@ -30,10 +30,11 @@ def child_id(claim: Claim, place: Place) -> UUID:
 def create(
     claim: Claim, place: Place, workflow: Any, input: Mapping[str, Any] | None, *, awaited: bool
 ) -> Execution:
-    """Insert a child, due at once; the caller holds the parent's row."""
+    """Insert a child, due at once, with the tags of its parent; the caller holds that one's row."""
     definition = startable(workflow)
     data = codec.dump_data({} if input is None else input, path="input")
-    child = new_row(definition, data, StartOptions())
+    tags = Execution.objects.values_list("tags", flat=True).get(pk=claim.root_id)
+    child = new_row(definition, data, StartOptions(tags=tags))
     keys = correlation_keys(definition, data, ())
     child.id = child.root_id = child_id(claim, place)
     child.role, child.awaited = Role.CHILD, awaited

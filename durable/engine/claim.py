@@ -15,12 +15,12 @@ from django.db.models.functions import Coalesce
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine import tree_of
+from durable.engine import queues, tree_of
 from durable.engine.failpoints import reach
 from durable.engine.position import Frames
 from durable.engine.transaction import connection, in_transaction, lock
 from durable.engine.turns import Heir, batch_size, waiting_for_turn
-from durable.models import Execution, Queue, Role, Wait
+from durable.models import Execution, Role, Wait
 from durable.states import Status, WaitStatus
 
 PROMOTED_AT_ONCE = 500
@@ -147,7 +147,8 @@ def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> lis
     Waits whose deadline has passed get their outcome here, so that the step that is run next
     finds it.
     """
-    if Queue.objects.paused().filter(name=queue).exists():
+    limit = queues.room(queue, limit)
+    if limit <= 0:
         return []
     ready = lock(Execution.objects.ready(queue, kinds), skip_locked=True)
     rows = list(_read(ready)[:limit])

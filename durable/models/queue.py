@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from durable.models.base import EngineManager
-
-
-class QueueQuerySet(models.QuerySet["Queue"]):
-    """The questions that are asked about queues."""
-
-    def paused(self) -> Self:
-        """Queues from which nothing is claimed."""
-        return self.filter(paused=True)
-
-
-QueueManager = EngineManager.from_queryset(QueueQuerySet)
 
 
 class Queue(models.Model):
@@ -26,9 +13,9 @@ class Queue(models.Model):
 
     name = models.CharField(max_length=100, primary_key=True)
     paused = models.BooleanField(default=False)
-    concurrency = models.PositiveIntegerField(null=True, blank=True)
+    concurrency = models.PositiveIntegerField(null=True, blank=True)  # over all workers
 
-    objects = QueueManager()
+    objects = EngineManager()
 
     class Meta:
         verbose_name = _("queue")

@@ -1,0 +1,216 @@
+"""Who may see and do what: Django's permissions, and the project's own policies over them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
+from django.utils.module_loading import import_string
+
+from durable import clock, conf
+from durable.authoring import registry
+from durable.conf import database
+from durable.engine import people
+from durable.errors import DurableError
+from durable.models import Event, Execution, Role, Wait
+from durable.states import WaitKind
+
+if TYPE_CHECKING:
+    from durable.models.execution import ExecutionQuerySet
+    from durable.models.wait import WaitQuerySet
+
+#: What one needs for each action, by the name of Django's permission.
+PERMISSIONS = {
+    "view": "durable.view_execution",
+    "view_payload": "durable.view_payload",
+    "view_schedules": "durable.view_schedule",
+    "view_queues": "durable.view_queue",
+    "view_workers": "durable.view_worker",
+    "view_audit": "durable.view_auditentry",
+    "start": "durable.add_execution",
+    "cancel": "durable.cancel",
+    "retry": "durable.retry",
+    "rerun": "durable.retry",
+    "compensate": "durable.retry",
+    "pause": "durable.change_execution",
+    "resume": "durable.change_execution",
+    "send_event": "durable.send_event",
+    "publish_event": "durable.send_event",
+    "answer": "durable.approve",
+    "reassign": "durable.change_wait",
+    "manage_schedules": "durable.manage_schedules",
+    "manage_queues": "durable.change_queue",
+}
+
+
+#: Names that stand in JSON as they are.
+PLAIN = re.compile(r"[\w:. @+-]+", re.ASCII)
+
+
+class AccessDenied(DurableError):
+    """This person may not do this, whatever the state of things."""
+
+
+class Policy:
+    """What a project adds to Django's permissions; name subclasses in ``API_PERMISSIONS``.
+
+    A policy only narrows: every policy must agree, and Django's permissions too. It holds for
+    each door: REST, the admin, links.
+    """
+
+    def executions(self, user: Any, executions: ExecutionQuerySet) -> ExecutionQuerySet:
+        """Those of ``executions`` (roots and children) that exist at all for ``user``."""
+        return executions
+
+    def allows(self, user: Any, action: str, target: Any) -> bool:
+        """Whether ``user`` may do ``action`` (a key of ``PERMISSIONS``) with ``target``.
+
+        The target is an ``Execution``, a ``Wait``, a ``Schedule``, the name of a queue, a
+        workflow class (to start), or ``None``: an event to whoever carries its key.
+        """
+        return True
+
+    def tags(self, user: Any) -> dict[str, Any]:
+        """Tags that everything carries that ``user`` starts; they win over those asked for."""
+        return {}
+
+
+def policies() -> list[Policy]:
+    """The project's policies, as ``API_PERMISSIONS`` names them."""
+    return [found() for found in configured() if issubclass(found, Policy)]
+
+
+def configured() -> list[type[Any]]:
+    """The classes that ``API_PERMISSIONS`` names: policies, and permissions of the REST views."""
+    return [import_string(path) for path in conf.get("API_PERMISSIONS")]
+
+
+def may(user: Any, action: str, target: Any = None) -> bool:
+    """Whether the user may do this; nobody inactive ever may."""
+    if not people.is_active(user) or not user.has_perm(PERMISSIONS[action]):
+        return False
+    return _agreed(user, action, target)
+
+
+def require(user: Any, action: str, target: Any = None) -> None:
+    """``AccessDenied`` unless the user may do this."""
+    if not may(user, action, target):
+        about = f" with {target}" if target is not None else ""
+        raise AccessDenied(
+            f"{user.get_username() or 'anonymous'} may not {action.replace('_', ' ')}{about}: "
+            f"it takes the permission {PERMISSIONS[action]}, and the consent of every policy"
+        )
+
+
+def _agreed(user: Any, action: str, target: Any) -> bool:
+    needed = () if action.startswith("view") else _own_permissions(target)
+    return all(user.has_perm(name) for name in needed) and all(
+        policy.allows(user, action, target) for policy in policies()
+    )
+
+
+def _own_permissions(target: Any) -> Iterable[str]:
+    """What ``Meta.permissions`` of the workflow asks of whoever acts on it, besides."""
+    if isinstance(target, Wait):
+        target = target.execution
+    cls = target
+    if isinstance(target, Execution):
+        cls = registry.get(target.workflow, target.version)
+    definition = getattr(cls, "definition", None)
+    return definition.options.permissions if definition is not None else ()
+
+
+# -- executions ------------------------------------------------------------------------------------
+
+
+def visible(user: Any, executions: ExecutionQuerySet | None = None) -> ExecutionQuerySet:
+    """The executions (roots and children) that the user may see; the rest doesn't exist."""
+    rows = Execution.objects.roots() if executions is None else executions
+    if not people.is_active(user) or not user.has_perm(PERMISSIONS["view"]):
+        return rows.none()
+    return _scoped(user, rows)
+
+
+def _scoped(user: Any, rows: ExecutionQuerySet) -> ExecutionQuerySet:
+    for policy in policies():
+        rows = policy.executions(user, rows)
+    return rows
+
+
+def visible_events(user: Any) -> QuerySet[Event]:
+    """The events that the user may see; published ones have no execution and need no policy's."""
+    rows = Event.objects.order_by("-created_at", "-id")
+    if not people.is_active(user) or not user.has_perm("durable.view_event"):
+        return rows.none()
+    if not policies():
+        return rows
+    return rows.filter(execution__in=_scoped(user, Execution.objects.roots()).values("pk"))
+
+
+# -- questions to people ---------------------------------------------------------------------------
+
+
+def may_answer(user: Any, wait: Wait) -> bool:
+    """Whether the user may answer this question now: named for it, or with the permission."""
+    return why_not(user, wait) is None
+
+
+def why_not(user: Any, wait: Wait) -> str | None:
+    """Why the user may not answer a question; ``None`` if they may.
+
+    Who is named among the assignees needs no permission of Django's besides.
+    """
+    added = _escalated(wait)
+    reason = people.allowed(user, assignees=wait.assignees, exclude=wait.exclude, escalated=added)
+    if reason is not None:
+        return reason
+    if not wait.assignees and not user.has_perm(PERMISSIONS["answer"]):
+        return f"it takes the permission {PERMISSIONS['answer']}"
+    scope = Execution.objects.filter(pk=wait.root_id)
+    if not _agreed(user, "answer", wait) or not _scoped(user, scope).exists():
+        return "a policy of this site does not allow it"
+    return None
+
+
+def _escalated(wait: Wait) -> list[str]:
+    return people.escalated(
+        (wait.question or {}).get("escalate", []), wait.opened_at, clock.read(database())
+    )
+
+
+def asked_of(user: Any, waits: WaitQuerySet | None = None) -> list[Wait]:
+    """The open questions that the user may answer, the oldest first."""
+    rows = Wait.objects.all() if waits is None else waits
+    if not people.is_active(user):
+        return []
+    rows = rows.open().filter(kind=WaitKind.INPUT).select_related("execution").visible()
+    return [wait for wait in _perhaps_for(user, rows) if may_answer(user, wait)]
+
+
+def _perhaps_for(user: Any, rows: WaitQuerySet) -> WaitQuerySet:
+    """What the database can tell: it lets too many through, never too few."""
+    names = [f"group:{name}" for name in user.groups.values_list("name", flat=True)]
+    names = [f"user:{user.get_username()}", *names]
+    # a name that JSON would write with escapes is looked for by its kind alone
+    found = {name if PLAIN.fullmatch(name) else name.partition(":")[0] for name in names}
+    named = Q(assignees=[])
+    for name in (*found, "perm:"):
+        named |= Q(assignees_text__contains=name) | Q(question_text__contains=name)
+    texts = {f"{name}_text": Cast(name, TextField()) for name in ("assignees", "question")}
+    return rows.annotate(**texts).filter(named)
+
+
+def visible_questions(user: Any, waits: WaitQuerySet | None = None) -> WaitQuerySet:
+    """The questions whose executions the user may see."""
+    rows: WaitQuerySet = (Wait.objects.all() if waits is None else waits).filter(
+        kind=WaitKind.INPUT
+    )
+    return rows.filter(root_id__in=visible(user).values("pk"))
+
+
+def parts_of(execution: Execution) -> ExecutionQuerySet:
+    """The branches and items of an execution."""
+    return Execution.objects.filter(root_id=execution.pk, role__in=(Role.BRANCH, Role.ITEM))

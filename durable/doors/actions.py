@@ -1,0 +1,132 @@
+"""What an operator can do to an execution: one table for the admin, REST and the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from durable.doors import access
+from durable.engine import control, rerun
+from durable.engine.audit import origin
+from durable.models import Execution
+from durable.states import FINAL, UNFINISHED, Status
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do; ``statuses`` says when it is offered (the engine has the last word).
+
+    ``options`` are the names of what it takes besides the execution: ``reason`` (text),
+    ``from_step`` (path or name of a step), ``restart_step`` (yes or no).
+    """
+
+    name: str
+    label: Any
+    done: Any  # said afterwards
+    permission: str  # a key of ``access.PERMISSIONS``
+    statuses: frozenset[Status]
+    call: Callable[..., Execution]
+    options: tuple[str, ...] = ()
+    dangerous: bool = False
+
+    def offered(self, execution: Execution) -> bool:
+        """Whether it makes sense where the execution stands now."""
+        return Status(execution.status) in self.statuses
+
+    def run(self, execution: Execution, *, by: Any, options: Mapping[str, Any]) -> Execution:
+        """Check the permission and do it; ``AccessDenied``, or what the engine refuses with.
+
+        ``by=None`` is the program itself (a command): unchecked, audited without a name.
+        """
+        if by is not None:
+            access.require(by, self.permission, execution)
+        given = {name: value for name, value in options.items() if name in self.options}
+        return self.call(execution.pk, by=by, **given)
+
+
+def _cancel(pk: Any, *, by: Any, reason: str = "") -> Execution:
+    return control.cancel(pk, reason, compensate=False, by=by)
+
+
+def _cancel_compensate(pk: Any, *, by: Any, reason: str = "") -> Execution:
+    return control.cancel(pk, reason, compensate=True, by=by)
+
+
+def _retry(pk: Any, *, by: Any, restart_step: bool = False) -> Execution:
+    return control.retry(pk, restart_step=restart_step, by=by)
+
+
+def _rerun(pk: Any, *, by: Any, from_step: str | None = None) -> Execution:
+    return rerun.rerun(pk, from_step or None, by=by)
+
+
+RETRIABLE = frozenset({Status.FAILED, Status.BLOCKED, Status.COMPENSATION_FAILED})
+CANCELLABLE = UNFINISHED - {Status.COMPENSATING}
+
+ACTIONS: dict[str, Action] = {
+    action.name: action
+    for action in (
+        Action("retry", _("Retry"), _("retried"), "retry", RETRIABLE, _retry, ("restart_step",)),
+        Action(
+            "pause",
+            _("Pause"),
+            _("paused"),
+            "pause",
+            CANCELLABLE - {Status.PAUSED},
+            control.pause,
+        ),
+        Action(
+            "resume",
+            _("Resume"),
+            _("resumed"),
+            "resume",
+            frozenset({Status.PAUSED}),
+            control.resume,
+        ),
+        Action("rerun", _("Run again"), _("run again"), "rerun", FINAL, _rerun, ("from_step",)),
+        Action(
+            "compensate",
+            _("Compensate"),
+            _("compensating"),
+            "compensate",
+            frozenset({Status.FAILED}),
+            control.compensate,
+            dangerous=True,
+        ),
+        Action(
+            "cancel",
+            _("Cancel"),
+            _("cancelled"),
+            "cancel",
+            CANCELLABLE,
+            _cancel,
+            ("reason",),
+            dangerous=True,
+        ),
+        Action(
+            "cancel_compensate",
+            _("Cancel and compensate"),
+            _("cancelled, compensating"),
+            "cancel",
+            CANCELLABLE,
+            _cancel_compensate,
+            ("reason",),
+            dangerous=True,
+        ),
+    )
+}
+
+
+def offered(execution: Execution, user: Any) -> list[Action]:
+    """What this user can do to this execution now."""
+    return [
+        action
+        for action in ACTIONS.values()
+        if action.offered(execution) and access.may(user, action.permission, execution)
+    ]
+
+
+__all__ = ["ACTIONS", "Action", "offered", "origin"]

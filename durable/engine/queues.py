@@ -1,0 +1,112 @@
+"""What an operator does to a queue: pause it, resume it, limit it. All audited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Min, Q
+
+from durable import conf
+from durable.engine import audit, limits, notify
+from durable.engine.transaction import in_callers_transaction, lock
+from durable.errors import DurableError
+from durable.models import Execution, Queue
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """How a queue stands: what is due and since when, what runs, what an operator has set."""
+
+    name: str
+    paused: bool
+    limit: int | None  # executions that may run at once, over all workers
+    concurrency: int | None  # per worker process, as configured; None: only by --queues
+    depth: int  # executions that are due
+    running: int
+    due_since: datetime | None  # the oldest of those that are due
+
+
+def states() -> list[QueueState]:
+    """Every queue that is configured, set by an operator, or in use, by name."""
+    rows = Execution.objects.filter(Q(ready_at__isnull=False) | Q(worker__isnull=False)).order_by()
+    counts = {
+        row["queue"]: row
+        for row in rows.values("queue").annotate(
+            depth=Count("pk", filter=Q(ready_at__isnull=False)),
+            running=Count("pk", filter=Q(worker__isnull=False)),
+            due_since=Min("ready_at"),
+        )
+    }
+    configured, known = conf.queues(), {row.name: row for row in Queue.objects.all()}
+    found = []
+    for name in sorted({*counts, *configured, *known}):
+        count: Any = counts.get(name, {})
+        row = known.get(name)
+        found.append(
+            QueueState(
+                name=name,
+                paused=row is not None and row.paused,
+                limit=row.concurrency if row is not None else None,
+                concurrency=configured.get(name),
+                depth=count.get("depth", 0),
+                running=count.get("running", 0),
+                due_since=count.get("due_since"),
+            )
+        )
+    return found
+
+
+@in_callers_transaction
+def pause(name: str, *, by: Any) -> Queue:
+    """Claim nothing more from a queue; what runs goes on to its end."""
+    return _change("pause_queue", name, by, paused=True)
+
+
+@in_callers_transaction
+def resume(name: str, *, by: Any) -> Queue:
+    """Let workers claim from a queue again."""
+    return _change("resume_queue", name, by, paused=False)
+
+
+@in_callers_transaction
+def limit(name: str, concurrency: int | None, *, by: Any) -> Queue:
+    """Run at most so many executions of a queue at once, over all workers; ``None``: no limit."""
+    whole = isinstance(concurrency, int) and not isinstance(concurrency, bool)
+    if concurrency is not None and not (whole and 1 <= concurrency <= limits.HIGHEST):
+        raise DurableError(
+            f"the limit of a queue is a whole number from 1 on, or none, not {concurrency!r}"
+        )
+    return _change("limit_queue", name, by, concurrency=concurrency)
+
+
+def _change(action: str, name: str, by: Any, **wanted: Any) -> Queue:
+    Queue.objects.get_or_create(name=limits.text("the name of a queue", name, 100))
+    row: Queue = lock(Queue.objects.filter(pk=name)).get()
+    before = {column: getattr(row, column) for column in wanted}
+    if before != wanted:
+        Queue.objects.filter(pk=name).update(**wanted)
+        audit.record(action, by=by, target=name, before=before, after=wanted)
+        notify.hint()
+        row.refresh_from_db()
+    return row
+
+
+def room(name: str, wanted: int) -> int:
+    """How many of ``wanted`` executions may be claimed from a queue now.
+
+    Where an operator has set a limit, claims of the queue happen one after the other: two that
+    count at the same time would exceed it together.
+    """
+    row = Queue.objects.filter(name=name).first()
+    if row is None:
+        return wanted
+    if row.concurrency is not None:
+        row = lock(Queue.objects.filter(pk=name)).get()
+    if row.paused:
+        return 0
+    if row.concurrency is None:
+        return wanted
+    running = Execution.objects.filter(queue=name, worker__isnull=False).count()
+    return max(0, min(wanted, row.concurrency - running))
