@@ -72,8 +72,22 @@ serve: $(VENV)/.installed
 
 # -- tests -------------------------------------------------------------------------------
 
+# The pages of the admin are looked at in a real browser. Without one their tests fail, and say so.
+.PHONY: browser
+browser:
+	@if ! { command -v chromium && command -v chromedriver; } >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "installing chromium ..."; \
+			export DEBIAN_FRONTEND=noninteractive; \
+			{ apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+				chromium chromium-driver; } >/dev/null || echo "could not install chromium" >&2; \
+		else \
+			echo "no browser here: apt-get install chromium chromium-driver" >&2; \
+		fi; \
+	fi
+
 # Both databases are always run; the last lines are pytest's counts for each.
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev browser
 	@failed=; \
 	for database in sqlite postgres; do \
 		$(MAKE) --no-print-directory test-$$database || failed=1; \

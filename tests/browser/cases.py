@@ -1,0 +1,177 @@
+"""A real browser (Debian's chromium) on a live server, and what tests do with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.staticfiles.testing import StaticLiveServerTestCase
+from django.test import override_settings
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.browser import axe
+from tests.cases import Isolated
+
+PATIENCE = 20.0  # seconds for a page to become what it should
+WIDE, PHONE = (1280, 900), (390, 844)
+SHOTS = Path(__file__).resolve().parent.parent.parent / ".cache" / "screenshots"
+SERIOUS = ("serious", "critical")
+MISSING = "the browser tests need chromium and its driver: apt-get install chromium chromium-driver"
+
+MIDDLEWARE = [*settings.MIDDLEWARE, "tests.browser.csp.StrictPolicy"]
+
+
+@override_settings(MIDDLEWARE=MIDDLEWARE)
+class BrowserTestCase(Isolated, StaticLiveServerTestCase):
+    """One browser for the class; each test begins logged out, wide and light."""
+
+    driver: ClassVar[Chrome]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+        if browser is None or driver is None:
+            raise AssertionError(MISSING)
+        super().setUpClass()
+        options = ChromeOptions()
+        options.binary_location = browser
+        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
+            options.add_argument(argument)
+        options.add_argument("--disable-dev-shm-usage")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})  # type: ignore[no-untyped-call]
+        cls.driver = Chrome(options=options, service=ChromeService(driver))
+        cls.addClassCleanup(cls.driver.quit)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.driver.delete_all_cookies()
+        self.look()
+        self.complaints()
+
+    # -- going about ------------------------------------------------------------------------------
+
+    def log_in(self, user: User, password: str = "secret") -> None:
+        """Through the login page of the admin, as a person does."""
+        user.set_password(password)
+        user.save()
+        self.open("/admin/login/?next=/admin/")
+        self.fill("username", user.get_username())
+        self.fill("password", password)
+        self.press("Log in")
+
+    def log_in_as(self, user: User) -> None:
+        """At once, by the session's cookie."""
+        self.client.force_login(user)
+        self.open("/static/admin/img/icon-yes.svg")  # a cookie needs a page of its host
+        value = self.client.cookies[settings.SESSION_COOKIE_NAME].value
+        self.driver.add_cookie({"name": settings.SESSION_COOKIE_NAME, "value": value, "path": "/"})
+
+    def open(self, path: str) -> None:
+        """Go to a page."""
+        self.driver.get(f"{self.live_server_url}{path}")
+
+    def look(self, *, size: tuple[int, int] = WIDE, dark: bool = False) -> None:
+        """How wide the window is, and what the visitor prefers."""
+        self.driver.set_window_size(*size)
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE},
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    # -- what is on the page ----------------------------------------------------------------------
+
+    def find(self, selector: str) -> WebElement:
+        """The first element that fits, once it is there."""
+        return self.until(lambda: self.all(selector))[0]
+
+    def all(self, selector: str) -> list[WebElement]:
+        """The elements that fit now."""
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    @property
+    def text(self) -> str:
+        """All that can be read."""
+        return self.driver.find_element(By.TAG_NAME, "body").text
+
+    def sees(self, *words: str) -> None:
+        """Wait until these words can be read, in whatever case the style shows them."""
+        known = [word.casefold() for word in words]
+        self.until(lambda: all(word in self.text.casefold() for word in known), f"{words}")
+
+    def buttons(self) -> list[str]:
+        """What can be pressed, by its words."""
+        found = self.all("button, input[type=submit]")
+        names = [each.get_attribute("value") or each.text for each in found if each.is_displayed()]
+        return [name for name in names if name]
+
+    def fill(self, name: str, value: str) -> None:
+        """Type into a field."""
+        field = self.find(f"[name='{name}']")
+        field.clear()
+        field.send_keys(value)
+
+    def press(self, words: str) -> None:
+        """Press the button, or follow the link, that says this; wait for the next page."""
+        path = (
+            f"//button[normalize-space()='{words}'] | //input[@type='submit'][@value='{words}'] "
+            f"| //a[normalize-space()='{words}']"
+        )
+        found = self.until(lambda: self.driver.find_elements(By.XPATH, path), f"to press: {words}")
+        page = self.driver.find_element(By.TAG_NAME, "html")
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", found[0])
+        found[0].click()
+        self.until(lambda: _is_gone(page), f"after pressing {words}")
+
+    def until(self, true: Any, what: str = "") -> Any:
+        """Wait until it is so; the value."""
+        return WebDriverWait(self.driver, PATIENCE, 0.05).until(lambda _: true(), what)
+
+    # -- whether it is as it should be ------------------------------------------------------------
+
+    def complaints(self) -> list[str]:
+        """What the browser has written into its console since the last look."""
+        messages = [str(entry["message"]) for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
+        return [message for message in messages if "/favicon.ico" not in message]
+
+    def is_accessible(self) -> None:
+        """axe-core finds nothing serious, and the browser complains about nothing."""
+        self.assertEqual(self.complaints(), [])
+        self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe.source()})
+        found = self.driver.execute_async_script(
+            "const done = arguments[0]; axe.run().then(done, error => done({error: String(error)}))"
+        )
+        self.assertNotIn("error", found)
+        serious = [
+            f"{one['id']}: {one['help']}: {[node['html'] for node in one['nodes'][:3]]}"
+            for one in found["violations"]
+            if one["impact"] in SERIOUS
+        ]
+        self.assertEqual(serious, [], "\n".join(serious))
+
+    def fits_the_window(self) -> None:
+        """Nothing makes the page wider than the window."""
+        wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        self.assertLessEqual(self.driver.execute_script(wide), 0)
+
+    def shoot(self, name: str) -> None:
+        """Keep a picture of the page, to be looked at (only where DURABLE_SCREENSHOTS is set)."""
+        if os.environ.get("DURABLE_SCREENSHOTS"):
+            SHOTS.mkdir(parents=True, exist_ok=True)
+            self.driver.save_screenshot(str(SHOTS / f"{name}.png"))
+
+
+def _is_gone(page: WebElement) -> bool:
+    try:
+        page.is_enabled()
+    except Exception:
+        return True
+    return False
