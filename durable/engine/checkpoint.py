@@ -8,7 +8,7 @@ fence is simply not returned; the others are in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -79,7 +79,12 @@ class Accepted:
 
     pause_requested: bool
     cancel_requested: bool
-    unfinished: bool = False  # the last step is taken, but a child is still alive
+    unfinished: bool = False  # the last step is taken, but a child is still in a step
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the execution ends with its last step."""
+        return not (self.cancel_requested or self.unfinished)
 
 
 _UPDATE = """
@@ -93,7 +98,11 @@ WHERE durable_execution.id = {id} AND durable_execution.fence = {fence}
   AND durable_execution.status IN ('running', 'compensating')
   AND (v.was IS NULL OR durable_execution.path = v.was AND durable_execution.visit = {was_visit})
   {unlocked}
-RETURNING durable_execution.id, pause_requested, cancel_requested_at
+RETURNING durable_execution.id, pause_requested, cancel_requested_at,
+  CASE WHEN durable_execution.path = '' THEN EXISTS (
+    SELECT 1 FROM durable_execution AS child
+    WHERE child.parent_id = durable_execution.id AND child.awaited AND child.finished_at IS NULL
+  ) ELSE {false} END
 """
 
 _UNLOCKED = """ AND durable_execution.id IN (
@@ -124,9 +133,7 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
     accepted = _advance(connection(), batch, skip_locked)
     taken = [checkpoint for checkpoint in batch if checkpoint.execution_id in accepted]
     write_attempts([c.attempt for c in taken if c.attempt is not None])
-    finished = [c for c in taken if c.finishes and not accepted[c.execution_id].cancel_requested]
-    if finished:
-        finished = _without_live_children(finished, accepted)
+    finished = [c for c in taken if c.finishes and accepted[c.execution_id].may_end]
     if finished:
         finish_completed([(c.execution_id, c.journaled) for c in finished])
         _hand_on([c for c in finished if c.role == Role.ITEM and c.block and c.released], accepted)
@@ -136,20 +143,6 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
     if taken:
         reach("finish.before_commit" if finished else "checkpoint.before_commit")
     return accepted
-
-
-def _without_live_children(
-    finished: list[Checkpoint], accepted: dict[UUID, Accepted]
-) -> list[Checkpoint]:
-    """Those that may end: a child whose time was over may still be in a step."""
-    alive = set(
-        Execution.objects.filter(
-            parent__in=[c.execution_id for c in finished], awaited=True, finished_at__isnull=True
-        ).values_list("parent_id", flat=True)
-    )
-    for pk in alive:
-        accepted[pk] = replace(accepted[pk], unfinished=True)
-    return [c for c in finished if c.execution_id not in alive]
 
 
 def _hand_on(items: Sequence[Checkpoint], accepted: dict[UUID, Accepted]) -> None:
@@ -190,8 +183,10 @@ def _advance(
         cursor.execute(sql, params)
         rows = cursor.fetchall()
     return {
-        (UUID(pk) if isinstance(pk, str) else pk): Accepted(bool(pause), cancel is not None)
-        for pk, pause, cancel in rows
+        (UUID(pk) if isinstance(pk, str) else pk): Accepted(
+            bool(pause), cancel is not None, bool(alive)
+        )
+        for pk, pause, cancel, alive in rows
     }
 
 

@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef
 from durable import clock, codec
 from durable.authoring.tree import Foreach, Node
 from durable.engine import merge
-from durable.engine.transaction import lock
+from durable.engine.transaction import connection, lock
 from durable.models import Execution
 from durable.models.fields import Stored
 from durable.states import Status
@@ -57,17 +57,47 @@ def release_next(block: Block, turns: int, handed_on: str | None) -> int:
     """
     if turns <= 0:
         return 0
+    if handed_on is None:
+        return _release(block, turns)
     paused = Execution.objects.filter(pk=OuterRef("parent_id"), status=Status.PAUSED)
     rows = lock(waiting_for_turn(block).filter(~Exists(paused)), skip_locked=True)
-    columns = ("pk",) if handed_on is None else ("pk", "base", "data", "started_at")
-    chosen = list(rows.values_list(*columns)[:turns])
-    if not chosen:
+    chosen = rows.values_list("pk", "base", "data", "started_at").first()
+    if chosen is None:
         return 0
     changes: dict[str, Any] = {"released": True, "ready_at": clock.now()}
-    if handed_on is not None and chosen[0][1] is not None:  # items in sequence carry their base
-        changes |= {"base": Stored(handed_on), "data": Stored(_rebased(handed_on, *chosen[0][1:]))}
-    rows = Execution.objects.filter(pk__in=[row[0] for row in chosen])
-    return rows.update(**changes)
+    pk, base, *rest = chosen
+    if base is not None:  # items in sequence carry their base
+        changes |= {"base": Stored(handed_on), "data": Stored(_rebased(handed_on, base, *rest))}
+    return Execution.objects.filter(pk=pk).update(**changes)
+
+
+_RELEASE = """
+WITH chosen AS MATERIALIZED (
+  SELECT id FROM durable_execution
+  WHERE parent_id = %s AND parent_path = %s AND parent_visit = %s
+    AND NOT released AND status = 'pending'
+    AND NOT EXISTS (SELECT 1 FROM durable_execution WHERE id = %s AND status = 'paused')
+  ORDER BY "index" LIMIT %s {lock}
+)
+UPDATE durable_execution SET released = {true}, ready_at = {now}
+WHERE id IN (SELECT id FROM chosen)
+"""
+
+
+def _release(block: Block, turns: int) -> int:
+    """``release_next`` where nothing is handed on: one statement, which every item's end sends."""
+    conn = connection()
+    postgres = conn.vendor == "postgresql"
+    now, present = clock.now_sql(conn)
+    parent = block[0] if postgres else block[0].hex
+    sql = _RELEASE.format(
+        lock="FOR NO KEY UPDATE SKIP LOCKED" if postgres else "",
+        true="true" if postgres else "1",
+        now=now,
+    )
+    with conn.cursor() as cursor:
+        cursor.execute(sql, [parent, *block[1:], parent, turns, *present])
+        return int(cursor.rowcount)
 
 
 def _rebased(handed_on: str, base: Any, data: Any, started_at: Any) -> str:

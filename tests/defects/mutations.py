@@ -130,8 +130,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         6,
         "the last checkpoint of a cancelled execution does not complete it",
         ENGINE + "checkpoint.py",
-        " and not accepted[c.execution_id].cancel_requested]",
-        "]",
+        "not (self.cancel_requested or self.unfinished)",
+        "not self.unfinished",
         _L6 + "a_cancellation_during_the_last_step_is_not_overwritten_by_completed",
     ),
     _mutation(
