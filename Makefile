@@ -30,7 +30,7 @@ FIND_313 = for python in python3.13 "$$(pyenv prefix "$$(pyenv versions --bare 2
 .PHONY: help demo serve guards test test-sqlite test-postgres test-313 test-all lint format typecheck check clean
 
 help:
-	@echo "make demo       run the example once, in the terminal"
+	@echo "make demo       the example, once, in the terminal; three of its workers are killed on the way"
 	@echo "make serve      the example with its admin on http://127.0.0.1:8000/admin/, and a worker"
 	@echo "make test       the whole suite, on SQLite and on PostgreSQL (an embedded one is started)"
 	@echo "make test-all   the same, then again on Python 3.13 with Django 6.1"
@@ -66,7 +66,7 @@ serve: $(VENV)/.installed
 	@$(BIN)/python manage.py shell --verbosity 0 --command '$(LOGIN)'
 	@$(BIN)/python manage.py start_samples
 	@echo "http://127.0.0.1:8000/admin/  user: demo  password: demo"
-	@$(BIN)/python manage.py durable_worker & worker=$$!; \
+	@EXAMPLE_LATENCY=1 $(BIN)/python manage.py durable_worker & worker=$$!; \
 	trap 'exit 130' INT TERM; trap 'kill $$worker 2>/dev/null; wait $$worker' EXIT; \
 	$(BIN)/python manage.py runserver 127.0.0.1:8000
 

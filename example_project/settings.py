@@ -63,9 +63,11 @@ DURABLE = {
     "LEASE": float(os.environ.get("DURABLE_LEASE", "60")),  # seconds
 }
 
-# How long a day of the example takes, and an answer of its payment provider.
+# How long a day of the example takes, and an answer of another company; and the directory in
+# which the demo notes that one of them is out of order.
 EXAMPLE_DAY = timedelta(seconds=float(os.environ.get("EXAMPLE_DAY", "86400")))
 EXAMPLE_LATENCY = timedelta(seconds=float(os.environ.get("EXAMPLE_LATENCY", "0")))
+EXAMPLE_OUTAGES = Path(found) if (found := os.environ.get("EXAMPLE_OUTAGES")) else None
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True

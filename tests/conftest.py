@@ -19,6 +19,17 @@ def vendor() -> str:
     return VENDORS[settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]]
 
 
+def pytest_sessionstart() -> None:
+    """Forget the example's schedule: it would fire in each test that moves the clock far enough.
+
+    Its own tests bring it back (``tests.example.cases``).
+    """
+    from durable.authoring import registry
+    from example_project.shop.workflows import DailySalesReport
+
+    del registry._classes[DailySalesReport.definition.name, DailySalesReport.definition.version]
+
+
 @pytest.fixture(autouse=True)
 def _own_workflows() -> Iterator[None]:
     """What a test defines, the next one knows nothing of."""

@@ -2,49 +2,91 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 
-from example_project.shop.models import Charge, Expense, Invoice, Order, OutboxMail, Subscription
+from example_project.shop import models
 
 if TYPE_CHECKING:
-    OrderBase = admin.ModelAdmin[Order]
-    InvoiceBase = admin.ModelAdmin[Invoice]
-    ExpenseBase = admin.ModelAdmin[Expense]
-    SubscriptionBase = admin.ModelAdmin[Subscription]
-    OutboxMailBase = admin.ModelAdmin[OutboxMail]
-    ChargeBase = admin.ModelAdmin[Charge]
+    ModelAdmin = admin.ModelAdmin[Any]
 else:
-    OrderBase = InvoiceBase = ExpenseBase = admin.ModelAdmin
-    SubscriptionBase = OutboxMailBase = ChargeBase = admin.ModelAdmin
+    ModelAdmin = admin.ModelAdmin
 
 
-@admin.register(Order)
-class OrderAdmin(OrderBase):
-    list_display = ("reference", "customer", "total", "status")
+@admin.register(models.Order)
+class OrderAdmin(ModelAdmin):
+    list_display = ("reference", "customer", "total", "status", "created_at")
+    list_filter = ("status",)
 
 
-@admin.register(Invoice)
-class InvoiceAdmin(InvoiceBase):
+@admin.register(models.Invoice)
+class InvoiceAdmin(ModelAdmin):
     list_display = ("order", "amount")
+    list_select_related = ("order",)
 
 
-@admin.register(Expense)
-class ExpenseAdmin(ExpenseBase):
+@admin.register(models.Expense)
+class ExpenseAdmin(ModelAdmin):
     list_display = ("employee", "amount", "status")
+    list_filter = ("status",)
 
 
-@admin.register(Subscription)
-class SubscriptionAdmin(SubscriptionBase):
+@admin.register(models.Subscription)
+class SubscriptionAdmin(ModelAdmin):
     list_display = ("customer", "active")
 
 
-@admin.register(OutboxMail)
-class OutboxMailAdmin(OutboxMailBase):
+@admin.register(models.Notification)
+class NotificationAdmin(ModelAdmin):
+    list_display = ("text", "user", "read")
+    list_select_related = ("user",)
+
+
+@admin.register(models.Dashboard)
+class DashboardAdmin(ModelAdmin):
+    list_display = ("user", "page")
+    list_select_related = ("user",)
+
+
+@admin.register(models.Campaign)
+class CampaignAdmin(ModelAdmin):
+    list_display = ("subject",)
+
+
+@admin.register(models.Subscriber)
+class SubscriberAdmin(ModelAdmin):
+    list_display = ("email", "active")
+    search_fields = ("email",)
+
+
+@admin.register(models.SalesReport)
+class SalesReportAdmin(ModelAdmin):
+    list_display = ("until", "orders", "revenue")
+
+
+@admin.register(models.OutboxMail)
+class OutboxMailAdmin(ModelAdmin):
     list_display = ("to", "subject", "created_at")
+    search_fields = ("to", "subject")
 
 
-@admin.register(Charge)
-class ChargeAdmin(ChargeBase):
+@admin.register(models.ChatMessage)
+class ChatMessageAdmin(ModelAdmin):
+    list_display = ("channel", "text")
+
+
+@admin.register(models.Charge)
+class ChargeAdmin(ModelAdmin):
     list_display = ("order_reference", "amount", "requests", "taken")
+
+
+@admin.register(models.Booking)
+class BookingAdmin(ModelAdmin):
+    list_display = ("what", "company", "price", "requests")
+
+
+@admin.register(models.Refund)
+class RefundAdmin(ModelAdmin):
+    list_display = ("booking", "amount", "requests")
+    list_select_related = ("booking",)

@@ -1,23 +1,12 @@
-"""The example's workflows, run with the testing kit as its readers would."""
+"""Orders, expenses, trials and payments: steps that are retried, that ask, sleep and wait."""
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
-import tempfile
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from io import StringIO
-from pathlib import Path
 
-import pytest
-from django.core.management import call_command
-from django.test import SimpleTestCase, TestCase, override_settings
+from django.test import TestCase
 
 import durable
-from durable import days
 from durable.models import Execution
 from durable.testing import (
     advance,
@@ -29,23 +18,9 @@ from durable.testing import (
     time_travel,
 )
 from example_project.shop import services
-from example_project.shop.models import Charge, Expense, Invoice, Order, OutboxMail, Subscription
-from example_project.shop.workflows import (
-    ExpenseApproval,
-    PaymentFlow,
-    ProcessOrder,
-    TrialReminder,
-    day,
-)
-
-ROOT = Path(__file__).resolve().parent.parent
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-ITEMS = [{"sku": "tea", "price": Decimal("12.50")}, {"sku": "cup", "price": Decimal(7)}]
-
-
-def subjects() -> list[str]:
-    """What was mailed, in order."""
-    return list(OutboxMail.objects.order_by("pk").values_list("subject", flat=True))
+from example_project.shop.models import Charge, Expense, Invoice, Order, Subscription
+from example_project.shop.workflows import ExpenseApproval, PaymentFlow, ProcessOrder, TrialReminder
+from tests.example.cases import ITEMS, NOON, subjects
 
 
 @time_travel(at=NOON)
@@ -71,6 +46,15 @@ class ProcessOrderTests(TestCase):
         assert_step(execution, "charge_payment", status="completed", attempts=2)
         charge = Charge.objects.get()
         self.assertEqual((charge.taken, charge.requests), (True, 2))
+
+    def test_a_declined_card_is_not_tried_again(self) -> None:
+        execution = services.place_order("T-5", "ann@example.com", ITEMS, card="tok_declined")
+        drain()
+        execution.refresh_from_db()
+        self.assertEqual(execution.status, "failed")
+        self.assertEqual(execution.error["type"], "CardDeclined")
+        assert_step(execution, "charge_payment", status="failed", attempts=1)
+        self.assertEqual((Charge.objects.get().taken, subjects()), (False, []))
 
     def test_an_order_and_its_execution_are_stored_together_or_not_at_all(self) -> None:
         services.place_order("T-3", "ann@example.com", ITEMS)
@@ -195,59 +179,3 @@ class PaymentFlowTests(TestCase):
         assert_completed(self.execution)
         self.assertEqual(self.execution.result["result"], "payment.expired")
         self.assertEqual(self._order_status(), "cancelled")
-
-
-class ProjectTests(TestCase):
-    """What belongs to the project around the workflows."""
-
-    def test_the_samples_are_started_once(self) -> None:
-        call_command("start_samples", stdout=StringIO())
-        drain()
-        self.assertEqual(
-            sorted(Execution.objects.values_list("workflow", "status")),
-            [
-                ("expense_approval", "waiting"),
-                ("payment_flow", "waiting"),
-                ("process_order", "completed"),
-                ("trial_reminder", "waiting"),
-            ],
-        )
-        again = StringIO()
-        call_command("start_samples", stdout=again)
-        self.assertIn("before", again.getvalue())
-        self.assertEqual(Execution.objects.count(), 4)
-
-    @override_settings(EXAMPLE_DAY=timedelta(seconds=2))
-    def test_the_days_of_the_example_are_as_long_as_the_settings_say(self) -> None:
-        self.assertEqual(day(), timedelta(seconds=2))
-
-    def test_a_day_is_a_day_unless_something_else_is_said(self) -> None:
-        self.assertEqual(day(), days(1))
-
-
-@pytest.mark.only_on("sqlite")  # the demo brings its own database, so once is enough
-class DemoTests(SimpleTestCase):
-    """``make demo``, as a program."""
-
-    def test_the_demo_ends_as_it_should_and_needs_no_terminal(self) -> None:
-        # Its days are half as long as for people; the kill and the recovery are the real ones.
-        environment = {**os.environ, "DEMO_DAY": "1"}
-        with tempfile.TemporaryDirectory() as directory:
-            done = subprocess.run(
-                [sys.executable, "-m", "example_project.demo"],
-                cwd=ROOT,
-                env={**environment, "DEMO_DIRECTORY": directory},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-            )
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertNotIn("FAIL", done.stdout)
-        self.assertIn("ok    its two requests had one idempotency key", done.stdout)
-        self.assertNotIn("\x1b", done.stdout)
-        for line in done.stdout.splitlines():
-            if found := re.search(r"durable_worker: process (\d+)", line):
-                with self.assertRaises(ProcessLookupError):
-                    os.kill(int(found[1]), 0)
