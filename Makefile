@@ -45,7 +45,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV) ..."
-	@$(PIP) -e . $(EXTRA)
+	@$(PIP) -e . tzdata $(EXTRA)
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
