@@ -10,6 +10,7 @@ from durable.management.output import moment, printable, value_of, width
 CLEAR = "\r\x1b[2K"
 
 SHOWN = 3  # waits that are named
+NARROWEST = 20  # columns
 
 
 def line_of(summary: Mapping[str, Any]) -> str:
@@ -45,11 +46,17 @@ def _wait(wait: Mapping[str, Any]) -> str:
     return f"{wait['kind']} {wait['name']}{until}"
 
 
+def _as_is(text: str) -> str:
+    """No colour: Django's standard error is red on a terminal."""
+    return text
+
+
 class Display:
-    """Shows each change of a line on ``stream``."""
+    """Shows each change of a line on ``stream``, one of Django's wrappers."""
 
     def __init__(self, stream: Any, *, in_place: bool, columns: int = 80) -> None:
-        self._stream, self._in_place, self._columns = stream, in_place, columns
+        self._stream, self._in_place = stream, in_place
+        self._columns = max(columns, NARROWEST)
         self._last: str | None = None
 
     def show(self, line: str) -> None:
@@ -58,15 +65,15 @@ class Display:
             return
         self._last = line
         if not self._in_place:
-            self._stream.write(line + "\n")
+            self._stream.write(line, _as_is)
         else:
             while width(line) >= self._columns:
                 line = line[:-2].rstrip("…") + "…"
-            self._stream.write(CLEAR + line)
+            self._stream.write(CLEAR + line, _as_is, ending="")
         self._stream.flush()
 
     def close(self) -> None:
         """Leave the last line where it is."""
         if self._in_place and self._last is not None:
-            self._stream.write("\n")
+            self._stream.write("")
             self._stream.flush()

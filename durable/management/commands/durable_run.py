@@ -80,12 +80,18 @@ class Command(DurableCommand):
             "--timeout", type=seconds, metavar="SECONDS", help="--wait: no longer than that"
         )
 
+        parser.add_argument(
+            "--show-secrets", action="store_true", help="--wait: mask nothing of the result"
+        )
+
     def answer(self, options: Options) -> None:
         """Start it."""
         if options["timeout"] is not None and not options["wait"]:
             raise CommandError("--timeout says how long to wait: add --wait")
         cls = registry.resolve(options["workflow"])
         self.require("start", cls)
+        if options["show_secrets"]:
+            self.require("view_payload")
         given = tags(options["tag"])
         if self.by is not None:
             for policy in access.policies():
@@ -114,56 +120,42 @@ class Command(DurableCommand):
         else:
             self.say(str(execution.pk))
 
-    def _wait(self, execution: Execution, options: Options) -> None:
+    def _wait(self, started: Execution, options: Options) -> None:
         """Show how far it is beside the answer; the answer is the result."""
-        in_place = bool(self.stderr.isatty()) and wants_colour(self.stderr, {})
-        display = Display(
-            self.stderr._out if in_place else _Lines(self.tell),
-            in_place=in_place,
-            columns=shutil.get_terminal_size().columns,
-        )
-        created = execution.created
-        if options["verbosity"]:
-            self.tell(str(execution.pk))
+        loud = bool(options["verbosity"])
+        in_place = wants_colour(self.stderr, {})
+        columns = shutil.get_terminal_size().columns
+        display = Display(self.stderr, in_place=in_place, columns=columns)
+        if loud:
+            self.tell(str(started.pk))
+        now = started
         try:
-            for execution in follow(execution.pk, options["timeout"]):
-                if options["verbosity"]:
-                    display.show(line_of(summary(execution)))
-        except ResultTimeout as error:
-            self._end(execution, created)
-            raise CommandError(f"{error}; it goes on") from None
+            for now in follow(started.pk, options["timeout"]):
+                if loud:
+                    display.show(line_of(summary(now)))
+        except ResultTimeout as late:
+            self._end(now, started.created, options)
+            raise CommandError(f"{late}; it goes on") from None
         except KeyboardInterrupt:
             raise CommandError(
-                f"interrupted; execution {execution.pk} goes on", returncode=INTERRUPTED
+                f"interrupted; execution {started.pk} goes on", returncode=INTERRUPTED
             ) from None
         finally:
             display.close()
-        self._end(execution, created)
-        if execution.status != Status.COMPLETED:
-            error = summary(execution)["error"] or {}
+        self._end(now, started.created, options)
+        if now.status != Status.COMPLETED:
+            error = summary(now)["error"] or {}
             why = f": {error.get('type')}: {error.get('message')}" if error else ""
-            raise CommandError(printable(f"{execution.pk} is {execution.status}{why}"))
+            raise CommandError(printable(f"{now.pk} is {now.status}{why}"))
 
-    def _end(self, execution: Execution, created: bool) -> None:
-        execution.created = created
+    def _end(self, execution: Execution, created: bool, options: Options) -> None:
+        result = execution.result
+        if not options["show_secrets"]:
+            result = mask(result)
         if self.as_json:
-            self.show(_shown(execution) | {"result": execution.result})
+            self.show({**_shown(execution), "created": created, "result": result})
         elif execution.status == Status.COMPLETED:
-            self.say(as_json(execution.result))
-
-
-class _Lines:
-    """A stream that tells line by line."""
-
-    def __init__(self, tell: Any) -> None:
-        self._tell = tell
-
-    def write(self, text: str) -> None:
-        """One line."""
-        self._tell(text)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
+            self.say(as_json(result))
 
 
 def _input(options: Options) -> Any:
