@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,28 @@ def run_reloading(worker: Worker, leave: Callable[[], None]) -> None:
     _Reloading(worker, leave).run()
 
 
+class _Watcher(autoreload.StatReloader):
+    """Looks once a second, and knows from its beginning how the files were: no change is missed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known = dict(self.snapshot_files())
+
+    def tick(self) -> Iterator[None]:
+        """One look after the other."""
+        while True:
+            for file, changed_at in self.snapshot_files():
+                if changed_at > self._known.setdefault(file, changed_at):
+                    self._known[file] = changed_at
+                    self.notify_file_changed(file)
+            time.sleep(self.SLEEP_TIME)
+            yield
+
+
 class _Reloading:
     def __init__(self, worker: Worker, leave: Callable[[], None]) -> None:
         self._worker, self._leave = worker, leave
-        self._reloader = autoreload.get_reloader()
+        self._reloader = _Watcher()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="durable-worker", daemon=True)
 
@@ -66,6 +85,8 @@ class _Reloading:
         logger.info("%s has changed: draining", file_path)
         self._worker.request_stop()
         self._thread.join()
+        if self._worker.hurrying or self._error is not None:  # a signal came: that is the end
+            return True
         self._leave()
         arguments = [str(argument) for argument in autoreload.get_child_arguments()]
         for stream in (sys.stdout, sys.stderr):

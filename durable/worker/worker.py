@@ -183,6 +183,11 @@ class Worker:
         """Whether no further step is to be started here."""
         return self._stopping
 
+    @property
+    def hurrying(self) -> bool:
+        """Whether everything is to be released at once."""
+        return self._hurry
+
     def commit(self, checkpoint: Checkpoint) -> Accepted | None:
         """Write one checkpoint together with those of other slots."""
         return self._committer.commit(checkpoint)
