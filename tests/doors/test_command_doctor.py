@@ -113,7 +113,7 @@ class DatabaseTests(DoctorTestCase):
     def test_one_that_is_too_old(self) -> None:
         conn = connections["default"]
         if conn.vendor == "postgresql":
-            fake = mock.patch.object(type(conn), "pg_version", 130_011)
+            fake = mock.patch.object(conn, "pg_version", 130_011)
         else:
             old = mock.Mock(return_value=(3, 8, 0))
             fake = mock.patch.object(type(conn), "get_database_version", old)
