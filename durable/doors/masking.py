@@ -14,7 +14,8 @@ HIDDEN = "••••••"
 _WORD = re.compile(r"[^a-z0-9*?]+")
 #: ``name=value``, ``name: value`` and ``"name": "value"`` in a text
 _PAIR = re.compile(
-    r"""(?P<name>["']?(?P<word>[\w.-]+)["']?\s*[=:]\s*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;&}\])]+)"""
+    r"""(?P<name>["']?(?P<word>[\w.-]+)["']?\s*[=:]\s*)"""
+    r"""(?P<value>"[^"\n]*"|'[^'\n]*'|(?:(?:[Bb]earer|[Bb]asic) )?[^\s,;&}\])]+)"""
 )
 
 
@@ -33,7 +34,9 @@ def mask_text(text: str, patterns: Iterable[str] | None = None) -> str:
     known = _normalised(patterns)
 
     def hide(match: re.Match[str]) -> str:
-        return match["name"] + HIDDEN if _fits(match["word"], known) else match[0]
+        if _fits(match["word"], known):
+            return match["name"] + HIDDEN
+        return match["name"] + _PAIR.sub(hide, match["value"])  # ``Error: token=abc``
 
     return _PAIR.sub(hide, text) if known else text
 

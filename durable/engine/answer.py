@@ -64,6 +64,14 @@ def reassign(execution_id: Any, name: str, *, to: Any, by: Any, branch: Any) -> 
     return execution
 
 
+def open_question(execution_id: Any, name: str, branch: Any = None) -> Wait:
+    """The one open question of this name; ``WaitNotFound``, ``AmbiguousWait``, ``AlreadyAnswered``.
+
+    For doors, which check permissions on it before they answer.
+    """
+    return _the_open_wait(lookup.get(execution_id), name, branch)
+
+
 def _the_open_wait(execution: Execution, name: str, branch: Any) -> Wait:
     asked = Wait.objects.filter(kind=WaitKind.INPUT).visible()
     asked = asked.filter(name=name) if limits.is_text(name, 500) else asked.none()

@@ -17,6 +17,14 @@ from durable.models.fields import Stored
 origin: ContextVar[str] = ContextVar("durable_origin", default="")
 
 
+def is_due(by: Any) -> bool:
+    """Whether somebody outside has asked for a change: a person, or whoever uses a door.
+
+    What programs start and send by themselves is on record in its own rows.
+    """
+    return by is not None or bool(origin.get())
+
+
 def record(
     action: str,
     *,

@@ -230,7 +230,7 @@ def trigger(name: str, *, by: Any) -> Execution:
     It is on record as a firing at an instant of its own, which never is a slot's.
     """
     schedule = find(name, lock(Schedule.objects.all()))
-    execution = start(schedule.workflow, schedule.input, StartOptions())
+    execution = start(schedule.workflow, schedule.input, StartOptions(noted=True))
     at = clock.read(database())
     at += timedelta(microseconds=not at.microsecond)
     while schedule.firings.filter(slot=at).exists():

@@ -27,6 +27,7 @@ def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
         priority=old.priority,
         tags=old.tags,
         version=old.version,
+        noted=True,
         keys=list(CorrelationKey.objects.filter(execution=old).values_list("key", flat=True)),
     )
     new = start(old.workflow, old.input, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from durable import conf
 from durable.engine import lookup
 from durable.engine.transaction import connection
 from durable.errors import ExecutionFailed, InTransaction, ResultTimeout
+from durable.models import Execution
 from durable.states import Status
 
 FIRST_PAUSE = 0.01  # seconds; doubled up to POLL_INTERVAL
@@ -17,6 +19,24 @@ FIRST_PAUSE = 0.01  # seconds; doubled up to POLL_INTERVAL
 
 def wait_for_result(execution_id: Any, timeout: timedelta | None) -> Any:
     """The final data; see ``durable.wait_for_result``."""
+    for execution in follow(execution_id, timeout):
+        if execution.is_finished:
+            break
+    if execution.status == Status.COMPLETED:
+        return execution.data
+    error = execution.error or {"message": execution.cancel_reason}
+    raise ExecutionFailed(
+        f"execution {execution.pk} is {execution.status}: "
+        f"{error.get('type', '')} {error.get('message', '')}".rstrip(": "),
+        execution=execution,
+    )
+
+
+def follow(execution_id: Any, timeout: timedelta | None) -> Iterator[Execution]:
+    """The execution as it is now, again and again, until it is finished: then for the last time.
+
+    ``ResultTimeout`` when ``timeout`` is over before that, ``InTransaction`` inside a transaction.
+    """
     if connection().in_atomic_block:
         raise InTransaction(
             "wait_for_result can't work inside a transaction: the worker would not see what the "
@@ -26,15 +46,9 @@ def wait_for_result(execution_id: Any, timeout: timedelta | None) -> Any:
     pause, longest = FIRST_PAUSE, conf.duration("POLL_INTERVAL").total_seconds()
     while True:
         execution = lookup.get(execution_id)
-        if execution.status == Status.COMPLETED:
-            return execution.data
+        yield execution
         if execution.is_finished:
-            error = execution.error or {"message": execution.cancel_reason}
-            raise ExecutionFailed(
-                f"execution {execution.pk} is {execution.status}: "
-                f"{error.get('type', '')} {error.get('message', '')}".rstrip(": "),
-                execution=execution,
-            )
+            return
         left = pause if end is None else min(pause, end - time.monotonic())
         if left <= 0:
             raise ResultTimeout(

@@ -26,7 +26,7 @@ def send_event(
             f"event {name!r} can't be sent to execution {root.pk}: it is {root.status}"
         )
     event = _insert(name, payload, event_id, execution_id=root.pk)
-    if by is not None and event.created:
+    if event.created and audit.is_due(by):
         audit.record("send_event", by=by, execution=root.pk, target=name, after=payload)
     return event
 
@@ -37,7 +37,7 @@ def publish_event(
 ) -> Event:
     """Publish an event to whoever carries ``key``."""
     event = _insert(name, payload, event_id, key=limits.text("key", key) if key is not None else "")
-    if by is not None and event.created:
+    if event.created and audit.is_due(by):
         audit.record(
             "publish_event", by=by, target=f"{name} {key or ''}".strip()[:500], after=payload
         )

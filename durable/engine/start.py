@@ -41,6 +41,7 @@ class StartOptions:
     subject: models.Model | None = None
     tags: Mapping[str, Any] = field(default_factory=dict)
     version: int | None = None
+    noted: bool = False  # whoever starts it writes the audit entry
 
 
 @in_callers_transaction
@@ -65,7 +66,7 @@ def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -
         CorrelationKey.objects.bulk_create(
             [CorrelationKey(execution=execution, key=key) for key in keys]
         )
-    if options.by is not None:
+    if audit.is_due(options.by) and not options.noted:
         audit.record(
             "start", by=options.by, execution=execution.pk, target=definition.name, after=_raw(data)
         )
@@ -93,7 +94,7 @@ def start_many(
     Execution.objects.bulk_create(rows, batch_size=BATCH)
     if keys:
         CorrelationKey.objects.bulk_create(keys, batch_size=BATCH)
-    if options.by is not None:
+    if audit.is_due(options.by):
         audit.record("start_many", by=options.by, target=definition.name, after=len(rows))
     notify.hint()
     return [_readable(row, data) for row, data in zip(rows, texts, strict=True)]

@@ -85,6 +85,14 @@ def free_strays() -> int:
     return sum(_free_all(worker) for (worker,) in strays.distinct() if worker is not None)
 
 
+def free_unknown() -> int:
+    """Free what is held under ids that no worker has: their rows were removed by hand."""
+    unknown = Execution.objects.filter(worker__isnull=False)
+    unknown = unknown.exclude(worker__in=Worker.objects.values("pk"))
+    ids = list(unknown.order_by().values_list("worker", flat=True).distinct())
+    return sum(_free_all(worker) for worker in ids if worker is not None)
+
+
 @in_transaction
 def _free_all(worker: UUID) -> int:
     return _free(worker, died=True)

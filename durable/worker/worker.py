@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from typing import Any
@@ -46,9 +46,10 @@ class Worker:
         *,
         burst: bool = False,
         max_executions: int | None = None,
+        on_up: Callable[[], None] = lambda: None,
     ) -> None:
         self.queues = dict(queues or conf.queues())
-        self._burst, self._max_executions = burst, max_executions
+        self._burst, self._max_executions, self._on_up = burst, max_executions, on_up
         self._bell = Bell()
         self._stopping = self._hurry = False
         self.claimed = 0  # executions taken so far, each time counted
@@ -113,6 +114,7 @@ class Worker:
             ):
                 part.start()
             logger.info("worker %s is up: %s", self.worker, self.queues)
+            self._on_up()
             try:
                 while not (self._stopping or dispatcher.finished):
                     self._bell.wait(self._look(dispatcher))
@@ -180,6 +182,11 @@ class Worker:
     def stopping(self) -> bool:
         """Whether no further step is to be started here."""
         return self._stopping
+
+    @property
+    def hurrying(self) -> bool:
+        """Whether everything is to be released at once."""
+        return self._hurry
 
     def commit(self, checkpoint: Checkpoint) -> Accepted | None:
         """Write one checkpoint together with those of other slots."""

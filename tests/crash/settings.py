@@ -14,6 +14,7 @@ INSTALLED_APPS = [
     "durable",
     "tests.shop",
     "tests.crash",
+    *filter(None, os.environ.get("DURABLE_TEST_APPS", "").split(",")),
 ]
 MIDDLEWARE: list[str] = []
 ROOT_URLCONF = "tests.crash.urls"

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import re
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import timedelta
-from typing import Any
-
-from django.core.management.base import BaseCommand
+from argparse import ArgumentParser
 
 from durable.engine.prune import prune
+from durable.management.arguments import span
+from durable.management.base import DurableCommand, Options
 from durable.states import FINAL
 
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-
-def span(text: str) -> timedelta:
-    """``30d``, ``12h``, ``90m``, ``45s``, ``2w`` as a time span."""
-    match = re.fullmatch(r"(\d{1,6})([smhdw])", text.strip())
-    if match is None:
-        raise ArgumentTypeError(f"{text!r} is not a number with a unit, such as 30d, 12h or 2w")
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
-
-
-class Command(BaseCommand):
+class Command(DurableCommand):
     help = (
         "Remove finished executions, each with everything below it. Without --older-than, what "
         "Meta.retention and DURABLE['RETENTION'] say; the audit trail stays."
     )
+    personal = False
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def arguments(self, parser: ArgumentParser) -> None:
         """What to remove."""
         parser.add_argument(
             "--older-than", type=span, metavar="30d", help="ended at least that long ago"
@@ -43,14 +30,13 @@ class Command(BaseCommand):
             help="only those that ended so (may be given several times)",
         )
         parser.add_argument("--dry-run", action="store_true", help="only count them")
-        parser.add_argument("--json", action="store_true", help="say it in JSON")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def answer(self, options: Options) -> None:
         """Remove them, and say how many there were."""
         dry_run = options["dry_run"]
         count = prune(options["older_than"], options["status"], dry_run=dry_run)
-        if options["json"]:
-            self.stdout.write(json.dumps({"removed": 0 if dry_run else count, "found": count}))
+        if self.as_json:
+            self.show({"removed": 0 if dry_run else count, "found": count})
         elif options["verbosity"]:
             verb = "would be removed" if dry_run else "removed"
-            self.stdout.write(f"{count} execution{'' if count == 1 else 's'} {verb}")
+            self.say(f"{count} execution{'' if count == 1 else 's'} {verb}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from durable import conf
 from durable.worker.processes import stop_with_parent, supervise
+from durable.worker.reload import run_reloading
 from durable.worker.worker import Worker
 
 logger = logging.getLogger("durable.worker")
@@ -45,6 +47,16 @@ class Command(BaseCommand):
         parser.add_argument(
             "--max-executions", type=int, help="stop after this many claims (for each process)"
         )
+        parser.add_argument(
+            "--reload",
+            action="store_true",
+            help="for development: watch the code, drain and restart when it changes",
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="print a line of JSON when a worker is up, and one when it has stopped",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run one worker here, or several in processes of their own."""
@@ -53,20 +65,36 @@ class Command(BaseCommand):
             raise CommandError("--processes must be at least 1")
         if options["max_executions"] is not None and options["max_executions"] < 1:
             raise CommandError("--max-executions must be at least 1")
+        if options["reload"] and options["processes"] > 1:
+            raise CommandError("--reload is for development, with one process: leave out one")
         self._log(options["verbosity"])
         if options["processes"] > 1:
             sys.exit(supervise(options["processes"], _arguments()))
-        worker = Worker(queues, burst=options["burst"], max_executions=options["max_executions"])
+        worker = Worker(
+            queues,
+            burst=options["burst"],
+            max_executions=options["max_executions"],
+            on_up=lambda: self._say("started", worker) if options["json"] else None,
+        )
         handlers = {
             number: signal.signal(number, lambda *_: _stop(worker))
             for number in (signal.SIGTERM, signal.SIGINT)
         }
         stop_with_parent(worker.request_stop)
+
+        def has_stopped() -> None:
+            if options["json"]:
+                self._say("stopped", worker)
+
         try:
-            worker.run()
+            if options["reload"]:
+                run_reloading(worker, has_stopped)
+            else:
+                worker.run()
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+        has_stopped()
         code = REPLACE_ME if worker.exhausted else 0
         if getattr(self, "_called_from_command_line", False):
             _leave_threads_behind(code)
@@ -92,6 +120,18 @@ class Command(BaseCommand):
                 else concurrency or configured.get(name, conf.DEFAULT_CONCURRENCY)
             )
         return queues
+
+    def _say(self, event: str, worker: Worker) -> None:
+        """One line for whoever watches this process."""
+        said = {
+            "event": event,
+            "worker": str(worker.worker),
+            "pid": os.getpid(),
+            "queues": worker.queues,
+            "claimed": worker.claimed,
+        }
+        self.stdout.write(json.dumps(said))
+        self.stdout.flush()
 
     def _log(self, verbosity: int) -> None:
         """Show what the worker says, unless the project has configured the logger itself."""

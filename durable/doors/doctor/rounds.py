@@ -1,0 +1,82 @@
+"""Look at everything, repair what is safe if asked to, and look again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from durable.doors.doctor import database, settings, work
+from durable.doors.doctor.findings import ERROR, SEVERITIES, Finding
+from durable.doors.doctor.repairs import REPAIRS
+from durable.doors.stranded import stranded_schedules
+
+Check = Callable[[], Iterator[Finding]]
+
+
+def gone() -> Iterator[Finding]:
+    """Schedules are for workflows that exist."""
+    for schedule in stranded_schedules():
+        yield Finding(
+            "schedule-without-workflow",
+            ERROR,
+            f"the schedule {schedule.name!r} is for {schedule.workflow!r}, which this code lacks",
+            f"bring the workflow back, or durable_schedules disable {schedule.name}",
+            count=1,
+            samples=[schedule.name],
+        )
+
+
+#: without these there is no use in looking any further
+FIRST: tuple[Check, ...] = (database.reachable, database.migrated)
+
+THEN: tuple[Check, ...] = (
+    database.on_time,
+    database.sqlite_set_up,
+    database.heard,
+    work.workers_alive,
+    work.held_by_the_dead,
+    work.blocked,
+    work.overdue,
+    work.undelivered,
+    work.leftovers,
+    settings.schedules,
+    gone,
+    settings.pauses,
+    database.room,
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is (still) wrong, the worst first; and what was repaired, each with how much."""
+
+    findings: list[Finding]
+    repaired: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> int:
+        """How many findings are errors."""
+        return sum(finding.severity == ERROR for finding in self.findings)
+
+
+def diagnose() -> list[Finding]:
+    """Everything that is not as it should be, the worst first."""
+    found: list[Finding] = []
+    for check in FIRST:
+        found += check()
+        if found:
+            return found
+    for check in THEN:
+        found += check()
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def examine(*, fix: bool = False) -> Report:
+    """Look; with ``fix`` repair what is safe, and say what is left."""
+    findings = diagnose()
+    wanted = {finding.repair for finding in findings}
+    chosen = [name for name in REPAIRS if fix and name in wanted]
+    if not chosen:
+        return Report(findings)
+    repaired = {name: REPAIRS[name]() for name in chosen}
+    return Report(diagnose(), repaired)

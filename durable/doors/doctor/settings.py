@@ -1,0 +1,87 @@
+"""What operators have set, and what the calendar says: schedules, queues, pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from durable import clock
+from durable.doors.doctor.findings import (
+    ERROR,
+    INFO,
+    TOO_LATE,
+    WARNING,
+    Finding,
+    counted,
+    samples_of,
+)
+from durable.engine import queues
+from durable.models import Execution, Schedule
+from durable.states import Status
+
+
+def schedules() -> Iterator[Finding]:
+    """Schedules fire when they should, and can start what they are for."""
+    for row in Schedule.objects.filter(enabled=True, failures__gt=0).order_by("name"):
+        yield Finding(
+            "schedule-failing",
+            ERROR,
+            f"the schedule {row.name!r} failed {counted(row.failures, 'time')} in a row: "
+            f"{row.last_error or 'no reason is on record'}",
+            f"repair {row.workflow}, then durable_schedules trigger {row.name}; or disable it",
+            count=row.failures,
+            samples=[row.name],
+        )
+    late = Schedule.objects.filter(enabled=True, next_run_at__lte=clock.now() + -TOO_LATE)
+    if count := late.count():
+        yield Finding(
+            "schedules-overdue",
+            ERROR,
+            f"{counted(count, 'schedule')} should have fired by now",
+            "start a worker that has their workflows (or call durable_tick each minute)",
+            count=count,
+            samples=samples_of(late, "name"),
+        )
+    ended = Schedule.objects.filter(enabled=True, failures=0, next_run_at__isnull=True)
+    if count := ended.count():
+        yield Finding(
+            "schedules-ended",
+            WARNING,
+            f"{counted(count, 'schedule')} will never fire again",
+            "change the cron expression, or remove it",
+            count=count,
+            samples=samples_of(ended, "name"),
+        )
+    disabled = Schedule.objects.filter(enabled=False)
+    if count := disabled.count():
+        yield Finding(
+            "schedules-disabled",
+            INFO,
+            f"{counted(count, 'schedule is', 'schedules are')} disabled",
+            "durable_schedules enable <name>",
+            count=count,
+            samples=samples_of(disabled, "name"),
+        )
+
+
+def pauses() -> Iterator[Finding]:
+    """What an operator has paused, and perhaps forgotten."""
+    for state in queues.states():
+        if state.paused:
+            yield Finding(
+                "queue-paused",
+                WARNING if state.depth else INFO,
+                f"the queue {state.name!r} is paused; {counted(state.depth, 'execution')} due",
+                f"durable_queues resume {state.name}",
+                count=state.depth,
+                samples=[state.name],
+            )
+    paused = Execution.objects.filter(status=Status.PAUSED, parent__isnull=True)
+    if count := paused.count():
+        yield Finding(
+            "executions-paused",
+            INFO,
+            f"{counted(count, 'execution is', 'executions are')} paused",
+            "durable_resume <id>",
+            count=count,
+            samples=samples_of(paused),
+        )

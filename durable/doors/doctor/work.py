@@ -1,0 +1,231 @@
+"""Whether work goes on: workers alive, nothing stuck, nothing undelivered, nothing left over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Max, Min, Q
+
+from durable import clock
+from durable.conf import database
+from durable.doors.doctor.findings import (
+    ERROR,
+    INFO,
+    PATIENCE,
+    TOO_LATE,
+    WARNING,
+    Finding,
+    counted,
+    samples_of,
+)
+from durable.models import Event, Execution, Queue, StepRun, Wait, Worker
+from durable.states import FINAL, Status, StepStatus, WaitKind
+
+
+def ago() -> Any:
+    """The instant before which something is late, as an expression."""
+    return clock.now() + -PATIENCE
+
+
+def workers_alive() -> Iterator[Finding]:
+    """What is due has somebody who can do it."""
+    paused = Queue.objects.filter(paused=True).values("pk")
+    ready = Execution.objects.filter(ready_at__isnull=False).exclude(queue__in=paused).order_by()
+    due: Any = ready.values("queue").annotate(count=Count("pk"), since=Min("ready_at"))
+    live = list(Worker.objects.live())
+    present = clock.read(database())
+    if not live:
+        yield from _nobody(list(due), ready, present)
+        return
+    served = {queue for worker in live for queue in worker.queues}
+    for row in due:
+        if row["queue"] not in served:
+            yield Finding(
+                "queue-unserved",
+                ERROR,
+                f"{counted(row['count'], 'execution is', 'executions are')} due in the queue "
+                f"{row['queue']!r}, which no live worker serves",
+                f"start a worker with --queues {row['queue']}, or add it to DURABLE['QUEUES']",
+                count=row["count"],
+                samples=samples_of(ready.filter(queue=row["queue"])),
+            )
+    kinds = {kind for worker in live for kind in worker.kinds}
+    orphans = ready.exclude(kind__in=kinds)
+    if count := orphans.count():
+        yield Finding(
+            "code-missing",
+            ERROR,
+            f"{counted(count, 'execution is', 'executions are')} due whose workflow or version no "
+            "live worker has",
+            "start workers with code that has them; --fix marks them as blocked until then",
+            count=count,
+            samples=samples_of(orphans),
+            repair="block",
+        )
+
+
+def _nobody(due: list[Any], ready: Any, present: datetime) -> Iterator[Finding]:
+    if not due:
+        yield Finding("no-worker", INFO, "no worker is alive (and nothing is due)")
+        return
+    count, since = sum(row["count"] for row in due), min(row["since"] for row in due)
+    yield Finding(
+        "no-worker",
+        ERROR if present - since > TOO_LATE else WARNING,
+        f"no worker is alive, and {counted(count, 'execution is', 'executions are')} due since "
+        f"{since:%Y-%m-%d %H:%M:%S} UTC",
+        "start manage.py durable_worker (or call durable_tick each minute)",
+        count=count,
+        samples=samples_of(ready),
+    )
+
+
+def held_by_the_dead() -> Iterator[Finding]:
+    """What a worker holds is in the hands of one that lives."""
+    for worker in Worker.objects.expired().order_by("expires_at"):
+        held = Execution.objects.filter(worker=worker.pk)
+        count = held.count()
+        yield Finding(
+            "worker-dead",
+            ERROR if count else WARNING,
+            f"the lease of worker {worker.name} ran out at {worker.expires_at:%Y-%m-%d %H:%M:%S} "
+            f"UTC; it holds {counted(count, 'execution')}",
+            "a live worker takes over by itself; --fix does it now",
+            count=count,
+            samples=samples_of(held),
+            repair="bury",
+        )
+    held = Execution.objects.filter(worker__isnull=False)
+    stopped = Worker.objects.filter(stopped_at__isnull=False).values("pk")
+    strays = held.filter(Q(worker__in=stopped) | ~Q(worker__in=Worker.objects.values("pk")))
+    if count := strays.count():
+        yield Finding(
+            "held-by-nobody",
+            ERROR,
+            f"{counted(count, 'execution is', 'executions are')} held by workers that have "
+            "stopped, or that nobody knows",
+            "--fix frees them",
+            count=count,
+            samples=samples_of(strays),
+            repair="bury",
+        )
+
+
+def blocked() -> Iterator[Finding]:
+    """Nothing waits for code that is not there."""
+    rows = Execution.objects.filter(status=Status.BLOCKED).order_by()
+    groups: Any = rows.values("kind", "blocked_by").annotate(count=Count("pk"))
+    for group in groups.order_by("kind", "blocked_by"):
+        same = rows.filter(kind=group["kind"], blocked_by=group["blocked_by"])
+        error = (same.order_by("pk").values_list("error", flat=True).first()) or {}
+        by_worker = group["blocked_by"] == "worker"
+        yield Finding(
+            "blocked",
+            ERROR,
+            f"{counted(group['count'], 'execution')} of {group['kind']} blocked: "
+            f"{error.get('type', '')} {error.get('message', 'no reason is on record')}".strip(),
+            "start a worker that has this workflow and version"
+            if by_worker
+            else "deploy code that fits, then durable_retry (or durable_cancel)",
+            count=group["count"],
+            samples=samples_of(same),
+        )
+
+
+def overdue() -> Iterator[Finding]:
+    """Who sleeps is woken in time."""
+    late = Execution.objects.filter(wake_at__lte=ago())
+    found = late.aggregate(count=Count("pk"), since=Min("wake_at"))
+    if found["count"]:
+        yield Finding(
+            "sleepers-overdue",
+            WARNING,
+            f"{counted(found['count'], 'sleeper')} should have been woken since "
+            f"{found['since']:%Y-%m-%d %H:%M:%S} UTC",
+            "a live worker does it; --fix does it now",
+            count=found["count"],
+            samples=samples_of(late),
+            repair="promote",
+        )
+    resting = (Status.PAUSED, Status.BLOCKED)  # their deadlines take effect when they go on
+    waits = Wait.objects.open().filter(deadline_at__lte=ago())
+    waits = waits.exclude(execution__status__in=resting).exclude(execution__status__in=FINAL)
+    if count := waits.count():
+        yield Finding(
+            "waits-overdue",
+            WARNING,
+            f"{counted(count, 'open wait is', 'open waits are')} past the deadline",
+            "a live worker ends them; --fix wakes their executions",
+            count=count,
+            samples=samples_of(waits, "execution_id"),
+            repair="promote",
+        )
+    late_answers = Wait.objects.open().filter(kind=WaitKind.INPUT, due_at__lte=clock.now())
+    if count := late_answers.count():
+        yield Finding(
+            "answers-overdue",
+            INFO,
+            f"{counted(count, 'question')} should have been answered by now",
+            "durable_waits --overdue lists them",
+            count=count,
+            samples=samples_of(late_answers, "root_id"),
+        )
+
+
+def undelivered() -> Iterator[Finding]:
+    """What was sent, answered or finished is passed on within moments."""
+    for what, rows, column in (
+        ("event", Event.objects.pending().filter(created_at__lte=ago()), "created_at"),
+        ("answer", Wait.objects.filter(told=False, resolved_at__lte=ago()), "resolved_at"),
+        (
+            "end of a part",
+            Execution.objects.unreported().filter(finished_at__lte=ago()),
+            "finished_at",
+        ),
+    ):
+        found = rows.order_by().aggregate(count=Count("pk"), since=Min(column), last=Max(column))
+        if found["count"]:
+            many = "ends of parts" if what.startswith("end") else None
+            yield Finding(
+                "undelivered",
+                WARNING,
+                f"{counted(found['count'], what, many)} undelivered since "
+                f"{found['since']:%Y-%m-%d %H:%M:%S} UTC",
+                "a live worker does it; --fix does it now",
+                count=found["count"],
+                samples=samples_of(rows),
+                repair="deliver",
+            )
+
+
+def leftovers() -> Iterator[Finding]:
+    """A finished execution has nothing open: no wait, no lease, nothing alive below it."""
+    final = sorted(FINAL)
+    waits = Wait.objects.open().filter(execution__status__in=final)
+    parked = StepRun.objects.filter(
+        status=StepStatus.WAITING, compensation=False, execution__status__in=final
+    )
+    for rows, what in ((waits, "open wait"), (parked, "parked attempt")):
+        if count := rows.count():
+            yield Finding(
+                "finished-with-leftovers",
+                ERROR,
+                f"finished executions have {counted(count, what)}",
+                "--fix closes them; please report it as a bug of durable",
+                count=count,
+                samples=samples_of(rows, "execution_id"),
+                repair="close",
+            )
+    alive = Execution.objects.unfinished().filter(awaited=True, parent__status__in=final)
+    if count := alive.count():
+        yield Finding(
+            "alive-below-finished",
+            ERROR,
+            f"{counted(count, 'execution is', 'executions are')} alive below a finished parent",
+            "--fix cancels them; please report it as a bug of durable",
+            count=count,
+            samples=samples_of(alive),
+            repair="close",
+        )

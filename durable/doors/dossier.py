@@ -1,0 +1,234 @@
+"""All that is on record of one execution, as plain values that may be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count
+
+from durable.doors import access
+from durable.doors.masking import mask, mask_text
+from durable.models import AuditEntry, CorrelationKey, Event, Execution, Role, StepRun, Wait, Worker
+
+#: rows of one kind that are shown, the newest
+AT_MOST = 500
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How much is to be shown."""
+
+    data: bool = False  # inputs, outputs, payloads, answers
+    logs: bool = False  # captured log records and tracebacks
+    secrets: bool = False  # unmasked
+    audit: bool = True
+
+    def value(self, value: Any) -> Any:
+        """Users' data, masked unless secrets are wanted."""
+        return value if self.secrets else mask(value)
+
+    def text(self, text: str) -> str:
+        """A text that may quote data."""
+        return text if self.secrets else mask_text(text)
+
+    def error(self, error: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """An error; its traceback only with the logs."""
+        if error is None:
+            return None
+        shown = {**error, "message": self.text(str(error.get("message", "")))}
+        shown["details"] = self.value(error.get("details") or {})
+        traceback = self.text(str(shown.pop("traceback", "") or ""))
+        return {**shown, "traceback": traceback} if self.logs else shown
+
+
+def summary(execution: Execution, wanted: Wanted | None = None) -> dict[str, Any]:
+    """Where one execution stands now."""
+    wanted = wanted or Wanted()
+    waits = Wait.objects.open().filter(root_id=execution.root_id).visible()
+    return {
+        "id": execution.pk,
+        "workflow": execution.workflow,
+        "version": execution.version,
+        "status": execution.status,
+        "step": execution.path,
+        "attempt": execution.attempt - execution.attempt_floor,
+        "queue": execution.queue,
+        "priority": execution.priority,
+        "progress": wanted.value(execution.progress),
+        "block_progress": execution.block_progress,
+        "waits_for": [
+            {"kind": wait.kind, "name": wait.name, "until": wait.deadline_at}
+            for wait in waits[:AT_MOST]
+        ],
+        "error": wanted.error(execution.error),
+        "created_at": execution.created_at,
+        "scheduled_at": execution.scheduled_at,
+        "started_at": execution.started_at,
+        "finished_at": execution.finished_at,
+        "deadline_at": execution.deadline_at,
+    }
+
+
+def dossier(execution: Execution, wanted: Wanted) -> dict[str, Any]:
+    """Everything: the header, then what happened, each list in order of time.
+
+    An id of a root or a child means the whole, with its branches and items.
+    """
+    whole = execution.pk == execution.root_id
+    same = {"root_id": execution.pk} if whole else {"pk": execution.pk}
+    ids = Execution.objects.filter(**same).values("pk")
+    runs = StepRun.objects.filter(execution__in=ids, compensation=False)
+    return {
+        **_header(execution, wanted),
+        "steps": [_run(run, wanted) for run in _newest(runs, "started_at")],
+        "waits": [
+            _wait(wait, wanted)
+            for wait in _newest(Wait.objects.filter(execution__in=ids), "opened_at")
+        ],
+        "events": [
+            _event(event, wanted)
+            for event in _newest(Event.objects.filter(execution=execution.pk), "created_at")
+        ],
+        "parts": _parts(execution),
+        "children": _children(ids),
+        "compensations": [
+            _run(run, wanted) for run in _newest(execution.compensations, "started_at")
+        ],
+        "audit": _audit(execution, wanted) if wanted.audit else None,
+    }
+
+
+def _newest(rows: Any, column: str) -> list[Any]:
+    """The newest rows, in order of time."""
+    return list(rows.order_by(f"-{column}", "-id")[:AT_MOST])[::-1]
+
+
+def _header(execution: Execution, wanted: Wanted) -> dict[str, Any]:
+    keys = CorrelationKey.objects.filter(execution=execution).order_by("id")
+    worker = Worker.objects.filter(pk=execution.worker).first() if execution.worker else None
+    header = {
+        **summary(execution, wanted),
+        "role": execution.role,
+        "parent": execution.parent_id,
+        "rerun_of": execution.rerun_of_id,
+        "subject": f"{execution.subject_type}:{execution.subject_id}"
+        if execution.subject_type
+        else None,
+        "tags": wanted.value(execution.tags),
+        "keys": list(keys.values_list("key", flat=True)),
+        "idempotency_key": execution.idempotency_key,
+        "worker": worker.name if worker is not None else execution.worker,
+        "blocked_by": execution.blocked_by,
+        "cancel_requested_at": execution.cancel_requested_at,
+        "cancel_reason": wanted.text(execution.cancel_reason),
+        "wake_at": execution.wake_at,
+    }
+    if wanted.data:
+        header |= {"input": wanted.value(execution.input), "data": wanted.value(execution.data)}
+    return header
+
+
+def _run(run: StepRun, wanted: Wanted) -> dict[str, Any]:
+    ended = run.ended_at
+    shown: dict[str, Any] = {
+        "path": run.path,
+        "visit": run.visit,
+        "attempt": run.attempt,
+        "status": run.status,
+        "started_at": run.started_at,
+        "ended_at": ended,
+        "seconds": None if ended is None else (ended - run.started_at).total_seconds(),
+        "recoveries": run.recoveries,
+        "error": wanted.error(run.error),
+        "execution": run.execution_id,
+    }
+    if wanted.data:
+        shown |= {"input": wanted.value(run.input), "output": wanted.value(run.output)}
+    if wanted.logs:
+        shown["logs"] = [
+            {**record, "message": wanted.text(str(record.get("message", "")))}
+            for record in run.log_records
+        ]
+    return shown
+
+
+def _wait(wait: Wait, wanted: Wanted) -> dict[str, Any]:
+    question = wait.question or {}
+    shown: dict[str, Any] = {
+        "kind": wait.kind,
+        "name": wait.name,
+        "status": wait.status,
+        "opened_at": wait.opened_at,
+        "deadline_at": wait.deadline_at,
+        "due_at": wait.due_at,
+        "resolved_at": wait.resolved_at,
+        "prompt": wanted.text(str(question.get("prompt") or "")),
+        "assignees": wait.assignees,
+        "by": wait.by_name,
+        "comment": wanted.text(wait.comment),
+        "votes": wait.vote_count,
+        "execution": wait.execution_id,
+    }
+    if wanted.data:
+        shown["answer"] = wanted.value(wait.answer)
+    return shown
+
+
+def _event(event: Event, wanted: Wanted) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "name": event.name,
+        "status": event.status,
+        "key": event.key,
+        "event_id": event.event_id,
+        "created_at": event.created_at,
+    }
+    if wanted.data:
+        shown["payload"] = wanted.value(event.payload)
+    return shown
+
+
+def _parts(execution: Execution) -> list[dict[str, Any]]:
+    """Branches and items, counted: there may be many."""
+    rows = access.parts_of(execution).order_by().values("parent_path", "role", "branch", "status")
+    return [
+        {
+            "path": row["parent_path"],
+            "role": row["role"],
+            "branch": row["branch"],
+            "status": row["status"],
+            "count": row["count"],
+        }
+        for row in rows.annotate(count=Count("pk")).order_by("parent_path", "branch", "status")
+    ]
+
+
+def _children(ids: Any) -> list[dict[str, Any]]:
+    rows = Execution.objects.filter(parent__in=ids, role=Role.CHILD)
+    return [
+        {
+            "id": child.pk,
+            "workflow": child.workflow,
+            "status": child.status,
+            "step": child.path,
+            "created_at": child.created_at,
+        }
+        for child in _newest(rows, "created_at")
+    ]
+
+
+def _audit(execution: Execution, wanted: Wanted) -> list[dict[str, Any]]:
+    entries = AuditEntry.objects.filter(execution_id=execution.pk)
+    return [
+        {
+            "at": entry.at,
+            "action": entry.action,
+            "by": entry.actor_name,
+            "origin": entry.origin,
+            "target": entry.target,
+            "before": wanted.value(entry.before),
+            "after": wanted.value(entry.after),
+        }
+        for entry in _newest(entries, "at")
+    ]

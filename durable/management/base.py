@@ -1,0 +1,196 @@
+"""What the commands share: who acts, what is meant by an id, how to answer, how to end."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import sys
+from abc import ABC, abstractmethod
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
+from django.db.models import Q
+
+from durable.doors import access, ids
+from durable.engine.audit import origin
+from durable.errors import DurableError
+from durable.management.output import Paint, as_json, printable, wants_colour
+from durable.models import Execution
+
+Options = Mapping[str, Any]
+
+
+def where_from() -> str:
+    """Where a change comes from: the command line, of whom, on which machine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # an account without a name, as in containers
+        user = str(getattr(os, "getuid", lambda: "unknown")())
+    return f"command {user}@{socket.gethostname()}"[:200]
+
+
+class DurableCommand(BaseCommand, ABC):
+    """A command that asks or tells the engine something, as the program or ``--by`` somebody."""
+
+    #: whether ``--by`` makes a difference
+    personal = True
+    by: Any = None
+    as_json = False
+    paint = Paint(False)
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
+        """Options may stand between the arguments, wherever they come to mind."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
+        return parser
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """``--json``, ``--by`` and what the command takes itself."""
+        self.arguments(parser)
+        parser.add_argument("--json", action="store_true", help="answer in JSON")
+        if self.personal:
+            parser.add_argument(
+                "--by",
+                metavar="USERNAME",
+                help="act as this user, with their permissions (default: the program itself)",
+            )
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """What the command takes."""
+
+    @abstractmethod
+    def answer(self, options: Options) -> None:
+        """Do it; a ``DurableError`` becomes the message and the exit code 1."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Set up who acts and how to answer, then ``answer``."""
+        self.as_json = options["json"]
+        self.paint = Paint(wants_colour(self.stdout, options))
+        token = origin.set(where_from())
+        try:
+            self.by = self._user(options.get("by"))
+            self.answer(options)
+            self.stdout.flush()
+        except DurableError as error:
+            raise CommandError(printable(error)) from error
+        except Error as error:
+            raise CommandError(
+                f"the database refuses: {printable(error)} (durable_doctor says more)"
+            ) from error
+        except BrokenPipeError:  # the reader (head, less) has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        finally:
+            origin.reset(token)
+
+    def _user(self, name: str | None, option: str = "--by") -> Any:
+        if name is None:
+            return None
+        users = get_user_model()
+        try:
+            return users._default_manager.get_by_natural_key(name)
+        except users.DoesNotExist:
+            raise CommandError(f"{option}: there is no user {name!r}") from None
+
+    # -- what is meant ----------------------------------------------------------------------------
+
+    def seen(self) -> Any:
+        """The executions that exist for whoever acts."""
+        return Execution.objects.roots() if self.by is None else access.visible(self.by)
+
+    def execution(self, text: str, rows: Any = None) -> Execution:
+        """The execution that an id, or the beginning of one, means.
+
+        Branches and items are no executions of their own: only their full id finds them.
+        """
+        rows = self.seen() if rows is None else rows
+        try:
+            found: Execution = ids.find(rows, text)
+            return found
+        except ids.UnknownId:
+            whole = ids.span(text)
+            if whole is not None and whole[0] == whole[1]:
+                part = Execution.objects.filter(pk=whole[0], root_id__in=rows.values("pk")).first()
+                if part is not None:
+                    return part
+            raise
+
+    def require(self, action: str, target: Any = None) -> None:
+        """``AccessDenied`` unless whoever acts may do this; the program may do everything."""
+        if self.by is not None:
+            access.require(self.by, action, target)
+
+    # -- the answer -------------------------------------------------------------------------------
+
+    def say(self, line: str = "") -> None:
+        """A line of the answer."""
+        self.stdout.write(line)
+
+    def tell(self, line: str) -> None:
+        """A line beside the answer, which no program reads."""
+        self.stderr.write(line, lambda text: text)
+
+    def show(self, document: Any) -> None:
+        """The answer in JSON."""
+        self.stdout.write(as_json(document))
+
+    def show_table(self, head: Iterable[str], rows: Iterable[Any], otherwise: str) -> None:
+        """The answer as a table, or the words for an empty one."""
+        lines = self.paint.table(list(head), rows)
+        for line in lines or [otherwise]:
+            self.say(line)
+
+
+class ManyCommand(DurableCommand):
+    """Does one thing to each of several executions; every id is known before anything is done."""
+
+    done = ""  # said of each
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The executions, then what the command takes itself."""
+        parser.add_argument(
+            "ids", nargs="+", metavar="id", help="an execution's id, or its beginning"
+        )
+        super().add_arguments(parser)
+
+    def to_each(self, texts: Iterable[str], call: Callable[[Execution], Execution]) -> None:
+        """Do it to each in a transaction of its own; exit code 1 if any was refused."""
+        found = {execution.pk: execution for execution in map(self.execution, texts)}
+        results, refused = [], 0
+        for execution in found.values():
+            try:
+                after = call(execution)
+            except DurableError as error:
+                refused += 1
+                results.append(_result(execution, error=str(error)))
+                self.tell(f"{execution.pk}: {printable(error)}")
+            else:
+                results.append(_result(after))
+                if not self.as_json:
+                    self.say(f"{after.pk} {printable(after.workflow)} {self.done}: {after.status}")
+        if self.as_json:
+            self.show({"results": results})
+        if refused:
+            raise CommandError(f"{refused} of {len(found)} refused")
+
+
+def _result(execution: Execution, error: str | None = None) -> dict[str, Any]:
+    return {
+        "id": execution.pk,
+        "workflow": execution.workflow,
+        "status": execution.status,
+        "ok": error is None,
+        "error": error,
+    }
+
+
+def asked(by: Any, rows: Any) -> Any:
+    """``rows``, and the executions that ask ``by`` something: who is asked may answer."""
+    if by is None:
+        return rows
+    roots = [wait.root_id for wait in access.asked_of(by)]
+    return Execution.objects.filter(Q(pk__in=rows.values("pk")) | Q(pk__in=roots))

@@ -1,0 +1,61 @@
+"""``manage.py durable_doctor``: what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from dataclasses import asdict
+
+from django.core.management.base import CommandError
+
+from durable.doors import doctor
+from durable.doors.doctor import Finding
+from durable.management.base import DurableCommand, Options
+from durable.management.output import printable
+
+
+class Command(DurableCommand):
+    help = (
+        "Look for what can be wrong with the database, workers, executions, events and schedules. "
+        "Exit code 1 if errors are left."
+    )
+    personal = False
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """Whether to change anything."""
+        parser.add_argument(
+            "--fix",
+            action="store_true",
+            help="repair what is safe: free what dead workers hold, wake sleepers, deliver, mark "
+            "what nobody has the code for, close what finished executions left open",
+        )
+
+    def answer(self, options: Options) -> None:
+        """Say what was found."""
+        report = doctor.examine(fix=options["fix"])
+        if self.as_json:
+            self.show(
+                {
+                    "ok": not report.errors,
+                    "errors": report.errors,
+                    "findings": [asdict(finding) for finding in report.findings],
+                    "repaired": report.repaired,
+                }
+            )
+        else:
+            for name, count in report.repaired.items():
+                self.say(f"repaired ({name}): {count}")
+            for finding in report.findings:
+                self._say(finding)
+            if not report.errors:
+                self.say("no errors")
+        if report.errors:
+            raise CommandError(f"{report.errors} error{'' if report.errors == 1 else 's'} found")
+
+    def _say(self, finding: Finding) -> None:
+        severity = self.paint(finding.severity.ljust(7), finding.severity)
+        self.say(f"{severity}  {printable(finding.words)}  [{finding.code}]")
+        if finding.samples:
+            self.say(f"         {', '.join(map(printable, finding.samples))}")
+        if finding.advice:
+            fixable = " (--fix)" if finding.repair and "--fix" not in finding.advice else ""
+            self.say(f"         → {printable(finding.advice)}{fixable}")

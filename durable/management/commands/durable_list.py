@@ -1,0 +1,142 @@
+"""``manage.py durable_list``: executions, newest first."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from durable import clock
+from durable.conf import database
+from durable.doors.masking import mask
+from durable.management.arguments import before_now, moment_or_span, positive, subject, tag, tags
+from durable.management.base import DurableCommand, Options
+from durable.management.output import ago, moment, span
+from durable.models import Execution
+from durable.states import Status
+
+
+class Command(DurableCommand):
+    help = "List executions, newest first: roots only, unless --children asks for more."
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """Which of them."""
+        parser.add_argument("--workflow", help="only of this workflow")
+        parser.add_argument(
+            "--status",
+            action="append",
+            choices=Status.values,
+            default=[],
+            help="only in this status (may be given several times)",
+        )
+        parser.add_argument("--queue", help="only in this queue")
+        parser.add_argument(
+            "--tag",
+            action="append",
+            type=tag,
+            default=[],
+            metavar="NAME=VALUE",
+            help="only with this tag (may be given several times)",
+        )
+        parser.add_argument("--subject", metavar="APP.MODEL:PK", help="only about this instance")
+        parser.add_argument(
+            "--since",
+            type=moment_or_span,
+            metavar="TIME",
+            help="created then or later: 2030-05-06T12:30, or 12h for the last twelve hours",
+        )
+        parser.add_argument(
+            "--until", type=moment_or_span, metavar="TIME", help="created before that"
+        )
+        parser.add_argument(
+            "--children", action="store_true", help="also children, branches and items"
+        )
+        parser.add_argument(
+            "--limit", type=positive, default=50, help="at most so many (default 50)"
+        )
+        parser.add_argument("--all", action="store_true", help="all there are, whatever --limit")
+
+    def answer(self, options: Options) -> None:
+        """List them."""
+        self.require("view")
+        rows = self._chosen(options)
+        limit = options["limit"]
+        found = list(rows if options["all"] else rows[: limit + 1])
+        more = not options["all"] and len(found) > limit
+        found = found if options["all"] else found[:limit]
+        if self.as_json:
+            self.show({"executions": [_shown(execution) for execution in found], "more": more})
+            return
+        present = clock.read(database())
+        self.show_table(
+            ("ID", "WORKFLOW", "STATUS", "STEP", "QUEUE", "CREATED", "TOOK"),
+            [
+                (
+                    execution.pk,
+                    f"{execution.workflow} v{execution.version}",
+                    execution.status,
+                    execution.path,
+                    execution.queue,
+                    moment(execution.created_at),
+                    _took(execution, present),
+                )
+                for execution in found
+            ],
+            "no executions",
+        )
+        if more:
+            self.tell(f"and more: --limit shows more than {limit}, --all shows all")
+
+    def _chosen(self, options: Options) -> Any:
+        rows = self.seen()
+        if not options["children"]:
+            rows = rows.filter(parent__isnull=True)
+        elif self.by is None:
+            rows = Execution.objects.all()
+        else:
+            rows = Execution.objects.filter(root_id__in=rows.values("pk"))
+        if options["workflow"]:
+            rows = rows.filter(workflow=options["workflow"])
+        if options["status"]:
+            rows = rows.filter(status__in=options["status"])
+        if options["queue"]:
+            rows = rows.filter(queue=options["queue"])
+        if options["tag"]:
+            rows = rows.with_tags(tags(options["tag"]))
+        if (about := subject(options["subject"])) is not None:
+            rows = rows.filter(subject_type=about._meta.label_lower, subject_id=str(about.pk))
+        since, until = before_now(options["since"]), before_now(options["until"])
+        if since is not None and until is not None and since >= until:
+            raise CommandError("--since must be earlier than --until")
+        if since is not None:
+            rows = rows.filter(created_at__gte=since)
+        if until is not None:
+            rows = rows.filter(created_at__lt=until)
+        return rows.order_by("-created_at", "-id")
+
+
+def _took(execution: Execution, present: Any) -> str:
+    if execution.started_at is None:
+        return ""
+    if execution.finished_at is None:
+        return f"{ago(execution.started_at, present)} so far"
+    return span((execution.finished_at - execution.started_at).total_seconds())
+
+
+def _shown(execution: Execution) -> dict[str, Any]:
+    return {
+        "id": execution.pk,
+        "workflow": execution.workflow,
+        "version": execution.version,
+        "status": execution.status,
+        "role": execution.role,
+        "parent": execution.parent_id,
+        "step": execution.path,
+        "queue": execution.queue,
+        "priority": execution.priority,
+        "tags": mask(execution.tags),
+        "created_at": execution.created_at,
+        "started_at": execution.started_at,
+        "finished_at": execution.finished_at,
+    }

@@ -1,0 +1,15 @@
+"""``manage.py durable_pause``: stop executions at their next checkpoint."""
+
+from __future__ import annotations
+
+from durable.doors.actions import ACTIONS
+from durable.management.base import ManyCommand, Options
+
+
+class Command(ManyCommand):
+    help = "Pause executions at their next checkpoint; what is not running stops at once."
+    done = "paused"
+
+    def answer(self, options: Options) -> None:
+        """Pause each."""
+        self.to_each(options["ids"], lambda one: ACTIONS["pause"].run(one, by=self.by, options={}))

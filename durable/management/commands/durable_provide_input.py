@@ -1,0 +1,66 @@
+"""``manage.py durable_provide_input``: answer a question that an execution asks people."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from durable.doors import access
+from durable.engine import answer
+from durable.errors import NotAllowed
+from durable.management.arguments import json_or_text
+from durable.management.base import DurableCommand, Options, asked
+
+
+class Command(DurableCommand):
+    help = (
+        "Answer a question of an execution. The first answer wins; one that does not fit what was "
+        "asked is refused, with a message for each field."
+    )
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """Which question, and the answer."""
+        parser.add_argument("id", help="an execution's id, or its beginning")
+        parser.add_argument("name", help="the question's name")
+        parser.add_argument(
+            "answer",
+            help="approved, rejected, a text, or JSON such as an object for a form; - reads it "
+            "from standard input",
+        )
+        parser.add_argument("--text", action="store_true", help="the answer is text, never JSON")
+        parser.add_argument("--comment", default="", help="kept beside the answer")
+        parser.add_argument(
+            "--branch", metavar="ID", help="which branch or item is meant, if several ask"
+        )
+
+    def answer(self, options: Options) -> None:
+        """Answer it."""
+        execution = self.execution(options["id"], asked(self.by, self.seen()))
+        branch = options["branch"]
+        if branch is not None:
+            branch = self.execution(branch, access.parts_of(execution)).pk
+        given = options["answer"]
+        value = given if options["text"] else json_or_text(given, "the answer")
+        if self.by is not None:
+            wait = answer.open_question(execution.pk, options["name"], branch)
+            reason = access.why_not(self.by, wait)
+            if reason is not None:
+                raise NotAllowed(f"{self.by.get_username()} may not answer {wait.name!r}: {reason}")
+        after = answer.provide_input(
+            execution.pk,
+            options["name"],
+            value,
+            by=self.by,
+            comment=options["comment"],
+            branch=branch,
+        )
+        if self.as_json:
+            self.show(
+                {
+                    "id": after.pk,
+                    "workflow": after.workflow,
+                    "status": after.status,
+                    "name": options["name"],
+                }
+            )
+        else:
+            self.say(f"{after.pk} answered")

@@ -1,0 +1,109 @@
+"""``manage.py durable_queues``: how queues stand; pause, resume and limit them."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from durable import clock
+from durable.conf import database
+from durable.engine import queues
+from durable.engine.queues import QueueState
+from durable.management.base import DurableCommand, Options
+from durable.management.output import ago
+
+NO_LIMIT = "none"
+
+
+class Command(DurableCommand):
+    help = "List queues with what is due in them; pause, resume or limit one."
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """What to do, with which."""
+        parser.add_argument(
+            "action",
+            nargs="?",
+            default="list",
+            choices=("list", "pause", "resume", "limit"),
+            help="list (default); pause: claim nothing more; resume; limit: over all workers",
+        )
+        parser.add_argument("name", nargs="?", help="the queue")
+        parser.add_argument(
+            "number",
+            nargs="?",
+            help=f"limit: how many executions may run at once, or {NO_LIMIT!r}",
+        )
+
+    def answer(self, options: Options) -> None:
+        """List them, or change one."""
+        action, name, number = options["action"], options["name"], options["number"]
+        known = queues.states()
+        if action == "list":
+            if name is not None:
+                raise CommandError("list takes no name")
+            self.require("view_queues")
+            self._list(known)
+            return
+        if name is None:
+            raise CommandError(f"which queue? {action} takes its name")
+        if (number is not None) != (action == "limit"):
+            raise CommandError(f"limit takes a number or {NO_LIMIT!r}; the others take none")
+        names = [state.name for state in known]
+        if name not in names:
+            raise CommandError(f"there is no queue {name!r}, only {', '.join(names)}")
+        self.require("manage_queues", name)
+        if action == "limit":
+            queues.limit(name, _limit(number), by=self.by)
+        else:
+            (queues.pause if action == "pause" else queues.resume)(name, by=self.by)
+        self._list([state for state in queues.states() if state.name == name])
+
+    def _list(self, states: list[QueueState]) -> None:
+        present = clock.read(database())
+        if self.as_json:
+            self.show({"queues": [shown(state, present) for state in states]})
+            return
+        self.show_table(HEAD, rows(states, present), "no queues")
+
+
+HEAD = ("QUEUE", "STATE", "DUE", "LAG", "RUNNING", "LIMIT", "PER WORKER")
+
+
+def rows(states: list[QueueState], present: Any) -> list[tuple[Any, ...]]:
+    """Queues as rows of a table."""
+    return [
+        (
+            state.name,
+            "paused" if state.paused else "open",
+            state.depth,
+            ago(state.due_since, present),
+            state.running,
+            state.limit,
+            state.concurrency,
+        )
+        for state in states
+    ]
+
+
+def shown(state: QueueState, present: Any) -> dict[str, Any]:
+    """A queue as JSON."""
+    lag = present - state.due_since if state.due_since is not None else None
+    return {
+        "name": state.name,
+        "paused": state.paused,
+        "depth": state.depth,
+        "lag": lag,
+        "running": state.running,
+        "limit": state.limit,
+        "concurrency": state.concurrency,
+    }
+
+
+def _limit(text: str) -> int | None:
+    if text == NO_LIMIT:
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        raise CommandError(f"limit takes a whole number from 1 on or {NO_LIMIT!r}, not {text!r}")
+    return int(text)

@@ -1,0 +1,157 @@
+"""``manage.py durable_schedules``: what starts by the calendar; switch it, or start it now."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import datetime
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from durable import clock
+from durable.authoring.cron import slots_after, zone_of
+from durable.conf import database
+from durable.engine import fire, schedules
+from durable.errors import ScheduleNotFound
+from durable.management.arguments import positive
+from durable.management.base import DurableCommand, Options
+from durable.management.output import ago, moment
+from durable.models import Schedule
+
+
+class Command(DurableCommand):
+    help = "List schedules; show the next slots of one, switch it on or off, or start it now."
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """What to do, with which."""
+        parser.add_argument(
+            "action",
+            nargs="?",
+            default="list",
+            choices=("list", "next", "enable", "disable", "trigger"),
+            help="list (default); next: the slots to come; enable; disable; trigger: start it now",
+        )
+        parser.add_argument("name", nargs="?", help="the schedule")
+        parser.add_argument(
+            "-n",
+            "--number",
+            type=positive,
+            default=10,
+            help="next: how many slots to show (default 10)",
+        )
+
+    def answer(self, options: Options) -> None:
+        """List them, or do something with one."""
+        action, name = options["action"], options["name"]
+        if action == "list":
+            if name is not None:
+                raise CommandError("list takes no name; next takes one")
+            self.require("view_schedules")
+            self._list()
+            return
+        if name is None:
+            raise CommandError(f"which schedule? {action} takes its name")
+        schedule = _find(name)
+        if action == "next":
+            self.require("view_schedules", schedule)
+            self._next(schedule, options["number"])
+            return
+        self.require("manage_schedules", schedule)
+        if action == "trigger":
+            self._trigger(schedule)
+            return
+        after = schedules.switch(name, on=action == "enable", by=self.by)
+        if self.as_json:
+            self.show({"schedule": _shown(after)})
+        else:
+            self.say(f"{after.name} {'enabled' if after.enabled else 'disabled'}")
+
+    def _list(self) -> None:
+        found = list(Schedule.objects.order_by("name"))
+        if self.as_json:
+            self.show({"schedules": [_shown(schedule) for schedule in found]})
+            return
+        present = clock.read(database())
+        self.show_table(
+            ("NAME", "WORKFLOW", "CRON", "ZONE", "STATE", "NEXT", "LAST", "ERROR"),
+            [
+                (
+                    schedule.name,
+                    schedule.workflow,
+                    schedule.cron,
+                    schedule.timezone,
+                    _state(schedule),
+                    ago(schedule.next_run_at, present) if schedule.enabled else "",
+                    moment(schedule.last_run_at),
+                    schedule.last_error,
+                )
+                for schedule in found
+            ],
+            "no schedules",
+        )
+
+    def _next(self, schedule: Schedule, number: int) -> None:
+        zone = zone_of(schedule.timezone)
+        slots: list[datetime] = list(
+            islice(slots_after(schedule.cron, zone, clock.read(database())), number)
+        )
+        if self.as_json:
+            document = {"name": schedule.name, "timezone": schedule.timezone, "slots": slots}
+            self.show({**document, "enabled": schedule.enabled})
+            return
+        for slot in slots:
+            self.say(f"{slot.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}")
+        if not slots:
+            self.say("no slot within the calendar")
+        if not schedule.enabled:
+            self.tell(f"{schedule.name} is disabled: none of them fires")
+
+    def _trigger(self, schedule: Schedule) -> None:
+        execution = fire.trigger(schedule.name, by=self.by)
+        if self.as_json:
+            self.show(
+                {
+                    "id": execution.pk,
+                    "workflow": execution.workflow,
+                    "status": execution.status,
+                    "schedule": schedule.name,
+                }
+            )
+        else:
+            self.say(str(execution.pk))
+
+
+def _find(name: str) -> Schedule:
+    try:
+        return schedules.find(name)
+    except ScheduleNotFound:
+        names = list(Schedule.objects.order_by("name").values_list("name", flat=True))
+        close = get_close_matches(name, names, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "; durable_schedules lists them"
+        raise CommandError(f"there is no schedule {name!r}{hint}") from None
+
+
+def _state(schedule: Schedule) -> str:
+    if not schedule.enabled:
+        return "disabled"
+    return "failed" if schedule.failures else "ok"
+
+
+def _shown(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "name": schedule.name,
+        "workflow": schedule.workflow,
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "enabled": schedule.enabled,
+        "declared": schedule.declared,
+        "catch_up": schedule.catch_up,
+        "overlap": schedule.overlap,
+        "jitter": schedule.jitter,
+        "next_run_at": schedule.next_run_at,
+        "last_run_at": schedule.last_run_at,
+        "failures": schedule.failures,
+        "last_error": schedule.last_error,
+    }

@@ -1,0 +1,44 @@
+"""``manage.py durable_send_event``: send an event to one execution."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from durable.engine import send
+from durable.management.arguments import json_of
+from durable.management.base import DurableCommand, Options
+
+
+class Command(DurableCommand):
+    help = "Send an event to an execution. Sent again with the same --event-id it is the first one."
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """To whom, and what."""
+        parser.add_argument("id", help="an execution's id, or its beginning")
+        parser.add_argument("name", help="the event's name")
+        parser.add_argument("payload", nargs="?", help="JSON; - reads it from standard input")
+        parser.add_argument("--event-id", help="what makes a repeated event the same one")
+
+    def answer(self, options: Options) -> None:
+        """Send it."""
+        execution = self.execution(options["id"])
+        self.require("send_event", execution)
+        given = options["payload"]
+        payload = json_of(given, "the payload") if given is not None else None
+        event = send.send_event(
+            execution.pk, options["name"], payload, event_id=options["event_id"], by=self.by
+        )
+        if self.as_json:
+            self.show(
+                {
+                    "id": event.pk,
+                    "execution": event.execution_id,
+                    "name": event.name,
+                    "event_id": event.event_id,
+                    "created": event.created,
+                }
+            )
+        else:
+            self.say(str(event.pk))
+            if not event.created:
+                self.tell("it was sent before: nothing is sent again")

@@ -1,0 +1,104 @@
+"""``manage.py durable_status``: how everything stands, or one execution."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from durable.doors import access
+from durable.doors.dossier import summary
+from durable.doors.overview import Overview, overview
+from durable.engine.queues import QueueState
+from durable.management.base import DurableCommand, Options
+from durable.management.commands import durable_queues as queues
+from durable.management.commands import durable_workers as workers
+from durable.management.output import ago, printable
+from durable.management.progress import line_of
+from durable.models import Schedule, Worker
+
+
+class Command(DurableCommand):
+    help = "Count executions, queues, workers and the next schedules; or tell of one execution."
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """Which execution, if one is meant."""
+        parser.add_argument("id", nargs="?", help="an execution's id, or its beginning")
+
+    def answer(self, options: Options) -> None:
+        """Tell how it stands."""
+        self.require("view")
+        if options["id"] is not None:
+            execution = self.execution(options["id"])
+            if self.as_json:
+                self.show(summary(execution))
+            else:
+                self.say(f"{execution.pk} {printable(execution.workflow)} v{execution.version}")
+                self.say(self.paint(line_of(summary(execution)), execution.status))
+            return
+        seen = overview(None if self.by is None else access.visible(self.by))
+        if self.as_json:
+            self._show(seen)
+        else:
+            self._say(seen)
+
+    def _show(self, seen: Overview) -> None:
+        self.show(
+            {
+                "at": seen.at,
+                "statuses": seen.statuses,
+                "queues": [queues.shown(state, seen.at) for state in self._queues(seen)],
+                "workers": [workers.shown(worker, seen.at) for worker in self._workers(seen)],
+                "schedules": [
+                    {
+                        "name": schedule.name,
+                        "workflow": schedule.workflow,
+                        "next_run_at": schedule.next_run_at,
+                    }
+                    for schedule in self._schedules(seen)
+                ],
+                "open_questions": seen.open_questions,
+            }
+        )
+
+    def _say(self, seen: Overview) -> None:
+        counted = [(status, count) for status, count in seen.statuses.items() if count]
+        self.show_table(("EXECUTIONS", "COUNT"), counted, "no executions")
+        self.say(f"open questions to people: {seen.open_questions}")
+        self.say()
+        self.show_table(queues.HEAD, queues.rows(self._queues(seen), seen.at), "no queues")
+        self.say()
+        self.show_table(
+            ("WORKER", "QUEUES", "RUNNING", "UP FOR"),
+            [
+                (
+                    worker.name,
+                    ", ".join(worker.queues),
+                    worker.running,
+                    ago(worker.started_at, seen.at),
+                )
+                for worker in self._workers(seen)
+            ],
+            "no worker is alive",
+        )
+        self.say()
+        self.show_table(
+            ("NEXT SCHEDULE", "WORKFLOW", "WHEN"),
+            [
+                (schedule.name, schedule.workflow, ago(schedule.next_run_at, seen.at))
+                for schedule in self._schedules(seen)
+            ],
+            "no schedule is due",
+        )
+
+    # what whoever acts may see
+
+    def _queues(self, seen: Overview) -> list[QueueState]:
+        return seen.queues if self._may("view_queues") else []
+
+    def _workers(self, seen: Overview) -> list[Worker]:
+        return seen.workers if self._may("view_workers") else []
+
+    def _schedules(self, seen: Overview) -> list[Schedule]:
+        return list(seen.schedules) if self._may("view_schedules") else []
+
+    def _may(self, action: str) -> bool:
+        return self.by is None or access.may(self.by, action)

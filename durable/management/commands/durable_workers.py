@@ -1,0 +1,76 @@
+"""``manage.py durable_workers``: who is alive, and what each runs."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from durable import clock
+from durable.conf import database
+from durable.management.base import DurableCommand, Options
+from durable.management.output import ago
+from durable.models import Worker
+
+STOPPED_SHOWN = 20
+
+
+class Command(DurableCommand):
+    help = "List the workers that are alive; with --all the last that stopped, too."
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """Which of them."""
+        parser.add_argument(
+            "--all", action="store_true", help=f"also the last {STOPPED_SHOWN} that stopped"
+        )
+
+    def answer(self, options: Options) -> None:
+        """List them."""
+        self.require("view_workers")
+        present = clock.read(database())
+        found = list(Worker.objects.filter(stopped_at__isnull=True).order_by("started_at"))
+        if options["all"]:
+            gone = Worker.objects.filter(stopped_at__isnull=False).order_by("-stopped_at")
+            found += gone[:STOPPED_SHOWN]
+        if self.as_json:
+            self.show({"workers": [shown(worker, present) for worker in found]})
+            return
+        self.show_table(
+            ("NAME", "STATE", "QUEUES", "RUNNING", "WORKFLOWS", "UP FOR", "HEARTBEAT"),
+            [
+                (
+                    worker.name,
+                    state(worker, present),
+                    ", ".join(worker.queues),
+                    worker.running,
+                    len(worker.kinds),
+                    ago(worker.started_at, worker.stopped_at or present),
+                    f"{ago(worker.heartbeat_at, present)} ago",
+                )
+                for worker in found
+            ],
+            "no worker is alive",
+        )
+
+
+def state(worker: Worker, present: Any) -> str:
+    """Whether it lives."""
+    if worker.stopped_at is not None:
+        return "stopped"
+    return "alive" if worker.expires_at > present else "dead"
+
+
+def shown(worker: Worker, present: Any) -> dict[str, Any]:
+    """A worker as JSON."""
+    return {
+        "id": worker.pk,
+        "name": worker.name,
+        "state": state(worker, present),
+        "queues": worker.queues,
+        "kinds": worker.kinds,
+        "running": worker.running,
+        "listening": worker.listening,
+        "started_at": worker.started_at,
+        "heartbeat_at": worker.heartbeat_at,
+        "expires_at": worker.expires_at,
+        "stopped_at": worker.stopped_at,
+    }
