@@ -22,6 +22,7 @@ from durable.engine import journal, position, turns
 from durable.engine.back import rollback_frame
 from durable.engine.checkpoint import Checkpoint
 from durable.engine.claim import ROLLBACK, Claim
+from durable.engine.failpoints import reach
 from durable.engine.finish import finish
 from durable.engine.position import Walk
 from durable.engine.release import hold, let_go
@@ -51,6 +52,12 @@ def look(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable |
     otherwise the claim stands at the compensation (``claim.path`` says so) or has been released.
     """
     hold(claim)
+    found = _what_is_next(claim, definition)
+    reach("rollback.before_commit")
+    return found
+
+
+def _what_is_next(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable | None:
     why = claim.frames[ROLLBACK]
     if _children(claim.execution_id, why).unfinished().exists():
         let_go(claim, Status.WAITING)

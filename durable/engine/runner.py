@@ -161,6 +161,7 @@ class Runner:
         try:
             if not join.has_children(claim):
                 if self._open(node, instance):
+                    reach("fan_out.after_commit")
                     return False
                 data = join.empty(claim, node)
             elif join.is_open(claim):
@@ -181,7 +182,10 @@ class Runner:
         except BaseException as error:  # of a callable of the flow
             return self._end(error)
         claim.last_completed_at = join.last_completed_at(claim)
-        return self._advance(Forward(claim, self.definition, None).leave(text, instance))
+        reach("join.before_commit")
+        more = self._advance(Forward(claim, self.definition, None).leave(text, instance))
+        reach("join.after_commit")
+        return more
 
     def _open(self, node: Parallel | Foreach, instance: Any) -> bool:
         claim = self.claim
@@ -200,6 +204,7 @@ class Runner:
         claim = self.claim
         if claim.path == ROLLBACK:
             found = rollback.look(claim, self.definition)
+            reach("rollback.after_commit")
             if isinstance(found, Checkpoint):
                 return self._advance(found)
             if found is not None:
