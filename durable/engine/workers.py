@@ -11,6 +11,7 @@ from django.db.models import Case, F, Q, When
 
 from durable import clock
 from durable.engine import notify
+from durable.engine.failures import no_worker
 from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution, Worker
 from durable.models.execution import HELD
@@ -150,6 +151,7 @@ def block_orphans(own_kinds: Iterable[str]) -> int:
     """
     known = Worker.objects.kinds() | set(own_kinds)
     unblock(known, only_by="worker")
+    _unblock_parents(set(own_kinds))
     due = lock(
         Execution.objects.filter(ready_at__isnull=False).exclude(kind__in=known), skip_locked=True
     )
@@ -161,14 +163,21 @@ def block_orphans(own_kinds: Iterable[str]) -> int:
         ready_at=None,
         wake_at=None,
         blocked_by="worker",
-        error={
-            "type": "NoWorker",
-            "message": "no live worker has this workflow and version",
-            "step": None,
-            "attempt": None,
-            "traceback": "",
-            "details": {},
-        },
+        error=no_worker("no live worker has this workflow and version"),
+    )
+
+
+def _unblock_parents(own_kinds: Set[str]) -> int:
+    """Give those another try that lacked the workflow of a child, which is here."""
+    waiting = Execution.objects.filter(
+        status=Status.BLOCKED, blocked_by="child", kind__in=list(own_kinds)
+    )
+    found = waiting.values_list("pk", "error")
+    ids = [pk for pk, error in found if error and error["details"]["kind"] in own_kinds]
+    if not ids:
+        return 0
+    return waiting.filter(pk__in=ids).move(
+        Status.PENDING, ready_at=clock.now(), blocked_by="", error=None
     )
 
 

@@ -28,9 +28,7 @@ class ErrorInATreeTests(CommittingTreeTestCase):
                 with self.subTest(point=point, action=action):
                     Effect.objects.all().delete()
                     with armed(point, action) as trap:
-                        root = durable.start(
-                            CrashTree, {"n": 1, "items": [0, 1, 2], "fail": True}
-                        )
+                        root = durable.start(CrashTree, {"n": 1, "items": [0, 1, 2], "fail": True})
                         rows = Execution.objects.filter(pk=root.pk)
                         until(lambda rows=rows: rows.get().is_finished)
                         self.assertTrue(trap.sprung)
