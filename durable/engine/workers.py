@@ -28,18 +28,27 @@ def register(
     name: str, queues: Sequence[str], kinds: Iterable[str], lease: timedelta, *, listening: bool
 ) -> UUID:
     """Make a worker known; what was blocked for want of it, or of its code, is due again."""
-    kinds = sorted(kinds)
+    kinds = list(kinds)
+    worker = sign_on(name, queues, kinds, lease, listening=listening)
+    unblock(kinds)
+    return worker
+
+
+@in_transaction
+def sign_on(
+    name: str, queues: Sequence[str], kinds: Iterable[str], lease: timedelta, *, listening: bool
+) -> UUID:
+    """A row for a worker, with a lease: what it holds is due again when that has run out."""
     worker = Worker.objects.create(
         id=uuid7(),
         name=name,
         queues=list(queues),
-        kinds=kinds,
+        kinds=sorted(kinds),
         listening=listening,
         started_at=clock.now(),
         heartbeat_at=clock.now(),
         expires_at=clock.now() + lease,
     )
-    unblock(kinds)
     return worker.pk
 
 
@@ -62,6 +71,15 @@ def stop(worker: UUID) -> int:
     """A worker leaves: what it still holds is due again at once."""
     Worker.objects.filter(pk=worker).update(stopped_at=clock.now())
     return _free(worker, died=False)
+
+
+@in_transaction
+def forget(worker: UUID) -> int:
+    """``stop``, and nothing is left of the worker that nobody has seen."""
+    freed = stop(worker)
+    if not Execution.objects.filter(worker=worker).exists():
+        Worker.objects.filter(pk=worker).delete()
+    return freed
 
 
 @in_transaction
