@@ -1,4 +1,4 @@
-"""``manage.py durable_cleanup``: remove executions that ended long ago."""
+"""``manage.py durable_cleanup``: remove executions that ended long ago, and what else is over."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from durable.engine.prune import prune
+from durable.engine.sweep import Swept, sweep
 from durable.states import FINAL
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -26,8 +27,9 @@ def span(text: str) -> timedelta:
 
 class Command(BaseCommand):
     help = (
-        "Remove finished executions, each with everything below it. Without --older-than, what "
-        "Meta.retention and DURABLE['RETENTION'] say; the audit trail stays."
+        "Remove finished executions, each with everything below it, delivered events, past slots "
+        "of schedules and the rows of stopped workers. Without --older-than, what Meta.retention "
+        "and DURABLE['RETENTION'] say; the audit trail stays."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -40,7 +42,7 @@ class Command(BaseCommand):
             action="append",
             choices=sorted(FINAL),
             default=[],
-            help="only those that ended so (may be given several times)",
+            help="only executions that ended so (may be given several times)",
         )
         parser.add_argument("--dry-run", action="store_true", help="only count them")
         parser.add_argument("--json", action="store_true", help="say it in JSON")
@@ -49,8 +51,15 @@ class Command(BaseCommand):
         """Remove them, and say how many there were."""
         dry_run = options["dry_run"]
         count = prune(options["older_than"], options["status"], dry_run=dry_run)
+        swept = Swept(0, 0, 0)
+        if not options["status"]:
+            swept = sweep(options["older_than"], dry_run=dry_run)
         if options["json"]:
-            self.stdout.write(json.dumps({"removed": 0 if dry_run else count, "found": count}))
+            found = {"removed": 0 if dry_run else count, "found": count, **swept._asdict()}
+            self.stdout.write(json.dumps(found))
         elif options["verbosity"]:
             verb = "would be removed" if dry_run else "removed"
             self.stdout.write(f"{count} execution{'' if count == 1 else 's'} {verb}")
+            if any(swept):
+                others = ", ".join(f"{number} {name}" for name, number in swept._asdict().items())
+                self.stdout.write(f"{others} {verb}")
