@@ -58,15 +58,18 @@ class TickTests(ThreadedTestCase):
         self.assertTrue(Execution.objects.filter(status="completed").exists())
 
     def test_a_step_in_flight_when_its_time_is_over_has_the_grace_period_and_no_more(self) -> None:
+        release = threading.Event()
+        self.addCleanup(release.set)
+
         class Slow(Workflow):
             @step(atomic=False)
             def first(self, data: dict[str, Any]) -> None:
-                threading.Event().wait(data["takes"])
+                release.wait(data["takes"])
 
             @step
             def second(self, data: dict[str, Any]) -> None: ...
 
-        ends, hangs = durable.start(Slow, {"takes": 0.6}), durable.start(Slow, {"takes": 5})
+        ends, hangs = durable.start(Slow, {"takes": 0.6}), durable.start(Slow, {"takes": 30})
         with override_settings(DURABLE={"SHUTDOWN_GRACE": 1.5}):
             said = self.tick("--max-seconds", "0.3")
         self.assertTrue(said["stopped_early"])
