@@ -22,7 +22,7 @@ def tick() -> None:
 
 
 def clean_up() -> None:
-    """Remove the executions whose retention is over."""
+    """Remove the executions (and what else there is) whose retention is over."""
     from django.core.management import call_command
 
     call_command("durable_cleanup", verbosity=0)

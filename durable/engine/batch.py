@@ -56,6 +56,7 @@ class Batch:
         if not self._kept:
             self._since = time.monotonic()
         self._kept.append((claim, checkpoint))
+        reach("batch.before_commit")
 
     def finished(self, claim: Claim, accepted: Accepted | None) -> None:
         """An item has been written by itself; its turn is with the next one."""
@@ -100,7 +101,7 @@ class Batch:
         if heir is not None and any(claim.released for claim, _ in kept):
             heir.released = True
         accepted = persist(lambda: checkpoints.write(batch))
-        reach("finish.after_commit")
+        reach("batch.after_commit")
         for claim, checkpoint in kept:
             asked = accepted.get(claim.execution_id)
             if asked is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from durable.engine.schedules import (
     next_slot,
 )
 from durable.engine.transaction import in_transaction
-from durable.models import Firing, Schedule
+from durable.models import Firing, Schedule, Worker
 
 logger = logging.getLogger("durable.schedules")
 
@@ -32,12 +32,16 @@ logger = logging.getLogger("durable.schedules")
 def register_declared() -> int:
     """Bring the rows in line with ``Meta.schedules`` of this process; how many rows changed.
 
-    The highest version of a workflow counts. New ones begin with the next slot; what an operator
-    has switched off stays off; what a known workflow no longer declares goes.
+    The highest version of a workflow counts, also one that only other live workers have: then
+    this process changes nothing. New ones begin with the next slot; what an operator has switched
+    off stays off; what a known workflow no longer declares goes.
     """
-    declared = _declared()
+    superseded = _superseded()
+    declared = _declared(superseded)
     present = clock.read(database())
-    rows = {row.name: row for row in Schedule.objects.filter(_concerns(declared))}
+    known = set(known_workflows()) - superseded
+    concerned = Q(name__in=list(declared)) | Q(declared=True, workflow__in=known)
+    rows = {row.name: row for row in Schedule.objects.filter(concerned)}
     changed = 0
     for name, (workflow, cron) in declared.items():
         row = rows.pop(name, None)
@@ -60,11 +64,18 @@ def register_declared() -> int:
     return changed
 
 
-def _declared() -> dict[str, tuple[str, Cron]]:
+def _superseded() -> set[str]:
+    """The workflows of which a live worker has a higher version than this process."""
+    mine = {options.name: options.version for options in declared_options()}
+    theirs = (kind.rpartition("@") for kind in Worker.objects.kinds())
+    return {name for name, _, version in theirs if int(version) > mine.get(name, int(version))}
+
+
+def _declared(superseded: Collection[str]) -> dict[str, tuple[str, Cron]]:
     """Each declared schedule by its name, with its workflow."""
     found: dict[str, tuple[str, Cron]] = {}
     for options in declared_options():
-        for cron in options.schedules:
+        for cron in () if options.name in superseded else options.schedules:
             name = str(cron.name)
             if name in found:
                 logger.warning(
@@ -76,10 +87,6 @@ def _declared() -> dict[str, tuple[str, Cron]]:
                 continue
             found[name] = (options.name, cron)
     return found
-
-
-def _concerns(declared: Iterable[str]) -> Q:
-    return Q(name__in=list(declared)) | Q(declared=True, workflow__in=known_workflows())
 
 
 def _bring_in_line(row: Schedule | None, workflow: str, cron: Cron, present: datetime) -> int:

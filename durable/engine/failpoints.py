@@ -23,6 +23,26 @@ POINTS = (
     "failure.after_commit",
 )
 
+#: what only trees reach: blocks that open and close, items of a batch, ends that are told,
+#: the time before, between and after compensations
+TREE_POINTS = (
+    "fan_out.before_commit",
+    "fan_out.after_commit",
+    "batch.before_commit",
+    "batch.after_commit",
+    "report.before_commit",
+    "report.after_commit",
+    "join.before_commit",
+    "join.after_commit",
+    "rollback.before_commit",
+    "rollback.after_commit",
+)
+
+#: what only schedules reach
+CALENDAR_POINTS = ("fire.before_commit", "fire.after_commit")
+
+ALL = (*POINTS, *TREE_POINTS, *CALENDAR_POINTS)
+
 armed: Callable[[str], None] | None = None
 
 

@@ -30,6 +30,18 @@ def describe(error: BaseException, *, step: str | None, attempt: int | None) -> 
     }
 
 
+def no_worker(message: str, *, kind: str = "") -> dict[str, Any]:
+    """Why an execution is blocked for want of a worker (that has the workflow ``kind``)."""
+    return {
+        "type": "NoWorker",
+        "message": message,
+        "step": None,
+        "attempt": None,
+        "traceback": "",
+        "details": {"kind": kind} if kind else {},
+    }
+
+
 @dataclass(frozen=True)
 class Failure:
     """A described error, and the names of its classes, by which ``catch`` knows it."""

@@ -11,6 +11,7 @@ from durable import clock, codec
 from durable.authoring.tree import Chain, Foreach, Leaf, Parallel
 from durable.engine import item_rows, position
 from durable.engine.claim import Claim, text_of
+from durable.engine.failpoints import reach
 from durable.engine.release import give_back, hold, let_go
 from durable.engine.transaction import in_callers_transaction, in_transaction
 from durable.engine.turns import is_sequence
@@ -37,6 +38,7 @@ def open_parallel(claim: Claim, node: Parallel) -> None:
         ]
     )
     let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
+    reach("fan_out.before_commit")
 
 
 @in_callers_transaction
@@ -64,6 +66,7 @@ def open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
     if number:
         _store(claim)
         let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
+        reach("fan_out.before_commit")
     return number
 
 

@@ -41,7 +41,10 @@ def fire_due(limit: int = AT_ONCE) -> int:
     due = Schedule.objects.due().filter(workflow__in=mine)
     fired = sum(_fire(pk) for pk in due.values_list("pk", flat=True)[:limit])
     queued = Schedule.objects.queued().filter(workflow__in=mine)
-    return fired + sum(_start_queued(pk) for pk in queued.values_list("pk", flat=True)[:limit])
+    fired += sum(_start_queued(pk) for pk in queued.values_list("pk", flat=True)[:limit])
+    if fired:
+        reach("fire.after_commit")
+    return fired
 
 
 def fail_orphans(limit: int = AT_ONCE) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -13,15 +15,15 @@ from uuid import UUID
 
 from asgiref.sync import async_to_sync
 
+from durable import clock, conf
 from durable.authoring import registry
-from durable.engine import direct, fire, log_capture, runner
+from durable.engine import direct, fire, log_capture, runner, workers
 from durable.engine.checkpoint import Accepted, Checkpoint
 from durable.engine.claim import Claim, claim_due, promote
 from durable.engine.deliver import deliver_due
 from durable.engine.report import report_due
 from durable.engine.session import Limited
 from durable.engine.transaction import connection
-from durable.engine.workers import block_orphans, bury, expired
 from durable.models import Execution
 from durable.models.fields import uuid7
 
@@ -102,17 +104,60 @@ def work(max_claims: int) -> int:
     A fixed order: what is due first by priority, then by time, one execution at a time.
     """
     done = 0
-    with log_capture.installed():
+    with log_capture.installed(), _present() as presence:
         while done < max_claims:
             session = InlineSession()
             _prepare(session)
-            claim = _next(session)
+            claim = _next(presence)
             session.committed()
             if claim is None:
                 return done
             runner.run(claim, session)
             done += 1
     return done
+
+
+class _Presence:
+    """The row under which this thread claims: what it holds is due again if its process dies.
+
+    There is none until something is claimed, and none when all went well.
+    """
+
+    def __init__(self) -> None:
+        self._worker: UUID | None = None
+        self._seen: tuple[Any, float] = None, 0.0
+
+    def worker(self) -> UUID:
+        """The worker's id, its lease renewed if it is not fresh."""
+        lease, (frozen, renewed) = conf.duration("LEASE"), self._seen
+        now = clock.frozen_at(), time.monotonic()
+        if self._worker is not None:
+            if now[0] == frozen and now[1] - renewed < lease.total_seconds() / 3:
+                return self._worker
+            if not workers.renew(self._worker, lease, 0, listening=False):
+                self._worker = None
+        if self._worker is None:
+            name = f"{socket.gethostname()}:{os.getpid()} (inline)"
+            self._worker = workers.sign_on(name, [], registry.kinds(), lease, listening=False)
+        self._seen = now
+        return self._worker
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        if self._worker is not None:
+            workers.forget(self._worker)
+
+
+@contextmanager
+def _present() -> Iterator[_Presence]:
+    presence = _Presence()
+    try:
+        yield presence
+    except BaseException:
+        with suppress(Exception):  # what was raised is what matters; else the lease will run out
+            presence.end()
+        raise
+    presence.end()
 
 
 def _prepare(session: InlineSession) -> None:
@@ -122,15 +167,15 @@ def _prepare(session: InlineSession) -> None:
     while fire.fire_due():
         pass
     fire.fail_orphans()
-    for worker, _ in expired():
-        bury(worker)
-    block_orphans(registry.kinds())
+    for worker, _ in workers.expired():
+        workers.bury(worker)
+    workers.block_orphans(registry.kinds())
 
 
-def _next(session: InlineSession) -> Claim | None:
+def _next(presence: _Presence) -> Claim | None:
     ready = Execution.objects.filter(ready_at__isnull=False, kind__in=list(registry.kinds()))
     for queue in ready.order_by("rank", "ready_at", "id").values_list("queue", flat=True):
-        claims = claim_due(session.worker, queue, registry.kinds(), 1)
+        claims = claim_due(presence.worker(), queue, registry.kinds(), 1)
         if claims:
             return claims[0]
     return None

@@ -57,16 +57,23 @@ def _overdue(
     if older_than is not None:
         yield roots.filter(finished_at__lte=clock.now() + -older_than)
         return
+    own, general = retentions()
+    for name, retention in own.items():
+        yield roots.filter(workflow=name, finished_at__lte=clock.now() + -retention)
+    if general is not None:
+        others = roots.exclude(workflow__in=list(own))
+        yield others.filter(finished_at__lte=clock.now() + -general)
+
+
+def retentions() -> tuple[dict[str, timedelta], timedelta | None]:
+    """How long is kept what belongs to the workflows that say so, and everything else."""
     own = {
         options.name: options.retention
         for options in declared_options()
         if options.retention is not None
     }
-    for name, retention in own.items():
-        yield roots.filter(workflow=name, finished_at__lte=clock.now() + -retention)
-    if conf.get("RETENTION") is not None:
-        span = conf.duration("RETENTION")
-        yield roots.exclude(workflow__in=list(own)).filter(finished_at__lte=clock.now() + -span)
+    general = conf.duration("RETENTION") if conf.get("RETENTION") is not None else None
+    return own, general
 
 
 @in_transaction
@@ -76,7 +83,7 @@ def _remove_trees(roots: list[UUID]) -> int:
     levels = _finished_trees(list(held.values_list("pk", flat=True)))
     for level in reversed(levels):
         for ids in _portions(level):
-            _remove(Execution.objects.filter(pk__in=ids))
+            remove(Execution.objects.filter(pk__in=ids))
     return len(levels[0])
 
 
@@ -103,7 +110,7 @@ def _portions(ids: list[UUID]) -> Iterable[list[UUID]]:
     return (ids[at : at + ROWS_AT_ONCE] for at in range(0, len(ids), ROWS_AT_ONCE))
 
 
-def _remove(rows: QuerySet[Any]) -> None:
+def remove(rows: QuerySet[Any]) -> None:
     """Delete rows as ``on_delete`` says, without reading them: data may be large."""
     for relation in rows.model._meta.related_objects:
         name = relation.field.name
@@ -112,7 +119,7 @@ def _remove(rows: QuerySet[Any]) -> None:
             continue  # removed before, level by level
         others = related._base_manager.using(database()).filter(**{f"{name}__in": rows})
         if relation.on_delete is CASCADE:
-            _remove(others)
+            remove(others)
         else:
             others.update(**{name: None})
     rows._raw_delete(database())

@@ -135,3 +135,12 @@ def block(claim: Claim, error: DurableError) -> Status:
     described = failures.describe(error, step=claim.path or None, attempt=None)
     described["traceback"] = ""
     return let_go(claim, Status.BLOCKED, blocked_by="code", error=failures.encode(described))
+
+
+@persistent
+@in_transaction
+def block_for_child(claim: Claim, kind: str) -> Status:
+    """Set an execution aside until a live worker has the workflow of a child of it."""
+    message = f"this worker lacks {kind}, whose completed steps are to be undone"
+    error = failures.encode(failures.no_worker(message, kind=kind))
+    return let_go(claim, Status.BLOCKED, blocked_by="child", error=error)

@@ -11,6 +11,7 @@ from durable import clock
 from durable.authoring import registry
 from durable.authoring.tree import Foreach, Parallel
 from durable.engine import tree_of, turns
+from durable.engine.failpoints import reach
 from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution, Role, Wait
 from durable.states import Status, WaitStatus
@@ -23,7 +24,10 @@ def report_due(limit: int = AT_ONCE) -> int:
     parents = list(
         Execution.objects.unreported().order_by().values_list("parent_id", flat=True)[:limit]
     )
-    return sum(report_to(parent) for parent in dict.fromkeys(parents))
+    told = sum(report_to(parent) for parent in dict.fromkeys(parents))
+    if told:
+        reach("report.after_commit")
+    return told
 
 
 @in_transaction
@@ -59,6 +63,7 @@ def report_to(parent_id: UUID) -> int:
     Execution.objects.filter(pk__in=[child.pk for child in ended]).update(unreported=False)
     if not parent.is_finished:
         _wake(parent)
+    reach("report.before_commit")
     return len(ended)
 
 

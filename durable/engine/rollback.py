@@ -17,14 +17,15 @@ from django.db.models import Exists, OuterRef, Q
 from durable import codec
 from durable.authoring import registry
 from durable.authoring.tree import Catch, Foreach, Leaf
-from durable.authoring.workflow import Definition
+from durable.authoring.workflow import Definition, Workflow
 from durable.engine import journal, position, turns
 from durable.engine.back import rollback_frame
 from durable.engine.checkpoint import Checkpoint
 from durable.engine.claim import ROLLBACK, Claim
+from durable.engine.failpoints import reach
 from durable.engine.finish import finish
 from durable.engine.position import Walk
-from durable.engine.release import hold, let_go
+from durable.engine.release import block_for_child, hold, let_go
 from durable.engine.transaction import in_transaction
 from durable.engine.work import Identity, next_completed_at
 from durable.errors import NotSerializable
@@ -51,11 +52,20 @@ def look(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable |
     otherwise the claim stands at the compensation (``claim.path`` says so) or has been released.
     """
     hold(claim)
+    found = _what_is_next(claim, definition)
+    reach("rollback.before_commit")
+    return found
+
+
+def _what_is_next(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable | None:
     why = claim.frames[ROLLBACK]
     if _children(claim.execution_id, why).unfinished().exists():
         let_go(claim, Status.WAITING)
         return None
     found = next(_to_undo(claim.execution_id, why), None) if why["undo"] else None
+    if found is not None and _class_of(found) is None:
+        block_for_child(claim, found.execution.kind)
+        return None
     if found is not None:
         _take_up(claim, found, why)
         return None
@@ -173,7 +183,10 @@ def after_failed_item(claim: Claim, definition: Definition) -> None:
 
 
 def _to_undo(execution_id: UUID, why: Mapping[str, Any]) -> Iterator[StepRun]:
-    """Step runs in the scope that have a compensation and are not undone, newest first."""
+    """Step runs in the scope that have a compensation and are not undone, newest first.
+
+    Those of a workflow that this process lacks are among them: it can't know.
+    """
     undone = StepRun.objects.filter(
         execution=OuterRef("execution"),
         path=OuterRef("path"),
@@ -192,11 +205,12 @@ def _to_undo(execution_id: UUID, why: Mapping[str, Any]) -> Iterator[StepRun]:
             runs = runs.exclude(execution__kind=kind)
     for run in runs.select_related("execution").iterator(chunk_size=200):
         leaf = _leaf(run)
-        if leaf is None or leaf.step.compensation is None:
+        always = _class_of(run) is None
+        if leaf is not None and leaf.step.compensation is not None:
+            always = leaf.step.compensation.always
+        elif not always:
             continue
-        if run.status == StepStatus.COMPLETED or (
-            leaf.step.compensation.always and _is_last_word(run)
-        ):
+        if run.status == StepStatus.COMPLETED or (always and _is_last_word(run)):
             yield run
 
 
@@ -225,12 +239,18 @@ def _below(execution_id: UUID, why: Mapping[str, Any]) -> Q:
 def _compensable(kind: str) -> Iterator[bool]:
     name, _, version = kind.rpartition("@")
     cls = registry.get(name, int(version))
-    if cls is not None:
+    if cls is None:
+        yield True  # perhaps
+    else:
         yield from (leaf.step.compensation is not None for leaf in cls.definition.tree.leaves())
 
 
+def _class_of(run: StepRun) -> type[Workflow] | None:
+    return registry.get(run.execution.workflow, run.execution.version)
+
+
 def _leaf(run: StepRun) -> Leaf | None:
-    cls = registry.get(run.execution.workflow, run.execution.version)
+    cls = _class_of(run)
     node = cls.definition.tree.find(run.path) if cls is not None else None
     return node if isinstance(node, Leaf) else None
 
@@ -331,9 +351,19 @@ class Undo:
         )
 
 
+def lacking(claim: Claim) -> str | None:
+    """The workflow that this process lacks, of the step that is undone at the claim's position."""
+    run = _run_at(claim)
+    return run.execution.kind if _class_of(run) is None else None
+
+
+def _run_at(claim: Claim) -> StepRun:
+    return StepRun.objects.select_related("execution").get(pk=claim.path[len(ROLLBACK) :])
+
+
 def undo_at(claim: Claim) -> Undo | None:
     """The compensation at the claim's position; ``None`` if its code is not here."""
-    run = StepRun.objects.select_related("execution").get(pk=claim.path[len(ROLLBACK) :])
+    run = _run_at(claim)
     leaf = _leaf(run)
     return None if leaf is None or leaf.step.compensation is None else Undo(claim, run)
 

@@ -19,7 +19,14 @@ from durable.engine.claim import ROLLBACK, Claim
 from durable.engine.failpoints import reach
 from durable.engine.journal import Journal
 from durable.engine.position import ChoiceFailed
-from durable.engine.release import block, complete, give_back, let_go, whole_rollback
+from durable.engine.release import (
+    block,
+    block_for_child,
+    complete,
+    give_back,
+    let_go,
+    whole_rollback,
+)
 from durable.engine.session import Session
 from durable.engine.step_context import StepContext
 from durable.engine.work import Forward, Work, element_of, walk_from
@@ -161,6 +168,7 @@ class Runner:
         try:
             if not join.has_children(claim):
                 if self._open(node, instance):
+                    reach("fan_out.after_commit")
                     return False
                 data = join.empty(claim, node)
             elif join.is_open(claim):
@@ -181,7 +189,10 @@ class Runner:
         except BaseException as error:  # of a callable of the flow
             return self._end(error)
         claim.last_completed_at = join.last_completed_at(claim)
-        return self._advance(Forward(claim, self.definition, None).leave(text, instance))
+        reach("join.before_commit")
+        more = self._advance(Forward(claim, self.definition, None).leave(text, instance))
+        reach("join.after_commit")
+        return more
 
     def _open(self, node: Parallel | Foreach, instance: Any) -> bool:
         claim = self.claim
@@ -200,6 +211,7 @@ class Runner:
         claim = self.claim
         if claim.path == ROLLBACK:
             found = rollback.look(claim, self.definition)
+            reach("rollback.after_commit")
             if isinstance(found, Checkpoint):
                 return self._advance(found)
             if found is not None:
@@ -208,7 +220,7 @@ class Runner:
             return claim.path != ROLLBACK  # at a compensation, or released
         undo = rollback.undo_at(claim)
         if undo is None:
-            return self._lost_position()
+            return self._lost_compensation()
         if claim.recoveries > undo.definition.options.max_recoveries:
             return self._crashed(undo)
         return self._attempt(undo)
@@ -222,6 +234,13 @@ class Runner:
                 "or a new version of the workflow beside it; then retry(id)"
             ),
         )
+        return False
+
+    def _lost_compensation(self) -> bool:
+        lacking = rollback.lacking(self.claim)
+        if lacking is None:
+            return self._lost_position()
+        block_for_child(self.claim, lacking)
         return False
 
     def _crashed(self, work: Work) -> bool:

@@ -11,6 +11,7 @@ from django.db.models import Case, F, Q, When
 
 from durable import clock
 from durable.engine import notify
+from durable.engine.failures import no_worker
 from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution, Worker
 from durable.models.execution import HELD
@@ -27,18 +28,27 @@ def register(
     name: str, queues: Sequence[str], kinds: Iterable[str], lease: timedelta, *, listening: bool
 ) -> UUID:
     """Make a worker known; what was blocked for want of it, or of its code, is due again."""
-    kinds = sorted(kinds)
+    kinds = list(kinds)
+    worker = sign_on(name, queues, kinds, lease, listening=listening)
+    unblock(kinds)
+    return worker
+
+
+@in_transaction
+def sign_on(
+    name: str, queues: Sequence[str], kinds: Iterable[str], lease: timedelta, *, listening: bool
+) -> UUID:
+    """A row for a worker, with a lease: what it holds is due again when that has run out."""
     worker = Worker.objects.create(
         id=uuid7(),
         name=name,
         queues=list(queues),
-        kinds=kinds,
+        kinds=sorted(kinds),
         listening=listening,
         started_at=clock.now(),
         heartbeat_at=clock.now(),
         expires_at=clock.now() + lease,
     )
-    unblock(kinds)
     return worker.pk
 
 
@@ -61,6 +71,15 @@ def stop(worker: UUID) -> int:
     """A worker leaves: what it still holds is due again at once."""
     Worker.objects.filter(pk=worker).update(stopped_at=clock.now())
     return _free(worker, died=False)
+
+
+@in_transaction
+def forget(worker: UUID) -> int:
+    """``stop``, and nothing is left of the worker that nobody has seen."""
+    freed = stop(worker)
+    if not Execution.objects.filter(worker=worker).exists():
+        Worker.objects.filter(pk=worker).delete()
+    return freed
 
 
 @in_transaction
@@ -158,6 +177,7 @@ def block_orphans(own_kinds: Iterable[str]) -> int:
     """
     known = Worker.objects.kinds() | set(own_kinds)
     unblock(known, only_by="worker")
+    _unblock_parents(set(own_kinds))
     due = lock(
         Execution.objects.filter(ready_at__isnull=False).exclude(kind__in=known), skip_locked=True
     )
@@ -169,14 +189,21 @@ def block_orphans(own_kinds: Iterable[str]) -> int:
         ready_at=None,
         wake_at=None,
         blocked_by="worker",
-        error={
-            "type": "NoWorker",
-            "message": "no live worker has this workflow and version",
-            "step": None,
-            "attempt": None,
-            "traceback": "",
-            "details": {},
-        },
+        error=no_worker("no live worker has this workflow and version"),
+    )
+
+
+def _unblock_parents(own_kinds: Set[str]) -> int:
+    """Give those another try that lacked the workflow of a child, which is here."""
+    waiting = Execution.objects.filter(
+        status=Status.BLOCKED, blocked_by="child", kind__in=list(own_kinds)
+    )
+    found = waiting.values_list("pk", "error")
+    ids = [pk for pk, error in found if error and error["details"]["kind"] in own_kinds]
+    if not ids:
+        return 0
+    return waiting.filter(pk__in=ids).move(
+        Status.PENDING, ready_at=clock.now(), blocked_by="", error=None
     )
 
 

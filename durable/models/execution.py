@@ -157,7 +157,9 @@ class Execution(models.Model):
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_reason = models.TextField(blank=True, default="")
     cancel_compensate = models.BooleanField(default=False)
-    blocked_by = models.CharField(max_length=10, blank=True, default="")  # "worker" or "code"
+    blocked_by = models.CharField(
+        max_length=10, blank=True, default=""
+    )  # what it lacks: "worker", "code", or a "child"'s
 
     # times
     created_at = MomentField(editable=False)

@@ -58,6 +58,20 @@ class RetryTests(WorkflowTestCase):
         assert_step(execution, "second", attempts=3)
 
     @time_travel(NOON)
+    def test_it_is_the_same_execution_with_its_queue_and_priority(self) -> None:
+        execution = run(self.flow, priority=7, queue="slow", tags={"t": 1})
+        advance(hours=1)
+        execution.refresh_from_db()
+        self.assertEqual(execution.status, "failed")
+        again = durable.retry(execution.id)
+        self.assertEqual(again.pk, execution.pk)
+        self.assertEqual(
+            (again.workflow, again.priority, again.queue, again.tags, again.status),
+            (execution.workflow, 7, "slow", {"t": 1}, "pending"),
+        )
+        self.assertEqual(Execution.objects.count(), 1)
+
+    @time_travel(NOON)
     def test_with_fresh_attempts(self) -> None:
         execution = self.failed()
         durable.retry(execution.id)
@@ -171,6 +185,22 @@ class RerunTests(WorkflowTestCase):
         self.assertEqual(new.result, {"n": 20})
         self.assertEqual(self.ran, ["first", "second"])
         self.assertEqual(list(old.reruns.all()), [new])
+
+    def test_an_old_version_stays_on_that_version(self) -> None:
+        old = run(self.flow, {"n": 1})
+
+        class Flow(Workflow):
+            class Meta:
+                version = 2
+
+            @step
+            def only(self, data: Data) -> Data:
+                return {"n": 0}
+
+        new = durable.rerun(old.id)
+        drain()
+        assert_completed(new)
+        self.assertEqual((new.version, new.result), (1, {"n": 20}))
 
     def test_from_a_step_with_the_data_recorded_before_it(self) -> None:
         for name in ("second", "branch_n/2/second"):

@@ -24,10 +24,14 @@ from durable import (
     repeat,
     seconds,
     step,
+    wait_for_event,
 )
+from durable.engine import runner, workers
+from durable.engine.inline import InlineSession
+from durable.engine.report import report_due
 from durable.errors import InvalidTransition
 from durable.models import AuditEntry, Execution, StepRun
-from durable.testing import advance, drain, run, time_travel
+from durable.testing import advance, drain, isolate_workflows, run, time_travel
 from tests.composition.leftovers import CommittingTreeTestCase, Trees, TreeTestCase
 from tests.engine.cases import a_worker, bury, claim_as, die_at
 
@@ -697,6 +701,69 @@ class HoldTests(SagaTestCase):
         drain()
         self.assertEnded(held, "compensated")
         self.assertEqual(self.undone(), ["b"])
+
+
+class LackingTests(SagaTestCase):
+    """A worker that has the parent and lacks the class of a child never passes it over."""
+
+    def grown(self, *after: Any) -> Execution:
+        """A parent that waits after its child has completed; the child's class is gone again."""
+        parent = self.flow(B.a, call_workflow("child"), wait_for_event("go"), *after, name="parent")
+        with isolate_workflows():
+            self.flow(B.b, name="child")
+            execution = run(parent)
+        self.assertStands(execution, "waiting")
+        durable.send_event(execution.id, "go")
+        return execution
+
+    def assertLacks(self, execution: Execution) -> None:
+        self.assertStands(execution, "blocked")
+        self.assertEqual(execution.error["type"], "NoWorker")
+        self.assertIn("child@1", execution.error["message"])
+
+    def test_it_is_blocked_until_a_worker_has_it_and_then_undone_in_order(self) -> None:
+        execution = self.grown(B.c, B.fails)
+        drain()
+        self.assertLacks(execution)
+        self.assertEqual(self.undone(), ["c"])
+        drain()
+        self.assertLacks(execution)
+        self.flow(B.b, name="child")
+        drain()
+        self.assertEnded(execution, "compensated", "declined")
+        self.assertEqual(self.undone(), ["c", "b", "a"])
+
+    def test_another_worker_that_has_it_gets_it_to_do(self) -> None:
+        execution = self.grown(B.fails)
+        drain()
+        self.assertLacks(execution)
+        workers.register("other", ["default"], ["child@1"], minutes(1), listening=False)
+        workers.block_orphans(["parent@1"])
+        self.assertLacks(execution)
+        workers.block_orphans(["parent@1", "child@1"])  # what it does every few seconds
+        execution.refresh_from_db()
+        self.assertEqual((execution.status, execution.blocked_by), ("pending", ""))
+
+    def test_it_may_be_gone_while_the_compensation_is_under_way(self) -> None:
+        parent = self.flow(call_workflow("child"), B.fails, name="parent")
+        with isolate_workflows():
+            self.flow(B.b, name="child")
+            execution = durable.start(parent)
+            for _ in range(3):
+                runner.run(claim_as(a_worker()), InlineSession())
+                report_due()
+            die_at("body.before")
+        drain()
+        self.assertLacks(execution)
+        self.flow(B.b, name="child")
+        drain()
+        self.assertEnded(execution, "compensated", "declined")
+        self.assertEqual(self.undone(), ["b"])
+
+    def test_without_a_failure_nobody_asks_for_it(self) -> None:
+        execution = self.grown(B.c)
+        drain()
+        self.assertEnded(execution, "completed")
 
 
 class CrashTests(Sagas, CommittingTreeTestCase):

@@ -53,7 +53,7 @@ class Trap:
     """Does ``action`` at the ``n``-th time that ``point`` is reached, and only then."""
 
     def __init__(self, point: str, action: str, n: int = 1) -> None:
-        if point not in failpoints.POINTS:
+        if point not in failpoints.ALL:
             raise ValueError(f"no failpoint is called {point!r}")
         self._point, self._action, self._left = point, ACTIONS[action], n
         self._lock = threading.Lock()

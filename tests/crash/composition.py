@@ -23,10 +23,10 @@ from tests.shop.models import Effect
 PAUSE = 0.03
 
 
-def did(workflow: Any, name: str) -> None:
+def did(workflow: Any, name: str, *, pause: float = PAUSE) -> None:
     """Note that a body runs, take a while, and leave a row in its transaction."""
     note(f"{workflow.branch_id} {name}")
-    threading.Event().wait(PAUSE)
+    threading.Event().wait(pause)
     Effect.objects.create(key=f"{name}:{workflow.branch_id}")
 
 
@@ -111,6 +111,74 @@ class CrashTrip(Workflow):
     flow = chain(
         parallel(first=chain(left, more), second=right),
         foreach("items", send, concurrency=4),
+        call_workflow(CrashLeg, input=lambda data: {"n": data["n"]}, into="leg"),
+        end,
+    )
+
+
+class CrashTree(Workflow):
+    """Every kind of block once, items in batches too; nothing runs but what it says."""
+
+    class Meta(WorkflowMeta):
+        name = "crash_tree"
+
+    @step
+    def left(self, data: Data) -> Data:
+        """One branch."""
+        did(self, "left", pause=0)
+        return {**data, "left": True}
+
+    @left.compensate
+    def unleft(self, data: Data) -> None:
+        """Undo it."""
+        did(self, "unleft", pause=0)
+
+    @step
+    def more(self, data: Data) -> Data:
+        """The branch goes on."""
+        did(self, "more", pause=0)
+        return increment(data, "n", 10)
+
+    @step
+    def right(self, data: Data) -> Data:
+        """The other branch."""
+        did(self, "right", pause=0)
+        return increment(data, "n", 5)
+
+    @right.compensate
+    def unright(self, data: Data) -> None:
+        """Undo it."""
+        did(self, "unright", pause=0)
+
+    @step
+    def ping(self, data: Data, item: int, index: int) -> Data:
+        """One item; it says nothing to the database, so that a batch writes many at once."""
+        note(f"{self.branch_id} ping")
+        return increment(data, "pinged")
+
+    @step
+    def send(self, data: Data, item: int, index: int) -> Data:
+        """One item of the next block."""
+        did(self, "send", pause=0)
+        return increment(data, "sent")
+
+    @send.compensate
+    def unsend(self, data: Data, item: int, index: int) -> None:
+        """Undo it."""
+        did(self, "unsend", pause=0)
+
+    @step
+    def end(self, data: Data) -> Data:
+        """End well, or not."""
+        did(self, "end", pause=0)
+        if data["fail"]:
+            raise Fail("asked for", type="asked_for")
+        return {**data, "end": True}
+
+    flow = chain(
+        parallel(first=chain(left, more), second=right),
+        foreach("items", ping, concurrency=2, batch_size=2),
+        foreach("items", send, concurrency=2),
         call_workflow(CrashLeg, input=lambda data: {"n": data["n"]}, into="leg"),
         end,
     )

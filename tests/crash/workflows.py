@@ -14,11 +14,11 @@ from django.db import connection
 
 import durable
 from durable import Data, Retry, Workflow, WorkflowMeta, seconds, step
-from tests.crash.composition import CrashLeg, CrashTrip
+from tests.crash.composition import CrashLeg, CrashTree, CrashTrip
 from tests.processes import note, noted
 from tests.shop.models import Effect
 
-__all__ = ["CrashLeg", "CrashTrip"]
+__all__ = ["CrashLeg", "CrashTree", "CrashTrip"]
 
 
 def ran(workflow: Any, name: str) -> None:

@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.defects.mutations import MUTATIONS, Edit, Mutation
+from tests.defects.mutation import Edit, Mutation
+from tests.defects.mutations import MUTATIONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COPIED = ("durable", "tests", "example_project", "manage.py", "pyproject.toml", "README.md")

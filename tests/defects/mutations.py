@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from tests.defects.composed import COMPOSED
+from tests.defects.mutation import Edit, Mutation
+from tests.defects.mutation import mutation as _mutation
 
 ENGINE = "durable/engine/"
 
@@ -15,29 +17,6 @@ WAITS = "tests/defects/test_waits.py::"
 ANSWERS = "tests/defects/test_answers.py::"
 LATE = "tests/defects/test_late_workers.py::"
 ATTEMPTS = "tests/defects/test_attempts.py::"
-
-
-class Edit(NamedTuple):
-    """``old`` stands exactly once in the file, and becomes ``new``."""
-
-    file: str
-    old: str
-    new: str
-
-
-class Mutation(NamedTuple):
-    """One guard taken away: of which row of the list of defects, how, and who must notice."""
-
-    defect: int
-    guard: str
-    edits: tuple[Edit, ...]
-    tests: tuple[str, ...]
-
-
-def _mutation(
-    defect: int, guard: str, file: str, old: str, new: str, *tests: str, more: tuple[Edit, ...] = ()
-) -> Mutation:
-    return Mutation(defect, guard, (Edit(file, old, new), *more), tests)
 
 
 _B2 = POSITIONS + "Defect02BranchTests::test_"
@@ -530,4 +509,5 @@ MUTATIONS: tuple[Mutation, ...] = (
         _A27 + "a_form_names_each_field_that_is_wrong",
         _A27 + "an_approval_is_approved_or_rejected_and_nothing_else",
     ),
+    *COMPOSED,
 )

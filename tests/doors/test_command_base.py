@@ -68,7 +68,7 @@ class EveryCommandTests(CommandTestCase):
             "schedules": {"schedules"},
             "queues": {"queues"},
             "workers": {"workers"},
-            "cleanup": {"removed", "found"},
+            "cleanup": {"removed", "found", "events", "firings", "workers"},
             "check_versions": {"ok", "stranded", "schedules"},
         }
         for command, expected in keys.items():

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
+from unittest import mock
 
 from django.db import transaction
 
 import durable
-from durable import Data, Workflow, minutes, step
+from durable import Data, Workflow, clock, minutes, step
 from durable.authoring import registry
+from durable.engine import failpoints, workers
+from durable.models import Worker
 from durable.testing import (
     advance,
+    assert_completed,
     drain,
     isolate_workflows,
     run,
@@ -175,6 +180,51 @@ class HookTests(WorkflowTestCase):
 
         run(First)
         self.assertEqual(durable.list_executions(workflow="second", status="completed").count(), 1)
+
+
+class KilledTests(ThreadedTestCase):
+    """A process may be killed while it drains: its claims have a lease like those of a worker."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        seen = self.seen = list[Any]()
+
+        class Plain(Workflow):
+            @step(atomic=False)
+            def only(self, data: Data) -> None:
+                seen.append((Worker.objects.live().count(), workers.free_strays()))
+
+        self.execution = durable.start(Plain)
+
+    def test_what_it_held_is_due_again_when_the_lease_has_run_out(self) -> None:
+        class Killed(BaseException):
+            pass
+
+        def die(point: str) -> None:
+            if point == "claim.after_commit":
+                raise Killed
+
+        with (
+            mock.patch("durable.engine.inline._Presence.end"),  # it never came to that
+            mock.patch.object(failpoints, "armed", die),
+            self.assertRaises(Killed),
+        ):
+            drain()
+        self.execution.refresh_from_db()
+        self.assertEqual(self.execution.status, "running")
+        drain()
+        self.execution.refresh_from_db()
+        self.assertEqual(self.execution.status, "running")  # it may still be alive
+        Worker.objects.update(expires_at=clock.now())
+        drain()
+        assert_completed(self.execution)
+        self.assertEqual(len(self.seen), 1)
+
+    def test_meanwhile_it_counts_as_a_worker_and_afterwards_nothing_is_left(self) -> None:
+        drain()
+        assert_completed(self.execution)
+        self.assertEqual(self.seen, [(1, 0)])
+        self.assertFalse(Worker.objects.exists())
 
 
 class WorkerTests(ThreadedTestCase):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from durable import Cron, Workflow, step
@@ -11,7 +11,9 @@ from durable.models import Execution, Firing, Schedule
 MORNING = datetime(2024, 5, 6, 8, tzinfo=UTC)  # a Monday
 
 
-def scheduled(*crons: Cron, name: str = "report", version: int = 1) -> type[Workflow]:
+def scheduled(
+    *crons: Cron, name: str = "report", version: int = 1, keep: timedelta | None = None
+) -> type[Workflow]:
     """A workflow of one step that declares these schedules."""
     declared, called, number = list(crons), name, version
 
@@ -20,6 +22,7 @@ def scheduled(*crons: Cron, name: str = "report", version: int = 1) -> type[Work
             name = called
             version = number
             schedules = declared
+            retention = keep
 
         @step
         def write(self, data: dict[str, Any]) -> dict[str, Any]:

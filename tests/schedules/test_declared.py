@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.core.management import call_command
 
 import durable
-from durable import Cron, DurableError, hours
+from durable import Cron, DurableError, hours, minutes
 from durable.authoring import registry
+from durable.engine import workers
 from durable.engine.deployed import register_after_migrate, register_declared
 from durable.models import Schedule
 from durable.testing import advance, drain, isolate_workflows, time_travel
@@ -113,6 +114,24 @@ class DeclaredTests(WorkflowTestCase):
             register_declared()
             self.assertEqual(row().cron, "0 10 * * *")
             self.assertFalse(Schedule.objects.filter(name="old").exists())
+
+    def test_in_a_rolling_deploy_an_old_worker_changes_nothing_of_a_newer_version(self) -> None:
+        def register(*crons: Cron, version: int) -> int:
+            with isolate_workflows():
+                scheduled(*crons, version=version)
+                return register_declared()
+
+        new = workers.register("new", [], ["report@2"], minutes(1), listening=False)
+        register(Cron("0 10 * * *"), Cron(NINE, name="added"), version=2)
+        durable.disable_schedule("added")
+        old = [Cron(NINE), Cron(NINE, name="dropped")]
+        self.assertEqual(register(*old, version=1), 0)
+        self.assertEqual((row().cron, row("added").enabled), ("0 10 * * *", False))
+        self.assertFalse(Schedule.objects.filter(name="dropped").exists())
+        workers.stop(new)  # the deploy is rolled back: the old code is all there is
+        self.assertEqual(register(*old, version=1), 3)
+        self.assertEqual(row().cron, NINE)
+        self.assertFalse(Schedule.objects.filter(name="added").exists())
 
     def test_migrate_registers_them(self) -> None:
         scheduled(Cron(NINE))

@@ -6,18 +6,22 @@ import io
 import json
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 import durable
-from durable import Workflow, clock, days, hours, parallel, step
-from durable.engine.prune import prune
-from durable.models import AuditEntry, Event, Execution, StepRun
+from durable import Cron, Workflow, clock, days, hours, minutes, parallel, step
+from durable.engine import workers
+from durable.engine.claim import claim_due
+from durable.engine.prune import prune, remove
+from durable.engine.sweep import sweep
+from durable.models import AuditEntry, Event, Execution, Mailbox, StepRun, Worker
 from durable.models.fields import uuid7
-from durable.testing import advance, drain, run, time_travel
+from durable.testing import advance, drain, isolate_workflows, run, time_travel
 from tests.cases import WorkflowTestCase
-from tests.schedules.cases import MORNING, scheduled
+from tests.schedules.cases import MORNING, outcomes, scheduled
 
 OLD = ("--older-than", "30d")
 
@@ -146,6 +150,102 @@ class RetentionTests(WorkflowTestCase):
 
 
 @time_travel(MORNING)
+class SweepTests(WorkflowTestCase):
+    """What no execution takes with it goes by the same age."""
+
+    def test_delivered_events_go_and_those_that_are_kept_for_a_key_stay(self) -> None:
+        durable.start(quick(), {"wait": True}, keys=["k"])
+        drain()
+        durable.publish_event("go", {}, key="k")
+        durable.publish_event("nobody.wants.it")
+        durable.publish_event("later", {}, key="other")
+        drain()
+        advance(days=2)
+        self.assertEqual(sweep(days(3)).events, 0)
+        self.assertEqual(sweep(days(1), dry_run=True).events, 2)
+        self.assertEqual(sweep(days(1)).events, 2)
+        published = Event.objects.filter(execution__isnull=True)
+        self.assertEqual(list(published.values_list("name", flat=True)), ["later"])
+        copy = Event.objects.get(execution__isnull=False)  # goes with its execution
+        self.assertEqual((copy.name, copy.status, copy.source), ("go", "consumed", None))
+        self.assertEqual(list(Mailbox.objects.values_list("key", flat=True)), ["other"])
+        durable.start("quick", {}, keys=["other"])
+        drain()
+        self.assertEqual(Event.objects.get(name="later", execution__isnull=False).status, "kept")
+
+    def test_a_published_event_is_known_by_its_id_until_then(self) -> None:
+        run(quick(), {"wait": True}, keys=["k"])
+        for expected in (True, False):
+            self.assertIs(durable.publish_event("x", key="k", event_id="e").created, expected)
+            drain()
+        advance(days=2)
+        sweep(days(1))
+        self.assertTrue(durable.publish_event("x", key="k", event_id="e").created)
+
+    def test_past_slots_go_unless_something_is_still_to_happen_with_them(self) -> None:
+        class Report(Workflow):
+            class Meta:
+                schedules = [Cron("0 * * * *", timezone="UTC", overlap="queue")]
+
+            @step
+            def write(self, data: dict[str, Any]) -> None:
+                if self.now() > MORNING + hours(2):
+                    self.wait_for_event("go")
+
+        advance(hours=5)
+        self.assertEqual(
+            [outcome for _, outcome in outcomes()],
+            ["started", "started", "started", "queued", "queued"],
+        )
+        advance(days=2, work=False)
+        self.assertEqual(sweep(days(1)).firings, 2)
+        self.assertEqual([outcome for _, outcome in outcomes()], ["started", "queued", "queued"])
+        drain()
+        self.assertEqual(Execution.objects.unfinished().count(), 1)  # the queue is still one
+
+    def test_slots_follow_the_retention_of_their_workflow(self) -> None:
+        scheduled(Cron("0 0 * * *", timezone="UTC", name="report"))
+        advance(days=10)
+        self.assertEqual(sweep().firings, 0)
+        with override_settings(DURABLE={"RETENTION": days(4)}):
+            self.assertEqual(sweep(dry_run=True).firings, 6)
+            with isolate_workflows():
+                scheduled(Cron("0 0 * * *", timezone="UTC", name="report"), keep=days(7))
+                self.assertEqual(sweep(dry_run=True).firings, 3)
+
+    def test_rows_of_stopped_workers_go_after_a_month_or_what_is_said(self) -> None:
+        def a_worker() -> Any:
+            return workers.register("w", [], ["quick@1"], minutes(1), listening=False)
+
+        quick()
+        gone, alive, holding = a_worker(), a_worker(), a_worker()
+        durable.start("quick")
+        claim_due(holding, "default", ["quick@1"], 1)
+        Worker.objects.filter(pk__in=[gone, holding]).update(stopped_at=clock.now())
+        advance(days=29, work=False)
+        self.assertEqual(sweep().workers, 0)
+        self.assertEqual(sweep(days(30)).workers, 0)
+        advance(days=1, work=False)
+        self.assertEqual(sweep(dry_run=True).workers, 1)
+        self.assertEqual(sweep(days(1)).workers, 1)
+        self.assertEqual(set(Worker.objects.values_list("pk", flat=True)), {alive, holding})
+        workers.free_strays()
+        self.assertEqual(sweep().workers, 1)
+
+    def test_many_go_in_small_batches(self) -> None:
+        Event.objects.bulk_create(
+            Event(name="x", key="k", status="delivered", created_at=clock.now()) for _ in range(5)
+        )
+        with (
+            mock.patch("durable.engine.sweep.AT_ONCE", 2),
+            mock.patch("durable.engine.sweep.remove", wraps=remove) as removed,
+        ):
+            self.assertEqual(sweep(timedelta(0)).events, 5)
+        self.assertEqual(removed.call_count, 3)
+        self.assertFalse(Event.objects.exists())
+
+
+@time_travel(MORNING)
 class CleanUpCommandTests(WorkflowTestCase):
     """``manage.py durable_cleanup``."""
 
@@ -160,12 +260,27 @@ class CleanUpCommandTests(WorkflowTestCase):
         run("quick")
         self.assertEqual(
             json.loads(self.call("--older-than", "30d", "--dry-run", "--json")),
-            {"removed": 0, "found": 1},
+            {"removed": 0, "found": 1, "events": 0, "firings": 0, "workers": 0},
         )
         self.assertEqual(self.call(*OLD, "--dry-run"), "1 execution would be removed\n")
         self.assertEqual(self.call(*OLD, "--status", "failed"), "0 executions removed\n")
         self.assertEqual(self.call(*OLD), "1 execution removed\n")
         self.assertEqual(Execution.objects.count(), 1)
+
+    def test_it_removes_what_else_is_over_unless_it_is_asked_for_executions_only(self) -> None:
+        run(quick(), {"wait": True}, keys=["k"])
+        durable.publish_event("x", key="k")
+        drain()
+        advance(days=30)
+        self.assertEqual(self.call(*OLD, "--status", "failed"), "0 executions removed\n")
+        self.assertEqual(
+            self.call(*OLD, "--dry-run"),
+            "0 executions would be removed\n1 events, 0 firings, 0 workers would be removed\n",
+        )
+        self.assertEqual(
+            self.call(*OLD), "0 executions removed\n1 events, 0 firings, 0 workers removed\n"
+        )
+        self.assertEqual(self.call(*OLD), "0 executions removed\n")
 
     def test_what_is_no_time_span_is_refused(self) -> None:
         for text in ("30", "d", "-1d", "1.5h", "30 days", ""):

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+import threading
 from typing import Any
 from unittest import mock
 
@@ -55,6 +56,28 @@ class TickTests(ThreadedTestCase):
         said = self.tick("--max-seconds", "0.5")
         self.assertTrue(said["stopped_early"])
         self.assertTrue(Execution.objects.filter(status="completed").exists())
+
+    def test_a_step_in_flight_when_its_time_is_over_has_the_grace_period_and_no_more(self) -> None:
+        release = threading.Event()
+        self.addCleanup(release.set)
+
+        class Slow(Workflow):
+            @step(atomic=False)
+            def first(self, data: dict[str, Any]) -> None:
+                release.wait(data["takes"])
+
+            @step
+            def second(self, data: dict[str, Any]) -> None: ...
+
+        ends, hangs = durable.start(Slow, {"takes": 0.6}), durable.start(Slow, {"takes": 30})
+        with override_settings(DURABLE={"SHUTDOWN_GRACE": 1.5}):
+            said = self.tick("--max-seconds", "0.3")
+        self.assertTrue(said["stopped_early"])
+        self.assertLess(said["seconds"], 4)
+        for execution, path in ((ends, "second"), (hangs, "first")):
+            execution.refresh_from_db()
+            self.assertEqual((execution.status, execution.path), ("pending", path))
+            self.assertIsNotNone(execution.ready_at)
 
     def test_no_time_at_all_is_refused(self) -> None:
         with self.assertRaises(CommandError):

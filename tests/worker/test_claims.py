@@ -20,6 +20,7 @@ from durable.models import Execution, Worker
 from durable.testing import isolate_workflows, worker
 from durable.worker import dispatcher
 from durable.worker.bell import Bell
+from durable.worker.slots import Slots
 from durable.worker.watchdog import Watchdog
 from durable.worker.worker import Worker as RealWorker
 from tests.cases import elsewhere, open_transaction, until
@@ -312,6 +313,20 @@ class PartTests(WorkerTestCase):
         begun = time.monotonic()
         bell.wait(timeout)
         return time.monotonic() - begun < timeout
+
+    def test_a_slot_tells_of_a_claim_with_which_the_engine_itself_failed(self) -> None:
+        told, freed = threading.Event(), threading.Event()
+
+        def run(claim: Any) -> None:
+            raise OSError("not the step's fault")
+
+        slots = Slots("default", 1, run, freed.set, told.set)
+        with self.assertLogs("durable.worker", "ERROR"):
+            slots.submit(mock.Mock(rest=()))
+            self.assertTrue(freed.wait(10))
+        self.assertTrue(told.is_set())
+        self.assertEqual(slots.held(), set())
+        slots.stop()
 
     def test_the_watchdog_keeps_nothing_of_attempts_that_are_over(self) -> None:
         dog = Watchdog(lambda thread: None, lambda: None)

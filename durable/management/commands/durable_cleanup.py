@@ -1,10 +1,11 @@
-"""``manage.py durable_cleanup``: remove executions that ended long ago."""
+"""``manage.py durable_cleanup``: remove executions that ended long ago, and what else is over."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
 
 from durable.engine.prune import prune
+from durable.engine.sweep import Swept, sweep
 from durable.management.arguments import span
 from durable.management.base import DurableCommand, Options
 from durable.states import FINAL
@@ -12,8 +13,9 @@ from durable.states import FINAL
 
 class Command(DurableCommand):
     help = (
-        "Remove finished executions, each with everything below it. Without --older-than, what "
-        "Meta.retention and DURABLE['RETENTION'] say; the audit trail stays."
+        "Remove finished executions, each with everything below it, delivered events, past slots "
+        "of schedules and the rows of stopped workers. Without --older-than, what Meta.retention "
+        "and DURABLE['RETENTION'] say; the audit trail stays."
     )
     personal = False
 
@@ -27,7 +29,7 @@ class Command(DurableCommand):
             action="append",
             choices=sorted(FINAL),
             default=[],
-            help="only those that ended so (may be given several times)",
+            help="only executions that ended so (may be given several times)",
         )
         parser.add_argument("--dry-run", action="store_true", help="only count them")
 
@@ -35,8 +37,14 @@ class Command(DurableCommand):
         """Remove them, and say how many there were."""
         dry_run = options["dry_run"]
         count = prune(options["older_than"], options["status"], dry_run=dry_run)
+        swept = (
+            Swept(0, 0, 0) if options["status"] else sweep(options["older_than"], dry_run=dry_run)
+        )
         if self.as_json:
-            self.show({"removed": 0 if dry_run else count, "found": count})
+            self.show({"removed": 0 if dry_run else count, "found": count, **swept._asdict()})
         elif options["verbosity"]:
             verb = "would be removed" if dry_run else "removed"
             self.say(f"{count} execution{'' if count == 1 else 's'} {verb}")
+            if any(swept):
+                others = ", ".join(f"{number} {name}" for name, number in swept._asdict().items())
+                self.say(f"{others} {verb}")

@@ -27,7 +27,8 @@ class Command(BaseCommand):
             "--max-seconds",
             type=float,
             default=50.0,
-            help="begin no further step after that long (default 50)",
+            help="begin no further step after that long (default 50); those that run then have "
+            "DURABLE['SHUTDOWN_GRACE'] to reach their checkpoint, or are due again",
         )
         parser.add_argument("--json", action="store_true", help="say in JSON what was done")
 

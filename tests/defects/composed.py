@@ -1,0 +1,546 @@
+"""The guards of composition, of the calendar, and some that are on no row of the list."""
+
+from __future__ import annotations
+
+from tests.defects.mutation import Edit, Mutation, mutation
+
+ENGINE = "durable/engine/"
+WORKER = "durable/worker/"
+
+TREES = "tests/defects/test_trees.py::"
+ROLLBACK = "tests/defects/test_rollback.py::Defect16RollbackTests::test_"
+CALENDAR = "tests/defects/test_calendar.py::"
+
+_T1 = TREES + "Defect01FinalStatusTests::test_"
+_T3 = TREES + "Defect03WaitInABranchTests::test_"
+_T8 = TREES + "Defect08ParentTests::test_"
+_T20 = TREES + "Defect20ItemTests::test_"
+_C11 = CALENDAR + "Defect11SlotTests::test_"
+_C17 = CALENDAR + "Defect17FailureTests::test_"
+_C28 = CALENDAR + "Defect28DueTimeTests::test_"
+_FIRES = "tests/schedules/test_several_workers.py::SeveralWorkersTests::test_"
+_FAILS = "tests/schedules/test_run_time.py::FailureTests::test_"
+_BLOCKS = "tests/composition/test_blocks.py::BlockTests::test_"
+_ITEMS = "tests/composition/test_foreach.py::"
+_MERGES = "tests/composition/test_parallel.py::MergeStrategyTests::test_"
+_CHANGES = "tests/composition/test_merge.py::ChangeTests::test_"
+_LISTS = "tests/client/test_lookup.py::ListTests::test_"
+_RERUNS = "tests/client/test_retry_rerun.py::RerunTests::test_"
+_PRUNES = "tests/schedules/test_retention.py::RetentionTests::test_"
+
+COMPOSED: tuple[Mutation, ...] = (
+    mutation(
+        0,
+        "a slot tells the heartbeat of a doubtful claim",
+        WORKER + "slots.py",
+        "            if failed:\n                self._doubtful()\n",
+        "",
+        "tests/worker/test_claims.py::PartTests::"
+        "test_a_slot_tells_of_a_claim_with_which_the_engine_itself_failed",
+    ),
+    mutation(
+        0,
+        "what lies in a paused queue is not ready",
+        ENGINE + "claim.py",
+        "\n            AND queue NOT IN (SELECT name FROM durable_queue WHERE paused)),",
+        "),",
+        CALENDAR + "PausedQueueTests::test_what_lies_in_a_paused_queue_is_not_ready",
+    ),
+    mutation(
+        0,
+        "from a paused queue nothing is claimed",
+        ENGINE + "queues.py",
+        "    if row.paused:\n        return 0\n",
+        "",
+        "tests/concurrency/test_claims.py::ClaimTests::"
+        "test_a_paused_queue_gives_nothing_until_it_goes_on",
+    ),
+    mutation(
+        1,
+        "a status moves along the table only",
+        "durable/models/execution.py",
+        "self.filter(status__in=sources(target)).update(",
+        "self.update(",
+        _T1 + "whoever_comes_late_with_another_end_changes_nothing",
+    ),
+    mutation(
+        1,
+        "an execution that rolls back keeps its status while nobody holds it",
+        ENGINE + "release.py",
+        "    if claim.status == Status.COMPENSATING and target in"
+        " (Status.PENDING, Status.WAITING):\n",
+        "    if False:\n",
+        _T1 + "a_rollback_that_goes_through_the_queue_ends_as_compensated",
+    ),
+    mutation(
+        1,
+        "a claim leaves an execution that rolls back in its status",
+        ENGINE + "claim.py",
+        "    if rolling_back:  # they stay",
+        "    if False:  # they stay",
+        _T1 + "a_rollback_that_goes_through_the_queue_ends_as_compensated",
+    ),
+    mutation(
+        1,
+        "a rollback ends in a status of its own",
+        ENGINE + "rollback.py",
+        'if why["failed"] else Status.COMPENSATED\n',
+        'if why["failed"] else Status.FAILED\n',
+        _T1 + "a_rollback_that_goes_through_the_queue_ends_as_compensated",
+    ),
+    mutation(
+        3,
+        "a branch ends at the end of its own steps",
+        ENGINE + "position.py",
+        "                case _:  # the end of the flow, of a branch or of an item\n",
+        "                case Parallel():\n"
+        "                    path = owner.path\n"
+        "                case _:\n",
+        _T3 + "after_a_wait_in_a_branch_the_rest_of_that_branch_runs_and_nothing_else",
+    ),
+    mutation(
+        3,
+        "a wait belongs to the branch that waits",
+        ENGINE + "suspend.py",
+        "        execution_id=claim.execution_id,\n        root_id=claim.root_id,\n",
+        "        execution_id=claim.root_id,\n        root_id=claim.root_id,\n",
+        _T3 + "after_a_wait_in_a_branch_the_rest_of_that_branch_runs_and_nothing_else",
+        _T3 + "a_wait_leaves_no_mark_in_the_data",
+    ),
+    mutation(
+        3,
+        "a branch stands at a position of its own",
+        ENGINE + "fan_out.py",
+        "        path=path,\n        visit=1,\n",
+        "        path=body.nodes[-1].path,\n        visit=1,\n",
+        _T3 + "after_a_wait_in_a_branch_the_rest_of_that_branch_runs_and_nothing_else",
+    ),
+    mutation(
+        8,
+        "every end is to be told",
+        ENGINE + "finish.py",
+        'default=F("awaited")),',
+        'default=F("unreported")),',
+        _T8 + "a_parent_is_woken_by_a_child_that_completes",
+        _T8 + "a_parent_is_woken_by_a_child_that_fails",
+        _T8 + "a_parent_is_woken_by_a_child_that_is_compensated",
+        _T8 + "a_parent_is_woken_by_a_child_whose_workers_die",
+    ),
+    mutation(
+        8,
+        "a cancelled one is to be told too, also an item",
+        ENGINE + "finish.py",
+        '        changes["unreported"] = F("awaited")',
+        '        changes["unreported"] = F("unreported")',
+        _T8 + "a_parent_is_woken_by_a_child_that_is_cancelled",
+        _T8 + "a_worker_sees_that_a_parent_is_to_be_told",
+        _ITEMS + "ControlTests::test_cancel_while_an_item_is_in_its_step_ends_the_tree",
+    ),
+    mutation(
+        8,
+        "a wait is answered by whatever end its child comes to",
+        ENGINE + "report.py",
+        "    Wait.objects.filter(child=child).resolve(",
+        "    if child.status == Status.COMPLETED:\n"
+        "        Wait.objects.filter(child=child).resolve(",
+        _T8 + "a_parent_is_woken_by_a_child_that_fails",
+        _T8 + "a_parent_is_woken_by_a_child_that_is_cancelled",
+        _T8 + "a_parent_is_woken_by_a_child_that_is_compensated",
+        _T8 + "a_parent_is_woken_by_a_child_whose_workers_die",
+    ),
+    mutation(
+        8,
+        "a parent that is told is woken",
+        ENGINE + "report.py",
+        "    if not parent.is_finished:\n        _wake(parent)\n",
+        "",
+        _T8 + "a_parent_is_woken_by_a_child_that_completes",
+        _T8 + "a_parent_is_woken_by_a_child_that_is_cancelled",
+    ),
+    mutation(
+        8,
+        "a worker sees that there is something to tell",
+        ENGINE + "claim.py",
+        "\n    OR EXISTS (SELECT 1 FROM durable_execution WHERE unreported),",
+        ",",
+        _T8 + "a_worker_sees_that_a_parent_is_to_be_told",
+    ),
+    mutation(
+        11,
+        "start and advance are one transaction",
+        ENGINE + "fire.py",
+        "@in_transaction\ndef _fire(",
+        "def _fire(",
+        _FIRES + "a_crash_before_the_commit_leaves_the_slot_due",
+    ),
+    mutation(
+        11,
+        "what is due is looked at again under the lock",
+        ENGINE + "fire.py",
+        "lock(Schedule.objects.due().filter(pk=pk), skip_locked=True)",
+        "lock(Schedule.objects.filter(pk=pk), skip_locked=True)",
+        _C11 + "whoever_comes_second_looks_again_and_finds_nothing_due",
+    ),
+    mutation(
+        11,
+        "a start advances its schedule",
+        ENGINE + "fire.py",
+        "    Schedule.objects.filter(pk=pk).update(next_run_at=following)\n",
+        "",
+        _C11 + "a_start_and_the_next_time_go_together",
+        _C11 + "a_slot_that_was_fired_is_not_fired_again_whatever_the_next_time_says",
+    ),
+    mutation(
+        11,
+        "a slot that was fired is passed over",
+        ENGINE + "fire.py",
+        "        if slot not in known and not _fire_slot(",
+        "        if not _fire_slot(",
+        _C11 + "a_slot_that_was_fired_is_not_fired_again_whatever_the_next_time_says",
+    ),
+    mutation(
+        11,
+        "a slot is unique",
+        "durable/models/schedule.py",
+        'models.UniqueConstraint(fields=("schedule", "slot"), name="durable_firing_once"),',
+        "",
+        _C11 + "no_slot_is_on_record_twice",
+        more=(
+            Edit(
+                "durable/migrations/0001_initial.py",
+                "        migrations.AddConstraint(\n"
+                "            model_name='firing',\n"
+                "            constraint=models.UniqueConstraint(fields=('schedule', 'slot'),"
+                " name='durable_firing_once'),\n"
+                "        ),\n",
+                "",
+            ),
+        ),
+    ),
+    mutation(
+        16,
+        "what a dead worker was undoing is due again",
+        ENGINE + "workers.py",
+        "    freed = rolling_back.update(worker=None, **changes)\n",
+        "    freed = 0\n",
+        ROLLBACK + "a_worker_that_dies_in_a_rollback_leaves_the_rest_to_another",
+    ),
+    mutation(
+        16,
+        "what is undone is not undone again",
+        ENGINE + "rollback.py",
+        "runs.filter(~Exists(undone), status__in=",
+        "runs.filter(status__in=",
+        ROLLBACK + "a_worker_that_dies_in_a_rollback_leaves_the_rest_to_another",
+    ),
+    mutation(
+        16,
+        "a compensation has retries of its own",
+        ENGINE + "attempt.py",
+        "        delay = fail.next_delay(self.step.retry, error,"
+        " claim.attempt - claim.attempt_floor)\n",
+        "        delay = fail.next_delay(self.step.retry, error,"
+        " claim.attempt - claim.attempt_floor)\n"
+        "        delay = None if claim.rolls_back else delay\n",
+        ROLLBACK + "a_compensation_that_raises_is_tried_again_and_then_counts_as_failed",
+    ),
+    mutation(
+        16,
+        "a compensation that fails for good counts",
+        ENGINE + "rollback.py",
+        'target = Status.COMPENSATION_FAILED if why["failed"] else Status.COMPENSATED',
+        "target = Status.COMPENSATED",
+        ROLLBACK + "a_compensation_that_raises_is_tried_again_and_then_counts_as_failed",
+    ),
+    mutation(
+        16,
+        "the rest is undone although one failed",
+        ENGINE + "fail.py",
+        "    if claim.rolls_back:\n        _go_on_undoing(claim)\n        return\n",
+        "    if claim.rolls_back:\n"
+        "        rollback._conclude(claim, {**claim.frames['~'], 'failed': [1]})\n"
+        "        return\n",
+        ROLLBACK + "a_compensation_that_raises_is_tried_again_and_then_counts_as_failed",
+    ),
+    mutation(
+        16,
+        "branches, items and children are undone too",
+        ENGINE + "rollback.py",
+        "own | _below(execution_id, why)",
+        "own",
+        ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
+        ROLLBACK + "each_gets_the_data_as_it_was_when_its_step_completed",
+    ),
+    mutation(
+        16,
+        "what is below children and branches is undone too",
+        ENGINE + "rollback.py",
+        "    while level.exists():\n        condition |=",
+        "    for _ in range(1):\n        condition |=",
+        ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
+    ),
+    mutation(
+        16,
+        "newest first",
+        ENGINE + "rollback.py",
+        '.order_by("-ended_at", "-id")',
+        '.order_by("ended_at", "id")',
+        ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
+        ROLLBACK + "a_worker_that_dies_in_a_rollback_leaves_the_rest_to_another",
+    ),
+    mutation(
+        16,
+        "a compensation gets the data that its step left",
+        ENGINE + "rollback.py",
+        "        value = self.run.output if self.run.status == StepStatus.COMPLETED"
+        " else self.run.input\n",
+        "        value = codec.loads(self.claim.data)\n",
+        ROLLBACK + "each_gets_the_data_as_it_was_when_its_step_completed",
+    ),
+    mutation(
+        17,
+        "a start that fails is caught and counted",
+        ENGINE + "fire.py",
+        "    except Exception as error:\n        _count_failure(schedule, error, present)\n",
+        "    except ZeroDivisionError as error:\n"
+        "        _count_failure(schedule, error, present)\n",
+        _C17 + "a_start_that_fails_is_not_due_again_at_once",
+        _FAILS + "it_is_counted_shown_and_moved_on",
+    ),
+    mutation(
+        17,
+        "a schedule that can't start moves on",
+        ENGINE + "fire.py",
+        '        changes["next_run_at"] = _following(schedule, present + rest)\n',
+        '        changes["next_run_at"] = present\n',
+        _C17 + "a_start_that_fails_is_not_due_again_at_once",
+    ),
+    mutation(
+        17,
+        "a schedule that can't start is tried less and less often",
+        ENGINE + "fire.py",
+        "        rest = pause if schedule.failures else timedelta(0)\n",
+        "        rest = pause * 0\n",
+        _FAILS + "it_is_tried_less_and_less_often",
+    ),
+    mutation(
+        17,
+        "failures are counted",
+        ENGINE + "fire.py",
+        '        "failures": F("failures") + 1,\n',
+        "",
+        _C17 + "a_start_that_fails_is_not_due_again_at_once",
+        _FAILS + "it_is_counted_shown_and_moved_on",
+    ),
+    mutation(
+        17,
+        "the last error is shown",
+        ENGINE + "fire.py",
+        '        "last_error": f"{type(error).__name__}: {error}"[:2000],\n',
+        "",
+        _C17 + "a_start_that_fails_is_not_due_again_at_once",
+        _FAILS + "it_is_counted_shown_and_moved_on",
+    ),
+    mutation(
+        17,
+        "a start that succeeds resets the count",
+        ENGINE + "fire.py",
+        'pk=schedule.pk).update(last_run_at=slot, failures=0, last_error="")',
+        "pk=schedule.pk).update(last_run_at=slot)",
+        _FAILS + "success_resets_the_count",
+    ),
+    mutation(
+        20,
+        "increments are operations, not values",
+        ENGINE + "merge.py",
+        "    if delta is not None:\n",
+        "    if False:\n",
+        _BLOCKS + "foreach_counts_every_item_whatever_the_concurrency",
+        _MERGES + "increments_and_appends_add_up_on_existing_and_missing_keys",
+    ),
+    mutation(
+        20,
+        "increments survive storage within a branch or item",
+        ENGINE + "work.py",
+        "            keep = self.block is not None\n",
+        "            keep = False\n",
+        _MERGES + "increments_survive_many_steps_of_a_branch_and_a_retry",
+    ),
+    mutation(
+        20,
+        "an item leaves its changes behind, not all of its data",
+        ENGINE + "work.py",
+        "        made = merge.changes(codec.loads(self.claim.base), codec.loads(text))\n",
+        "        made = merge.changes({}, codec.loads(text))\n",
+        _T20 + "an_item_that_leaves_a_value_alone_does_not_take_back_the_change_of_another",
+    ),
+    mutation(
+        20,
+        "continue starts the next item although one failed",
+        ENGINE + "turns.py",
+        '    if node.on_error == "continue":\n',
+        "    if node.max_failures is not None:\n",
+        _ITEMS + "ErrorTests::test_continue_tries_every_item_and_says_what_became_of_them",
+    ),
+    mutation(
+        20,
+        "continue goes on after the block although items failed",
+        ENGINE + "join.py",
+        '    if failures and (node.on_error == "fail_fast" or (limit is not None'
+        " and failures > limit)):\n",
+        "    if failures:\n",
+        _ITEMS + "ErrorTests::test_continue_tries_every_item_and_says_what_became_of_them",
+        _BLOCKS + "collects_results_in_order_and_continues_over_failures",
+    ),
+    mutation(
+        20,
+        "a block that is open is not opened again",
+        ENGINE + "runner.py",
+        "            if not join.has_children(claim):\n",
+        "            if True:\n",
+        _T20 + "a_worker_that_dies_while_it_closes_the_block_has_no_item_run_again",
+    ),
+    mutation(
+        20,
+        "an item that is finished is on record as such",
+        ENGINE + "checkpoint.py",
+        "        finish_completed([(c.execution_id, c.journaled) for c in finished])\n",
+        "        if finished[0].role != Role.ITEM:\n"
+        "            finish_completed([(c.execution_id, c.journaled) for c in finished])\n",
+        _T20 + "after_a_crash_finished_items_do_not_run_again",
+    ),
+    mutation(
+        21,
+        "an unchanged value is no change",
+        ENGINE + "merge.py",
+        '    return None if old is not MISSING and _same(old, value) else ["set", value]\n',
+        '    return ["set", value]\n',
+        _MERGES + "an_unchanged_old_value_never_overwrites_a_change",
+        _CHANGES + "nothing_changed_is_no_change",
+    ),
+    mutation(
+        21,
+        "the merge has three ways: it compares with the data before the block",
+        ENGINE + "join.py",
+        "        data = merge.apply(data, merge.changes(base, changed))\n    return data\n",
+        "        data = merge.apply(data, merge.changes({}, changed))\n    return data\n",
+        _MERGES + "an_unchanged_old_value_never_overwrites_a_change",
+    ),
+    mutation(
+        21,
+        "dicts are merged inside",
+        ENGINE + "merge.py",
+        "    if isinstance(value, dict) and (old is MISSING or isinstance(old, dict)):\n",
+        "    if False:\n",
+        _MERGES + "deep_applies_what_a_branch_changed_or_added_and_keeps_the_rest",
+        _CHANGES + "deep_recurses_into_dicts",
+    ),
+    mutation(
+        21,
+        "another type is a change",
+        ENGINE + "merge.py",
+        "    if type(one) is not type(other) or one != other:\n",
+        "    if one != other:\n",
+        _CHANGES + "types_count_as_changes",
+    ),
+    mutation(
+        25,
+        "a class is listed by its one name",
+        "durable/client.py",
+        "        name = workflow if isinstance(workflow, str) else workflow.definition.name\n",
+        "        name = workflow if isinstance(workflow, str) else workflow.__name__\n",
+        _LISTS + "by_class_and_by_name",
+    ),
+    *(
+        mutation(
+            25,
+            f"a rerun keeps the {what}",
+            ENGINE + "rerun.py",
+            line,
+            "",
+            _RERUNS + test,
+        )
+        for what, line, test in (
+            (
+                "priority",
+                "        priority=old.priority,\n",
+                "from_the_start_with_the_same_input_linked",
+            ),
+            (
+                "queue",
+                "        queue=old.home_queue,\n",
+                "from_the_start_with_the_same_input_linked",
+            ),
+            ("tags", "        tags=old.tags,\n", "from_the_start_with_the_same_input_linked"),
+            ("version", "        version=old.version,\n", "an_old_version_stays_on_that_version"),
+        )
+    ),
+    mutation(
+        25,
+        "a retry goes on in the same execution, with all that it has",
+        ENGINE + "control.py",
+        "        Status.PENDING, error=None, ready_at=clock.now(), wake_at=None,"
+        ' blocked_by="", **changes\n',
+        "        Status.PENDING, error=None, ready_at=clock.now(), wake_at=None,"
+        ' blocked_by="", rank=0, **changes\n',
+        "tests/client/test_retry_rerun.py::RetryTests::"
+        "test_it_is_the_same_execution_with_its_queue_and_priority",
+    ),
+    mutation(
+        25,
+        "trees are removed whole",
+        ENGINE + "prune.py",
+        "    for level in reversed(levels):\n",
+        "    for level in levels[:1]:\n",
+        _PRUNES + "a_tree_goes_whole_and_the_audit_stays",
+    ),
+    mutation(
+        25,
+        "a tree with an unfinished child stays whole",
+        ENGINE + "prune.py",
+        "                if status in UNFINISHED:\n",
+        "                if False:\n",
+        _PRUNES + "nothing_of_a_tree_goes_while_a_child_is_unfinished",
+    ),
+    mutation(
+        28,
+        "the zone of a date helper is honoured",
+        "durable/helpers.py",
+        "    return ZoneInfo(tz) if isinstance(tz, str) else tz\n",
+        "    return timezone.get_current_timezone()\n",
+        "tests/unit/test_helpers.py::MomentTests::test_the_zone_decides_what_today_is",
+    ),
+    mutation(
+        28,
+        "the zone of a schedule is honoured",
+        ENGINE + "fire.py",
+        "    return slots_after(schedule.cron, zone_of(schedule.timezone), after)\n",
+        '    return slots_after(schedule.cron, zone_of("UTC"), after)\n',
+        "tests/schedules/test_slots.py::SlotTests::"
+        "test_a_gap_and_a_repeated_hour_each_have_one_slot",
+    ),
+    mutation(
+        28,
+        "a worker looks again when the next is due, not when it polls",
+        WORKER + "dispatcher.py",
+        "        return poll if until is None else min(poll, max(until, 0.001))\n",
+        "        return poll\n",
+        _C28 + "a_worker_waits_no_longer_than_until_the_next_sleeper_or_slot_is_due",
+    ),
+    mutation(
+        28,
+        "sleepers are among what is due next",
+        ENGINE + "claim.py",
+        "        moments = (self.next_wake, self.next_expiry, self.next_slot)\n",
+        "        moments = (self.next_expiry, self.next_slot)\n",
+        _C28 + "a_worker_waits_no_longer_than_until_the_next_sleeper_or_slot_is_due",
+    ),
+    mutation(
+        28,
+        "slots are among what is due next",
+        ENGINE + "claim.py",
+        "        moments = (self.next_wake, self.next_expiry, self.next_slot)\n",
+        "        moments = (self.next_wake, self.next_expiry)\n",
+        _C28 + "a_worker_waits_no_longer_than_until_the_next_sleeper_or_slot_is_due",
+    ),
+)
