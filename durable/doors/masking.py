@@ -33,7 +33,9 @@ def mask_text(text: str, patterns: Iterable[str] | None = None) -> str:
     known = _normalised(patterns)
 
     def hide(match: re.Match[str]) -> str:
-        return match["name"] + HIDDEN if _fits(match["word"], known) else match[0]
+        if _fits(match["word"], known):
+            return match["name"] + HIDDEN
+        return match["name"] + _PAIR.sub(hide, match["value"])  # ValueError: token=…
 
     return _PAIR.sub(hide, text) if known else text
 
