@@ -29,13 +29,13 @@ urlpatterns = [
     path("inputs/", inputs.Inputs.as_view(), name="inputs"),
     path("events/", events.Events.as_view(), name="events"),
     path("workflows/", workflows.Workflows.as_view(), name="workflows"),
-    path("workflows/<path:name>/", workflows.OneWorkflow.as_view(), name="workflow"),
+    path("workflows/<str:name>/", workflows.OneWorkflow.as_view(), name="workflow"),
     path("schedules/", schedules.Schedules.as_view(), name="schedules"),
     *(
-        path(f"schedules/<path:name>/{change}/", view.as_view(), name=f"schedule-{change}")
+        path(f"schedules/<str:name>/{change}/", view.as_view(), name=f"schedule-{change}")
         for change, view in schedules.CHANGES.items()
     ),
-    path("schedules/<path:name>/", schedules.OneSchedule.as_view(), name="schedule"),
+    path("schedules/<str:name>/", schedules.OneSchedule.as_view(), name="schedule"),
     path("queues/", queues.Queues.as_view(), name="queues"),
     path("queues/<path:name>/pause/", queues.Pause.as_view(), name="queue-pause"),
     path("queues/<path:name>/resume/", queues.Resume.as_view(), name="queue-resume"),

@@ -51,8 +51,11 @@ class Tenancy(Policy):
         return {"tenant": self._tenants(user)[0]} if self._tenants(user) else {}
 
     def _tenants(self, user: Any) -> list[str]:
-        names = user.groups.filter(name__startswith="tenant-").values_list("name", flat=True)
-        return [name.removeprefix("tenant-") for name in names]
+        if not hasattr(user, "_tenants"):  # asked once for each request, as permissions are
+            names = user.groups.filter(name__startswith="tenant-").values_list("name", flat=True)
+            user._tenants = [name.removeprefix("tenant-") for name in names]
+        found: list[str] = user._tenants
+        return found
 
 
 def user(name: str, *permissions: str, groups: tuple[str, ...] = ()) -> User:
