@@ -101,6 +101,7 @@ def _is_dict_of_dicts(value: object) -> bool:
     )
 
 
+POLICIES = (Policy, BasePermission)  # BasePermission gives | a meaning of its own
 WEBHOOK_HINT = (
     'For example {"scheme": "stripe", "secrets": ["env:STRIPE_SECRET"], "event": "type"}.'
 )
@@ -278,7 +279,7 @@ def check_policies(**kwargs: Any) -> list[CheckMessage]:
         except ImportError as error:
             wrong.append(Error(f"API_PERMISSIONS: {error}.", id=WRONG_POLICY))
             continue
-        if not isinstance(named, type) or not issubclass(named, Policy | BasePermission):
+        if not isinstance(named, type) or not issubclass(named, POLICIES):
             message = f"API_PERMISSIONS: {path} is neither a policy nor a permission class."
             hint = "Derive it from durable.doors.access.Policy, or from REST framework's "
             wrong.append(Error(message, hint=f"{hint}BasePermission.", id=WRONG_POLICY))
