@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from durable.rest.views import events, executions, inputs, parts, queues, schedules, workflows
 from durable.rest.webhooks.view import Webhook
+
+
+class NameConverter(StringConverter):
+    """Any text: what people call their questions and queues, slashes and line breaks included."""
+
+    regex = r"[\s\S]+"
+
+
+register_converter(NameConverter, "durable_name")
 
 ONE = "executions/<str:id>/"
 
@@ -23,9 +33,11 @@ urlpatterns = [
         for action, view in executions.ACTS.items()
     ),
     path(
-        f"{ONE}inputs/<path:name>/reassign/", inputs.Reassign.as_view(), name="execution-reassign"
+        f"{ONE}inputs/<durable_name:name>/reassign/",
+        inputs.Reassign.as_view(),
+        name="execution-reassign",
     ),
-    path(f"{ONE}inputs/<path:name>/", inputs.OneInput.as_view(), name="execution-input"),
+    path(f"{ONE}inputs/<durable_name:name>/", inputs.OneInput.as_view(), name="execution-input"),
     path("inputs/", inputs.Inputs.as_view(), name="inputs"),
     path("events/", events.Events.as_view(), name="events"),
     path("workflows/", workflows.Workflows.as_view(), name="workflows"),
@@ -37,10 +49,10 @@ urlpatterns = [
     ),
     path("schedules/<str:name>/", schedules.OneSchedule.as_view(), name="schedule"),
     path("queues/", queues.Queues.as_view(), name="queues"),
-    path("queues/<path:name>/pause/", queues.Pause.as_view(), name="queue-pause"),
-    path("queues/<path:name>/resume/", queues.Resume.as_view(), name="queue-resume"),
-    path("queues/<path:name>/limit/", queues.Limit.as_view(), name="queue-limit"),
-    path("queues/<path:name>/", queues.OneQueue.as_view(), name="queue"),
+    path("queues/<durable_name:name>/pause/", queues.Pause.as_view(), name="queue-pause"),
+    path("queues/<durable_name:name>/resume/", queues.Resume.as_view(), name="queue-resume"),
+    path("queues/<durable_name:name>/limit/", queues.Limit.as_view(), name="queue-limit"),
+    path("queues/<durable_name:name>/", queues.OneQueue.as_view(), name="queue"),
     path("workers/", queues.Workers.as_view(), name="workers"),
     path("webhooks/<str:source>/", Webhook.as_view(), name="webhook"),
 ]
