@@ -260,10 +260,24 @@ def check_webhooks(**kwargs: Any) -> list[CheckMessage]:
         place = f"DURABLE['WEBHOOKS'][{name!r}]"
         faults = [f"{place}: {fault}." for fault in sources.faults(name, options)]
         wrong += [Error(fault, hint=WEBHOOK_HINT, id=WRONG_WEBHOOK) for fault in faults]
-        for variable in [] if faults else sources.unset(options):
-            message = f"{place}: the environment variable {variable} is not set."
-            wrong.append(Warning(message, hint="Set it, or remove it.", id=SECRET_NOT_SET))
     return wrong
+
+
+@register(TAG, deploy=True)
+def check_secrets(**kwargs: Any) -> list[CheckMessage]:
+    """Where webhooks arrive, the environment variables are set that hold their secrets."""
+    found = conf.get("WEBHOOKS")
+    if check_webhooks() or not _is_dict_of_dicts(found):
+        return []
+    return [
+        Warning(
+            f"DURABLE['WEBHOOKS'][{name!r}]: the environment variable {variable} is not set.",
+            hint="Set it, or take the secret out.",
+            id=SECRET_NOT_SET,
+        )
+        for name, options in found.items()
+        for variable in sources.unset(options)
+    ]
 
 
 @register(TAG)

@@ -10,6 +10,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from durable.testing import (
     run,
     time_travel,
 )
+from example_project import settings as example_settings
 from example_project.shop import services
 from example_project.shop.models import Charge, Expense, Invoice, Order, OutboxMail, Subscription
 from example_project.shop.workflows import (
@@ -37,6 +39,7 @@ from example_project.shop.workflows import (
     TrialReminder,
     day,
 )
+from tests.typing.readme import blocks
 
 ROOT = Path(__file__).resolve().parent.parent
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -195,6 +198,36 @@ class PaymentFlowTests(TestCase):
         assert_completed(self.execution)
         self.assertEqual(self.execution.result["result"], "payment.expired")
         self.assertEqual(self._order_status(), "cancelled")
+
+
+@override_settings(ROOT_URLCONF="example_project.urls", DURABLE=example_settings.DURABLE)
+class WebhookTests(TestCase):
+    """The payment provider's webhook, as the documentation sends it from a shell."""
+
+    def test_the_line_for_the_shell_pays_the_sample_order(self) -> None:
+        call_command("start_samples", stdout=StringIO())
+        drain()
+        page = ROOT / "docs" / "how-to" / "receive-webhooks.md"
+        (sample,) = (one.text for one in blocks(page, "sh") if "curl" in one.text)
+        shown = 'curl() { for given in "$@"; do printf \'%s\\n\' "$given"; done; }\n'
+        done = subprocess.run(
+            ["sh", "-c", shown + sample], capture_output=True, text=True, timeout=30, check=True
+        )
+        given = done.stdout.splitlines()
+        headers = {
+            name: value.strip()
+            for flag, header in pairwise(given)
+            if flag == "-H"
+            for name, _, value in [header.partition(":")]
+        }
+        kind, path = headers.pop("Content-Type"), given[1].partition("8000")[2]
+        body = given[given.index("-d") + 1]
+        for _ in range(2):
+            answer = self.client.post(path, body, kind, headers=headers)
+            self.assertEqual(answer.status_code, 202, answer.content)
+        drain()
+        assert_completed(Execution.objects.get(workflow="payment_flow"))
+        self.assertEqual(Order.objects.get(reference="S-2").status, "fulfilled")
 
 
 class ProjectTests(TestCase):

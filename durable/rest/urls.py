@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.urls import path, register_converter
-from django.urls.converters import StringConverter
+from django.urls.converters import StringConverter, get_converters
 
 from durable.rest.views import events, executions, inputs, parts, queues, schedules, workflows
 from durable.rest.webhooks.view import Webhook
@@ -15,7 +15,8 @@ class NameConverter(StringConverter):
     regex = r"[\s\S]+"
 
 
-register_converter(NameConverter, "durable_name")
+if "durable_name" not in get_converters():
+    register_converter(NameConverter, "durable_name")
 
 ONE = "executions/<str:id>/"
 

@@ -101,7 +101,8 @@ class Api:
 
 def _with_body(response: HttpResponse) -> Any:
     found: Any = response
-    found.body = json.loads(response.content) if response.content else None
+    is_json = "json" in response.get("Content-Type", "")
+    found.body = json.loads(response.content) if is_json and response.content else None
     return found
 
 
