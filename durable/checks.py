@@ -13,10 +13,14 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.utils.module_loading import import_string
+from rest_framework.permissions import BasePermission
 
 from durable import conf
 from durable.authoring import registry
 from durable.authoring.advice import workflow_warnings
+from durable.doors.access import Policy
+from durable.rest.webhooks import sources
 
 TAG = "durable"
 
@@ -32,6 +36,9 @@ SCHEDULE_TWICE = "durable.E012"
 CRONTAB_WITHOUT_APP = "durable.W013"
 CRONTAB_WITHOUT_JOBS = "durable.W014"
 CRONTAB_MISSING = "durable.W015"
+WRONG_WEBHOOK = "durable.E021"
+SECRET_NOT_SET = "durable.W022"
+WRONG_POLICY = "durable.E023"
 
 
 # -- what each setting may be: a test, and the words for it -----------------------------------
@@ -93,6 +100,11 @@ def _is_dict_of_dicts(value: object) -> bool:
         for name, options in value.items()
     )
 
+
+POLICIES = (Policy, BasePermission)  # BasePermission gives | a meaning of its own
+WEBHOOK_HINT = (
+    'For example {"scheme": "stripe", "secrets": ["env:STRIPE_SECRET"], "event": "type"}.'
+)
 
 DURATION = (_is_duration, "a positive number of seconds or a positive timedelta")
 COUNT = (_is_count, "a positive whole number")
@@ -235,6 +247,57 @@ def check_crontab(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register(TAG)
+def check_webhooks(**kwargs: Any) -> list[CheckMessage]:
+    """Every source of webhooks says how it signs, and what its webhooks mean."""
+    found = conf.get("WEBHOOKS")
+    if not _is_dict_of_dicts(found):
+        return []  # check_settings says so
+    wrong: list[CheckMessage] = []
+    for name, options in found.items():
+        place = f"DURABLE['WEBHOOKS'][{name!r}]"
+        faults = [f"{place}: {fault}." for fault in sources.faults(name, options)]
+        wrong += [Error(fault, hint=WEBHOOK_HINT, id=WRONG_WEBHOOK) for fault in faults]
+    return wrong
+
+
+@register(TAG, deploy=True)
+def check_secrets(**kwargs: Any) -> list[CheckMessage]:
+    """Where webhooks arrive, the environment variables are set that hold their secrets."""
+    found = conf.get("WEBHOOKS")
+    if check_webhooks() or not _is_dict_of_dicts(found):
+        return []
+    return [
+        Warning(
+            f"DURABLE['WEBHOOKS'][{name!r}]: the environment variable {variable} is not set.",
+            hint="Set it, or take the secret out.",
+            id=SECRET_NOT_SET,
+        )
+        for name, options in found.items()
+        for variable in sources.unset(options)
+    ]
+
+
+@register(TAG)
+def check_policies(**kwargs: Any) -> list[CheckMessage]:
+    """Each of ``API_PERMISSIONS`` can be imported, and is a policy or a permission class."""
+    found = conf.get("API_PERMISSIONS")
+    if not _is_list_of_dotted_paths(found):
+        return []  # check_settings says so
+    wrong: list[CheckMessage] = []
+    for path in found:
+        try:
+            named = import_string(path)
+        except ImportError as error:
+            wrong.append(Error(f"API_PERMISSIONS: {error}.", id=WRONG_POLICY))
+            continue
+        if not isinstance(named, type) or not issubclass(named, POLICIES):
+            message = f"API_PERMISSIONS: {path} is neither a policy nor a permission class."
+            hint = "Derive it from durable.doors.access.Policy, or from REST framework's "
+            wrong.append(Error(message, hint=f"{hint}BasePermission.", id=WRONG_POLICY))
+    return wrong
 
 
 def _can_run(command: object) -> bool:

@@ -58,9 +58,21 @@ if url := os.environ.get("DATABASE_URL"):
 else:
     DATABASES = {"default": database_url.sqlite(HERE / "db.sqlite3")}
 
+# base64 of "for-development-only"
+DEVELOPMENT_SECRET = "whsec_Zm9yLWRldmVsb3BtZW50LW9ubHk="
+
 DURABLE = {
     "QUEUES": {"default": {"concurrency": 10}},
     "LEASE": float(os.environ.get("DURABLE_LEASE", "60")),  # seconds
+    "WEBHOOKS": {
+        # What the payment provider sends reaches whoever waits for the order it names.
+        "payments": {
+            "scheme": "standard",
+            "secrets": [os.environ.get("PAYMENTS_SECRET", DEVELOPMENT_SECRET)],
+            "event": "type",
+            "key": "data.order_id",
+        },
+    },
 }
 
 # How long a day of the example takes, and an answer of another company; and the directory in

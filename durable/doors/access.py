@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
@@ -78,6 +81,14 @@ class Policy:
         return {}
 
 
+def tags_of(user: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The tags of what ``user`` starts: those asked for, and over them those of the policies."""
+    tags = dict(asked)
+    for policy in policies():
+        tags.update(policy.tags(user))
+    return tags
+
+
 def policies() -> list[Policy]:
     """The project's policies, as ``API_PERMISSIONS`` names them."""
     return [found() for found in configured() if issubclass(found, Policy)]
@@ -131,10 +142,11 @@ def visible(user: Any, executions: ExecutionQuerySet | None = None) -> Execution
     rows = Execution.objects.roots() if executions is None else executions
     if not people.is_active(user) or not user.has_perm(PERMISSIONS["view"]):
         return rows.none()
-    return _scoped(user, rows)
+    return in_scope(user, rows)
 
 
-def _scoped(user: Any, rows: ExecutionQuerySet) -> ExecutionQuerySet:
+def in_scope(user: Any, rows: ExecutionQuerySet) -> ExecutionQuerySet:
+    """What the policies leave of these executions, whatever Django's permissions say."""
     for policy in policies():
         rows = policy.executions(user, rows)
     return rows
@@ -147,7 +159,7 @@ def visible_events(user: Any) -> QuerySet[Event]:
         return rows.none()
     if not policies():
         return rows
-    return rows.filter(execution__in=_scoped(user, Execution.objects.roots()).values("pk"))
+    return rows.filter(execution__in=in_scope(user, Execution.objects.roots()).values("pk"))
 
 
 # -- questions to people ---------------------------------------------------------------------------
@@ -163,31 +175,62 @@ def why_not(user: Any, wait: Wait) -> str | None:
 
     Who is named among the assignees needs no permission of Django's besides.
     """
-    added = _escalated(wait)
-    reason = people.allowed(user, assignees=wait.assignees, exclude=wait.exclude, escalated=added)
+    return _why_not(user, wait, _Known.of(user, [wait]))
+
+
+def answerable(user: Any, waits: Sequence[Wait]) -> list[Wait]:
+    """Those of the questions that the user may answer, in as many statements for all as for one."""
+    known = _Known.of(user, waits)
+    return [wait for wait in waits if _why_not(user, wait, known) is None]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is read once for many questions."""
+
+    now: datetime
+    groups: frozenset[str]
+    in_scope: frozenset[UUID]  # executions that the policies let the user see
+
+    @classmethod
+    def of(cls, user: Any, waits: Sequence[Wait]) -> _Known:
+        roots = {wait.root_id for wait in waits}
+        rows = Execution.objects.filter(pk__in=roots).order_by()
+        scope = in_scope(user, rows).values_list("pk", flat=True) if policies() else roots
+        groups = user.groups.values_list("name", flat=True) if hasattr(user, "groups") else ()
+        return cls(clock.read(database()), frozenset(groups), frozenset(scope))
+
+
+def _why_not(user: Any, wait: Wait, known: _Known) -> str | None:
+    escalate = (wait.question or {}).get("escalate", [])
+    reason = people.allowed(
+        user,
+        assignees=wait.assignees,
+        exclude=wait.exclude,
+        escalated=people.escalated(escalate, wait.opened_at, known.now),
+        groups=known.groups,
+    )
     if reason is not None:
         return reason
     if not wait.assignees and not user.has_perm(PERMISSIONS["answer"]):
         return f"it takes the permission {PERMISSIONS['answer']}"
-    scope = Execution.objects.filter(pk=wait.root_id)
-    if not _agreed(user, "answer", wait) or not _scoped(user, scope).exists():
+    if wait.root_id not in known.in_scope or not _agreed(user, "answer", wait):
         return "a policy of this site does not allow it"
     return None
-
-
-def _escalated(wait: Wait) -> list[str]:
-    return people.escalated(
-        (wait.question or {}).get("escalate", []), wait.opened_at, clock.read(database())
-    )
 
 
 def asked_of(user: Any, waits: WaitQuerySet | None = None) -> list[Wait]:
     """The open questions that the user may answer, the oldest first."""
     rows = Wait.objects.all() if waits is None else waits
+    return answerable(user, list(perhaps_asked_of(user, rows).visible()))
+
+
+def perhaps_asked_of(user: Any, waits: WaitQuerySet) -> WaitQuerySet:
+    """Open questions, with all that the user may answer among them: what the database can tell."""
     if not people.is_active(user):
-        return []
-    rows = rows.open().filter(kind=WaitKind.INPUT).select_related("execution").visible()
-    return [wait for wait in _perhaps_for(user, rows) if may_answer(user, wait)]
+        return waits.none()
+    rows = waits.open().filter(kind=WaitKind.INPUT).select_related("execution")
+    return _perhaps_for(user, rows)
 
 
 def _perhaps_for(user: Any, rows: WaitQuerySet) -> WaitQuerySet:

@@ -1,0 +1,117 @@
+"""What all views of the REST door share: who gets in, what is refused, how errors are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+from durable.doors import access
+from durable.engine.audit import origin
+from durable.rest import openapi, permissions, throttles
+from durable.rest.bodies import JSONBody
+from durable.rest.operations import Operation
+from durable.rest.pagination import Keep, Order, page_of
+from durable.rest.problems import problem_of
+from durable.rest.shown import Reveals
+
+LONGEST_ORIGIN = 200
+
+
+class View(APIView):
+    """JSON only, for known users only; each change says in the audit trail where it comes from."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {}
+    any_query: ClassVar[bool] = False  # whether parameters that nobody reads are let pass
+    renderer_classes = (JSONRenderer,)
+    parser_classes: Sequence[Any] = (JSONBody,)
+    metadata_class = None  # OPTIONS would tell more than the schema does
+    schema = openapi.inspector()
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer, with the origin of changes set."""
+        token = origin.set(self.origin(request)[:LONGEST_ORIGIN])
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        finally:
+            origin.reset(token)
+
+    def origin(self, request: Any) -> str:
+        """Where a change comes from: this door, and the address at the other end."""
+        return f"rest {request.META.get('REMOTE_ADDR', '')}".strip()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse who may not come in; then what would be overlooked otherwise."""
+        super().initial(request, *args, **kwargs)
+        operation = self.operation(request)
+        if operation is not None and not self.any_query:
+            known = {*operation.query, api_settings.URL_FORMAT_OVERRIDE}
+            unknown = sorted(set(request.query_params) - known)
+            if unknown:
+                raise ValidationError({name: ["There is no such parameter."] for name in unknown})
+
+    def operation(self, request: Request) -> Operation | None:
+        """What is asked for; ``None`` for a method that this address does not take."""
+        return self.operations.get("GET" if request.method == "HEAD" else str(request.method))
+
+    @classmethod
+    def authenticators(cls) -> Sequence[type[BaseAuthentication]]:
+        """The project's own."""
+        found: Sequence[Any] = api_settings.DEFAULT_AUTHENTICATION_CLASSES
+        return found
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return [found() for found in self.authenticators()]
+
+    def get_permissions(self) -> list[Any]:
+        found: list[BasePermission] = [permissions.IsKnown(), *permissions.of_project()]
+        return found
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        projects: Sequence[Any] = api_settings.DEFAULT_THROTTLE_CLASSES
+        return [found() for found in (*projects, throttles.All, throttles.Writes)]
+
+    def get_exception_handler(self) -> Callable[..., Response | None]:
+        return problem_of
+
+    # -- what views answer with -----------------------------------------------------------------
+
+    def reveals(self, row: Any) -> bool:
+        """Whether who asks may see the masked values of a row."""
+        return access.may(self.request.user, "view_payload", row)
+
+    def shown(self, rows: Any, status: int = 200, *, reveals: Reveals | None = None) -> Any:
+        """One row (or several) as this method's serializer for ``status`` shows it."""
+        operation = self.operation(self.request)
+        assert operation is not None
+        return self.as_json(operation.answers[status], rows, reveals=reveals)
+
+    def as_json(self, serializer: Any, rows: Any, *, reveals: Reveals | None = None) -> Any:
+        """The same by a given serializer."""
+        context = {"request": self.request, "reveals": reveals or self.reveals}
+        return serializer(rows, many=isinstance(rows, list), context=context).data
+
+    def listed(
+        self,
+        request: Request,
+        rows: QuerySet[Any],
+        order: Order,
+        serializer: Any,
+        *,
+        reveals: Reveals | None = None,
+        keep: Keep | None = None,
+    ) -> Response:
+        """The page that is asked for."""
+        page = page_of(request, rows, order, keep)
+        return page.answer(request, self.as_json(serializer, page.rows, reveals=reveals))

@@ -1,0 +1,171 @@
+"""Every refusal as a problem document (RFC 9457), whatever raised it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, UnreadablePostError
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from durable.doors.access import AccessDenied
+from durable.errors import (
+    AlreadyAnswered,
+    AmbiguousWait,
+    DurableError,
+    ExecutionNotFound,
+    IdempotencyConflict,
+    InvalidInput,
+    InvalidTransition,
+    NotAllowed,
+    ScheduleNotFound,
+    WaitNotFound,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+#: The status of each refusal of the engine; what is not here is the fault of the request (400).
+STATUSES: Mapping[type[DurableError], int] = {
+    ExecutionNotFound: 404,
+    WaitNotFound: 404,
+    ScheduleNotFound: 404,
+    AccessDenied: 403,
+    NotAllowed: 403,
+    AlreadyAnswered: 409,
+    AmbiguousWait: 409,
+    InvalidTransition: 409,
+    IdempotencyConflict: 409,
+}
+
+#: What a status means here, for the documentation.
+MEANINGS: Mapping[int, str] = {
+    400: "The request does not fit; `errors` says what is wrong with which field.",
+    401: "Who asks is not known.",
+    403: "Who asks may not do this.",
+    404: "There is no such thing, or who asks may not see it.",
+    405: "This address does not take this method.",
+    406: "Only application/json is spoken here.",
+    409: "The state of things does not allow it; `detail` says why.",
+    413: "The body is larger than is taken.",
+    415: "The body is not application/json.",
+    422: "The payload lacks what the source is configured to need.",
+    429: "Too many requests.",
+}
+
+
+class TooLarge(exceptions.APIException):
+    """The body has more bytes than are taken."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is too large."
+    default_code = "too_large"
+
+
+class Conflict(exceptions.APIException):
+    """The state of things does not allow the request."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "The request conflicts with the state of things."
+    default_code = "conflict"
+
+
+class Unmappable(exceptions.APIException):
+    """A signed payload that lacks what the source is configured to need."""
+
+    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
+    default_detail = "The payload can't be mapped to an event."
+    default_code = "unmappable"
+
+
+def problem_of(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """The answer to an exception of a view; ``None``: a fault of ours, which Django reports."""
+    response: Response | None
+    if isinstance(error, DurableError):
+        response = _of_engine(error)
+    else:
+        response = _of_request(_translated(error))
+    if response is not None:
+        set_rollback()
+    return response
+
+
+def _translated(error: Exception) -> Exception:
+    """What Django raises, in the words of REST framework."""
+    if isinstance(error, Http404):
+        return exceptions.NotFound()
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied()
+    if isinstance(error, RequestDataTooBig):
+        return TooLarge()
+    if isinstance(error, SuspiciousOperation | UnreadablePostError):
+        return exceptions.ParseError("The request can't be read.")
+    return error
+
+
+def _of_engine(error: DurableError) -> Response:
+    found = (code for kind, code in STATUSES.items() if isinstance(error, kind))
+    name = "".join(f"-{c.lower()}" if c.isupper() else c for c in type(error).__name__)
+    more: dict[str, Any] = {}
+    if isinstance(error, InvalidInput):
+        more["errors"] = {str(field): list(texts) for field, texts in error.errors.items()}
+    if isinstance(error, AmbiguousWait):
+        more["branches"] = [str(branch) for branch in error.branches]
+    return _answer(next(found, 400), str(error), type=f"urn:durable:{name.lstrip('-')}", **more)
+
+
+def _of_request(error: Exception) -> Response | None:
+    if not isinstance(error, exceptions.APIException):
+        return None
+    headers = {}
+    if value := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = value
+    if value := getattr(error, "wait", None):
+        headers["Retry-After"] = str(max(1, round(value)))
+    if isinstance(error.detail, list | dict):
+        errors: dict[str, list[str]] = {}
+        for field, text in _flat(error.detail):
+            errors.setdefault(field, []).append(text)
+        words = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in errors.items())
+        return _answer(error.status_code, words, headers=headers, errors=errors)
+    return _answer(error.status_code, str(error.detail), headers=headers)
+
+
+def _flat(detail: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Each message with the place that it is about: ``tags``, ``keys.0``, ``__all__``."""
+    if isinstance(detail, Mapping):
+        for key, inner in detail.items():
+            name = "__all__" if key == "non_field_errors" else str(key)
+            yield from _flat(inner, f"{place}.{name}" if place else name)
+    elif isinstance(detail, list):
+        nested = any(isinstance(inner, Mapping | list) for inner in detail)
+        for number, inner in enumerate(detail):
+            yield from _flat(inner, f"{place}.{number}" if nested else place)
+    else:
+        yield place or "__all__", str(detail)
+
+
+def _answer(
+    code: int,
+    detail: str,
+    *,
+    type: str = "about:blank",
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Response:
+    body = {"type": type, "title": HTTPStatus(code).phrase, "status": code, "detail": detail}
+    return Response(
+        _printable({**body, **more}), code, headers=dict(headers or {}), content_type=MEDIA_TYPE
+    )
+
+
+def _printable(value: Any) -> Any:
+    """The same, with what is no valid Unicode shown as escapes."""
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, list) else value

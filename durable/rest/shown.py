@@ -1,0 +1,106 @@
+"""How stored values are shown in JSON, and what of them is hidden from whom."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.utils.duration import duration_iso_string
+from rest_framework import serializers
+
+from durable.doors.masking import mask, mask_text
+from durable.increments import plain_number
+
+#: Whether the user of a request may see the masked values of a row; in the serializers' context.
+Reveals = Callable[[Any], bool]
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types.
+
+    Dates and times are ISO 8601, as are time spans (``P0DT00H01M30S``); a ``Decimal`` and a
+    ``UUID`` are strings, bytes are base64, a tuple is a list, a set a sorted list.
+    """
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Decimal | UUID):
+        return str(plain_number(value)) if isinstance(value, Decimal) else str(value)
+    if isinstance(value, int | float):
+        return plain_number(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item) for item in value), key=lambda item: json.dumps(item))
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return duration_iso_string(value)
+    return base64.b64encode(value).decode()
+
+
+class _Masked(serializers.JSONField):
+    """A value of a row, masked unless the user may see it whole."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(read_only=True, **options)
+
+    def get_attribute(self, instance: Any) -> Any:
+        return instance, super().get_attribute(instance)
+
+    def to_representation(self, value: Any) -> Any:
+        row, found = value
+        reveals: Reveals = self.context["reveals"]
+        return self.shown(found, whole=found is None or reveals(row))
+
+    def shown(self, value: Any, *, whole: bool) -> Any:
+        """What is answered."""
+        raise AssertionError("one of the kinds below")
+
+
+class Data(_Masked):
+    """Users' data: secret-looking keys have their values hidden."""
+
+    def shown(self, value: Any, *, whole: bool) -> Any:
+        """Plain JSON."""
+        return plain(value) if whole else mask(plain(value))
+
+
+class Error(_Masked):
+    """What went wrong; secrets are hidden in its texts too. ``brief``: without the traceback."""
+
+    def __init__(self, *, brief: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.brief = brief
+
+    def shown(self, value: Any, *, whole: bool) -> Any:
+        """``{"type", "message", "step", …}``."""
+        found = plain(value)
+        if not isinstance(found, dict):
+            return found
+        if self.brief:
+            found = {name: found.get(name) for name in ("type", "message", "step")}
+        if whole:
+            return found
+        texts = {
+            name: mask_text(text)
+            for name, text in found.items()
+            if name in ("message", "traceback") and isinstance(text, str)
+        }
+        return {**mask(found), **texts}
+
+
+class Logs(_Masked):
+    """Captured log records: ``[{"at", "level", "logger", "message"}]``."""
+
+    def shown(self, value: Any, *, whole: bool) -> Any:
+        """The records, secrets hidden in their messages."""
+        if whole:
+            return value
+        return [{**record, "message": mask_text(str(record["message"]))} for record in value]

@@ -1,0 +1,52 @@
+"""How often one may ask: rates by scope, none unless the project sets them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.views import APIView
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class _Scoped(SimpleRateThrottle):
+    """The rate of its scope in ``DEFAULT_THROTTLE_RATES``; without one, no limit."""
+
+    def get_rate(self) -> Any:
+        return api_settings.DEFAULT_THROTTLE_RATES.get(str(self.scope))
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        """One count for each user, or for each address where there is none."""
+        pk = getattr(request.user, "pk", None)
+        ident = f"user-{pk}" if pk is not None else self.get_ident(request)
+        return self.cache_format % {"scope": self.scope, "ident": ident}
+
+
+class All(_Scoped):
+    """Every request: the scope ``durable``."""
+
+    scope = "durable"
+
+
+class Writes(_Scoped):
+    """Requests that change something: the scope ``durable_write``."""
+
+    scope = "durable_write"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        """Reading does not count."""
+        return None if request.method in READING else super().get_cache_key(request, view)
+
+
+class Webhooks(_Scoped):
+    """Webhooks, by source and address: the scope ``durable_webhook``."""
+
+    scope = "durable_webhook"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        """A flood at one source doesn't shut out another."""
+        ident = f"{view.kwargs.get('source')}-{self.get_ident(request)}"
+        return self.cache_format % {"scope": self.scope, "ident": ident}

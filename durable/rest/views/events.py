@@ -1,0 +1,69 @@
+"""Events: publish one, and see what became of those that were published."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from durable.doors import access
+from durable.doors.access import AccessDenied
+from durable.engine import send
+from durable.rest import filters, pagination, requests, serializers
+from durable.rest.base import View
+from durable.rest.operations import Operation, idempotency_key
+from durable.rest.pagination import Order
+
+
+class Events(View):
+    """Events, the newest first: `kept` are those that nobody has waited for yet."""
+
+    operations = {
+        "GET": Operation(
+            "events",
+            "List events",
+            {200: serializers.page_of(serializers.Event)},
+            parameters=(*filters.EVENTS, *pagination.PARAMETERS),
+        ),
+        "POST": Operation(
+            "events_publish",
+            "Publish an event",
+            {201: serializers.Event, 200: serializers.Event},
+            takes=requests.PublishEvent,
+            parameters=(idempotency_key("it becomes the event's id"),),
+            problems=(409,),
+        ),
+    }
+
+    def get(self, request: Request) -> Response:
+        """A page of them."""
+        if not request.user.has_perm("durable.view_event"):
+            raise AccessDenied("it takes the permission durable.view_event")
+        rows = access.visible_events(request.user).select_related("execution")
+        rows = filters.narrowed(filters.EventFilter, request, rows)
+        return self.listed(
+            request,
+            rows,
+            Order(("id",), newest_first=True),
+            serializers.Event,
+            reveals=self._reveals,
+        )
+
+    def _reveals(self, event: Any) -> bool:
+        return access.may(self.request.user, "view_payload", event.execution)
+
+    def post(self, request: Request) -> Response:
+        """201 with a new one, 200 with the one that was published with this id before."""
+        access.require(request.user, "publish_event")
+        fields = requests.read(request, requests.PublishEvent)
+        event_id = requests.once(request, fields, "event_id")
+        event = send.publish_event(
+            fields["name"],
+            fields.get("payload"),
+            key=fields.get("key"),
+            event_id=event_id,
+            by=request.user,
+        )
+        code = 201 if event.created else 200
+        return Response(self.shown(event, code, reveals=self._reveals), code)

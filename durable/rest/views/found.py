@@ -1,0 +1,76 @@
+"""Find the execution that an address means, if who asks may see it at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+
+from durable.doors import access
+from durable.errors import ExecutionNotFound
+from durable.models import Execution, Role
+from durable.rest.base import View
+
+
+@dataclass(frozen=True)
+class Found:
+    """An execution (or a part of one), and the execution whose permissions count for it."""
+
+    row: Execution
+    root: Execution
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a branch or an item."""
+        return self.row.pk != self.root.pk
+
+
+def whole_of(execution: Execution) -> QuerySet[Any, Any]:
+    """The ids of all that an execution consists of: its branches and items too.
+
+    By the primary key and the index of parts, whatever the number of executions.
+    """
+    own = Execution.objects.filter(pk=execution.pk).order_by().values("pk")
+    if execution.root_id != execution.pk:
+        return own
+    return own.union(access.parts_of(execution).order_by().values("pk"), all=True)
+
+
+class ExecutionView(View):
+    """A view about one execution: without permission to see it there is none."""
+
+    def found(self, request: Request, text: str) -> Found:
+        """The execution with this id; ``ExecutionNotFound``."""
+        pk = id_of(text)
+        root: Execution | None = access.visible(request.user).filter(pk=pk).first()
+        row = root
+        if root is None:
+            parts = Execution.objects.filter(role__in=(Role.BRANCH, Role.ITEM))
+            row = parts.filter(pk=pk).first()
+            if row is not None:
+                root = access.visible(request.user).filter(pk=row.root_id).first()
+        if row is None or root is None:
+            raise unknown(text)
+        self.check_object_permissions(request, root)
+        return Found(row, root)
+
+    def as_json_of(self, found: Found, serializer: Any, rows: Any) -> Any:
+        """Rows that belong to one execution, masked by what counts for that."""
+        whole = self.reveals(found.root)
+        return self.as_json(serializer, rows, reveals=lambda row: whole)
+
+
+def id_of(text: str) -> UUID:
+    """An id as it stands in an address; ``ExecutionNotFound``."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise unknown(text) from None
+
+
+def unknown(text: str) -> ExecutionNotFound:
+    """The same words whether it doesn't exist or may not be seen."""
+    return ExecutionNotFound(f"there is no execution {text[:100]}")

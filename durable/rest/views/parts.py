@@ -1,0 +1,162 @@
+"""What belongs to one execution: its steps, waits, events, children, graph and audit trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from durable.authoring import registry
+from durable.authoring.graph import graph
+from durable.doors import access
+from durable.engine import send
+from durable.models import AuditEntry, Event, Execution, Role, StepRun, Wait
+from durable.rest import pagination, requests, serializers
+from durable.rest.operations import ID, Operation, idempotency_key
+from durable.rest.pagination import OLDEST, Order
+from durable.rest.serializers import ExecutionSummary, Read
+from durable.rest.views.found import ExecutionView, Found, whole_of
+
+
+def _list(name: str, summary: str, row: type[Read]) -> Operation:
+    return Operation(
+        f"execution_{name}",
+        summary,
+        {200: serializers.page_of(row)},
+        parameters=(ID, *pagination.PARAMETERS),
+        problems=(404,),
+    )
+
+
+class _List(ExecutionView):
+    """Rows that belong to an execution, in the order in which they came."""
+
+    order: Order = OLDEST
+    row: type[Read]
+
+    def get(self, request: Request, id: str) -> Response:
+        """A page of them."""
+        found = self.found(request, id)
+        whole = self.reveals(found.root)
+        rows = self.rows(found)
+        return self.listed(request, rows, self.order, self.row, reveals=lambda row: whole)
+
+    def rows(self, found: Found) -> QuerySet[Any]:
+        """All of them."""
+        raise AssertionError("one of the lists below")
+
+
+class Steps(_List):
+    """The attempts of its steps, and of compensations, in branches and items too."""
+
+    operations = {"GET": _list("steps", "List the attempts of its steps", serializers.StepRun)}
+    order = Order(("started_at", "id"))
+    row = serializers.StepRun
+
+    def rows(self, found: Found) -> QuerySet[Any]:
+        """Of the execution, its branches and its items."""
+        return StepRun.objects.filter(execution__in=whole_of(found.row))
+
+
+class Waits(_List):
+    """What it waits for and has waited for, in branches and items too."""
+
+    operations = {"GET": _list("waits", "List its waits", serializers.Wait)}
+    order = Order(("opened_at", "id"))
+    row = serializers.Wait
+
+    def rows(self, found: Found) -> QuerySet[Any]:
+        """Of the execution, its branches and its items."""
+        return Wait.objects.filter(execution__in=whole_of(found.row))
+
+
+class Children(_List):
+    """Its branches, items and child workflows; of the latter those that one may see."""
+
+    operations = {"GET": _list("children", "List its children", ExecutionSummary)}
+    row = ExecutionSummary
+
+    def rows(self, found: Found) -> QuerySet[Any]:
+        """One level of the tree."""
+        below = Execution.objects.filter(parent=found.row.pk)
+        seen = access.visible(self.request.user, below.filter(role=Role.CHILD))
+        parts = Q(role__in=(Role.BRANCH, Role.ITEM))
+        rows = below.filter(parts | Q(pk__in=seen.order_by().values("pk")))
+        return rows.defer(*ExecutionSummary.LEFT_OUT)
+
+
+class Audit(_List):
+    """Who changed it, when and from where; the newest first."""
+
+    operations = {"GET": _list("audit", "Read its audit trail", serializers.AuditEntry)}
+    order = Order(("at", "id"), newest_first=True)
+    row = serializers.AuditEntry
+
+    def rows(self, found: Found) -> QuerySet[Any]:
+        """The entries about it."""
+        access.require(self.request.user, "view_audit", found.root)
+        return AuditEntry.objects.filter(execution_id=found.root.pk)
+
+
+class Events(_List):
+    """The events that were sent to it (a part's are those of the whole)."""
+
+    operations = {
+        "GET": _list("events", "List the events that were sent to it", serializers.Event),
+        "POST": Operation(
+            "execution_send_event",
+            "Send it an event",
+            {201: serializers.Event, 200: serializers.Event},
+            takes=requests.SendEvent,
+            parameters=(ID, idempotency_key("it becomes the event's id")),
+            problems=(404, 409),
+        ),
+    }
+    row = serializers.Event
+
+    def rows(self, found: Found) -> QuerySet[Any]:
+        """Its inbox."""
+        return Event.objects.filter(execution=found.root.pk)
+
+    def post(self, request: Request, id: str) -> Response:
+        """201 with a new one, 200 with the one that was sent with this id before."""
+        found = self.found(request, id)
+        access.require(request.user, "send_event", found.root)
+        fields = requests.read(request, requests.SendEvent)
+        event_id = requests.once(request, fields, "event_id")
+        event = send.send_event(
+            found.root.pk,
+            fields["name"],
+            fields.get("payload"),
+            event_id=event_id,
+            by=request.user,
+        )
+        code = 201 if event.created else 200
+        return Response(self.as_json_of(found, serializers.Event, event), code)
+
+
+class Graph(ExecutionView):
+    """The flow of its workflow's version."""
+
+    operations = {
+        "GET": Operation(
+            "execution_graph",
+            "Look at its flow",
+            {200: serializers.Graph},
+            parameters=(ID,),
+            problems=(404,),
+        )
+    }
+
+    def get(self, request: Request, id: str) -> Response:
+        """Nodes and edges; 404 if this process lacks the version."""
+        row = self.found(request, id).row
+        workflow = registry.get(row.workflow, row.version)
+        if workflow is None:
+            raise NotFound(f"This process has no version {row.version} of {row.workflow}.")
+        flow = graph(workflow)
+        shown = {"workflow": row.workflow, "version": row.version}
+        return Response(self.shown({**shown, "nodes": flow.nodes, "edges": flow.edges}))

@@ -1,0 +1,178 @@
+"""Queues: how deep they are, what an operator sets for them; and the workers that serve them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import BooleanField, Case, Q, Value, When
+from rest_framework import serializers as fields
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from durable import clock
+from durable.doors import access
+from durable.engine import queues as engine
+from durable.engine.queues import QueueState
+from durable.models import Worker as Row
+from durable.rest import pagination, permissions, requests, serializers
+from durable.rest.base import View
+from durable.rest.operations import Operation, Parameter
+from durable.rest.pagination import Order
+from durable.rest.serializers import Read
+
+NAME = Parameter("name", "The name of a queue.", place="path")
+
+
+class Queue(Read):
+    """How a queue stands."""
+
+    name = fields.CharField()
+    paused = fields.BooleanField()
+    limit = fields.IntegerField(allow_null=True, help_text="Over all workers.")
+    concurrency = fields.IntegerField(allow_null=True, help_text="Per worker process.")
+    depth = fields.IntegerField(help_text="How many executions are due.")
+    running = fields.IntegerField()
+    due_since = fields.DateTimeField(allow_null=True)
+
+
+class _QueueView(View):
+    def states(self) -> list[QueueState]:
+        """The queues that who asks may see."""
+        user = self.request.user
+        permissions.require(user, "view_queues")
+        return [one for one in engine.states() if access.may(user, "view_queues", one.name)]
+
+    def state(self, name: str) -> QueueState:
+        """One of them."""
+        found = next((one for one in self.states() if one.name == name), None)
+        if found is None:
+            raise NotFound("There is no queue of this name.")
+        return found
+
+
+class Queues(_QueueView):
+    """The queues, by name."""
+
+    operations = {
+        "GET": Operation("queues", "List queues", {200: serializers.page_of(Queue)}),
+    }
+
+    def get(self, request: Request) -> Response:
+        """All of them."""
+        return pagination.whole(self.as_json(Queue, self.states()))
+
+
+class OneQueue(_QueueView):
+    """One queue."""
+
+    operations = {
+        "GET": Operation(
+            "queue", "Look at a queue", {200: Queue}, parameters=(NAME,), problems=(404,)
+        ),
+    }
+
+    def get(self, request: Request, name: str) -> Response:
+        """As it stands now."""
+        return Response(self.shown(self.state(name)))
+
+
+class _Change(_QueueView):
+    """What an operator sets for a queue."""
+
+    body: type[requests.Body]
+
+    def post(self, request: Request, name: str) -> Response:
+        """The queue as it is then."""
+        self.state(name)
+        access.require(request.user, "manage_queues", name)
+        self.set(name, requests.read(request, self.body))
+        return Response(self.shown(self.state(name)))
+
+    def set(self, name: str, wanted: dict[str, Any]) -> None:
+        """Tell the engine."""
+        raise AssertionError("one of the settings below")
+
+
+def _operation(name: str, summary: str, takes: type[requests.Body]) -> dict[str, Operation]:
+    return {
+        "POST": Operation(
+            f"queue_{name}",
+            summary,
+            {200: Queue},
+            takes=takes,
+            parameters=(NAME,),
+            problems=(404, 409),
+        )
+    }
+
+
+class Pause(_Change):
+    """Claim nothing more from a queue."""
+
+    operations = _operation("pause", "Pause a queue", requests.Nothing)
+    body = requests.Nothing
+
+    def set(self, name: str, wanted: dict[str, Any]) -> None:
+        """What runs goes on to its end."""
+        engine.pause(name, by=self.request.user)
+
+
+class Resume(_Change):
+    """Claim from a queue again."""
+
+    operations = _operation("resume", "Let a queue go on", requests.Nothing)
+    body = requests.Nothing
+
+    def set(self, name: str, wanted: dict[str, Any]) -> None:
+        """Workers find its executions by themselves."""
+        engine.resume(name, by=self.request.user)
+
+
+class Limit(_Change):
+    """Bound what runs of a queue at once, over all workers."""
+
+    operations = _operation("limit", "Limit a queue", requests.Limit)
+    body = requests.Limit
+
+    def set(self, name: str, wanted: dict[str, Any]) -> None:
+        """`null` takes the limit away."""
+        engine.limit(name, wanted["limit"], by=self.request.user)
+
+
+class Worker(Read):
+    """A worker process."""
+
+    id = fields.UUIDField()
+    name = fields.CharField(help_text="host:pid")
+    alive = fields.BooleanField()
+    queues = fields.ListField(child=fields.CharField())
+    kinds = fields.ListField(child=fields.CharField(), help_text="workflow@version")
+    running = fields.IntegerField()
+    started_at = fields.DateTimeField()
+    heartbeat_at = fields.DateTimeField()
+    expires_at = fields.DateTimeField()
+    stopped_at = fields.DateTimeField(allow_null=True)
+
+
+class Workers(View):
+    """The worker processes, the newest first; those that have stopped too."""
+
+    operations = {
+        "GET": Operation(
+            "workers",
+            "List workers",
+            {200: serializers.page_of(Worker)},
+            parameters=pagination.PARAMETERS,
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        """A page of them."""
+        permissions.require(request.user, "view_workers")
+        living = Q(stopped_at__isnull=True, expires_at__gt=clock.now())
+        alive = Case(
+            When(living, then=Value(True)), default=Value(False), output_field=BooleanField()
+        )
+        rows = Row.objects.annotate(alive=alive)
+        return self.listed(request, rows, Order(("started_at", "id"), newest_first=True), Worker)

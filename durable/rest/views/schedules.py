@@ -1,0 +1,145 @@
+"""Schedules: when they fire next, whether they fire, and one run right now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rest_framework import serializers as fields
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from durable.doors import access
+from durable.engine import fire, schedules
+from durable.models import Schedule as Row
+from durable.rest import pagination, permissions, requests, serializers
+from durable.rest.base import View
+from durable.rest.operations import Operation, Parameter
+from durable.rest.pagination import Order
+from durable.rest.serializers import ExecutionSummary, Read
+from durable.rest.shown import Data
+
+NAME = Parameter("name", "The name of a schedule.", place="path")
+
+
+class Schedule(Read):
+    """A workflow that starts by the calendar."""
+
+    name = fields.CharField()
+    workflow = fields.CharField()
+    cron = fields.CharField()
+    timezone = fields.CharField()
+    input = Data()
+    catch_up = fields.CharField()
+    overlap = fields.CharField()
+    jitter = fields.SerializerMethodField(help_text="Seconds, if there is any.")
+    enabled = fields.BooleanField()
+    declared = fields.BooleanField(help_text="By a class, not at run time.")
+    next_run_at = fields.DateTimeField(allow_null=True)
+    last_run_at = fields.DateTimeField(allow_null=True)
+    failures = fields.IntegerField()
+    last_error = fields.CharField()
+
+    def get_jitter(self, row: Row) -> float | None:
+        """As a number."""
+        return row.jitter.total_seconds() if row.jitter is not None else None
+
+
+class _ScheduleView(View):
+    def row(self, name: str) -> Row:
+        """The schedule of this name, if who asks may see it; ``ScheduleNotFound``."""
+        permissions.require(self.request.user, "view_schedules")
+        found = schedules.find(name)
+        if not access.may(self.request.user, "view_schedules", found):
+            return schedules.find(name, Row.objects.none())
+        self.check_object_permissions(self.request, found)
+        return found
+
+
+class Schedules(_ScheduleView):
+    """The schedules, by name."""
+
+    operations = {
+        "GET": Operation(
+            "schedules",
+            "List schedules",
+            {200: serializers.page_of(Schedule)},
+            parameters=pagination.PARAMETERS,
+        )
+    }
+
+    def get(self, request: Request) -> Response:
+        """A page of them."""
+        permissions.require(request.user, "view_schedules")
+
+        def seen(rows: Any) -> Any:
+            return [row for row in rows if access.may(request.user, "view_schedules", row)]
+
+        return self.listed(request, Row.objects.all(), Order(("name",)), Schedule, keep=seen)
+
+
+class OneSchedule(_ScheduleView):
+    """One schedule."""
+
+    operations = {
+        "GET": Operation(
+            "schedule",
+            "Look at a schedule",
+            {200: Schedule},
+            parameters=(NAME,),
+            problems=(404,),
+        )
+    }
+
+    def get(self, request: Request, name: str) -> Response:
+        """As it is now."""
+        return Response(self.shown(self.row(name)))
+
+
+class _Change(_ScheduleView):
+    """What an operator does to a schedule."""
+
+    code: int
+    change: Callable[..., Any]
+
+    def post(self, request: Request, name: str) -> Response:
+        """Do it."""
+        row = self.row(name)
+        access.require(request.user, "manage_schedules", row)
+        requests.read(request, requests.Nothing)
+        changed = type(self).change(row.name, by=request.user)
+        return Response(self.shown(changed, self.code), self.code)
+
+
+def _change(name: str, summary: str, call: Any, answers: dict[int, type[Read]]) -> type[View]:
+    operation = Operation(
+        f"schedule_{name}",
+        summary,
+        answers,
+        takes=requests.Nothing,
+        parameters=(NAME,),
+        problems=(404, 409),
+    )
+    members: dict[str, Any] = {
+        "__doc__": _Change.__doc__,
+        "__module__": __name__,
+        "operations": {"POST": operation},
+        "code": next(iter(answers)),
+        "change": staticmethod(call),
+    }
+    return type(f"{name.title()}Schedule", (_Change,), members)
+
+
+def _enable(name: str, by: Any) -> Row:
+    return schedules.switch(name, on=True, by=by)
+
+
+def _disable(name: str, by: Any) -> Row:
+    return schedules.switch(name, on=False, by=by)
+
+
+CHANGES: dict[str, type[View]] = {
+    "enable": _change("enable", "Let a schedule fire", _enable, {200: Schedule}),
+    "disable": _change("disable", "Switch a schedule off", _disable, {200: Schedule}),
+    "trigger": _change("trigger", "Run a schedule now", fire.trigger, {201: ExecutionSummary}),
+}

@@ -1,0 +1,124 @@
+"""The catalogue: which workflows this process has, what they look like, what they begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rest_framework import serializers as fields
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from durable.authoring import registry
+from durable.authoring.graph import graph
+from durable.authoring.workflow import Definition
+from durable.rest import pagination, permissions, serializers
+from durable.rest.base import View
+from durable.rest.operations import Operation, Parameter
+from durable.rest.serializers import GraphEdge, GraphNode, Read
+from durable.rest.start_schema import start_schema
+
+NAME = Parameter("name", "The name of a workflow.", place="path")
+
+
+class WorkflowSummary(Read):
+    """A workflow, by its highest version."""
+
+    name = fields.CharField()
+    verbose_name = fields.CharField()
+    version = fields.IntegerField(help_text="The one that new executions take.")
+    versions = fields.ListField(child=fields.IntegerField())
+    queue = fields.CharField()
+    triggers = fields.ListField(child=fields.CharField(), help_text="Events that start it.")
+    schedules = fields.ListField(child=fields.CharField(), help_text="Names of its schedules.")
+
+
+class VersionGraph(Read):
+    """A flow as nodes and edges, in written order."""
+
+    nodes = GraphNode(many=True)
+    edges = GraphEdge(many=True)
+
+
+class Version(Read):
+    """One version of a workflow."""
+
+    version = fields.IntegerField()
+    steps = fields.ListField(child=fields.CharField())
+    timeout = fields.FloatField(allow_null=True, help_text="Seconds.")
+    graph = VersionGraph()
+    input_schema = fields.JSONField(
+        allow_null=True, help_text="JSON Schema of the input, if the first step is typed."
+    )
+
+
+class Workflow(WorkflowSummary):
+    """A workflow with its versions."""
+
+    details = Version(many=True, help_text="The highest version first.")
+
+
+class Workflows(View):
+    """The workflows that this process has, by name."""
+
+    operations = {
+        "GET": Operation("workflows", "List workflows", {200: serializers.page_of(WorkflowSummary)})
+    }
+
+    def get(self, request: Request) -> Response:
+        """All of them."""
+        permissions.require(request.user, "view")
+        names = sorted({cls.definition.name for cls in registry.all()})
+        found = [_summary(_versions(name)) for name in names]
+        return pagination.whole(self.as_json(WorkflowSummary, found))
+
+
+class OneWorkflow(View):
+    """One workflow."""
+
+    operations = {
+        "GET": Operation(
+            "workflow", "Look at a workflow", {200: Workflow}, parameters=(NAME,), problems=(404,)
+        )
+    }
+
+    def get(self, request: Request, name: str) -> Response:
+        """With the graph of each of its versions."""
+        permissions.require(request.user, "view")
+        versions = _versions(name)
+        if not versions:
+            raise NotFound("There is no workflow of this name.")
+        details = [_version(definition) for definition in versions]
+        return Response(self.shown({**_summary(versions), "details": details}))
+
+
+def _versions(name: str) -> list[Definition]:
+    found: Iterable[Definition] = (
+        cls.definition for cls in registry.all() if cls.definition.name == name
+    )
+    return sorted(found, key=lambda definition: -definition.version)
+
+
+def _summary(versions: list[Definition]) -> dict[str, Any]:
+    options = versions[0].options
+    return {
+        "name": options.name,
+        "verbose_name": str(options.verbose_name),
+        "version": options.version,
+        "versions": [definition.version for definition in versions],
+        "queue": options.queue,
+        "triggers": [trigger.name for trigger in options.triggers],
+        "schedules": [schedule.name for schedule in options.schedules],
+    }
+
+
+def _version(definition: Definition) -> dict[str, Any]:
+    timeout = definition.options.timeout
+    return {
+        "version": definition.version,
+        "steps": list(definition.steps),
+        "timeout": timeout.total_seconds() if timeout is not None else None,
+        "graph": graph(definition.tree),
+        "input_schema": start_schema(definition),
+    }

@@ -1,0 +1,153 @@
+"""The ways in which senders sign a webhook: over its raw bytes, with a secret that both know."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+ALGORITHMS = ("sha256", "sha384", "sha512")
+ENCODINGS = ("hex", "base64")
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What a header says: what was signed, with which signatures, and when (seconds), if it does.
+
+    Signatures are bytes, decoded; one that can't be is left out.
+    """
+
+    content: bytes
+    signatures: Sequence[bytes]
+    algorithm: str = "sha256"
+    timestamp: int | None = None
+
+
+@dataclass(frozen=True)
+class HmacOptions:
+    """How the plain scheme ``hmac`` is written: which headers, and how."""
+
+    header: str = "X-Signature"
+    timestamp_header: str | None = None  # with it, "<timestamp>.<body>" is what was signed
+    prefix: str = ""
+    algorithm: str = "sha256"
+    encoding: str = "hex"
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way to sign: how to read it, how a secret becomes a key, and what is asked by default."""
+
+    read: Callable[[Mapping[str, str], bytes, HmacOptions], Signed | None]
+    key: Callable[[str], bytes]
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+
+def verified(signed: Signed, keys: Iterable[bytes]) -> bool:
+    """Whether one of the signatures is that of one of the keys; in constant time for each."""
+    fits = False
+    for key in keys:
+        expected = hmac.new(key, signed.content, getattr(hashlib, signed.algorithm)).digest()
+        for signature in signed.signatures:
+            fits |= hmac.compare_digest(expected, signature)
+    return fits
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def _stripe(headers: Mapping[str, str], body: bytes, options: HmacOptions) -> Signed | None:
+    """``Stripe-Signature: t=1492774577,v1=5257a8…,v1=…``; other versions are not looked at."""
+    pairs = [part.strip().partition("=") for part in headers.get("Stripe-Signature", "").split(",")]
+    stamps = [value for name, _, value in pairs if name == "t"]
+    if len(stamps) != 1 or (moment := _seconds(stamps[0])) is None:
+        return None
+    signatures = _all(_hex, (value for name, _, value in pairs if name == "v1"))
+    return Signed(stamps[0].encode() + b"." + body, signatures, timestamp=moment)
+
+
+def _github(headers: Mapping[str, str], body: bytes, options: HmacOptions) -> Signed | None:
+    """``X-Hub-Signature-256: sha256=…``; there is no timestamp."""
+    name, _, value = headers.get("X-Hub-Signature-256", "").partition("=")
+    return Signed(body, _all(_hex, [value])) if name == "sha256" else None
+
+
+def _standard(headers: Mapping[str, str], body: bytes, options: HmacOptions) -> Signed | None:
+    """Standard Webhooks: ``webhook-signature: v1,<base64> v1,<base64>``."""
+    id, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    moment = _seconds(stamp)
+    if not id or moment is None:
+        return None
+    pairs = [part.partition(",") for part in headers.get("webhook-signature", "").split()]
+    signatures = _all(_base64, (value for version, _, value in pairs if version == "v1"))
+    content = f"{id}.{stamp}.".encode("latin-1", "replace") + body
+    return Signed(content, signatures, timestamp=moment)
+
+
+def _hmac(headers: Mapping[str, str], body: bytes, options: HmacOptions) -> Signed | None:
+    """One header with the signature; perhaps one with a timestamp."""
+    text = headers.get(options.header, "").strip()
+    if not text or not text.startswith(options.prefix):
+        return None
+    decode = _hex if options.encoding == "hex" else _base64
+    signatures = _all(decode, [text.removeprefix(options.prefix)])
+    if options.timestamp_header is None:
+        return Signed(body, signatures, options.algorithm)
+    stamp = headers.get(options.timestamp_header, "")
+    moment = _seconds(stamp)
+    if moment is None:
+        return None
+    return Signed(stamp.encode() + b"." + body, signatures, options.algorithm, moment)
+
+
+def _seconds(text: str) -> int | None:
+    """A Unix time as it is written: digits only."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+
+
+def _all(decode: Callable[[str], bytes], texts: Iterable[str]) -> list[bytes]:
+    found = []
+    for text in texts:
+        try:
+            found.append(decode(text))
+        except ValueError:
+            continue
+    return [signature for signature in found if signature]
+
+
+def _hex(text: str) -> bytes:
+    return binascii.unhexlify(text.encode("ascii"))
+
+
+def _base64(text: str) -> bytes:
+    return base64.b64decode(text.encode("ascii"), validate=True)
+
+
+# -- keys ------------------------------------------------------------------------------------------
+
+
+def _as_it_is(secret: str) -> bytes:
+    return secret.encode()
+
+
+def _whsec(secret: str) -> bytes:
+    """The secrets of Standard Webhooks are base64, with or without ``whsec_``; ``ValueError``."""
+    key = _base64(secret.removeprefix("whsec_"))
+    if not key:
+        raise ValueError("an empty secret")
+    return key
+
+
+SCHEMES: Mapping[str, Scheme] = {
+    "stripe": Scheme(_stripe, _as_it_is, {"event": "type", "id": "id"}),
+    "github": Scheme(
+        _github,
+        _as_it_is,
+        {"event": "header:X-GitHub-Event", "id": "header:X-GitHub-Delivery"},
+    ),
+    "standard": Scheme(_standard, _whsec, {"event": "type", "id": "header:webhook-id"}),
+    "hmac": Scheme(_hmac, _as_it_is),
+}
