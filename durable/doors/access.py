@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q, QuerySet, TextField
@@ -45,6 +46,12 @@ PERMISSIONS = {
     "manage_queues": "durable.change_queue",
 }
 
+
+#: The columns of an execution that may be large, and that lists have no use for.
+LARGE = ("input", "data", "base", "outcome", "frames", "error", "progress")
+
+#: Why somebody who is asked may not answer all the same.
+NO_POLICY = "a policy of this site does not allow it"
 
 #: Names that stand in JSON as they are.
 PLAIN = re.compile(r"[\w:. @+-]+", re.ASCII)
@@ -163,37 +170,63 @@ def why_not(user: Any, wait: Wait) -> str | None:
 
     Who is named among the assignees needs no permission of Django's besides.
     """
-    added = _escalated(wait)
-    reason = people.allowed(user, assignees=wait.assignees, exclude=wait.exclude, escalated=added)
+    reason = _not_asked(user, wait, clock.read(database()))
     if reason is not None:
         return reason
-    if not wait.assignees and not user.has_perm(PERMISSIONS["answer"]):
-        return f"it takes the permission {PERMISSIONS['answer']}"
     scope = Execution.objects.filter(pk=wait.root_id)
-    if not _agreed(user, "answer", wait) or not _scoped(user, scope).exists():
-        return "a policy of this site does not allow it"
+    if not _agreed(user, "answer", wait) or (policies() and not _scoped(user, scope).exists()):
+        return NO_POLICY
     return None
 
 
-def _escalated(wait: Wait) -> list[str]:
-    return people.escalated(
-        (wait.question or {}).get("escalate", []), wait.opened_at, clock.read(database())
+def _not_asked(
+    user: Any, wait: Wait, now: datetime, groups: Collection[str] | None = None
+) -> str | None:
+    """Why the question is none of the user's, policies aside."""
+    added = people.escalated((wait.question or {}).get("escalate", []), wait.opened_at, now)
+    reason = people.allowed(
+        user, assignees=wait.assignees, exclude=wait.exclude, escalated=added, groups=groups
     )
+    if reason is not None or wait.assignees or people.matches(user, added, groups):
+        return reason
+    if not user.has_perm(PERMISSIONS["answer"]):
+        return f"it takes the permission {PERMISSIONS['answer']}"
+    return None
+
+
+def has_voted(user: Any, wait: Wait) -> bool:
+    """Whether the user is one of those who have approved already (of a quorum)."""
+    return any(vote["id"] == str(user.pk) for vote in wait.votes or ())
 
 
 def asked_of(user: Any, waits: WaitQuerySet | None = None) -> list[Wait]:
-    """The open questions that the user may answer, the oldest first."""
+    """The open questions that the user may answer and has not voted on, the oldest first.
+
+    The number of statements does not depend on how many questions there are.
+    """
     rows = Wait.objects.all() if waits is None else waits
     if not people.is_active(user):
         return []
     rows = rows.open().filter(kind=WaitKind.INPUT).select_related("execution").visible()
-    return [wait for wait in _perhaps_for(user, rows) if may_answer(user, wait)]
+    rows = rows.defer(*(f"execution__{name}" for name in LARGE))
+    groups, now = list(user.groups.values_list("name", flat=True)), clock.read(database())
+    asked = [
+        wait
+        for wait in _perhaps_for(user, groups, rows)
+        if not has_voted(user, wait)
+        and _not_asked(user, wait, now, groups) is None
+        and _agreed(user, "answer", wait)
+    ]
+    if not asked or not policies():
+        return asked
+    roots = Execution.objects.filter(pk__in={wait.root_id for wait in asked})
+    scope = set(_scoped(user, roots).values_list("pk", flat=True))
+    return [wait for wait in asked if wait.root_id in scope]
 
 
-def _perhaps_for(user: Any, rows: WaitQuerySet) -> WaitQuerySet:
+def _perhaps_for(user: Any, groups: Collection[str], rows: WaitQuerySet) -> WaitQuerySet:
     """What the database can tell: it lets too many through, never too few."""
-    names = [f"group:{name}" for name in user.groups.values_list("name", flat=True)]
-    names = [f"user:{user.get_username()}", *names]
+    names = [f"user:{user.get_username()}", *(f"group:{name}" for name in groups)]
     # a name that JSON would write with escapes is looked for by its kind alone
     found = {name if PLAIN.fullmatch(name) else name.partition(":")[0] for name in names}
     named = Q(assignees=[])

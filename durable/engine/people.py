@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -53,10 +53,11 @@ def _refuse(who: Any) -> NoReturn:
     )
 
 
-def matches(user: Any, specs: Iterable[str]) -> bool:
+def matches(user: Any, specs: Iterable[str], groups: Collection[str] | None = None) -> bool:
     """Whether the user is one of the people; nobody inactive ever is.
 
     A superuser has every permission, but is no other user and in no group that he is not in.
+    ``groups`` are the names of the user's groups, if they are known already.
     """
     if not is_active(user):
         return False
@@ -68,8 +69,10 @@ def matches(user: Any, specs: Iterable[str]) -> bool:
         return True
     if hasattr(user, "has_perm") and any(user.has_perm(name) for name in named["perm"]):
         return True
-    groups = getattr(user, "groups", None) if named["group"] else None
-    return groups is not None and bool(groups.filter(name__in=named["group"]).exists())
+    if groups is not None:
+        return not set(groups).isdisjoint(named["group"])
+    own = getattr(user, "groups", None) if named["group"] else None
+    return own is not None and bool(own.filter(name__in=named["group"]).exists())
 
 
 def is_active(user: Any) -> bool:
@@ -82,7 +85,12 @@ def is_active(user: Any) -> bool:
 
 
 def allowed(
-    user: Any, *, assignees: Sequence[str], exclude: Sequence[str], escalated: Sequence[str] = ()
+    user: Any,
+    *,
+    assignees: Sequence[str],
+    exclude: Sequence[str],
+    escalated: Sequence[str] = (),
+    groups: Collection[str] | None = None,
 ) -> str | None:
     """Why the user may not answer; ``None`` if they may.
 
@@ -91,9 +99,9 @@ def allowed(
     """
     if not is_active(user):
         return "the account is not active"
-    if exclude and matches(user, exclude):
+    if exclude and matches(user, exclude, groups):
         return f"excluded from this question are {', '.join(exclude)}"
-    if assignees and not matches(user, [*assignees, *escalated]):
+    if assignees and not matches(user, [*assignees, *escalated], groups):
         return f"it is for {', '.join(dict.fromkeys([*assignees, *escalated]))}"
     return None
 
