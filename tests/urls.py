@@ -1,8 +1,9 @@
 """The addresses that the suite asks for."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("durable/", include("durable.urls")),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
@@ -47,17 +47,18 @@ class ShowFilter(SimpleListFilter):
     title = _("show")
     parameter_name = "show"
     past = ("answered", "by_me")  # newest first
+    names: ClassVar[list[tuple[str, Any]]] = [
+        ("mine", _("Waiting for me")),
+        ("open", _("All open")),
+        ("overdue", _("Overdue")),
+        ("answered", _("Answered or over")),
+        ("by_me", _("Answered by me")),
+        ("all", _("All")),
+    ]
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
         """The choices."""
-        return [
-            ("mine", _("Waiting for me")),
-            ("open", _("All open")),
-            ("overdue", _("Overdue")),
-            ("answered", _("Answered or over")),
-            ("by_me", _("Answered by me")),
-            ("all", _("All")),
-        ]
+        return list(self.names)
 
     def choices(self, changelist: Any) -> Any:
         """The first choice is the default, and not "all"."""

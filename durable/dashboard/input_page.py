@@ -40,22 +40,28 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Page:
-    """A question as one user may see it."""
+class Facts:
+    """What is asked, for somebody who is asked: nothing of the execution but its subject."""
 
-    wait: Wait
-    root: Execution | None
-    title: str
     prompt: str
     metadata: list[tuple[str, str]]
     workflow: str
     subject: str
+    overdue: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """A question as one user may see it."""
+
+    wait: Wait
+    asked: Facts
+    title: str
     execution_url: str  # empty if the user may not see the execution
-    data: str
+    data: str  # of the execution, likewise
     assignees: list[str]
     exclude: list[str]
     later: list[tuple[datetime, list[str]]]  # escalations to come
-    overdue: bool
     quorum: int
     outcome: str
     answer: str
@@ -79,32 +85,38 @@ class Page:
         return is_approval(self.wait)
 
 
+def facts(user: Any, wait: Wait) -> Facts:
+    """What is asked, with what looks secret hidden from who may not see it."""
+    question = wait.question or {}
+    root = Execution.objects.defer(*access.LARGE).filter(pk=wait.root_id).first()
+    metadata = question.get("metadata") or {}
+    known = mask(metadata) if _hides(user, root) else metadata
+    return Facts(
+        prompt=inputs.clear(str(question.get("prompt") or "")),
+        metadata=[(inputs.clear(name), shown(value)) for name, value in known.items()],
+        workflow=inputs.clear(wait.execution.workflow),
+        subject=subjects([root] if root is not None else []).get(wait.root_id, ""),
+        overdue=inputs.is_overdue(wait, clock.read(database())),
+    )
+
+
 def page_of(user: Any, wait: Wait) -> Page:
     """A question with all that this user may see of it."""
     now = clock.read(database())
     question = wait.question or {}
     root = Execution.objects.filter(pk=wait.root_id).first()
-    sees = root is not None and inputs.sees_execution(user, wait)
-    hides = root is None or not access.may(user, "view_payload", root)
-    metadata = question.get("metadata") or {}
-    escalate = question.get("escalate") or ()
+    sees, hides = inputs.sees_execution(user, wait), _hides(user, root)
+    data = root.data if root is not None and sees else None
+    added = people.escalated(question.get("escalate") or (), wait.opened_at, now)
     return Page(
         wait=wait,
-        root=root,
+        asked=facts(user, wait),
         title=Truncator(inputs.title(wait)).chars(140),
-        prompt=inputs.clear(str(question.get("prompt") or "")),
-        metadata=[
-            (inputs.clear(name), shown(value))
-            for name, value in (mask(metadata) if hides else metadata).items()
-        ],
-        workflow=inputs.clear(wait.execution.workflow),
-        subject=subjects([root] if root is not None else []).get(wait.root_id, ""),
         execution_url=execution_url(wait.root_id) if sees else "",
-        data=shown(mask(root.data) if hides else root.data) if sees and root is not None else "",
-        assignees=inputs.named([*wait.assignees, *people.escalated(escalate, wait.opened_at, now)]),
+        data="" if data is None else shown(mask(data) if hides else data),
+        assignees=inputs.named([*wait.assignees, *added]),
         exclude=inputs.named(wait.exclude),
         later=later(wait, now),
-        overdue=inputs.is_overdue(wait, now),
         quorum=int(question.get("quorum") or 1),
         outcome=inputs.outcome(wait),
         answer=_answer(wait, hides),
@@ -112,6 +124,10 @@ def page_of(user: Any, wait: Wait) -> Page:
         may_reassign=inputs.may_reassign(user, wait),
         history=history(wait, hides=hides, origins=access.may(user, "view_audit")),
     )
+
+
+def _hides(user: Any, root: Execution | None) -> bool:
+    return root is None or not access.may(user, "view_payload", root)
 
 
 def _why_not(user: Any, wait: Wait) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator
+from django.utils.text import Truncator, capfirst
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -54,7 +54,7 @@ STYLESHEET = "durable/inputs.css"
 class InputAdmin(_Admin):
     """What people are asked: first of all, what waits for whoever looks."""
 
-    list_display = ("asks", "about", "asked", "due", "people", "votes", "state", "buttons")
+    list_display = ("asks", "buttons", "state", "about", "asked", "due", "people")
     list_display_links = None
     list_filter = (ShowFilter, WorkflowFilter)
     list_per_page = 50
@@ -111,6 +111,19 @@ class InputAdmin(_Admin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[InputList]:
         """A list whose rows know what they are about."""
         return InputList
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """What became of a question is said where some are answered."""
+        chosen = request.GET.get(ShowFilter.parameter_name, "mine")
+        unsaid = {"mine": "state", "answered": "buttons", "by_me": "buttons"}.get(chosen)
+        return tuple(name for name in self.list_display if name != unsaid)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list, under the name of what it shows."""
+        titles = {name: title for name, title in ShowFilter.names if name != "all"}
+        chosen = request.GET.get(ShowFilter.parameter_name, "mine")
+        title = titles.get(chosen) or capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """What waits longest comes first; what was answered last comes first."""
@@ -173,6 +186,8 @@ class InputAdmin(_Admin):
     @admin.display(description=gettext_lazy("asked"), ordering="opened_at")
     def asked(self, row: Any) -> SafeString:
         """Since when."""
+        if row.now - row.opened_at < timedelta(minutes=1):
+            return _time(row.opened_at, _("just now"))
         since = timesince(row.opened_at, row.now, depth=1)
         return _time(row.opened_at, _("%s ago") % since)
 
@@ -187,18 +202,14 @@ class InputAdmin(_Admin):
         return at
 
     @admin.display(description=gettext_lazy("for"))
-    def people(self, row: Any) -> str:
-        """Who may answer."""
-        return ", ".join(inputs.named(row.assignees)) or _("anybody who may approve")
-
-    @admin.display(description=gettext_lazy("votes"))
-    def votes(self, row: Any) -> str:
-        """How many have approved, of how many that must."""
-        quorum = (row.question or {}).get("quorum") or 1
-        if quorum < 2:
-            return "–"
-        approved = sum(vote["decision"] == APPROVED for vote in row.votes or ())
-        return f"{approved}/{quorum}"
+    def people(self, row: Any) -> SafeString:
+        """Who may answer; of a quorum, how many have approved."""
+        who = ", ".join(inputs.named(row.assignees)) or _("anybody who may approve")
+        quorum, votes = (row.question or {}).get("quorum") or 1, ""
+        if quorum > 1:
+            approved = sum(vote["decision"] == APPROVED for vote in row.votes or ())
+            votes = _("%(votes)s of %(quorum)s votes") % {"votes": approved, "quorum": quorum}
+        return format_html('{}<span class="durable-small">{}</span>', who, votes)
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Any) -> str:

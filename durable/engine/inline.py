@@ -14,7 +14,7 @@ from uuid import UUID
 from asgiref.sync import async_to_sync
 
 from durable.authoring import registry
-from durable.engine import direct, fire, log_capture, runner
+from durable.engine import direct, fire, log_capture, notices, runner
 from durable.engine.checkpoint import Accepted, Checkpoint
 from durable.engine.claim import Claim, claim_due, promote
 from durable.engine.deliver import deliver_due
@@ -118,6 +118,8 @@ def work(max_claims: int) -> int:
 def _prepare(session: InlineSession) -> None:
     deliver_due()
     report_due()
+    while notices.tell_due():
+        pass
     promote()
     while fire.fire_due():
         pass
