@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.urls import NoReverseMatch, reverse
 
 from durable import conf
 from durable.authoring import registry
@@ -32,6 +33,7 @@ SCHEDULE_TWICE = "durable.E012"
 CRONTAB_WITHOUT_APP = "durable.W013"
 CRONTAB_WITHOUT_JOBS = "durable.W014"
 CRONTAB_MISSING = "durable.W015"
+LINKS_NOT_MOUNTED = "durable.W016"
 
 
 # -- what each setting may be: a test, and the words for it -----------------------------------
@@ -235,6 +237,25 @@ def check_crontab(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register(TAG)
+def check_links(**kwargs: Any) -> list[CheckMessage]:
+    """Where mails are on, the pages exist that their links lead to."""
+    if conf.get("PUBLIC_URL") is None:
+        return []
+    try:
+        reverse("durable:answer", args=["token"])
+    except NoReverseMatch:
+        return [
+            Warning(
+                "DURABLE['PUBLIC_URL'] switches mails on, but the page that their links lead to "
+                "has no address: no mail can be sent.",
+                hint='Add path("durable/", include("durable.urls")) to the URLs of the project.',
+                id=LINKS_NOT_MOUNTED,
+            )
+        ]
+    return []
 
 
 def _can_run(command: object) -> bool:

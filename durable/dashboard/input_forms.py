@@ -56,8 +56,8 @@ def answer_form(
     if is_approval(wait):
         return None
     form = questions.form_of(wait, _without_ours(posted) if posted is not None else None)
-    for field in form.fields.values():
-        _comfortable(field)
+    for name, field in form.fields.items():
+        _comfortable(field, alone=name == ANSWER)
     if errors is not None:
         single = ANSWER in form.fields and (wait.question or {}).get("type") != "form"
         # set beforehand, so that rendering does not clean again what the engine has refused
@@ -77,7 +77,7 @@ def _without_ours(posted: QueryDict) -> QueryDict:
     return kept
 
 
-def _comfortable(field: forms.Field) -> None:
+def _comfortable(field: forms.Field, *, alone: bool) -> None:
     """Nothing is chosen beforehand; few choices are seen at once; a text has room."""
     if isinstance(field, answers.MultipleChoiceField):
         if len(field.values) <= RADIO_UP_TO:
@@ -88,7 +88,7 @@ def _comfortable(field: forms.Field) -> None:
         elif field.required:
             choices: Any = field.choices
             field.widget.choices = [("", "---------"), *choices]
-    elif type(field) is answers.TextField:
+    elif alone and type(field) is answers.TextField:
         _widget(field, forms.Textarea(attrs={"rows": 3}))
 
 

@@ -54,13 +54,14 @@ STYLESHEET = "durable/inputs.css"
 class InputAdmin(_Admin):
     """What people are asked: first of all, what waits for whoever looks."""
 
-    list_display = ("asks", "buttons", "state", "about", "asked", "due", "people")
+    list_display = ("asks", "buttons", "state", "due", "about")
     list_display_links = None
     list_filter = (ShowFilter, WorkflowFilter)
     list_per_page = 50
     list_max_show_all = 200
     paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     search_fields = ("name",)
     search_help_text = gettext_lazy("By prompt, name, workflow, or the beginning of an id.")
     actions = ("approve", "reject")
@@ -146,13 +147,11 @@ class InputAdmin(_Admin):
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Deciding on many at once, for whoever has something to decide."""
+        past = request.GET.get(ShowFilter.parameter_name) in ShowFilter.past
+        if past or not any(is_approval(wait) for wait in asked_of(request)):
+            return {}
         found = super().get_actions(request)
-        mine = asked_of(request)
-        return {
-            name: action
-            for name, action in found.items()
-            if name in ("approve", "reject") and any(is_approval(wait) for wait in mine)
-        }
+        return {name: found[name] for name in ("approve", "reject") if name in found}
 
     @admin.action(description=gettext_lazy("Approve selected inputs"))
     def approve(self, request: HttpRequest, queryset: QuerySet[Input]) -> HttpResponse:
@@ -168,12 +167,19 @@ class InputAdmin(_Admin):
 
     @admin.display(description=gettext_lazy("question"))
     def asks(self, row: Any) -> SafeString:
-        """The prompt, as a link to the question's page."""
+        """The prompt, as a link to the question's page; who may answer; how many have voted."""
+        who = ", ".join(inputs.named(row.assignees)) or _("anybody who may approve")
+        about = [_("for %s") % who]
+        quorum = (row.question or {}).get("quorum") or 1
+        if quorum > 1:
+            approved = sum(vote["decision"] == APPROVED for vote in row.votes or ())
+            numbers = {"votes": approved, "quorum": quorum}
+            about.append(_("%(votes)s of %(quorum)s votes") % numbers)
         return format_html(
             '<a href="{}">{}</a><span class="durable-small">{}</span>',
             self.address("change", row.pk),
             Truncator(inputs.title(row)).chars(140),
-            inputs.clear(row.name) if inputs.title(row) != row.name else "",
+            " · ".join(about),
         )
 
     @admin.display(description=gettext_lazy("workflow"))
@@ -183,33 +189,20 @@ class InputAdmin(_Admin):
         workflow = format_html('<a href="{}">{}</a>', row.url, name) if row.url else name
         return format_html('{}<span class="durable-small">{}</span>', workflow, row.subject)
 
-    @admin.display(description=gettext_lazy("asked"), ordering="opened_at")
-    def asked(self, row: Any) -> SafeString:
-        """Since when."""
-        if row.now - row.opened_at < timedelta(minutes=1):
-            return _time(row.opened_at, _("just now"))
-        since = timesince(row.opened_at, row.now, depth=1)
-        return _time(row.opened_at, _("%s ago") % since)
-
     @admin.display(description=gettext_lazy("due"), ordering="due_at")
-    def due(self, row: Any) -> SafeString | str:
-        """Until when, and whether that is over."""
+    def due(self, row: Any) -> SafeString:
+        """Until when, whether that is over, and since when it is asked."""
+        asked = _("asked just now")
+        if row.now - row.opened_at >= timedelta(minutes=1):
+            asked = _("asked %s ago") % timesince(row.opened_at, row.now, depth=1)
+        asked = format_html('<span class="durable-small">{}</span>', _time(row.opened_at, asked))
         if row.due_at is None:
-            return "–"
+            return format_html("–{}", asked)
         at = _time(row.due_at, inputs.moment(row.due_at))
         if inputs.is_overdue(row, row.now):
-            return format_html('{} <strong class="durable-overdue">{}</strong>', at, _("overdue"))
-        return at
-
-    @admin.display(description=gettext_lazy("for"))
-    def people(self, row: Any) -> SafeString:
-        """Who may answer; of a quorum, how many have approved."""
-        who = ", ".join(inputs.named(row.assignees)) or _("anybody who may approve")
-        quorum, votes = (row.question or {}).get("quorum") or 1, ""
-        if quorum > 1:
-            approved = sum(vote["decision"] == APPROVED for vote in row.votes or ())
-            votes = _("%(votes)s of %(quorum)s votes") % {"votes": approved, "quorum": quorum}
-        return format_html('{}<span class="durable-small">{}</span>', who, votes)
+            overdue = '{} <strong class="durable-overdue">{}</strong>{}'
+            return format_html(overdue, at, _("overdue"), asked)
+        return format_html("{}{}", at, asked)
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Any) -> str:

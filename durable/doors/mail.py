@@ -6,6 +6,7 @@ Setting ``DURABLE["PUBLIC_URL"]`` switches mails on: without it no link could be
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -71,8 +72,8 @@ def recipients(wait: Wait, to: Iterable[str]) -> Iterator[Any]:
         specs[kind].append(name)
     model = get_user_model()
     address = model.get_email_field_name()
-    found = _named(model, specs).filter(is_active=True).exclude(**{address: ""}).order_by("pk")
-    found = found.distinct()
+    active = _named(model, specs).filter(is_active=True, **{f"{address}__isnull": False})
+    found = active.exclude(**{address: ""}).order_by("pk").distinct()
     chosen = list(found[: AT_ONCE + 1])
     if len(chosen) > AT_ONCE:
         logger.warning(
@@ -137,11 +138,11 @@ def _message(kind: str, wait: Wait, person: Any, made: Sequence[Made]) -> EmailM
     subject = " ".join(render_to_string("durable/mail/subject.txt", context).split())
     if len(subject) > SUBJECT_CHARACTERS:
         subject = f"{subject[: SUBJECT_CHARACTERS - 1]}…"
-    text = render_to_string("durable/mail/notice.txt", context).strip() + "\n"
+    text = re.sub(r"\n{3,}", "\n\n", render_to_string("durable/mail/notice.txt", context)).strip()
     address = getattr(person, person.get_email_field_name())
     mail = EmailMultiAlternatives(
         subject,
-        text,
+        f"{text}\n",
         to=[address],
         connection=get_connection(),
         headers={"Auto-Submitted": "auto-generated"},

@@ -11,6 +11,7 @@ from durable.worker.connections import refresh_connections, release_connections
 
 logger = logging.getLogger("durable.worker")
 
+AT_ONCE = 10  # questions between two looks at whether the worker stops
 LAST_MAIL = 5.0  # seconds that a worker which stops waits for the mail that is being sent
 
 
@@ -43,7 +44,7 @@ class Teller:
     def _run(self) -> None:
         try:
             refresh_connections()
-            while not self._stopping and notices.tell_due(1):
+            while not self._stopping and notices.tell_due(AT_ONCE):
                 pass
         except Exception:  # of the database: the notices stay due
             logger.exception("could not tell people what they are asked")
