@@ -84,6 +84,8 @@ def _page(
     response.headers["X-Robots-Tag"] = "noindex, nofollow"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = _policy()
+    # Django logs the address of each refusal: this one may still open something
+    response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 

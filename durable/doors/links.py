@@ -84,7 +84,9 @@ def read(token: str) -> AnswerLink | None:
     if len(token) > LONGEST:
         return None
     try:
-        pk, wait, recipient, decision, nonce = signing.Signer(salt=SALT).unsign_object(token)
+        pk, wait, recipient, decision, nonce = map(
+            str, signing.Signer(salt=SALT).unsign_object(token)
+        )
         ids = UUID(pk), UUID(wait)
     except (signing.BadSignature, ValueError, TypeError):
         return None
