@@ -67,7 +67,16 @@ def answer_form(
                 for name, found in errors.items()
             }
         )
+        _describe(form)
     return form
+
+
+def _describe(form: forms.BaseForm) -> None:
+    """Let whoever can't see the page hear what is wrong with a field, at the field."""
+    for name in form.errors:
+        if name in form.fields and (id := form[name].auto_id):
+            hint = f" {id}_helptext" if form.fields[name].help_text else ""
+            form.fields[name].widget.attrs["aria-describedby"] = f"{id}_error{hint}"
 
 
 def _without_ours(posted: QueryDict) -> QueryDict:

@@ -36,7 +36,7 @@ def asked_of(request: HttpRequest) -> list[Wait]:
     known: list[Wait] | None = getattr(request, "_durable_asked", None)
     if known is None:
         rows: Any = Input.objects.all()
-        known = access.asked_of(request.user, rows)[:MOST_ASKED]
+        known = access.asked_of(request.user, rows, MOST_ASKED)
         request._durable_asked = known  # type: ignore[attr-defined]
     return known
 

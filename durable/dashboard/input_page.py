@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -65,6 +65,8 @@ class Page:
     quorum: int
     outcome: str
     answer: str
+    comment: str
+    votes: list[Entry]
     why_not: str
     may_reassign: bool
     history: list[Entry] = field(default_factory=list)
@@ -120,6 +122,8 @@ def page_of(user: Any, wait: Wait) -> Page:
         quorum=int(question.get("quorum") or 1),
         outcome=inputs.outcome(wait),
         answer=_answer(wait, hides),
+        comment=inputs.clear(wait.comment),
+        votes=[_vote(vote) for vote in wait.votes or ()],
         why_not=_why_not(user, wait),
         may_reassign=inputs.may_reassign(user, wait),
         history=history(wait, hides=hides, origins=access.may(user, "view_audit")),
@@ -247,6 +251,11 @@ def _entry(wait: Wait, row: AuditEntry, *, hides: bool, origins: bool) -> Entry:
         what = row.action.replace("_", " ")
     who = row.actor_name or _("the program")
     return Entry(row.at, who, inputs.clear(what), comment, row.origin if origins else "")
+
+
+def _vote(vote: Mapping[str, Any]) -> Entry:
+    who = inputs.clear(vote["by"]) or _("the program")
+    return Entry(vote["at"], who, _said(vote["decision"]), inputs.clear(vote["comment"]))
 
 
 def _said(answer: Any) -> str:

@@ -294,9 +294,10 @@ class InputAdmin(_Admin):
                     wait.pk, answer_of(wait, request.POST), by=request.user, comment=comment
                 )
         except NotAllowed as refusal:
-            raise PermissionDenied(str(refusal)) from refusal
+            now = self.found(request, wait.pk)
+            return self.question(request, now, 403, refused=_("Not recorded: %s.") % refusal)
         except AlreadyAnswered as refusal:
-            now = Input.objects.get(pk=wait.pk)
+            now = self.found(request, wait.pk)
             text = inputs.outcome(now) or str(refusal)
             return self.question(request, now, 409, refused=_("Not recorded: %s.") % text)
         except InvalidInput as refusal:
@@ -323,7 +324,7 @@ class InputAdmin(_Admin):
     def reassign_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Put others in charge of an open question."""
         wait = self.found(request, pk)
-        if not access.may(request.user, "reassign", wait):
+        if wait.status == WaitStatus.OPEN and not inputs.may_reassign(request.user, wait):
             raise PermissionDenied
         form = ReassignForm(wait, request.POST if request.method == "POST" else None)
         refused, status = "", 200

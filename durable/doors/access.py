@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q, QuerySet, TextField
@@ -49,6 +50,8 @@ PERMISSIONS = {
 
 #: The columns of an execution that may be large, and that lists have no use for.
 LARGE = ("input", "data", "base", "outcome", "frames", "error", "progress")
+
+PORTION = 500  # questions that are looked at together
 
 #: Why somebody who is asked may not answer all the same.
 NO_POLICY = "a policy of this site does not allow it"
@@ -199,29 +202,36 @@ def has_voted(user: Any, wait: Wait) -> bool:
     return any(vote["id"] == str(user.pk) for vote in wait.votes or ())
 
 
-def asked_of(user: Any, waits: WaitQuerySet | None = None) -> list[Wait]:
+def asked_of(user: Any, waits: WaitQuerySet | None = None, limit: int | None = None) -> list[Wait]:
     """The open questions that the user may answer and has not voted on, the oldest first.
 
-    The number of statements does not depend on how many questions there are.
+    At most ``limit``. There is one statement for each ``PORTION`` of candidates, and a few more.
     """
     rows = Wait.objects.all() if waits is None else waits
     if not people.is_active(user):
         return []
     rows = rows.open().filter(kind=WaitKind.INPUT).select_related("execution").visible()
     rows = rows.defer(*(f"execution__{name}" for name in LARGE))
+    if policies():
+        rows = rows.filter(root_id__in=_scoped(user, Execution.objects.roots()).values("pk"))
     groups, now = list(user.groups.values_list("name", flat=True)), clock.read(database())
-    asked = [
+    asked = (
         wait
-        for wait in _perhaps_for(user, groups, rows)
+        for wait in _in_portions(_perhaps_for(user, groups, rows))
         if not has_voted(user, wait)
         and _not_asked(user, wait, now, groups) is None
         and _agreed(user, "answer", wait)
-    ]
-    if not asked or not policies():
-        return asked
-    roots = Execution.objects.filter(pk__in={wait.root_id for wait in asked})
-    scope = set(_scoped(user, roots).values_list("pk", flat=True))
-    return [wait for wait in asked if wait.root_id in scope]
+    )
+    return list(islice(asked, limit))
+
+
+def _in_portions(rows: WaitQuerySet) -> Iterator[Wait]:
+    """All rows, without a cursor of the server's: a connection pool may not keep those."""
+    for begin in count(0, PORTION):
+        portion = list(rows[begin : begin + PORTION])
+        yield from portion
+        if len(portion) < PORTION:
+            return
 
 
 def _perhaps_for(user: Any, groups: Collection[str], rows: WaitQuerySet) -> WaitQuerySet:

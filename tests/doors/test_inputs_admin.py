@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from unittest import mock
 
 from django.contrib.auth.models import Group, User
 from django.db import connection
@@ -56,7 +57,7 @@ class RoleTests(AdminCase):
         "approver": (False, 404, False, 404, 404),
         "named": (True, 200, True, 302, 403),
         "member": (True, 200, True, 302, 403),
-        "excluded": (False, 200, False, 403, 200),
+        "excluded": (False, 200, False, 403, 403),
         "operator": (False, 200, False, 403, 200),
         "root": (False, 200, False, 403, 200),
         "tenant": (False, 404, False, 404, 404),
@@ -68,7 +69,7 @@ class RoleTests(AdminCase):
         "approver": (True, 200, True, 302, 403),
         "named": (False, 404, False, 404, 404),
         "member": (False, 404, False, 404, 404),
-        "excluded": (False, 200, False, 403, 200),
+        "excluded": (False, 200, False, 403, 403),
         "operator": (False, 200, False, 403, 200),
         "root": (True, 200, True, 302, 200),
         "tenant": (False, 404, False, 404, 404),
@@ -145,6 +146,16 @@ class RoleTests(AdminCase):
         with self.assertRaises(NotAllowed):
             inputs.answer(wait.pk, "approved", by=user, comment="")
         self.assertEqual(self.status(wait), "open")
+
+    def test_who_was_asked_until_a_moment_ago_is_told_why_not(self) -> None:
+        from durable.doors import inputs
+        from durable.errors import NotAllowed
+
+        wait = self.asked(assignees=["user:operator"])
+        refusal = NotAllowed("you may not answer this: it is for user:member")
+        with mock.patch.object(inputs, "answer", side_effect=refusal):
+            response = self.as_("operator").post(change(wait), APPROVE)
+        self.assertContains(response, "it is for user:member", status_code=403)
 
     def test_posting_needs_the_token_against_forgery(self) -> None:
         wait = self.asked()
@@ -232,7 +243,7 @@ class AnswerTests(AdminCase):
         response = self.as_("approver").post(change(wait), typed)
         self.assertContains(response, "Enter a number", status_code=422)
         text = response.content.decode()
-        for kept in ("Bern", "own field", "mine"):
+        for kept in ("Bern", "own field", "mine", 'aria-describedby="id_amount_error"'):
             self.assertIn(kept, text)
         self.assertEqual(text.count('<ul class="errorlist"'), 1)
         self.assertEqual((self.status(wait), trail(wait)), ("open", []))

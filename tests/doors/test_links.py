@@ -208,6 +208,17 @@ class DeadTests(LinkCase):
         self.assertTrue(self.is_open(wait))
         self.assertFalse(AnswerLink.objects.filter(used_at__isnull=False).exists())
 
+    def test_it_goes_with_the_execution_when_that_is_removed(self) -> None:
+        from durable.engine.prune import prune
+
+        wait, tokens = self.pair()
+        self.post(tokens["approved"])
+        drain()
+        self.assertEqual(prune(timedelta(0)), 1)
+        self.assertFalse(AnswerLink.objects.exists())
+        self.open(tokens["approved"], 404)
+        self.assertEqual(len(trail(wait)), 1)
+
     def test_a_question_of_the_same_name_later_on_is_another(self) -> None:
         from durable import Data, Workflow, step
 
