@@ -128,9 +128,10 @@ class InputAdmin(_Admin):
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """What waits longest comes first; what was answered last comes first."""
-        if request.GET.get(ShowFilter.parameter_name) in ShowFilter.past:
+        chosen = request.GET.get(ShowFilter.parameter_name)
+        if chosen in ShowFilter.past:
             return ("-resolved_at", "-id")
-        return ("opened_at", "id")
+        return ("-id",) if chosen == "all" else ("opened_at", "id")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -198,7 +199,7 @@ class InputAdmin(_Admin):
         asked = format_html('<span class="durable-small">{}</span>', _time(row.opened_at, asked))
         if row.due_at is None:
             return format_html("–{}", asked)
-        at = _time(row.due_at, inputs.moment(row.due_at))
+        at = _time(row.due_at, inputs.moment(row.due_at, row.now))
         if inputs.is_overdue(row, row.now):
             overdue = '{} <strong class="durable-overdue">{}</strong>{}'
             return format_html(overdue, at, _("overdue"), asked)
@@ -207,7 +208,7 @@ class InputAdmin(_Admin):
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Any) -> str:
         """Open, or what became of it."""
-        return inputs.outcome(row) or (_("waiting for you") if row.mine else _("open"))
+        return inputs.outcome(row, row.now) or (_("waiting for you") if row.mine else _("open"))
 
     @admin.display(description=gettext_lazy("answer"))
     def buttons(self, row: Any) -> SafeString | str:

@@ -125,11 +125,11 @@ def coming_from(request: HttpRequest, door: str) -> Iterator[None]:
 # -- in words --------------------------------------------------------------------------------------
 
 
-def outcome(wait: Wait) -> str:
+def outcome(wait: Wait, now: datetime | None = None) -> str:
     """What became of a question: ``approved by kim at 09:12``; empty while it is open."""
     if wait.status == WaitStatus.OPEN or wait.resolved_at is None:
         return ""
-    at = moment(wait.resolved_at)
+    at = moment(wait.resolved_at, now)
     if wait.status == WaitStatus.TIMED_OUT:
         return _("not answered in time; its time was over at %(at)s") % {"at": at}
     if wait.status == WaitStatus.CANCELLED:
@@ -144,10 +144,10 @@ def outcome(wait: Wait) -> str:
     return text % {"who": wait.by_name or _("the program"), "at": at}
 
 
-def moment(at: datetime) -> str:
-    """A time in the current zone, without the date if it is today's."""
+def moment(at: datetime, now: datetime | None = None) -> str:
+    """A time in the current zone, without the date if it is today's; ``now``, if it is known."""
     local = localtime(at)
-    if local.date() == localtime(clock.read(database())).date():
+    if local.date() == localtime(now or clock.read(database())).date():
         return date_format(local, "H:i")
     return date_format(local, "j M Y, H:i")
 
