@@ -8,7 +8,8 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
-from durable.models import AuditEntry, Event, Execution, Schedule, StepRun, Wait, Worker
+from durable.dashboard.inputs import InputAdmin
+from durable.models import AuditEntry, Event, Execution, Input, Schedule, StepRun, Wait, Worker
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
@@ -104,3 +105,6 @@ class AuditEntryAdmin(LookOnly, _Admin):
 
     list_display = ("at", "actor_name", "action", "target", "execution_id", "origin")
     list_filter = ("action",)
+
+
+admin.site.register(Input, InputAdmin)

@@ -20,8 +20,10 @@ class DurableConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register what needs all apps to be loaded: checks, then the workflows of all apps."""
+        """Register what needs all apps to be loaded: checks, mails, the workflows of all apps."""
         import_module("durable.checks")
+        import_module("durable.door_checks")
+        import_module("durable.doors.mail").connect()
         autodiscover_modules("workflows")
         post_migrate.connect(register_schedules, sender=self)
 

@@ -13,14 +13,10 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
-from django.utils.module_loading import import_string
-from rest_framework.permissions import BasePermission
 
 from durable import conf
 from durable.authoring import registry
 from durable.authoring.advice import workflow_warnings
-from durable.doors.access import Policy
-from durable.rest.webhooks import sources
 
 TAG = "durable"
 
@@ -36,9 +32,6 @@ SCHEDULE_TWICE = "durable.E012"
 CRONTAB_WITHOUT_APP = "durable.W013"
 CRONTAB_WITHOUT_JOBS = "durable.W014"
 CRONTAB_MISSING = "durable.W015"
-WRONG_WEBHOOK = "durable.E021"
-SECRET_NOT_SET = "durable.W022"
-WRONG_POLICY = "durable.E023"
 
 
 # -- what each setting may be: a test, and the words for it -----------------------------------
@@ -75,7 +68,7 @@ def _is_list_of_str(value: object) -> bool:
     )
 
 
-def _is_list_of_dotted_paths(value: object) -> bool:
+def is_list_of_dotted_paths(value: object) -> bool:
     return (
         isinstance(value, Sequence)
         and _is_list_of_str(value)
@@ -94,24 +87,19 @@ def _is_web_address(value: object) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def _is_dict_of_dicts(value: object) -> bool:
+def is_dict_of_dicts(value: object) -> bool:
     return isinstance(value, Mapping) and all(
         isinstance(name, str) and name and isinstance(options, Mapping)
         for name, options in value.items()
     )
 
 
-POLICIES = (Policy, BasePermission)  # BasePermission gives | a meaning of its own
-WEBHOOK_HINT = (
-    'For example {"scheme": "stripe", "secrets": ["env:STRIPE_SECRET"], "event": "type"}.'
-)
-
 DURATION = (_is_duration, "a positive number of seconds or a positive timedelta")
 COUNT = (_is_count, "a positive whole number")
 
 ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "QUEUES": (
-        lambda value: _is_dict_of_dicts(value) and bool(value),
+        lambda value: is_dict_of_dicts(value) and bool(value),
         'a dict of queues, such as {"default": {"concurrency": 10}}',
     ),
     "DATABASE": (lambda value: isinstance(value, str), "an alias of DATABASES"),
@@ -124,11 +112,11 @@ ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: value is None or _is_duration(value),
         f"None, {DURATION[1]}",
     ),
-    "WEBHOOKS": (_is_dict_of_dicts, 'a dict of sources, such as {"stripe": {"scheme": "stripe"}}'),
+    "WEBHOOKS": (is_dict_of_dicts, 'a dict of sources, such as {"stripe": {"scheme": "stripe"}}'),
     "LOG_CAPTURE": (_is_level, 'the name of a logging level such as "INFO", or None for no logs'),
     "MASK": (_is_list_of_str, 'a list of words in keys, such as ["password", "token"]'),
     "API_PERMISSIONS": (
-        _is_list_of_dotted_paths,
+        is_list_of_dotted_paths,
         'a list of dotted paths, such as ["rest_framework.permissions.IsAdminUser"]',
     ),
     "PUBLIC_URL": (
@@ -247,57 +235,6 @@ def check_crontab(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
-
-
-@register(TAG)
-def check_webhooks(**kwargs: Any) -> list[CheckMessage]:
-    """Every source of webhooks says how it signs, and what its webhooks mean."""
-    found = conf.get("WEBHOOKS")
-    if not _is_dict_of_dicts(found):
-        return []  # check_settings says so
-    wrong: list[CheckMessage] = []
-    for name, options in found.items():
-        place = f"DURABLE['WEBHOOKS'][{name!r}]"
-        faults = [f"{place}: {fault}." for fault in sources.faults(name, options)]
-        wrong += [Error(fault, hint=WEBHOOK_HINT, id=WRONG_WEBHOOK) for fault in faults]
-    return wrong
-
-
-@register(TAG, deploy=True)
-def check_secrets(**kwargs: Any) -> list[CheckMessage]:
-    """Where webhooks arrive, the environment variables are set that hold their secrets."""
-    found = conf.get("WEBHOOKS")
-    if check_webhooks() or not _is_dict_of_dicts(found):
-        return []
-    return [
-        Warning(
-            f"DURABLE['WEBHOOKS'][{name!r}]: the environment variable {variable} is not set.",
-            hint="Set it, or take the secret out.",
-            id=SECRET_NOT_SET,
-        )
-        for name, options in found.items()
-        for variable in sources.unset(options)
-    ]
-
-
-@register(TAG)
-def check_policies(**kwargs: Any) -> list[CheckMessage]:
-    """Each of ``API_PERMISSIONS`` can be imported, and is a policy or a permission class."""
-    found = conf.get("API_PERMISSIONS")
-    if not _is_list_of_dotted_paths(found):
-        return []  # check_settings says so
-    wrong: list[CheckMessage] = []
-    for path in found:
-        try:
-            named = import_string(path)
-        except ImportError as error:
-            wrong.append(Error(f"API_PERMISSIONS: {error}.", id=WRONG_POLICY))
-            continue
-        if not isinstance(named, type) or not issubclass(named, POLICIES):
-            message = f"API_PERMISSIONS: {path} is neither a policy nor a permission class."
-            hint = "Derive it from durable.doors.access.Policy, or from REST framework's "
-            wrong.append(Error(message, hint=f"{hint}BasePermission.", id=WRONG_POLICY))
-    return wrong
 
 
 def _can_run(command: object) -> bool:

@@ -176,6 +176,7 @@ def _next_due() -> datetime | None:
     found = (
         Execution.objects.aggregate(next=Min("wake_at"))["next"],
         enabled.aggregate(next=Min("next_run_at"))["next"],
+        Wait.objects.open().aggregate(next=Min("notice_at"))["next"],
     )
     return min((due for due in found if due is not None), default=None)
 

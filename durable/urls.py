@@ -1,7 +1,12 @@
-"""``path("durable/", include("durable.urls"))``: the REST door and the webhooks."""
+"""What a project mounts: ``path("durable/", include("durable.urls"))``.
 
-from durable.rest.urls import urlpatterns
+The REST door, the webhooks, and the pages that links in mails lead to.
+"""
+
+from django.urls import include, path
+
+from durable.rest.urls import urlpatterns as rest
 
 app_name = "durable"
 
-__all__ = ["app_name", "urlpatterns"]
+urlpatterns = [path("", include("durable.dashboard.urls")), *rest]

@@ -1,4 +1,4 @@
-"""The addresses of the example: Django's admin, the REST door and the webhooks."""
+"""The addresses of the example: Django's admin, the REST door, webhooks and links in mails."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -63,6 +63,7 @@ LAYERS: dict[str, str] = {
     "__init__": FACADE,
     "apps": GLUE,
     "checks": GLUE,
+    "door_checks": GLUE,
     "urls": GLUE,
 }
 

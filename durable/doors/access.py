@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -48,6 +49,14 @@ PERMISSIONS = {
     "manage_queues": "durable.change_queue",
 }
 
+
+#: The columns of an execution that may be large, and that lists have no use for.
+LARGE = ("input", "data", "base", "outcome", "frames", "error", "progress")
+
+PORTION = 500  # questions that are looked at together
+
+#: Why somebody who is asked may not answer all the same.
+NO_POLICY = "a policy of this site does not allow it"
 
 #: Names that stand in JSON as they are.
 PLAIN = re.compile(r"[\w:. @+-]+", re.ASCII)
@@ -180,6 +189,8 @@ def why_not(user: Any, wait: Wait) -> str | None:
 
 def answerable(user: Any, waits: Sequence[Wait]) -> list[Wait]:
     """Those of the questions that the user may answer, in as many statements for all as for one."""
+    if not waits:
+        return []
     known = _Known.of(user, waits)
     return [wait for wait in waits if _why_not(user, wait, known) is None]
 
@@ -202,27 +213,43 @@ class _Known:
 
 
 def _why_not(user: Any, wait: Wait, known: _Known) -> str | None:
-    escalate = (wait.question or {}).get("escalate", [])
+    added = people.escalated((wait.question or {}).get("escalate", []), wait.opened_at, known.now)
     reason = people.allowed(
         user,
         assignees=wait.assignees,
         exclude=wait.exclude,
-        escalated=people.escalated(escalate, wait.opened_at, known.now),
+        escalated=added,
         groups=known.groups,
     )
     if reason is not None:
         return reason
-    if not wait.assignees and not user.has_perm(PERMISSIONS["answer"]):
+    named = wait.assignees or people.matches(user, added, known.groups)
+    if not named and not user.has_perm(PERMISSIONS["answer"]):
         return f"it takes the permission {PERMISSIONS['answer']}"
     if wait.root_id not in known.in_scope or not _agreed(user, "answer", wait):
-        return "a policy of this site does not allow it"
+        return NO_POLICY
     return None
 
 
-def asked_of(user: Any, waits: WaitQuerySet | None = None) -> list[Wait]:
-    """The open questions that the user may answer, the oldest first."""
-    rows = Wait.objects.all() if waits is None else waits
-    return answerable(user, list(perhaps_asked_of(user, rows).visible()))
+def has_voted(user: Any, wait: Wait) -> bool:
+    """Whether the user is one of those who have approved already (of a quorum)."""
+    return any(vote["id"] == str(user.pk) for vote in wait.votes or ())
+
+
+def asked_of(user: Any, waits: WaitQuerySet | None = None, limit: int | None = None) -> list[Wait]:
+    """The open questions that the user may answer and has not voted on, the oldest first.
+
+    At most ``limit``. There are a few statements for each ``PORTION`` of candidates.
+    """
+    rows = perhaps_asked_of(user, Wait.objects.all() if waits is None else waits).visible()
+    rows = rows.defer(*(f"execution__{name}" for name in LARGE))
+    asked = (
+        wait
+        for portion in _in_portions(rows)
+        for wait in answerable(user, portion)
+        if not has_voted(user, wait)
+    )
+    return list(islice(asked, limit))
 
 
 def perhaps_asked_of(user: Any, waits: WaitQuerySet) -> WaitQuerySet:
@@ -230,7 +257,18 @@ def perhaps_asked_of(user: Any, waits: WaitQuerySet) -> WaitQuerySet:
     if not people.is_active(user):
         return waits.none()
     rows = waits.open().filter(kind=WaitKind.INPUT).select_related("execution")
+    if policies():
+        rows = rows.filter(root_id__in=in_scope(user, Execution.objects.roots()).values("pk"))
     return _perhaps_for(user, rows)
+
+
+def _in_portions(rows: WaitQuerySet) -> Iterator[list[Wait]]:
+    """All rows, without a cursor of the server's: a connection pool may not keep those."""
+    for begin in count(0, PORTION):
+        portion = list(rows[begin : begin + PORTION])
+        yield portion
+        if len(portion) < PORTION:
+            return
 
 
 def _perhaps_for(user: Any, rows: WaitQuerySet) -> WaitQuerySet:
@@ -239,7 +277,7 @@ def _perhaps_for(user: Any, rows: WaitQuerySet) -> WaitQuerySet:
     names = [f"user:{user.get_username()}", *names]
     # a name that JSON would write with escapes is looked for by its kind alone
     found = {name if PLAIN.fullmatch(name) else name.partition(":")[0] for name in names}
-    named = Q(assignees=[])
+    named = Q(assignees=[]) if user.has_perm(PERMISSIONS["answer"]) else Q()
     for name in (*found, "perm:"):
         named |= Q(assignees_text__contains=name) | Q(question_text__contains=name)
     texts = {f"{name}_text": Cast(name, TextField()) for name in ("assignees", "question")}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q
 
 from durable import clock, codec
 from durable.authoring import registry
 from durable.conf import database
-from durable.engine import answers, audit, limits, lookup, notify, people
+from durable.engine import answers, audit, limits, lookup, notices, notify, people
 from durable.engine.transaction import in_callers_transaction, lock
 from durable.errors import AlreadyAnswered, AmbiguousWait, NotAllowed, WaitNotFound
 from durable.models import Execution, Wait
@@ -30,7 +31,37 @@ def provide_input(
     """
     codec.check(answer, path="answer")
     execution = lookup.get(execution_id)
-    wait = _the_open_wait(execution, name, branch)
+    wait = held(_the_open_wait(execution, name, branch).pk)
+    answer_wait(wait, answer, by=by, comment=comment)
+    execution.refresh_from_db()
+    return execution
+
+
+@in_callers_transaction
+def reassign(execution_id: Any, name: str, *, to: Any, by: Any, branch: Any) -> Execution:
+    """Put other people in charge of an open question."""
+    execution = lookup.get(execution_id)
+    wait = held(_the_open_wait(execution, name, branch).pk)
+    _check_person(wait, by)
+    reassign_wait(wait, to=to, by=by)
+    return execution
+
+
+# -- one question, held by this transaction ------------------------------------------------------
+
+
+def held(pk: UUID) -> Wait:
+    """The wait, locked for this transaction: who may answer is decided on what it says now."""
+    found: Wait | None = lock(Wait.objects.filter(kind=WaitKind.INPUT, pk=pk)).first()
+    if found is None:
+        raise WaitNotFound(f"there is no question {pk}")
+    return found
+
+
+def answer_wait(wait: Wait, answer: Any, *, by: Any, comment: str) -> None:
+    """Record an answer to a question that this transaction holds."""
+    codec.check(answer, path="answer")
+    _check_open(wait)
     _check_person(wait, by)
     question = wait.question or {}
     value = answers.validate(question, answer, _workflow_of(wait))
@@ -43,25 +74,38 @@ def provide_input(
         "provide_input",
         by=by,
         execution=wait.root_id,
-        target=name,
+        wait=wait.pk,
+        target=wait.name,
         after={"answer": value, "comment": comment},
     )
     notify.hint()
-    execution.refresh_from_db()
-    return execution
 
 
-@in_callers_transaction
-def reassign(execution_id: Any, name: str, *, to: Any, by: Any, branch: Any) -> Execution:
-    """Put other people in charge of an open question."""
-    execution = lookup.get(execution_id)
-    wait = _the_open_wait(execution, name, branch)
-    _check_person(wait, by)
+def reassign_wait(wait: Wait, *, to: Any, by: Any) -> None:
+    """Put other people in charge of a question that this transaction holds; they will be told."""
+    _check_open(wait)
     before, after = wait.assignees, people.normalise(to)
-    if not Wait.objects.open().filter(pk=wait.pk).update(assignees=after):
+    changes = notices.of_reassigned(wait, [spec for spec in after if spec not in before])
+    if not Wait.objects.open().filter(pk=wait.pk).update(assignees=after, **changes):
         raise _answered(Wait.objects.get(pk=wait.pk))
-    audit.record("reassign", by=by, execution=wait.root_id, target=name, before=before, after=after)
-    return execution
+    audit.record(
+        "reassign",
+        by=by,
+        execution=wait.root_id,
+        wait=wait.pk,
+        target=wait.name,
+        before=before,
+        after=after,
+    )
+    notify.hint()
+
+
+def _check_open(wait: Wait) -> None:
+    if wait.status != WaitStatus.OPEN:
+        raise _answered(wait)
+
+
+# -- which question is meant ---------------------------------------------------------------------
 
 
 def open_question(execution_id: Any, name: str, branch: Any = None) -> Wait:
@@ -129,6 +173,9 @@ def _workflow_of(wait: Wait) -> Any:
     return registry.get(wait.execution.workflow, wait.execution.version)
 
 
+# -- recording -----------------------------------------------------------------------------------
+
+
 def _in_time(wait: Wait) -> Any:
     """The wait's row while it is open and its time is not over."""
     return (
@@ -152,18 +199,18 @@ def _resolve(wait: Wait, value: Any, by: Any, comment: str, **changes: Any) -> N
 
 
 def _vote(wait: Wait, decision: str, by: Any, comment: str) -> None:
-    """Approved by ``quorum`` different people; the first rejection rejects."""
-    locked: Wait | None = lock(_in_time(wait)).first()
-    if locked is None:
-        raise _answered(Wait.objects.get(pk=wait.pk))
-    votes = list(locked.votes or [])
-    who = by.get_username() if by is not None else ""
-    if who and any(vote["by"] == who for vote in votes):
+    """Approved by ``quorum`` different people; the first rejection rejects.
+
+    The lock on the wait keeps two votes apart that come at the same moment.
+    """
+    votes = list(wait.votes or [])
+    who, key = (by.get_username(), str(by.pk)) if by is not None else ("", "")
+    if key and any(vote["id"] == key for vote in votes):
         raise AlreadyAnswered(f"{who} has already approved {wait.name!r}", by=who)
-    votes.append({"by": who, "decision": decision, "comment": comment})
-    quorum = (locked.question or {})["quorum"]
+    at = clock.read(database())
+    votes.append({"by": who, "id": key, "decision": decision, "comment": comment, "at": at})
     counted = {"votes": votes, "vote_count": len(votes)}
-    if decision == REJECTED or len(votes) >= quorum:
-        _resolve(locked, decision, by, comment, **counted)
-    else:
-        Wait.objects.open().filter(pk=wait.pk).update(**counted)
+    if decision == REJECTED or len(votes) >= (wait.question or {})["quorum"]:
+        _resolve(wait, decision, by, comment, **counted)
+    elif not _in_time(wait).update(**counted):
+        raise _answered(Wait.objects.get(pk=wait.pk))

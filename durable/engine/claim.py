@@ -293,6 +293,7 @@ class Pulse:
     ready: bool  # something of the worker's own kinds and queues
     next_slot: datetime | None = None  # of the schedules whose workflows the worker knows
     queued: bool = False  # a slot whose turn has come
+    next_notice: datetime | None = None  # to people who are asked
 
     @property
     def sleepers_due(self) -> bool:
@@ -310,8 +311,13 @@ class Pulse:
         return self.queued or (self.next_slot is not None and self.next_slot <= self.now)
 
     @property
+    def notices_due(self) -> bool:
+        """Whether somebody is to be told that they are asked."""
+        return self.next_notice is not None and self.next_notice <= self.now
+
+    @property
     def idle(self) -> bool:
-        """Whether nothing at all is to be done now."""
+        """Whether nothing at all is to be done now, but for notices: a thread has those."""
         by_time = self.sleepers_due or self.workers_expired or self.schedules_due
         return not (by_time or self.messages or self.ready)
 
@@ -319,6 +325,8 @@ class Pulse:
         """Seconds until something falls due by time; ``None`` if nothing will."""
         moments = (self.next_wake, self.next_expiry, self.next_slot)
         times = [moment for moment in moments if moment is not None]
+        if self.next_notice is not None and not self.notices_due:
+            times.append(self.next_notice)
         return max(0.0, (min(times) - self.now).total_seconds()) if times else None
 
 
@@ -339,7 +347,8 @@ SELECT {now},
           LEFT JOIN durable_execution AS earlier ON earlier.id = firing.after_id
           WHERE firing.outcome = 'queued' AND schedule.enabled
             AND schedule.workflow IN ({workflows})
-            AND (earlier.id IS NULL OR earlier.finished_at IS NOT NULL))
+            AND (earlier.id IS NULL OR earlier.finished_at IS NOT NULL)),
+  (SELECT min(notice_at) FROM durable_wait WHERE status = 'open' AND notice_at IS NOT NULL)
 """
 
 
@@ -358,7 +367,7 @@ def pulse(queues: Iterable[str], kinds: Iterable[str]) -> Pulse:
     )
     with conn.cursor() as cursor:
         cursor.execute(sql, [*params, *names, *known, *workflows, *workflows])
-        present, wake, expiry, messages, ready, slot, queued = cursor.fetchone()
+        present, wake, expiry, messages, ready, slot, queued, notice = cursor.fetchone()
     return Pulse(
         now=clock.parse(present),
         next_wake=clock.parse(wake) if wake is not None else None,
@@ -367,4 +376,5 @@ def pulse(queues: Iterable[str], kinds: Iterable[str]) -> Pulse:
         ready=bool(ready),
         next_slot=clock.parse(slot) if slot is not None else None,
         queued=bool(queued),
+        next_notice=clock.parse(notice) if notice is not None else None,
     )

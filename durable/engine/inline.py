@@ -17,7 +17,7 @@ from asgiref.sync import async_to_sync
 
 from durable import clock, conf
 from durable.authoring import registry
-from durable.engine import direct, fire, log_capture, runner, workers
+from durable.engine import direct, fire, log_capture, notices, runner, workers
 from durable.engine.checkpoint import Accepted, Checkpoint
 from durable.engine.claim import Claim, claim_due, promote
 from durable.engine.deliver import deliver_due
@@ -163,6 +163,8 @@ def _present() -> Iterator[_Presence]:
 def _prepare(session: InlineSession) -> None:
     deliver_due()
     report_due()
+    while notices.tell_due():
+        pass
     promote()
     while fire.fire_due():
         pass

@@ -63,7 +63,8 @@ class Request:
             for after, more in who.escalate
             for spec in people.normalise(more)
         ]
-        question = {**answers.describe(ask.question), "escalate": escalate}
+        remind = who.remind.total_seconds() if who.remind is not None else None
+        question = {**answers.describe(ask.question), "escalate": escalate, "remind": remind}
         codec.dumps(question, path=f"question({ask.name!r})")
         assignees, exclude = people.normalise(who.assignees), people.normalise(who.exclude)
         return cls(ask, place, question, assignees, exclude)

@@ -8,7 +8,7 @@ from typing import Any
 
 from durable import clock
 from durable.authoring.context import People
-from durable.engine import children
+from durable.engine import children, notices
 from durable.engine.checkpoint import Attempt, write_attempts
 from durable.engine.claim import Claim
 from durable.engine.deliver import EVENT_KINDS, take_from_inbox
@@ -75,7 +75,7 @@ def _open(claim: Claim, request: Request) -> Wait:
         assignees=list(request.assignees),
         exclude=list(request.exclude),
         due_at=moment(who.due),
-        remind_at=moment(who.remind),
+        **notices.of_opened(request.question, request.assignees),
     )
     if ask.key:
         CorrelationKey.objects.bulk_create(

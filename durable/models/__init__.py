@@ -1,16 +1,18 @@
 """The tables, public: what the engine remembers, and the questions one may ask of it."""
 
+from durable.models.answer_link import AnswerLink
 from durable.models.audit import AuditEntry
 from durable.models.event import Event, Mailbox
 from durable.models.execution import CorrelationKey, Execution, Role
 from durable.models.queue import Queue
 from durable.models.schedule import CatchUp, Firing, Outcome, Overlap, Schedule
 from durable.models.step_run import StepRun
-from durable.models.wait import Record, RecordKind, Wait
+from durable.models.wait import Input, Record, RecordKind, Wait
 from durable.models.worker import Worker
 from durable.states import EventStatus, Status, StepStatus, WaitKind, WaitStatus
 
 __all__ = [
+    "AnswerLink",
     "AuditEntry",
     "CatchUp",
     "CorrelationKey",
@@ -18,6 +20,7 @@ __all__ = [
     "EventStatus",
     "Execution",
     "Firing",
+    "Input",
     "Mailbox",
     "Outcome",
     "Overlap",

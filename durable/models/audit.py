@@ -44,6 +44,7 @@ class AuditEntry(models.Model):
     actor_name = models.CharField(max_length=255, blank=True, default="")
     action = models.CharField(max_length=50)
     execution_id = models.UUIDField(null=True, blank=True, db_index=True)
+    wait_id = models.UUIDField(null=True, blank=True)  # of a question: names may repeat
     target = models.CharField(max_length=500, blank=True, default="")
     before = DataField(null=True, blank=True)
     after = DataField(null=True, blank=True)

@@ -37,6 +37,18 @@ class WaitQuerySet(models.QuerySet["Wait"]):
         """Answered waits whose execution has not been told yet."""
         return self.filter(told=False).exclude(status=WaitStatus.OPEN).order_by("resolved_at", "id")
 
+    def questions(self) -> Self:
+        """Waits for people."""
+        return self.filter(kind=WaitKind.INPUT)
+
+    def overdue(self) -> Self:
+        """Open questions that should have been answered by now."""
+        return self.open().filter(due_at__lte=clock.now())
+
+    def to_tell(self) -> Self:
+        """Open questions of which somebody is to be told now."""
+        return self.open().filter(notice_at__lte=clock.now()).order_by("notice_at", "id")
+
     def expired(self) -> Self:
         """Open waits whose deadline has passed."""
         return self.open().filter(deadline_at__lte=clock.now())
@@ -92,8 +104,9 @@ class Wait(models.Model):
     assignees = models.JSONField(default=list, blank=True)
     exclude = models.JSONField(default=list, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)
-    remind_at = models.DateTimeField(null=True, blank=True)
-    votes = DataField(null=True, blank=True)  # [{"by", "decision", "comment", "at"}]
+    notice_at = MomentField(null=True, blank=True)  # when somebody is to be told next
+    notice = DataField(null=True, blank=True)  # of what: see ``engine/notices.py``
+    votes = DataField(null=True, blank=True)  # [{"by", "id", "decision", "comment", "at"}]
     vote_count = models.PositiveIntegerField(default=0)
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
@@ -129,14 +142,34 @@ class Wait(models.Model):
                 fields=("resolved_at",), name="durable_wait_untold", condition=Q(told=False)
             ),
             models.Index(
-                fields=("remind_at",),
-                name="durable_wait_remind",
-                condition=Q(status=WaitStatus.OPEN, remind_at__isnull=False),
+                fields=("opened_at", "id"),
+                name="durable_wait_asked",
+                condition=Q(status=WaitStatus.OPEN, kind=WaitKind.INPUT),
+            ),
+            models.Index(
+                fields=("-resolved_at", "-id"),
+                name="durable_wait_inputs",
+                condition=Q(kind=WaitKind.INPUT),
+            ),
+            models.Index(
+                fields=("notice_at",),
+                name="durable_wait_notice",
+                condition=Q(status=WaitStatus.OPEN, notice_at__isnull=False),
             ),
         )
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}: {self.status}"
+
+
+class Input(Wait):
+    """A question to people, as the admin shows it."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("input")
+        verbose_name_plural = _("inputs")
 
 
 class RecordKind(models.TextChoices):

@@ -15,6 +15,7 @@ from durable.engine.report import report_due
 from durable.worker.heartbeat import Heartbeat
 from durable.worker.listener import Listener
 from durable.worker.slots import Slots
+from durable.worker.teller import Teller
 
 logger = logging.getLogger("durable.worker")
 
@@ -33,12 +34,14 @@ class Dispatcher:
         slots: Mapping[str, Slots],
         heartbeat: Heartbeat,
         listener: Listener,
+        teller: Teller,
         stopping: Callable[[], bool],
         *,
         burst: bool,
         max_executions: int | None,
     ) -> None:
         self._slots, self._heartbeat, self._listener = slots, heartbeat, listener
+        self._teller = teller
         self._stopping = stopping
         self._burst, self._left = burst, max_executions
         self._upkeep_at = -UPKEEP
@@ -56,13 +59,15 @@ class Dispatcher:
             self.finished = True
             return 0.0
         seen = pulse(self._open_queues(), kinds)
+        if seen.notices_due:
+            self._teller.begin()
         progress = self._bring_about(seen, kinds)
         if seen.ready or progress:
             progress += self._claim(kinds)
         if progress:
             self._fruitless = 0
             return 0.0
-        if self._burst and seen.idle and idle_before:
+        if self._burst and seen.idle and idle_before and not self._teller.busy:
             self.finished = True
             return 0.0
         return self._until_next(seen)

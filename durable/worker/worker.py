@@ -30,6 +30,7 @@ from durable.worker.heartbeat import Heartbeat
 from durable.worker.listener import Listener
 from durable.worker.loop import EventLoop
 from durable.worker.slots import Slots
+from durable.worker.teller import Teller
 from durable.worker.watchdog import Watchdog
 
 logger = logging.getLogger("durable.worker")
@@ -63,6 +64,7 @@ class Worker:
         self._committer = Committer()
         self._watchdog = Watchdog(self._abandon, self._doubt)
         self._events = EventLoop()
+        self._teller = Teller(self._bell.ring)
         self._listener = Listener(self._bell.ring, lambda: self._heartbeat.beat_soon())
         self._heartbeat: Heartbeat
 
@@ -101,6 +103,7 @@ class Worker:
                 self._slots,
                 self._heartbeat,
                 self._listener,
+                self._teller,
                 lambda: self._stopping,
                 burst=self._burst,
                 max_executions=self._max_executions,
@@ -146,6 +149,7 @@ class Worker:
         for slots in self._slots.values():
             slots.stop()
         self._listener.stop()
+        self._teller.stop()
         self._heartbeat.stop()
         self._sign_off()
         self._committer.stop()

@@ -157,7 +157,7 @@ class QuestionTests(EngineTestCase):
         self.assertEqual(wait.question["metadata"], {"hint": (1, 2)})
         self.assertEqual(wait.assignees, ["user:kim"])
         self.assertEqual(wait.due_at - wait.opened_at, days(1))
-        self.assertEqual(wait.remind_at - wait.opened_at, days(2))
+        self.assertEqual(wait.question["remind"], days(2).total_seconds())
 
     def test_a_question_that_cant_be_asked_fails_the_step(self) -> None:
         for call in (

@@ -9,7 +9,7 @@ from unittest.mock import patch
 from django.core.checks import CheckMessage, Error, Warning, run_checks
 from django.test import SimpleTestCase, override_settings
 
-from durable import Data, Workflow, branch, chain, checks, conf, step
+from durable import Data, Workflow, branch, chain, checks, conf, door_checks, step
 from durable.authoring import registry
 from tests.shop.workflows import Ping
 
@@ -225,3 +225,19 @@ class WorkflowTests(SimpleTestCase):
             found = [message for message in checks.check_workflows() if message.obj is Odd]
         self.assertEqual({type(message) for message in found}, {Warning})
         self.assertEqual({message.id for message in found}, {"durable.W101", "durable.W102"})
+
+
+class LinkTests(SimpleTestCase):
+    """Where mails are on, the pages exist that their links lead to."""
+
+    def said(self, **durable: Any) -> list[str | None]:
+        with override_settings(DURABLE=durable):
+            return [message.id for message in door_checks.check_links()]
+
+    def test_mails_without_the_page_of_their_links_are_noticed(self) -> None:
+        with override_settings(ROOT_URLCONF="tests.crash.urls"):
+            self.assertEqual(self.said(PUBLIC_URL="https://example.com"), ["durable.W016"])
+            self.assertEqual(self.said(), [])
+
+    def test_with_the_page_all_is_well(self) -> None:
+        self.assertEqual(self.said(PUBLIC_URL="https://example.com"), [])

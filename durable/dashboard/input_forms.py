@@ -1,0 +1,207 @@
+"""The forms of a question's pages: the answer as Django renders it, a comment, other assignees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.forms.utils import ErrorDict
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+
+from durable.doors import questions
+from durable.engine import answers, people
+from durable.engine.answers import ANSWER
+from durable.errors import DefinitionError
+from durable.models import Wait
+
+#: The names of our own fields: no question's field begins like this.
+COMMENT, DECISION = "_comment", "_decision"
+OURS = (COMMENT, DECISION, "csrfmiddlewaretoken")
+
+RADIO_UP_TO = 8  # choices; more are a list
+LISTED = 200  # users or groups; if there are more, they are written as texts
+
+
+def is_approval(wait: Wait) -> bool:
+    """Whether the question is answered with one of two buttons."""
+    return (wait.question or {}).get("type") == "approval"
+
+
+# -- the answer ------------------------------------------------------------------------------------
+
+
+def answer_of(wait: Wait, posted: QueryDict) -> Any:
+    """The answer as it was posted, in the form that the engine takes."""
+    question = wait.question or {}
+    if question.get("type") == "approval":
+        return posted.get(DECISION, "")
+    if question.get("type") == "form":
+        return _without_ours(posted)
+    if question.get("multiple"):
+        return posted.getlist(ANSWER)
+    return posted.get(ANSWER, "")
+
+
+def answer_form(
+    wait: Wait,
+    posted: QueryDict | None = None,
+    errors: Mapping[str, Sequence[str]] | None = None,
+) -> forms.BaseForm | None:
+    """The form to fill in; with what was typed, and what is wrong with it. None for an approval."""
+    if is_approval(wait):
+        return None
+    form = questions.form_of(wait, _without_ours(posted) if posted is not None else None)
+    for name, field in form.fields.items():
+        _comfortable(field, alone=name == ANSWER)
+    if errors is not None:
+        single = ANSWER in form.fields and (wait.question or {}).get("type") != "form"
+        # set beforehand, so that rendering does not clean again what the engine has refused
+        form._errors = ErrorDict(  # type: ignore[attr-defined]
+            {
+                (ANSWER if single and name == NON_FIELD_ERRORS else name): form.error_class(found)
+                for name, found in errors.items()
+            }
+        )
+        _describe(form)
+    return form
+
+
+def _describe(form: forms.BaseForm) -> None:
+    """Let whoever can't see the page hear what is wrong with a field, at the field."""
+    for name in form.errors:
+        if name in form.fields and (id := form[name].auto_id):
+            hint = f" {id}_helptext" if form.fields[name].help_text else ""
+            form.fields[name].widget.attrs["aria-describedby"] = f"{id}_error{hint}"
+
+
+def _without_ours(posted: QueryDict) -> QueryDict:
+    kept = posted.copy()
+    for name in OURS:
+        kept.pop(name, None)
+    return kept
+
+
+def _comfortable(field: forms.Field, *, alone: bool) -> None:
+    """Nothing is chosen beforehand; few choices are seen at once; a text has room."""
+    if isinstance(field, answers.MultipleChoiceField):
+        if len(field.values) <= RADIO_UP_TO:
+            _widget(field, forms.CheckboxSelectMultiple())
+    elif isinstance(field, answers.ChoiceField):
+        if len(field.values) <= RADIO_UP_TO and field.required:
+            _widget(field, forms.RadioSelect())
+        elif field.required:
+            choices: Any = field.choices
+            field.widget.choices = [("", "---------"), *choices]
+    elif alone and type(field) is answers.TextField:
+        _widget(field, forms.Textarea(attrs={"rows": 3}))
+
+
+def _widget(field: forms.Field, widget: forms.Widget) -> None:
+    widget.is_required = field.required
+    if isinstance(field, forms.ChoiceField):
+        widget.choices = field.widget.choices  # type: ignore[attr-defined]
+    field.widget = widget
+
+
+class CommentForm(forms.Form):
+    """What somebody wants to say with a decision."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields[COMMENT] = forms.CharField(
+            label=_("Comment"),
+            required=False,
+            widget=forms.Textarea(attrs={"rows": 2}),
+            help_text=_("Kept with the decision, for everybody who may see it."),
+        )
+
+
+# -- other assignees -------------------------------------------------------------------------------
+
+
+class ReassignForm(forms.Form):
+    """Who is to answer from now on: chosen from lists, or written as texts."""
+
+    users = forms.MultipleChoiceField(label=_("Users"), required=False)
+    groups = forms.MultipleChoiceField(label=_("Groups"), required=False)
+    others = forms.CharField(
+        label=_("Others"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("One a line: user:kim, group:finance or perm:shop.approve."),
+    )
+
+    def __init__(self, wait: Wait, data: Any = None) -> None:
+        super().__init__(data)
+        self._wait = wait
+        model = get_user_model()
+        active = model._default_manager.filter(is_active=True).order_by(model.USERNAME_FIELD)
+        names = Group.objects.order_by("name").values_list("name", flat=True)
+        lists = {
+            "user": ("users", [user.get_username() for user in active[: LISTED + 1]]),
+            "group": ("groups", list(names[: LISTED + 1])),
+        }
+        others = list(wait.assignees)
+        for kind, (field, known) in lists.items():
+            if len(known) > LISTED:  # too many for a list: they are written as texts
+                del self.fields[field]
+                continue
+            chosen = [name for name in known if f"{kind}:{name}" in wait.assignees]
+            others = [spec for spec in others if spec not in {f"{kind}:{one}" for one in chosen}]
+            self.fields[field].choices = [(name, name) for name in known]  # type: ignore[attr-defined]
+            self.initial[field] = chosen
+        self.initial["others"] = "\n".join(others)
+
+    def clean_others(self) -> list[str]:
+        """The texts, each of which names somebody that there is."""
+        lines = [line.strip() for line in self.cleaned_data["others"].splitlines()]
+        try:
+            specs = people.normalise([line for line in lines if line])
+        except DefinitionError as error:
+            raise forms.ValidationError(str(error)) from None
+        for spec in specs:
+            if not _exists(spec):
+                raise forms.ValidationError(_("There is no %(who)s."), params={"who": spec})
+        return specs
+
+    def clean(self) -> dict[str, Any]:
+        """At least one, and nobody who is excluded."""
+        cleaned = self.cleaned_data
+        to = [
+            *(f"user:{name}" for name in cleaned.get("users", ())),
+            *(f"group:{name}" for name in cleaned.get("groups", ())),
+            *cleaned.get("others", ()),
+        ]
+        cleaned["to"] = list(dict.fromkeys(to))
+        if not cleaned["to"] and not self.errors:
+            raise forms.ValidationError(_("Say who is to answer."))
+        for spec in cleaned["to"]:
+            user = _user(spec)
+            if spec in self._wait.exclude or (user and people.matches(user, self._wait.exclude)):
+                raise forms.ValidationError(
+                    _("%(who)s is excluded from this question."), params={"who": spec}
+                )
+        return cleaned
+
+
+def _user(spec: str) -> Any:
+    kind, _colon, name = spec.partition(":")
+    if kind != "user":
+        return None
+    model = get_user_model()
+    return model._default_manager.filter(**{model.USERNAME_FIELD: name, "is_active": True}).first()
+
+
+def _exists(spec: str) -> bool:
+    kind, _colon, name = spec.partition(":")
+    if kind == "user":
+        return _user(spec) is not None
+    if kind == "group":
+        return Group.objects.filter(name=name).exists()
+    app, _dot, codename = name.partition(".")
+    return Permission.objects.filter(content_type__app_label=app, codename=codename).exists()

@@ -1,0 +1,267 @@
+"""What the page of one question shows: what is asked, of whom, what was said, and its history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.urls import NoReverseMatch, reverse
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+
+from durable import clock
+from durable.conf import database
+from durable.dashboard.input_forms import is_approval
+from durable.doors import access, inputs
+from durable.doors.masking import mask
+from durable.engine import people
+from durable.models import AnswerLink, AuditEntry, Execution, Wait
+from durable.states import WaitStatus
+
+MOST_CHARACTERS = 20_000  # of a value that is shown
+MOST_ENTRIES = 200  # of a history
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a question's history."""
+
+    at: datetime
+    who: str
+    what: str
+    comment: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is asked, for somebody who is asked: nothing of the execution but its subject."""
+
+    prompt: str
+    metadata: list[tuple[str, str]]
+    workflow: str
+    subject: str
+    overdue: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """A question as one user may see it."""
+
+    wait: Wait
+    asked: Facts
+    title: str
+    execution_url: str  # empty if the user may not see the execution
+    data: str  # of the execution, likewise
+    assignees: list[str]
+    exclude: list[str]
+    later: list[tuple[datetime, list[str]]]  # escalations to come
+    quorum: int
+    outcome: str
+    answer: str
+    comment: str
+    votes: list[Entry]
+    why_not: str
+    may_reassign: bool
+    history: list[Entry] = field(default_factory=list)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the question has no outcome yet."""
+        return self.wait.status == WaitStatus.OPEN
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether this user can answer it now."""
+        return self.is_open and not self.why_not
+
+    @property
+    def is_approval(self) -> bool:
+        """Whether it is answered with one of two buttons."""
+        return is_approval(self.wait)
+
+
+def facts(user: Any, wait: Wait) -> Facts:
+    """What is asked, with what looks secret hidden from who may not see it."""
+    question = wait.question or {}
+    root = Execution.objects.defer(*access.LARGE).filter(pk=wait.root_id).first()
+    metadata = question.get("metadata") or {}
+    known = mask(metadata) if _hides(user, root) else metadata
+    return Facts(
+        prompt=inputs.clear(str(question.get("prompt") or "")),
+        metadata=[(inputs.clear(name), shown(value)) for name, value in known.items()],
+        workflow=inputs.clear(wait.execution.workflow),
+        subject=subjects([root] if root is not None else []).get(wait.root_id, ""),
+        overdue=inputs.is_overdue(wait, clock.read(database())),
+    )
+
+
+def page_of(user: Any, wait: Wait) -> Page:
+    """A question with all that this user may see of it."""
+    now = clock.read(database())
+    question = wait.question or {}
+    root = Execution.objects.filter(pk=wait.root_id).first()
+    sees, hides = inputs.sees_execution(user, wait), _hides(user, root)
+    data = root.data if root is not None and sees else None
+    added = people.escalated(question.get("escalate") or (), wait.opened_at, now)
+    return Page(
+        wait=wait,
+        asked=facts(user, wait),
+        title=Truncator(inputs.title(wait)).chars(140),
+        execution_url=execution_url(wait.root_id) if sees else "",
+        data="" if data is None else shown(mask(data) if hides else data),
+        assignees=inputs.named([*wait.assignees, *added]),
+        exclude=inputs.named(wait.exclude),
+        later=later(wait, now),
+        quorum=int(question.get("quorum") or 1),
+        outcome=inputs.outcome(wait),
+        answer=_answer(wait, hides),
+        comment=inputs.clear(wait.comment),
+        votes=[_vote(vote) for vote in wait.votes or ()],
+        why_not=_why_not(user, wait),
+        may_reassign=inputs.may_reassign(user, wait),
+        history=history(wait, hides=hides, origins=access.may(user, "view_audit")),
+    )
+
+
+def _hides(user: Any, root: Execution | None) -> bool:
+    return root is None or not access.may(user, "view_payload", root)
+
+
+def _why_not(user: Any, wait: Wait) -> str:
+    if wait.status != WaitStatus.OPEN:
+        return ""
+    if access.has_voted(user, wait):
+        return _("you have approved it already")
+    return access.why_not(user, wait) or ""
+
+
+def _answer(wait: Wait, hides: bool) -> str:
+    """What was answered, if it was more than a decision."""
+    if wait.status != WaitStatus.ANSWERED or is_approval(wait):
+        return ""
+    return shown(masked(wait, wait.answer, hides))
+
+
+def masked(wait: Wait, answer: Any, hides: bool) -> Any:
+    """An answer without what looks secret, by the names of fields or of the question itself."""
+    return mask({wait.name: answer})[wait.name] if hides else answer
+
+
+def later(wait: Wait, now: datetime) -> list[tuple[datetime, list[str]]]:
+    """Who may answer besides, and from when on."""
+    escalate = (wait.question or {}).get("escalate") or ()
+    found: dict[datetime, list[str]] = {}
+    for after, spec in sorted(escalate, key=lambda step: step[0]):
+        at = wait.opened_at + timedelta(seconds=after)
+        if at > now:
+            found.setdefault(at, []).extend(inputs.named([spec]))
+    return list(found.items())
+
+
+def shown(value: Any) -> str:
+    """A value for people: a text as it is, the rest as JSON; cut if it is very long."""
+    plain = (
+        value
+        if isinstance(value, str)
+        else json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    )
+    return Truncator(inputs.clear(plain)).chars(MOST_CHARACTERS)
+
+
+# -- its execution ---------------------------------------------------------------------------------
+
+
+def execution_url(pk: UUID) -> str:
+    """The page of an execution in the admin, if there is one."""
+    try:
+        return reverse("admin:durable_execution_change", args=[pk])
+    except NoReverseMatch:
+        return ""
+
+
+def subjects(executions: Iterable[Execution]) -> dict[UUID, str]:
+    """What executions are about, by their ids: one statement for each model."""
+    by_model: dict[str, dict[UUID, str]] = {}
+    for execution in executions:
+        if execution.subject_type:
+            by_model.setdefault(execution.subject_type, {})[execution.pk] = execution.subject_id
+    found: dict[UUID, str] = {}
+    for label, ids in by_model.items():
+        try:
+            model: Any = apps.get_model(label)
+        except LookupError:
+            model = None
+        try:
+            rows = {} if model is None else model._base_manager.in_bulk(set(ids.values()))
+        except (ValueError, TypeError, ValidationError):  # keys of another kind, from before
+            rows = {}
+        texts = {str(pk): str(row) for pk, row in rows.items()}
+        for pk, subject_id in ids.items():
+            found[pk] = inputs.clear(texts.get(subject_id, f"{label} {subject_id}"))
+    return found
+
+
+# -- its history -----------------------------------------------------------------------------------
+
+
+def history(wait: Wait, *, hides: bool, origins: bool) -> list[Entry]:
+    """All that happened to a question, the oldest first: opened, told, answered, handed on."""
+    entries = [Entry(wait.opened_at, "", _("asked"))]
+    mails = AnswerLink.objects.filter(wait=wait).select_related("recipient")
+    seen: set[tuple[Any, Any]] = set()
+    for link in mails.order_by("created_at", "id")[:MOST_ENTRIES]:
+        if (link.recipient_id, link.created_at) not in seen:
+            seen.add((link.recipient_id, link.created_at))
+            who = link.recipient.get_username()
+            entries.append(Entry(link.created_at, "", _("mailed to %s") % who))
+    rows = AuditEntry.objects.filter(execution_id=wait.root_id, wait_id=wait.pk)
+    for row in rows.order_by("at", "id")[:MOST_ENTRIES]:
+        entries.append(_entry(wait, row, hides=hides, origins=origins))
+    if wait.status in (WaitStatus.TIMED_OUT, WaitStatus.CANCELLED) and wait.resolved_at:
+        ended = _("its time was over") if wait.status == WaitStatus.TIMED_OUT else _("cancelled")
+        entries.append(Entry(wait.resolved_at, "", ended))
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+def _entry(wait: Wait, row: AuditEntry, *, hides: bool, origins: bool) -> Entry:
+    after: Any = row.after or {}
+    comment = ""
+    if row.action == "reassign":
+        before, to = (", ".join(inputs.named(who or [])) for who in (row.before, row.after))
+        what = _("reassigned from %(before)s to %(to)s") % {
+            "before": before or _("everybody"),
+            "to": to,
+        }
+    elif row.action == "provide_input":
+        answer = after.get("answer")
+        what = (
+            _said(answer)
+            if is_approval(wait)
+            else _("answered: %s") % _line(masked(wait, answer, hides))
+        )
+        comment = inputs.clear(after.get("comment") or "")
+    else:
+        what = row.action.replace("_", " ")
+    who = row.actor_name or _("the program")
+    return Entry(row.at, who, inputs.clear(what), comment, row.origin if origins else "")
+
+
+def _vote(vote: Mapping[str, Any]) -> Entry:
+    who = inputs.clear(vote["by"]) or _("the program")
+    return Entry(vote["at"], who, _said(vote["decision"]), inputs.clear(vote["comment"]))
+
+
+def _said(answer: Any) -> str:
+    return {"approved": _("approved"), "rejected": _("rejected")}.get(answer, str(answer))
+
+
+def _line(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return Truncator(text).chars(300)

@@ -1,0 +1,144 @@
+"""Signed links by which one person answers one question, once: made, read, used.
+
+The token is signed with ``SECRET_KEY`` and names link, question, recipient, decision and a nonce.
+The database has only a digest of the nonce, so that who reads it can make no link; and without
+the row no token is worth anything.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.core import signing
+from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
+
+from durable import clock
+from durable.conf import database
+from durable.doors import access, inputs
+from durable.engine import people
+from durable.engine.answer import APPROVED, REJECTED
+from durable.engine.transaction import in_callers_transaction
+from durable.errors import DurableError
+from durable.models import AnswerLink, Wait
+from durable.states import WaitStatus
+
+LIFETIME = timedelta(days=14)  # of a link to a question without a deadline, or with a later one
+SALT = "durable.answer_link"
+LONGEST = 2000  # characters of a token that is looked at
+
+
+class LinkOver(DurableError):
+    """The link was used before, or its time is over."""
+
+
+class Made(NamedTuple):
+    """A link for a mail: the token is nowhere else."""
+
+    link: UUID
+    decision: str
+    token: str
+    until: datetime
+
+
+class Closed(NamedTuple):
+    """Why a link opens nothing now, in words, and with which status to say so."""
+
+    status: int
+    reason: str
+
+
+def make(wait: Wait, recipient: Any) -> list[Made]:
+    """The links of one mail: to approve and to reject, or one that leads to the form."""
+    now = clock.read(database())
+    until = now + LIFETIME
+    if wait.deadline_at is not None:
+        until = min(until, wait.deadline_at)
+    is_approval = (wait.question or {}).get("type") == "approval"
+    found = []
+    for decision in (APPROVED, REJECTED) if is_approval else ("",):
+        nonce = secrets.token_urlsafe(24)
+        link = AnswerLink.objects.create(
+            wait=wait,
+            recipient=recipient,
+            decision=decision,
+            digest=_digest(nonce),
+            created_at=now,
+            expires_at=until,
+        )
+        bound = [link.pk.hex, wait.pk.hex, str(recipient.pk), decision, nonce]
+        token = signing.Signer(salt=SALT).sign_object(bound)
+        found.append(Made(link.pk, decision, token, until))
+    return found
+
+
+def read(token: str) -> AnswerLink | None:
+    """The link of a token; ``None`` unless every part of it is what was signed and stored.
+
+    Nothing is looked up for a token that this site has not signed.
+    """
+    if len(token) > LONGEST:
+        return None
+    try:
+        pk, wait, recipient, decision, nonce = map(
+            str, signing.Signer(salt=SALT).unsign_object(token)
+        )
+        ids = UUID(pk), UUID(wait)
+    except (signing.BadSignature, ValueError, TypeError):
+        return None
+    rows = AnswerLink.objects.filter(pk=ids[0], wait=ids[1], decision=decision)
+    link = rows.select_related("wait__execution", "recipient").first()
+    if link is None or str(link.recipient.pk) != recipient:
+        return None
+    return link if constant_time_compare(link.digest, _digest(nonce)) else None
+
+
+def closed(link: AnswerLink) -> Closed | None:
+    """Why the link opens nothing now; ``None`` if it does."""
+    wait, person, now = link.wait, link.recipient, clock.read(database())
+    if not people.is_active(person):
+        return Closed(403, _("The account that this link was made for is not active."))
+    if wait.status != WaitStatus.OPEN:
+        return Closed(410, _("The question is closed: %s.") % inputs.outcome(wait))
+    if link.used_at is not None:
+        at = inputs.moment(link.used_at)
+        return Closed(410, _("This link was used at %s. It works once.") % at)
+    if wait.deadline_at is not None and wait.deadline_at <= now:
+        at = inputs.moment(wait.deadline_at)
+        return Closed(410, _("The time to answer was over at %s.") % at)
+    if link.expires_at <= now:
+        return Closed(410, _("This link was good until %s.") % inputs.moment(link.expires_at))
+    if access.has_voted(person, wait):
+        return Closed(410, _("You have approved this already; others still have to."))
+    if people.matches(person, wait.exclude):
+        return Closed(403, _("You are one of those who may not answer this question."))
+    if access.why_not(person, wait) is not None:
+        return Closed(
+            403,
+            _("The question is for others now: it was reassigned, or your rights have changed."),
+        )
+    return None
+
+
+@in_callers_transaction
+def use(link: AnswerLink, value: Any, *, comment: str) -> Wait:
+    """Answer as the recipient and use the link up, both or neither.
+
+    ``LinkOver``, and what ``inputs.answer`` refuses with: the link can be used again then.
+    """
+    if not AnswerLink.objects.usable().filter(pk=link.pk).update(used_at=clock.now()):
+        raise LinkOver(_("the link was used before, or its time is over"))
+    return inputs.answer(link.wait_id, value, by=link.recipient, comment=comment)
+
+
+def _digest(nonce: str) -> str:
+    return sha256(nonce.encode()).hexdigest()
+
+
+def read_again(link: AnswerLink) -> AnswerLink:
+    """The link as the database has it now, with its question and its recipient."""
+    return AnswerLink.objects.select_related("wait__execution", "recipient").get(pk=link.pk)

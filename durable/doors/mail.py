@@ -1,0 +1,169 @@
+"""Mails to people who are asked: one for each recipient, with links that only they can use.
+
+Setting ``DURABLE["PUBLIC_URL"]`` switches mails on: without it no link could be made.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.db.models import Q, QuerySet
+from django.dispatch import Signal
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+
+from durable import conf, signals
+from durable.doors import access, inputs, links
+from durable.doors.links import Made
+from durable.models import AnswerLink, Wait
+
+logger = logging.getLogger("durable.mail")
+
+AT_ONCE = 200  # recipients of one notice
+LATER = timedelta(minutes=5)  # when no mail could be sent at all
+SUBJECT_CHARACTERS = 150
+
+KINDS: dict[Signal, str] = {
+    signals.input_asked: "asked",
+    signals.input_reminder: "reminder",
+    signals.input_escalated: "escalated",
+    signals.input_reassigned: "reassigned",
+}
+
+
+def connect() -> None:
+    """Send mails for each of the signals."""
+    for signal in KINDS:
+        signal.connect(receive, dispatch_uid="durable.doors.mail")
+
+
+def receive(signal: Signal, wait: Wait, to: Sequence[str], **kwargs: Any) -> timedelta | None:
+    """What a signal says, by mail."""
+    return tell(KINDS[signal], wait, to)
+
+
+def tell(kind: str, wait: Wait, to: Sequence[str]) -> timedelta | None:
+    """Mail everybody whom ``to`` names and who may answer.
+
+    A mail that can't be sent is logged; the others are sent all the same. If none of them could
+    be, the time is returned after which to try again.
+    """
+    if not conf.get("PUBLIC_URL"):
+        return None
+    people = list(recipients(wait, to))
+    if not people:
+        logger.warning("question %r of %s: nobody to mail among %s", wait.name, wait.root_id, to)
+        return None
+    sent = sum([_sent(kind, wait, person) for person in people])
+    return None if sent else LATER
+
+
+def recipients(wait: Wait, to: Iterable[str]) -> Iterator[Any]:
+    """The users that are meant: active, with an address, allowed to answer, and yet to do so."""
+    specs: dict[str, list[str]] = {"user": [], "group": [], "perm": []}
+    for spec in to:
+        kind, _colon, name = spec.partition(":")
+        specs[kind].append(name)
+    model = get_user_model()
+    address = model.get_email_field_name()
+    active = _named(model, specs).filter(is_active=True, **{f"{address}__isnull": False})
+    found = active.exclude(**{address: ""}).order_by("pk").distinct()
+    chosen = list(found[: AT_ONCE + 1])
+    if len(chosen) > AT_ONCE:
+        logger.warning(
+            "question %r of %s is for more than %d people: only so many are mailed",
+            wait.name,
+            wait.root_id,
+            AT_ONCE,
+        )
+    for person in chosen[:AT_ONCE]:
+        if access.may_answer(person, wait) and not access.has_voted(person, wait):
+            yield person
+
+
+def _named(model: type[Any], specs: dict[str, list[str]]) -> QuerySet[Any]:
+    """Users by name, by group, and by a permission of their own or of a group; not superusers."""
+    wanted = Q(**{f"{model.USERNAME_FIELD}__in": specs["user"]})
+    fields = {field.name for field in model._meta.get_fields()}
+    if "groups" in fields and specs["group"]:
+        wanted |= Q(groups__name__in=specs["group"])
+    for name in specs["perm"]:
+        app, _dot, codename = name.partition(".")
+        for prefix in ("user_permissions", "groups"):
+            if prefix in fields:
+                way = prefix if prefix == "user_permissions" else "groups__permissions"
+                has = {f"{way}__content_type__app_label": app, f"{way}__codename": codename}
+                wanted |= Q(**has)
+    rows: QuerySet[Any] = model._default_manager.filter(wanted)
+    return rows
+
+
+# -- one mail --------------------------------------------------------------------------------------
+
+
+def _sent(kind: str, wait: Wait, person: Any) -> bool:
+    """Whether a mail to this person went out; if not, its links are gone too."""
+    made: list[Made] = []
+    try:
+        made = links.make(wait, person)
+        _message(kind, wait, person, made).send()
+    except Exception:  # of templates, of whatever sends mails here
+        logger.exception(
+            "no mail to %s about %r of %s", person.get_username(), wait.name, wait.root_id
+        )
+        AnswerLink.objects.filter(pk__in=[one.link for one in made]).delete()
+        return False
+    return True
+
+
+def _message(kind: str, wait: Wait, person: Any, made: Sequence[Made]) -> EmailMultiAlternatives:
+    question = wait.question or {}
+    context = {
+        "kind": kind,
+        "wait": wait,
+        "person": person,
+        "title": inputs.title(wait),
+        "prompt": inputs.clear(str(question.get("prompt") or wait.name)),
+        "workflow": inputs.clear(wait.execution.workflow),
+        "links": {one.decision or "answer": answer_url(one.token) for one in made},
+        "until": made[0].until,
+        "page": page_url(wait) if getattr(person, "is_staff", False) else "",
+    }
+    subject = " ".join(render_to_string("durable/mail/subject.txt", context).split())
+    if len(subject) > SUBJECT_CHARACTERS:
+        subject = f"{subject[: SUBJECT_CHARACTERS - 1]}…"
+    text = re.sub(r"\n{3,}", "\n\n", render_to_string("durable/mail/notice.txt", context)).strip()
+    address = getattr(person, person.get_email_field_name())
+    mail = EmailMultiAlternatives(
+        subject,
+        f"{text}\n",
+        to=[address],
+        connection=get_connection(),
+        headers={"Auto-Submitted": "auto-generated"},
+    )
+    mail.attach_alternative(render_to_string("durable/mail/notice.html", context), "text/html")
+    return mail
+
+
+def answer_url(token: str) -> str:
+    """The public address of a link."""
+    return public(reverse("durable:answer", args=[token]))
+
+
+def page_url(wait: Wait) -> str:
+    """The public address of the question's page in the admin, if there is one."""
+    try:
+        return public(reverse("admin:durable_input_change", args=[wait.pk]))
+    except NoReverseMatch:
+        return ""
+
+
+def public(path: str) -> str:
+    """A path of this site as others can reach it."""
+    return f"{str(conf.get('PUBLIC_URL')).rstrip('/')}{path}"

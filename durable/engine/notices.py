@@ -1,0 +1,168 @@
+"""Tell people that they are asked: at the opening, in reminders, when it escalates or moves on.
+
+``notice_at`` of an open question is when somebody is to be told next, ``notice`` what of:
+``{"kind", "to", "steps", "tries"}``, where ``steps`` counts the escalations that were told.
+
+At least once: a worker first moves ``notice_at`` to ``AGAIN`` later and commits, then sends the
+signal, then writes down what comes next. If it dies in between, the same notice is sent again
+after ``AGAIN``. To tell somebody twice is a nuisance; to tell nobody leaves a question unanswered.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.dispatch import Signal
+
+from durable import clock, signals
+from durable.engine.transaction import in_transaction, lock
+from durable.models import Wait
+
+logger = logging.getLogger("durable.notices")
+
+AT_ONCE = 100
+AGAIN = timedelta(minutes=5)  # after which a notice is repeated that nobody has finished
+MOST_TRIES = 12  # of a notice that reaches nobody
+
+ASKED, REMINDER, ESCALATED, REASSIGNED = "asked", "reminder", "escalated", "reassigned"
+
+SIGNALS: Mapping[str, Signal] = {
+    ASKED: signals.input_asked,
+    REMINDER: signals.input_reminder,
+    ESCALATED: signals.input_escalated,
+    REASSIGNED: signals.input_reassigned,
+}
+
+#: who is reminded of a question that is for nobody in particular
+EVERYBODY = ("perm:durable.approve",)
+
+
+class Notice(NamedTuple):
+    """What a worker is to tell now; ``until`` is when it falls due again if it doesn't."""
+
+    wait: Wait
+    kind: str
+    to: list[str]
+    now: datetime
+    until: datetime
+
+
+# -- planning --------------------------------------------------------------------------------------
+
+
+def of_opened(question: Mapping[str, Any] | None, assignees: Sequence[str]) -> dict[str, Any]:
+    """The columns of a question that is opened: its assignees are to be told at once."""
+    if question is None:
+        return {}
+    if assignees:
+        return {"notice_at": clock.now(), "notice": {"kind": ASKED}}
+    after, kind = _next(question, 0, timedelta(0))
+    return {} if after is None else {"notice_at": clock.now() + after, "notice": {"kind": kind}}
+
+
+def of_reassigned(wait: Wait, newcomers: Sequence[str]) -> dict[str, Any]:
+    """The columns of a question that gets other assignees: the new ones are to be told at once."""
+    notice = wait.notice or {}
+    if not newcomers or (notice.get("kind") == ASKED and wait.notice_at is not None):
+        return {}  # nobody new, or nobody has been told of it at all
+    untold = notice.get("to", []) if notice.get("kind") == REASSIGNED else []
+    to = list(dict.fromkeys([*untold, *newcomers]))
+    changed = {"kind": REASSIGNED, "to": to, "steps": notice.get("steps", 0)}
+    return {"notice_at": clock.now(), "notice": changed}
+
+
+def moments(question: Mapping[str, Any]) -> list[float]:
+    """When the question escalates, in seconds after its opening."""
+    return sorted({after for after, _ in question.get("escalate") or ()})
+
+
+def _next(
+    question: Mapping[str, Any], steps: int, open_for: timedelta
+) -> tuple[timedelta | None, str]:
+    """How long after the opening somebody is to be told next, and of what."""
+    remind, later = question.get("remind"), moments(question)[steps:]
+    reminder = open_for + timedelta(seconds=remind) if remind else None
+    escalation = timedelta(seconds=later[0]) if later else None
+    if escalation is not None and (reminder is None or escalation <= reminder):
+        return escalation, ESCALATED
+    return reminder, REMINDER
+
+
+# -- telling ---------------------------------------------------------------------------------------
+
+
+def tell_due(limit: int = AT_ONCE) -> int:
+    """Send the signals that are due; how many questions that was about."""
+    due = list(Wait.objects.to_tell().values_list("pk", flat=True)[:limit])
+    return sum(_tell(pk) for pk in due)
+
+
+def _tell(pk: UUID) -> int:
+    notice = _take(pk)
+    if notice is None:
+        return 0
+    answers = SIGNALS[notice.kind].send_robust(sender=Wait, wait=notice.wait, to=notice.to)
+    again = [answer for _, answer in answers if isinstance(answer, timedelta)]
+    _settle(notice, max(again, default=None))
+    return 1
+
+
+@in_transaction
+def _take(pk: UUID) -> Notice | None:
+    """Take a notice on, unless somebody else has; it stays due, ``AGAIN`` later."""
+    rows = lock(Wait.objects.to_tell().filter(pk=pk), skip_locked=True)
+    wait: Wait | None = rows.annotate(present=clock.now()).first()
+    if wait is None:
+        return None
+    present = clock.parse(wait.present)  # type: ignore[attr-defined]
+    notice = wait.notice or {}
+    if wait.deadline_at is not None and wait.deadline_at <= present:
+        Wait.objects.filter(pk=pk).update(notice_at=None)
+        return None
+    if notice.get("tries", 0) >= MOST_TRIES:
+        logger.error("question %r of %s: nobody could be told", wait.name, wait.root_id)
+        Wait.objects.filter(pk=pk).update(**_following(wait, present))
+        return None
+    until = present + AGAIN
+    tried = {**notice, "tries": notice.get("tries", 0) + 1}
+    Wait.objects.filter(pk=pk).update(notice_at=until, notice=tried)
+    return Notice(wait, notice["kind"], _whom(wait, notice), present, until)
+
+
+def _whom(wait: Wait, notice: Mapping[str, Any]) -> list[str]:
+    question, steps = wait.question or {}, notice.get("steps", 0)
+    later, escalate = moments(question), question.get("escalate") or ()
+    if notice["kind"] == ESCALATED:
+        return [spec for after, spec in escalate if after == later[steps]]
+    if notice["kind"] == REASSIGNED:
+        return [spec for spec in notice["to"] if spec in wait.assignees]
+    if notice["kind"] == ASKED:
+        return list(wait.assignees)
+    added = [spec for after, spec in escalate if after in later[:steps]]
+    return list(dict.fromkeys([*wait.assignees, *added])) or list(EVERYBODY)
+
+
+@in_transaction
+def _settle(notice: Notice, again: timedelta | None) -> None:
+    """Note what comes next, unless the question has got another notice meanwhile."""
+    changes = _following(notice.wait, notice.now) if again is None else {"notice_at": _at(again)}
+    Wait.objects.open().filter(pk=notice.wait.pk, notice_at=notice.until).update(**changes)
+
+
+def _at(delay: timedelta) -> Any:
+    return clock.now() + max(delay, timedelta(seconds=1))
+
+
+def _following(wait: Wait, present: datetime) -> dict[str, Any]:
+    """The columns of a question after what was due has been told."""
+    notice, question = wait.notice or {}, wait.question or {}
+    steps = notice.get("steps", 0) + (notice.get("kind") == ESCALATED)
+    after, kind = _next(question, steps, present - wait.opened_at)
+    at = wait.opened_at + after if after is not None else None
+    if at is not None and wait.deadline_at is not None and at >= wait.deadline_at:
+        at = None
+    return {"notice_at": at, "notice": {"kind": kind, "steps": steps}}

@@ -1,0 +1,50 @@
+"""The links by which people answer a question from their mail: whose, for what, and how long."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from durable import clock
+from durable.models.base import EngineManager
+from durable.models.fields import MomentField, uuid7
+from durable.models.wait import Wait
+
+
+class AnswerLinkQuerySet(models.QuerySet["AnswerLink"]):
+    """The questions that are asked about links."""
+
+    def usable(self) -> Self:
+        """Links that were not used, and whose time is not over."""
+        return self.filter(used_at__isnull=True, expires_at__gt=clock.now())
+
+
+AnswerLinkManager = EngineManager.from_queryset(AnswerLinkQuerySet)
+
+
+class AnswerLink(models.Model):
+    """One link in one mail. The row alone opens nothing: it has a digest of the link's nonce."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    wait = models.ForeignKey(Wait, models.CASCADE, related_name="links")
+    recipient = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    decision = models.CharField(max_length=10, blank=True, default="")  # "": the page asks
+    digest = models.CharField(max_length=64, editable=False)  # SHA-256 of the nonce
+    created_at = MomentField(editable=False)
+    expires_at = MomentField(editable=False)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    objects = AnswerLinkManager()
+
+    class Meta:
+        verbose_name = _("answer link")
+        verbose_name_plural = _("answer links")
+        base_manager_name = "objects"
+        default_permissions = ()
+        ordering = ("created_at", "id")
+
+    def __str__(self) -> str:
+        return f"link to {self.wait_id} for {self.recipient_id}"
