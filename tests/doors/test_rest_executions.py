@@ -246,6 +246,25 @@ class ListTests(RestTestCase):
     def _follow(self, url: str) -> Any:
         return self.as_viewer.get(url.split("/durable/")[1])
 
+    def test_a_page_is_a_range_of_the_index_and_sorts_nothing(self) -> None:
+        durable.start_many("plain", [{}] * 60)
+        page = self.as_viewer.get("executions/", page_size=20)
+        for url in (page.body["next"], self._follow(page.body["next"]).body["previous"]):
+            with CaptureQueriesContext(connection) as caught:
+                self._follow(url)
+            (sql,) = (q["sql"] for q in caught if 'FROM "durable_execution"' in q["sql"])
+            with connection.cursor() as cursor:
+                if connection.vendor == "postgresql":
+                    for way in ("seqscan", "bitmapscan"):  # which a few rows would tempt it to
+                        cursor.execute(f"SET LOCAL enable_{way} = off")
+                    cursor.execute(f"EXPLAIN {sql}")
+                else:
+                    cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+                plan = "\n".join(str(row) for row in cursor.fetchall())
+            self.assertIn("durable_exec_newest", plan)
+            self.assertNotRegex(plan, r"Sort|TEMP B-TREE")
+            self.assertRegex(plan, r"Index Cond: .*created_at|created_at[<>]")
+
     def test_a_list_costs_the_same_statements_however_long_it_is(self) -> None:
         def cost() -> int:
             with CaptureQueriesContext(
