@@ -18,6 +18,8 @@ VOCABULARY = "vocabulary"
 AUTHORING = "authoring"
 MODELS = "models"
 ENGINE = "engine"
+DRAWING = "drawing"  # pictures of flows: needs no database
+SHARED = "doors"  # what several doors need
 FACADE = "facade"  # durable/__init__.py: the public names
 GLUE = "glue"  # what Django asks for by name; nobody imports it
 
@@ -41,6 +43,8 @@ LAYERS: dict[str, str] = {
     "models": MODELS,
     "migrations": MODELS,
     "engine": ENGINE,
+    "drawing": DRAWING,
+    "doors": SHARED,
     # Doors: each is a layer of its own.
     **{
         door: door
@@ -63,6 +67,8 @@ LAYERS: dict[str, str] = {
 }
 
 BELOW_DOORS = frozenset({VOCABULARY, AUTHORING, MODELS, ENGINE})
+#: what those doors may import besides that show executions to people
+SHOWING = BELOW_DOORS | {DRAWING, SHARED}
 
 #: What a layer may import at the top of a module (itself is always allowed).
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -70,12 +76,14 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     AUTHORING: frozenset({VOCABULARY}),
     MODELS: frozenset({VOCABULARY}),
     ENGINE: frozenset({VOCABULARY, AUTHORING, MODELS}),
+    DRAWING: frozenset({VOCABULARY, AUTHORING}),
+    SHARED: BELOW_DOORS | {DRAWING},
     "client": BELOW_DOORS,
     "worker": BELOW_DOORS,
-    "rest": BELOW_DOORS,
-    "admin": BELOW_DOORS | {"dashboard"},
-    "dashboard": BELOW_DOORS,
-    "management": BELOW_DOORS | {"worker"},
+    "rest": SHOWING,
+    "admin": SHOWING | {"dashboard"},
+    "dashboard": SHOWING,
+    "management": SHOWING | {"worker"},
     "crontab": BELOW_DOORS,
     "tasks": BELOW_DOORS,
     "testing": BELOW_DOORS | {"worker"},
@@ -406,6 +414,17 @@ class LayerRuleTests(TestCase):
         self.accepted("durable.management.commands.durable_worker", "import durable.worker.loop")
         self.accepted("durable.testing", "from durable.worker import process")
         self.refused("durable.testing", "from durable.rest import views")
+
+    def test_drawings_need_no_database_and_are_shown_by_the_doors_for_people(self) -> None:
+        self.accepted("durable.drawing.layout", "from durable.authoring.tree import Tree")
+        self.refused("durable.drawing.layout", "from durable.models import Execution")
+        self.refused("durable.drawing.layout", "from durable.doors import run_overlay")
+        self.accepted("durable.doors.run_overlay", "from durable.drawing import Overlay")
+        self.refused("durable.doors.run_overlay", "from durable.rest import views")
+        self.accepted("durable.rest.views", "from durable.drawing import svg")
+        self.accepted("durable.rest.views", "from durable.doors.run_overlay import run_overlay")
+        self.refused("durable.worker.loop", "from durable.drawing import svg")
+        self.refused("durable.engine.claim", "from durable.doors import run_overlay")
 
     def test_the_client_is_called_but_not_imported_at_the_top(self) -> None:
         self.accepted("durable.rest.views", "def f():\n    from durable import client")
