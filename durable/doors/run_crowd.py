@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from durable.authoring.tree import Branch, Catch, Chain, Foreach, Leaf, Node, Parallel, Repeat
-from durable.doors.run_facts import Crowd
+from durable.doors.run_items import Crowd
 from durable.drawing.overlay import NodeState, NodeStatus, Progress
 from durable.states import Status
 

@@ -1,7 +1,7 @@
 """What the tables know of one run, in a number of queries that doesn't grow with the run.
 
-The flow of an execution and of its branches is read row by row. Below a foreach there may be
-any number of executions: there only counts are read, by place in the flow.
+The executions that go their way one by one, the run and its branches, are read here; those of
+items, of which there may be any number, are only counted (``run_items.py``).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from django.db.models import BigIntegerField, Count, F, Max, Q
 from django.db.models.functions import Cast
 
 from durable.authoring.tree import Chain, Foreach, Node, Parallel
+from durable.doors import run_items
+from durable.doors.run_items import ROLLBACK, Crowd, prefixes
 from durable.models import Execution, Role, StepRun, Wait
 from durable.states import FINAL, Status, StepStatus, WaitKind
 
-ROLLBACK = "~"
-PARTS = (Role.BRANCH, Role.ITEM)
+ATTEMPTS = 1_000_000  # more than any visit of a step takes
 COLUMNS = (
     "status", "path", "visit", "attempt", "wake_at", "frames", "error", "started_at",
     "parent_path", "parent_visit", "branch", "rerun_of",
@@ -36,6 +37,7 @@ class Run:
     attempts: int = 0
     rounds: int = 0
     undone: StepStatus | None = None
+    error: str = ""  # the type of the error of a failed step
 
 
 @dataclass(frozen=True)
@@ -46,22 +48,6 @@ class OpenWait:
     name: str
     names: tuple[str, ...]
     until: datetime | None
-
-
-@dataclass
-class Crowd:
-    """The items of foreachs, and all below them, as counts by path."""
-
-    parts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    begun: Counter[str] = field(default_factory=Counter)  # items by block
-    at: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    completed: Counter[str] = field(default_factory=Counter)
-    undone: Counter[str] = field(default_factory=Counter)
-    touched: set[str] = field(default_factory=set)
-
-    def over(self, block: str) -> bool:
-        """Whether all items of a foreach have ended."""
-        return all(status in FINAL for status in self.parts[block])
 
 
 @dataclass
@@ -130,13 +116,11 @@ def read(execution: Execution, body: Chain) -> Facts:
     _read_runs(by_id)
     _read_waits(by_id)
     _read_undoing(by_id)
-    crowd = Crowd()
     foreachs = [node for node in singles if isinstance(node, Foreach)]
-    if foreachs:
-        _read_items(by_id, crowd, _depth(foreachs))
+    crowd = run_items.read(by_id, foreachs) if foreachs else Crowd()
     for lane in lanes:
+        lane.items = crowd.opened.get(lane.row.pk, set())
         _touch(lane)
-    crowd.touched = set(_prefixes([*crowd.at, *crowd.completed, *crowd.begun]))
     return Facts(top, crowd)
 
 
@@ -170,7 +154,7 @@ def _with_branches(top: Lane, forks: bool) -> list[Lane]:
 
 def _read_runs(lanes: dict[UUID, Lane]) -> None:
     """The last visit of each step counts; one row by step and outcome, however many visits."""
-    order = Cast("visit", BigIntegerField()) * 1_000_000 + F("attempt")
+    order = Cast("visit", BigIntegerField()) * ATTEMPTS + F("attempt")
     groups = (
         StepRun.objects.filter(execution__in=lanes)
         .order_by()
@@ -183,14 +167,30 @@ def _read_runs(lanes: dict[UUID, Lane]) -> None:
         found[pk, path, undoing] = max(found.get((pk, path, undoing), (0, "")), (last, status))
         if not undoing and status == StepStatus.COMPLETED:
             rounds[pk, path] = visits
+    errors = _errors(
+        (pk, path, *divmod(last, ATTEMPTS))
+        for (pk, path, undoing), (last, status) in found.items()
+        if status == StepStatus.FAILED and not undoing
+    )
     for pk, path in {(pk, path) for pk, path, _ in found}:
         step, undone = found.get((pk, path, False)), found.get((pk, path, True))
         lanes[pk].runs[path] = Run(
             StepStatus(step[1]) if step else None,
-            step[0] % 1_000_000 if step else 0,
+            step[0] % ATTEMPTS if step else 0,
             rounds[pk, path],
             StepStatus(undone[1]) if undone else None,
+            errors.get((pk, path), ""),
         )
+
+
+def _errors(attempts: Iterable[tuple[UUID, str, int, int]]) -> dict[tuple[UUID, str], str]:
+    """The types of the errors of some attempts."""
+    wanted = Q(pk__in=[])  # without any, nothing is asked
+    for pk, path, visit, attempt in attempts:
+        wanted |= Q(execution=pk, path=path, visit=visit, attempt=attempt)
+    rows = StepRun.objects.filter(wanted, compensation=False)
+    found = rows.values_list("execution_id", "path", "error")
+    return {(pk, path): str(error["type"]) for pk, path, error in found if error}
 
 
 def _read_waits(lanes: dict[UUID, Lane]) -> None:
@@ -216,66 +216,7 @@ def _touch(lane: Lane) -> None:
     paths = [*lane.runs, *lane.branches, *lane.items]
     if lane.stands_at:
         paths.append(lane.stands_at)
-    lane.touched = set(_prefixes(paths))
-
-
-def _prefixes(paths: Iterable[str]) -> Iterator[str]:
-    """Paths, and those of all that they are in."""
-    for path in paths:
-        while path:
-            yield path
-            path = path.rpartition("/")[0]
-
-
-# -- items, and what is below them ---------------------------------------------------------------
-
-
-def _read_items(lanes: dict[UUID, Lane], crowd: Crowd, depth: int) -> None:
-    """Level by level, as deep as blocks are inside of one another in the flow."""
-    items = Execution.objects.filter(parent__in=lanes, role=Role.ITEM)
-    groups = list(
-        items.order_by()
-        .values_list("parent_id", "parent_path", "parent_visit", "role", "status", "path")
-        .annotate(n=Count("pk"), begun=Count("started_at"))
-    )
-    last: dict[tuple[UUID, str], int] = {}
-    for parent, block, visit, *_ in groups:
-        last[parent, block] = max(last.get((parent, block), 0), visit)
-        lanes[parent].items.add(block)
-    current = Q(pk__in=[])
-    for (parent, block), visit in last.items():
-        current |= Q(parent=parent, parent_path=block, parent_visit=visit)
-    _count(crowd, [group[1:] for group in groups if last[group[0], group[1]] == group[2]])
-    level = Execution.objects.filter(current, role=Role.ITEM)
-    for deeper in range(depth):
-        if not last:
-            return
-        _count_runs(crowd, level)
-        if deeper + 1 < depth:
-            level = Execution.objects.filter(parent__in=level.values("pk"), role__in=PARTS)
-            below = level.order_by().values_list(
-                "parent_path", "parent_visit", "role", "status", "path"
-            )
-            _count(crowd, below.annotate(n=Count("pk"), begun=Count("started_at")))
-
-
-def _count(crowd: Crowd, groups: Iterable[tuple[Any, ...]]) -> None:
-    for block, _, role, status, path, number, begun in groups:
-        if role == Role.ITEM:
-            crowd.parts[block][status] += number
-            crowd.begun[block] += begun
-        if begun and path and not path.startswith(ROLLBACK):
-            crowd.at[path][status] += begun
-
-
-def _count_runs(crowd: Crowd, level: Any) -> None:
-    runs = StepRun.objects.filter(
-        execution__in=level.values("pk"), status=StepStatus.COMPLETED
-    ).order_by()
-    for path, undone, number in runs.values_list("path", "compensation").annotate(
-        n=Count("execution", distinct=True)
-    ):
-        (crowd.undone if undone else crowd.completed)[path] += number
+    lane.touched = set(prefixes(paths))
 
 
 # -- the flow ----------------------------------------------------------------------------------
@@ -287,13 +228,3 @@ def _outside_loops(node: Node) -> Iterator[Node]:
     if not isinstance(node, Foreach):
         for child in node.children():
             yield from _outside_loops(child)
-
-
-def _depth(blocks: Iterable[Node]) -> int:
-    """How many levels of executions there may be below these blocks."""
-    return max((_levels(block) for block in blocks), default=0)
-
-
-def _levels(node: Node) -> int:
-    inside = max(map(_levels, node.children()), default=0)
-    return inside + isinstance(node, Parallel | Foreach)

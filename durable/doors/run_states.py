@@ -55,8 +55,6 @@ def standing(lane: Lane, run: Run | None = None, name: str = "") -> NodeState:
         detail = _waits_for(lane.waits.get(row.path, []), name)
     elif status in ("failed", "blocked") and error:
         detail = str(error["type"])
-    elif status == "running" and attempts > 1:
-        detail = _("attempt %(n)d") % {"n": attempts}
     if status == "failed" and run is not None and run.undone == StepStatus.COMPLETED:
         status = "compensated"
     return NodeState(status, attempts, detail=detail, here=not lane.over)
@@ -81,7 +79,7 @@ def of_run(run: Run) -> NodeState:
     if run.undone == StepStatus.FAILED:
         return NodeState("failed", run.attempts, detail=_("could not be undone"))
     status = OF_RUN[run.status] if run.status is not None else "pending"
-    return NodeState(status, run.attempts, max(run.rounds, 1))
+    return NodeState(status, run.attempts, max(run.rounds, 1), detail=run.error)
 
 
 def unvisited(lost: bool) -> NodeState:

@@ -25,7 +25,7 @@ LABEL, NOTE, TAG = 13, 12, 11.5  # font sizes: names, notes, labels of edges
 LINE = 16  # from one line of a name to the next
 
 CARD = 44  # the height of a node with a name of one line
-NARROWEST, WIDEST = 172, 228
+NARROWEST, WIDEST = 188, 228
 TEXT_AT, TEXT_END = 42, 14  # what a card needs on the left and right of its text
 
 PILL_W, PILL_H = 72, 28  # start and end

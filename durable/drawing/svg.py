@@ -31,7 +31,7 @@ def svg(
     theme: str | None = None,
     id: str = "durable-graph",
 ) -> SafeString:
-    """The drawing, safe to put into a page that has ``STYLESHEET``.
+    """The drawing, safe to put into a page that has ``STYLESHEET``, in a ``div.dg-scroll``.
 
     ``href`` gives nodes (by path) the address of a page about them. ``standalone`` is for a
     file: with the style in it, on paper. ``theme``: ``"light"`` or ``"dark"`` whatever the

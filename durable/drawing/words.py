@@ -97,8 +97,10 @@ def about(state: NodeState, *, brief: bool = False) -> str:
         found.append(str(state.progress))
     if state.detail:
         found.append(state.detail)
-    elif state.attempts > 1:
-        found.append(_("%(n)d attempts") % {"n": state.attempts})
+    if state.attempts > 1 and not (brief and found):
+        running = state.status == "running"
+        attempts = _("attempt %(n)d") if running else _("%(n)d attempts")
+        found.append(attempts % {"n": state.attempts})
     if state.rounds > 1:
         found.append(f"×{state.rounds}")
     return " · ".join(found if brief and found else [status(state.status), *found])

@@ -494,6 +494,26 @@ class ForeachTests(OverlayTestCase):
         drain()
         self.assertEqual(set(self.states(execution).values()), {"done"})
 
+    def test_an_item_that_goes_round_a_loop_counts_once(self) -> None:
+        class W(Workflow):
+            @step
+            def turn(self, data: Any, item: Any, index: int) -> Any:
+                return {**data, "turns": data.get("turns", 0) + 1}
+
+            @step
+            def close(self, data: Any, item: Any, index: int) -> Any:
+                return {**data, "turns": 0}
+
+            flow = chain(
+                foreach("items", chain(repeat(turn, until=lambda d, i, n: d["turns"] > i), close))
+            )
+
+        execution = run(W, {"items": [0, 2, 3]})
+        found = overlay(execution)
+        (path,) = [path for path in found.states if path.endswith("/turn")]
+        self.assertEqual(found.state(path).progress, Progress(3, 3))
+        self.assertEqual(found.state(path).status, "done")
+
     def test_one_item_can_be_looked_at_by_itself(self) -> None:
         w = self.flow(S.one, self.each(concurrency=9, on_error="continue"))
         execution = run(w, {"items": ["a", "wait"]})
@@ -577,6 +597,7 @@ class CatchTests(OverlayTestCase):
             },
         )
         self.assertEqual(overlay(execution).state("catch").detail, "caught card_declined")
+        self.assertEqual(overlay(execution).state("catch/do/charge").detail, "card_declined")
         self.assertTaken(execution, "catch/do", "catch/card_declined")
         found = overlay(execution)
         self.assertFalse(found.taken("catch/do/two", "one", ""))

@@ -189,7 +189,9 @@ def test_attempts_rounds_and_details_are_said() -> None:
     assert said(NodeState("done", 3)) == "done · 3 attempts"
     assert said(NodeState("done", 1, 4)) == "done · ×4"
     assert said(NodeState("failed", 1, detail="Fail")) == "failed · Fail"
-    assert said(NodeState("running", 2, detail="attempt 2")) == "attempt 2"  # so much room
+    assert said(NodeState("running", 2)) == "running · attempt 2"
+    assert said(NodeState("waiting", 2, detail="retry 5 May 12:00")) == "retry 5 May 12:00"
+    assert said(NodeState("failed", 3, detail="card_declined")) == "card_declined"
     assert said(NodeState("running", progress=Progress(37, 100, 2))) == "37/100, 2 failed"
     whole = parsed(
         flows.of(simple), overlay=Overlay({"one": NodeState("running", detail="x" * 50)})
