@@ -18,8 +18,8 @@ VOCABULARY = "vocabulary"
 AUTHORING = "authoring"
 MODELS = "models"
 ENGINE = "engine"
-SHARED = "doors"  # what the doors share: access, masking, actions
-DRAWING = "drawing"  # a flow as a picture
+DRAWING = "drawing"  # pictures of flows: needs no database
+SHARED = "doors"  # what several doors need
 FACADE = "facade"  # durable/__init__.py: the public names
 GLUE = "glue"  # what Django asks for by name; nobody imports it
 
@@ -68,6 +68,8 @@ LAYERS: dict[str, str] = {
 }
 
 BELOW_DOORS = frozenset({VOCABULARY, AUTHORING, MODELS, ENGINE})
+#: what those doors may import besides that show executions to people
+SHOWING = BELOW_DOORS | {DRAWING, SHARED}
 
 #: What a layer may import at the top of a module (itself is always allowed).
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -75,14 +77,14 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     AUTHORING: frozenset({VOCABULARY}),
     MODELS: frozenset({VOCABULARY}),
     ENGINE: frozenset({VOCABULARY, AUTHORING, MODELS}),
-    "client": BELOW_DOORS,
-    "worker": BELOW_DOORS,
     DRAWING: frozenset({VOCABULARY, AUTHORING}),
     SHARED: BELOW_DOORS | {DRAWING},
-    "rest": BELOW_DOORS | {SHARED, DRAWING},
-    "admin": BELOW_DOORS | {SHARED, DRAWING, "dashboard"},
-    "dashboard": BELOW_DOORS | {SHARED, DRAWING},
-    "management": BELOW_DOORS | {SHARED, DRAWING, "worker"},
+    "client": BELOW_DOORS,
+    "worker": BELOW_DOORS,
+    "rest": SHOWING,
+    "admin": SHOWING | {"dashboard"},
+    "dashboard": SHOWING,
+    "management": SHOWING | {"worker"},
     "crontab": BELOW_DOORS,
     "tasks": BELOW_DOORS,
     "testing": BELOW_DOORS | {"worker"},
@@ -413,6 +415,17 @@ class LayerRuleTests(TestCase):
         self.accepted("durable.management.commands.durable_worker", "import durable.worker.loop")
         self.accepted("durable.testing", "from durable.worker import process")
         self.refused("durable.testing", "from durable.rest import views")
+
+    def test_drawings_need_no_database_and_are_shown_by_the_doors_for_people(self) -> None:
+        self.accepted("durable.drawing.layout", "from durable.authoring.tree import Tree")
+        self.refused("durable.drawing.layout", "from durable.models import Execution")
+        self.refused("durable.drawing.layout", "from durable.doors import run_overlay")
+        self.accepted("durable.doors.run_overlay", "from durable.drawing import Overlay")
+        self.refused("durable.doors.run_overlay", "from durable.rest import views")
+        self.accepted("durable.rest.views", "from durable.drawing import svg")
+        self.accepted("durable.rest.views", "from durable.doors.run_overlay import run_overlay")
+        self.refused("durable.worker.loop", "from durable.drawing import svg")
+        self.refused("durable.engine.claim", "from durable.doors import run_overlay")
 
     def test_the_client_is_called_but_not_imported_at_the_top(self) -> None:
         self.accepted("durable.rest.views", "def f():\n    from durable import client")

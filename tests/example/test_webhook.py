@@ -8,22 +8,24 @@ from itertools import pairwise
 from pathlib import Path
 
 from django.core.management import call_command
-from django.test import TestCase, override_settings
+from django.test import override_settings
 
 from durable.models import Execution
 from durable.testing import assert_completed, drain
 from example_project import settings as example_settings
 from example_project.shop.models import Order
+from tests.example.cases import ScheduledTestCase
 from tests.typing.readme import blocks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @override_settings(ROOT_URLCONF="example_project.urls", DURABLE=example_settings.DURABLE)
-class WebhookTests(TestCase):
+class WebhookTests(ScheduledTestCase):
     """An order of the samples is paid."""
 
     def test_the_line_for_the_shell_pays_the_sample_order(self) -> None:
+        drain()  # as after ``migrate``: the schedule is there
         call_command("start_samples", stdout=StringIO())
         drain()
         page = ROOT / "docs" / "how-to" / "receive-webhooks.md"

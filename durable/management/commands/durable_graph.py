@@ -1,0 +1,96 @@
+"""``manage.py durable_graph``: the flow of a workflow, or of one run of it, as a drawing."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+
+from django.core.management.base import CommandError
+
+from durable.authoring import Workflow, registry
+from durable.authoring.graph import graph
+from durable.authoring.tree import Tree
+from durable.doors.run_overlay import run_overlay, tree_of_run
+from durable.drawing import Overlay, layout, svg, to_dot, to_mermaid, to_plain
+from durable.management.base import DurableCommand, Options
+from durable.models import Execution
+
+FORMATS = ("mermaid", "dot", "svg", "json")
+
+
+class Command(DurableCommand):
+    help = (
+        "Draw the flow of a workflow; with --execution, a run of it: what is done, where it is, "
+        "which way it took."
+    )
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        """What to draw, how, and where to."""
+        parser.add_argument(
+            "workflow",
+            nargs="?",
+            metavar="name[@version]",
+            help="a workflow; its highest version if none is said",
+        )
+        parser.add_argument(
+            "--execution", metavar="id", help="a run: its id, or the beginning of it"
+        )
+        parser.add_argument("--format", choices=FORMATS, help="mermaid, unless another is said")
+        parser.add_argument("--output", metavar="file", help="write it there (UTF-8)")
+
+    def answer(self, options: Options) -> None:
+        """Draw it."""
+        named, run = options["workflow"], options["execution"]
+        if (named is None) == (run is None):
+            raise CommandError("Say what to draw: a workflow's name, or --execution and an id.")
+        if self.as_json and options["format"] not in (None, "json"):
+            raise CommandError(f"--json and --format {options['format']} exclude each other.")
+        form = "json" if self.as_json else options["format"] or "mermaid"
+        if run is None:
+            definition = _workflow(named).definition
+            text = _drawn(definition.tree, form, definition.kind, None)
+        else:
+            execution = self.execution(run)
+            tree = _tree(execution)
+            text = _drawn(tree, form, execution.kind, run_overlay(execution, tree))
+        self._write(text, options["output"])
+
+    def _write(self, text: str, file: str | None) -> None:
+        if file in (None, "-"):
+            self.stdout.write(text, ending="")
+            return
+        assert file is not None
+        try:
+            Path(file).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CommandError(f"{file} can't be written: {error.strerror or error}") from error
+
+
+def _workflow(text: str) -> type[Workflow]:
+    """``name`` (its highest version) or ``name@version``; ``WorkflowNotFound``."""
+    name, at, version = text.rpartition("@")
+    if at and version.isascii() and version.isdigit():
+        return registry.resolve(name, int(version))
+    return registry.resolve(text)
+
+
+def _tree(execution: Execution) -> Tree:
+    tree = tree_of_run(execution)
+    if tree is None:
+        raise CommandError(
+            f"Execution {execution.pk} runs {execution.kind}, which is not in this process's "
+            "code: run the command where that version is deployed."
+        )
+    return tree
+
+
+def _drawn(tree: Tree, form: str, name: str, overlay: Overlay | None) -> str:
+    match form:
+        case "svg":
+            return svg(layout(tree), title=name, overlay=overlay, standalone=True)
+        case "dot":
+            return to_dot(graph(tree), overlay, name=name)
+        case "json":
+            return json.dumps(to_plain(graph(tree), overlay), indent=2) + "\n"
+    return to_mermaid(graph(tree), overlay)
