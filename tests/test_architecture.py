@@ -64,6 +64,7 @@ LAYERS: dict[str, str] = {
     "apps": GLUE,
     "checks": GLUE,
     "urls": GLUE,
+    "templatetags": GLUE,
 }
 
 BELOW_DOORS = frozenset({VOCABULARY, AUTHORING, MODELS, ENGINE})

@@ -1,0 +1,1 @@
+"""The pages of the Django admin that show executions, and do what operators may do to them."""
