@@ -5,6 +5,15 @@ from __future__ import annotations
 from django.contrib import admin
 
 from durable.dashboard.executions import ExecutionPages
-from durable.models import Execution
+from durable.dashboard.queues import QueuePages
+from durable.dashboard.schedules import SchedulePages
+from durable.dashboard.tables import AuditPages, EventPages
+from durable.dashboard.workers import WorkerPages
+from durable.models import AuditEntry, Event, Execution, Queue, Schedule, Worker
 
 admin.site.register(Execution, ExecutionPages)
+admin.site.register(Schedule, SchedulePages)
+admin.site.register(Queue, QueuePages)
+admin.site.register(Worker, WorkerPages)
+admin.site.register(Event, EventPages)
+admin.site.register(AuditEntry, AuditPages)

@@ -39,7 +39,7 @@ CONSEQUENCES = {
 
 
 class OptionsForm(forms.Form):
-    """What an action takes besides the execution: the fields that it has no use for are left out."""
+    """What an action takes besides the execution; fields that it has no use for are left out."""
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
@@ -78,9 +78,7 @@ def _steps_of(execution: Execution | None) -> list[tuple[str, str]]:
     return [(path, path) for path in paths[:STEPS_TO_CHOOSE]]
 
 
-def respond(
-    pages: Pages, request: HttpRequest, execution: Execution, name: str
-) -> HttpResponse:
+def respond(pages: Pages, request: HttpRequest, execution: Execution, name: str) -> HttpResponse:
     """The page that asks, or (posted, and confirmed where that is needed) the deed."""
     action = ACTIONS.get(name)
     if action is None:

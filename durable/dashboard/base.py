@@ -1,4 +1,4 @@
-"""What every page of the dashboard stands on: who may see it, where a change comes from, the time."""
+"""What every page of the dashboard stands on: who may see it, who changes something, the time."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Pages(LookOnly, _Admin):
         self, request: HttpRequest, template: str, title: Any, context: Mapping[str, Any]
     ) -> TemplateResponse:
         """A page in the frame of the admin."""
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(
             request,
             f"admin/durable/{template}",
@@ -92,6 +92,13 @@ def allow(request: HttpRequest, action: str, target: Any = None) -> None:
     """403 unless the user may do this."""
     if not access.may(request.user, action, target):
         raise PermissionDenied
+
+
+def allowed(user: Any, action: str, rows: Any) -> Any:
+    """Those of (few) rows with which the policies let the user do this."""
+    if not access.policies():
+        return rows
+    return rows.filter(pk__in=[row.pk for row in rows if access.may(user, action, row)])
 
 
 @contextmanager

@@ -113,4 +113,3 @@ def _run(request: HttpRequest, action: Action, chosen: list[UUID], options: Any)
 def choices() -> list[Action]:
     """The actions on many, in order."""
     return [ACTIONS[name] for name in OFFERED]
-

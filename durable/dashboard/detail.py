@@ -110,7 +110,10 @@ def facts(execution: Execution, user: Any, shown: Shown) -> list[tuple[str, Any]
         (_("Priority"), execution.priority or ""),
         (_("Subject"), subject(execution, user)),
         (_("Idempotency key"), plain(execution.idempotency_key or "")),
-        (_("Correlation keys"), ", ".join(plain(k) for k in keys.values_list("key", flat=True)[:20])),
+        (
+            _("Correlation keys"),
+            ", ".join(plain(k) for k in keys.values_list("key", flat=True)[:20]),
+        ),
         (_("Progress"), shown.line(execution.progress) if execution.progress is not None else ""),
         (_("Reason of the cancellation"), shown.text(execution.cancel_reason)),
     ]
@@ -149,7 +152,7 @@ def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
     step = plain(execution.path.rpartition("/")[2])
     attempt = execution.attempt - execution.attempt_floor
     open_waits = [wait for wait in waits if wait.status == WaitStatus.OPEN]
-    found: dict[str, Any] = {"step": step, "attempt": attempt, "moment": None, "waits": open_waits}
+    found: dict[str, Any] = {"step": step, "attempt": attempt, "moment": None}
     match Status(execution.status):
         case Status.PENDING if execution.wake_at:
             words, found["moment"] = _("is due"), execution.wake_at
@@ -159,7 +162,9 @@ def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
             words = _("runs")
             found["worker"] = Worker.objects.filter(pk=execution.worker).first()
         case Status.WAITING:
-            words, found["moment"] = _("waits"), execution.wake_at
+            words = _waits_for(open_waits)
+            found["moment"] = execution.wake_at
+            found["limit"] = any(wait.kind != WaitKind.TIMER for wait in open_waits)
         case Status.PAUSED:
             words = _("is paused")
         case Status.BLOCKED:
@@ -167,6 +172,20 @@ def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
         case _other:
             words, found["moment"] = _("waits for a worker"), execution.wake_at
     return {**found, "words": words}
+
+
+def _waits_for(waits: list[Wait]) -> str:
+    """In words, for what; a block that waits for its parts has no waits."""
+    if not waits:
+        return _("waits for its parts")
+    wait, more = waits[0], len(waits) - 1
+    if wait.kind == WaitKind.TIMER:
+        return _("sleeps")
+    text = _("waits for %(kind)s %(name)s") % {
+        "kind": wait.get_kind_display().lower(),
+        "name": plain(wait.name),
+    }
+    return _("%(text)s and %(n)d more") % {"text": text, "n": more} if more else text
 
 
 def _error(execution: Execution, shown: Shown) -> dict[str, Any] | None:
@@ -187,7 +206,14 @@ def _timeline(
     execution: Execution, own: Any, waits: list[Wait], names: Any, request: HttpRequest
 ) -> Any:
     light = own.only(
-        "execution_id", "path", "visit", "attempt", "status", "started_at", "ended_at"
+        "execution_id",
+        "path",
+        "visit",
+        "attempt",
+        "compensation",
+        "status",
+        "started_at",
+        "ended_at",
     )
     runs = sorted(
         light.order_by("-started_at", "-id")[: timeline.READ], key=lambda run: run.started_at
@@ -272,4 +298,3 @@ _ROW = (
 
 def _columns(execution: Execution) -> dict[str, Any]:
     return {name: getattr(execution, name) for name in _ROW}
-

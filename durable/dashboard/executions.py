@@ -12,7 +12,19 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.dashboard import acts, bulk, detail, filters, live, paging, search, shown, step_page
+from durable.dashboard import (
+    acts,
+    bulk,
+    catalogue,
+    detail,
+    filters,
+    live,
+    overview,
+    paging,
+    search,
+    shown,
+    step_page,
+)
 from durable.dashboard.base import Pages
 from durable.dashboard.shown import badge
 from durable.doors import access, ids
@@ -98,7 +110,9 @@ class ExecutionPages(Pages):
             return ""
         name = shown.plain(row.path.rpartition("/")[2])
         attempt = row.attempt - row.attempt_floor
-        parts = [format_html('<span class="dw-path" title="{}">{}</span>', row.path, name)]
+        parts: list[str] = [
+            format_html('<span class="dw-path" title="{}">{}</span>', row.path, name)
+        ]
         if attempt > 1:
             parts.append(format_html('<span class="dw-quiet">{}</span>', f"#{attempt}"))
         if row.wake_at is not None:
@@ -134,6 +148,9 @@ class ExecutionPages(Pages):
     def get_urls(self) -> list[Any]:
         """The pages of one execution, beside those of ``ModelAdmin``."""
         return [
+            self.url("overview/", self.overview_view, "overview"),
+            self.url("workflows/", self.catalogue_view, "workflows"),
+            self.url("workflows/<str:name>/", self.workflow_view, "workflow"),
             self.url("<uuid:pk>/do/<slug:name>/", self.act_view, "execution_act"),
             self.url("<uuid:pk>/live/", self.live_view, "execution_live"),
             self.url("<uuid:pk>/raw/", self.raw_view, "execution_raw"),
@@ -194,6 +211,18 @@ class ExecutionPages(Pages):
     def _exists(self, request: HttpRequest, execution: Execution) -> bool:
         rows: ExecutionQuerySet = Execution.objects.filter(pk=execution.root_id)
         return access.visible(request.user, rows).exists()
+
+    def overview_view(self, request: HttpRequest) -> HttpResponse:
+        """How everything stands."""
+        return overview.respond(self, request)
+
+    def catalogue_view(self, request: HttpRequest) -> HttpResponse:
+        """All workflows."""
+        return catalogue.listing(self, request)
+
+    def workflow_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """One workflow."""
+        return catalogue.respond(self, request, name)
 
     def act_view(self, request: HttpRequest, pk: UUID, name: str) -> HttpResponse:
         """One of ``ACTIONS``."""

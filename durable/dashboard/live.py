@@ -16,8 +16,11 @@ TEMPLATE = "admin/durable/execution/body.html"
 
 def respond(pages: Pages, request: HttpRequest, execution: Execution) -> HttpResponse:
     """The fragment with its ``ETag``, or 304; ``X-Durable-Final`` once nothing will change."""
-    context = {**pages.admin_site.each_context(request), **detail.context(pages, request, execution)}
-    request.current_app = pages.admin_site.name  # type: ignore[attr-defined]
+    context = {
+        **pages.admin_site.each_context(request),
+        **detail.context(pages, request, execution),
+    }
+    request.current_app = pages.admin_site.name
     text = render_to_string(TEMPLATE, context, request)
     tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
     response: HttpResponse

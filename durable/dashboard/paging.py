@@ -27,7 +27,7 @@ class BoundedPaginator(_Paginator):
         return int(rows[: COUNTED + 1].count())
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         """The number of rows, at most ``COUNTED``."""
         return min(self._seen, COUNTED)
 

@@ -1,4 +1,4 @@
-"""How values, texts and times are written for people: masked, bounded, nothing invisible in them."""
+"""How values, texts and times are written for people: masked, bounded, nothing invisible."""
 
 from __future__ import annotations
 

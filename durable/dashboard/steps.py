@@ -81,7 +81,7 @@ def family(execution: Execution) -> dict[UUID, str]:
     level = [execution.pk]
     for _depth in range(DEPTH):
         rows = Execution.objects.filter(parent__in=level, role=Role.BRANCH).order_by("index")
-        below = list(rows.values_list("pk", "branch", "parent")[: BRANCHES - len(found)])
+        below: list[Any] = list(rows.values_list("pk", "branch", "parent")[: BRANCHES - len(found)])
         if not below:
             break
         for pk, branch, parent in below:
@@ -120,7 +120,9 @@ def _readable(rows: QuerySet[StepRun], limit: int) -> Any:
     logs = Case(
         When(logs_size__lte=4 * limit, then=F("logs")), default=Value(""), output_field=TextField()
     )
-    return rows.defer("input", "output", "logs").annotate(**sizes).annotate(**small, small_logs=logs)
+    return (
+        rows.defer("input", "output", "logs").annotate(**sizes).annotate(**small, small_logs=logs)
+    )
 
 
 def attempt(row: Any, names: dict[UUID, str], shown: Shown, limit: int = SMALL) -> Attempt:

@@ -44,7 +44,8 @@ def bars_of(steps: Iterable[Any], waits: Iterable[Any], names: dict[Any, str]) -
     found = []
     last: dict[tuple[str, str, int], Any] = {}
     for run in steps:
-        lane = (names.get(run.execution_id, ""), run.path)
+        place = f"{run.path} ↩" if run.compensation else run.path
+        lane = (names.get(run.execution_id, ""), place)
         before = last.get((*lane, run.visit))
         if before is not None and before.ended_at and before.ended_at < run.started_at:
             text = _("%s until the next attempt") % duration(run.started_at - before.ended_at)

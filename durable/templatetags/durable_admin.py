@@ -8,6 +8,7 @@ from typing import Any
 from django import template
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from durable.dashboard import base, shown
@@ -51,7 +52,9 @@ def _may_see(user: Any, action: str | None) -> bool:
 
 def _address(request: Any, name: str, *args: Any) -> str | None:
     try:
-        return reverse(f"admin:{name}", args=args, current_app=getattr(request, "current_app", None))
+        return reverse(
+            f"admin:{name}", args=args, current_app=getattr(request, "current_app", None)
+        )
     except NoReverseMatch:  # a site that does not have this page
         return None
 
@@ -97,3 +100,15 @@ def shorter(pk: Any) -> str:
 def plain(text: Any) -> str:
     """A text without characters that can't be seen."""
     return shown.plain(text)
+
+
+@register.filter
+def slot(value: datetime) -> str:
+    """A moment in the zone that it is in, with the day of the week."""
+    return value.strftime("%a %Y-%m-%d %H:%M %Z")
+
+
+@register.filter
+def hour(value: datetime) -> str:
+    """The hour of a moment in the reader's zone."""
+    return localtime(value).strftime("%H:00")
