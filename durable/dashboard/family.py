@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from durable.doors import access
 from durable.models import Execution, Role
@@ -60,9 +61,15 @@ def parts_of(execution: Execution, wanted: Any) -> Parts | None:
     return Parts(found, failed, rows[:PARTS], page, len(rows) > PARTS)
 
 
+def started_by(pk: UUID) -> Q:
+    """The workflows that an execution has started, also out of its branches and items."""
+    family = Execution.objects.trees([pk])
+    return Q(role=Role.CHILD, parent__in=family.order_by().values("pk"))
+
+
 def children_of(user: Any, execution: Execution) -> tuple[list[Execution], bool]:
     """Some of the workflows that it has started, the newest first; and whether there are more."""
-    rows = Execution.objects.filter(parent__root_id=execution.pk, role=Role.CHILD)
+    rows = Execution.objects.filter(started_by(execution.pk))
     seen = access.visible(user, rows).defer("error", *HEAVY).order_by("-created_at", "-id")
     found = list(seen[: LISTED + 1])
     return found[:LISTED], len(found) > LISTED

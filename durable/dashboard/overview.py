@@ -115,7 +115,7 @@ def by_hour(user: Any, present: datetime) -> list[sparkline.Hour]:
     counted = (
         rows.annotate(hour=TruncHour("finished_at"))
         .values_list("hour", "status")
-        .annotate(Count("pk"))
+        .annotate(Count("*"))  # of nothing that is not in the index
     )
     found: dict[datetime, dict[str, int]] = {begin: {} for begin in begins}
     for hour, status, count in counted:
@@ -129,8 +129,10 @@ def steps_of_late(user: Any) -> list[dict[str, Any]]:
 
     What has waited for something else is not slow: its time is left out.
     """
-    last = StepRun.objects.order_by("-id").values("pk")[:ATTEMPTS]
-    rows = StepRun.objects.filter(pk__in=last, compensation=False).order_by()
+    oldest = StepRun.objects.order_by("-id").values_list("pk", flat=True)[ATTEMPTS - 1 : ATTEMPTS]
+    rows = StepRun.objects.filter(compensation=False).order_by()
+    for pk in oldest:  # ids follow the order of time
+        rows = rows.filter(pk__gte=pk)
     if access.policies():
         rows = rows.filter(execution__root_id__in=access.visible(user).values("pk"))
     took = ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())

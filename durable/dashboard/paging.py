@@ -15,7 +15,7 @@ else:
     _Paginator = Paginator
 
 #: beyond this many rows one narrows the list down instead of leafing on
-COUNTED = 5_000
+COUNTED = 2_000
 
 
 class BoundedPaginator(_Paginator):
@@ -24,7 +24,7 @@ class BoundedPaginator(_Paginator):
     @cached_property
     def _seen(self) -> int:
         rows: Any = self.object_list
-        return int(rows[: COUNTED + 1].count())
+        return int(rows.order_by()[: COUNTED + 1].count())
 
     @cached_property
     def count(self) -> int:
@@ -43,5 +43,7 @@ class BoundedList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Without a search there is no other number to tell."""
         super().get_results(request)
+        if not self.multi_page:  # so that the database, too, knows how few rows are wanted
+            self.result_list = self.result_list[: self.list_per_page]
         if not self.query:
             self.full_result_count = self.result_count

@@ -72,7 +72,8 @@ def draw(hours: list[Hour]) -> SafeString:
     total = sum(hour.done + hour.failed for hour in hours)
     return format_html(
         '<svg class="dw-spark" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" '
-        'aria-labelledby="dw-spark-title dw-spark-text" focusable="false"><title id="dw-spark-title">{}</title>'
+        'aria-labelledby="dw-spark-title dw-spark-text" focusable="false">'
+        '<title id="dw-spark-title">{}</title>'
         '<desc id="dw-spark-text">{}</desc>{}<line class="dw-spark-axis" x1="0" y1="{}" x2="{}" '
         'y2="{}"/></svg>',
         WIDTH,

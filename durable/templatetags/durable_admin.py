@@ -79,9 +79,9 @@ def moment(context: Any, value: datetime | None) -> SafeString | str:
 
 
 @register.filter
-def duration(span: timedelta | None) -> str:
-    """A span for people."""
-    return shown.duration(span)
+def duration(span: timedelta | str | None) -> str:
+    """A span for people; nothing for what a template does not know."""
+    return shown.duration(span) if isinstance(span, timedelta) else ""
 
 
 @register.filter
