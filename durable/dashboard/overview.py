@@ -115,7 +115,7 @@ def by_hour(user: Any, present: datetime) -> list[sparkline.Hour]:
     counted = (
         rows.annotate(hour=TruncHour("finished_at"))
         .values_list("hour", "status")
-        .annotate(Count("*"))  # of nothing that is not in the index
+        .annotate(number=Count("*"))  # of nothing that is not in the index
     )
     found: dict[datetime, dict[str, int]] = {begin: {} for begin in begins}
     for hour, status, count in counted:
