@@ -428,6 +428,17 @@ class LayerRuleTests(TestCase):
         self.refused("durable.models", "from ..engine import claim", is_package=True)
         self.accepted("durable.models", "from .wait import Wait", is_package=True)
 
+    def test_drawings_need_no_database_and_are_shown_by_the_doors_for_people(self) -> None:
+        self.accepted("durable.drawing.layout", "from durable.authoring.tree import Tree")
+        self.refused("durable.drawing.layout", "from durable.models import Execution")
+        self.refused("durable.drawing.layout", "from durable.doors import run_overlay")
+        self.accepted("durable.doors.run_overlay", "from durable.drawing import Overlay")
+        self.refused("durable.doors.run_overlay", "from durable.rest import views")
+        self.accepted("durable.rest.views", "from durable.drawing import svg")
+        self.accepted("durable.rest.views", "from durable.doors.run_overlay import run_overlay")
+        self.refused("durable.worker.loop", "from durable.drawing import svg")
+        self.refused("durable.engine.claim", "from durable.doors import run_overlay")
+
 
 class OtherRuleTests(TestCase):
     """Each other rule catches a planted violation too."""

@@ -1,10 +1,10 @@
-"""A flow as nodes and edges, to be drawn; and as a Mermaid flowchart."""
+"""A flow as nodes and edges, to be drawn or written down."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from durable.authoring.tree import (
     Branch,
@@ -18,7 +18,7 @@ from durable.authoring.tree import (
     Tree,
 )
 
-START, END, JOIN = "#start", "#end", "#join"
+START, END, JOIN, OTHERWISE = "#start", "#end", "#join", "#otherwise"
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,16 @@ class GraphNode:
 
 @dataclass(frozen=True)
 class GraphEdge:
-    """A way from one node (by path) to another; ``label`` says when it is taken, if it matters."""
+    """A way from one node (by path) to another; ``label`` says when it is taken, if it matters.
+
+    ``way`` is the path of the body that it leads into (``decide/approved``), if it leads into
+    one; the edge of a branch that passes by all its cases has ``<branch>#otherwise``.
+    """
 
     source: str
     target: str
     label: str = ""
+    way: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,17 +56,35 @@ class Graph:
     edges: tuple[GraphEdge, ...]
 
 
-Exits = list[tuple[str, str]]
-"""Open ends: the path of a node, and the label of the edge that will leave it."""
+class OpenEnd(NamedTuple):
+    """An edge that has left its node and not yet reached another."""
+
+    source: str
+    label: str = ""
+    way: str = ""
+
+
+Exits = list[OpenEnd]
 
 
 def graph(source: Tree | type[Any]) -> Graph:
     """The graph of a tree, or of a workflow class."""
-    tree: Tree = source if isinstance(source, Tree) else source.definition.tree
+    tree = tree_of(source)
     drawing = _Drawing()
     drawing.add(START, "start", "start", [])
-    drawing.add(END, "end", "end", drawing.draw(tree.root, [(START, "")]))
+    drawing.add(END, "end", "end", drawing.draw(tree.root, [OpenEnd(START)]))
     return Graph(tuple(drawing.nodes), tuple(drawing.edges))
+
+
+def tree_of(source: Tree | type[Any]) -> Tree:
+    """The tree itself, or that of a workflow class."""
+    tree: Tree = source if isinstance(source, Tree) else source.definition.tree
+    return tree
+
+
+def label_of_leaf(node: Leaf) -> str:
+    """What people read on a step: its ``verbose_name``, or its name."""
+    return str(node.step.verbose_name or node.name)
 
 
 class _Drawing:
@@ -87,7 +110,7 @@ class _Drawing:
         self.link(entries, path)
 
     def link(self, entries: Exits, path: str) -> None:
-        self.edges += [GraphEdge(source, path, label) for source, label in entries]
+        self.edges += [GraphEdge(end.source, path, end.label, end.way) for end in entries]
 
     def chain(self, node: Chain, entries: Exits) -> Exits:
         for child in node.nodes:
@@ -95,77 +118,43 @@ class _Drawing:
         return entries
 
     def leaf(self, node: Leaf, entries: Exits) -> Exits:
-        self.add(node.path, str(node.step.verbose_name or node.name), node.step.kind, entries)
-        return [(node.path, "")]
+        self.add(node.path, label_of_leaf(node), node.step.kind, entries)
+        return [OpenEnd(node.path)]
 
     def branch(self, node: Branch, entries: Exits) -> Exits:
         self.add(node.path, node.name, "branch", entries)
         exits: Exits = []
         for case in node.cases:
-            exits += self.draw(case.body, [(node.path, case.label)])
+            exits += self.draw(case.body, [OpenEnd(node.path, case.label, case.body.path)])
         if node.default is None:
-            return [*exits, (node.path, "otherwise")]
-        return exits + self.draw(node.default, [(node.path, "default")])
+            return [*exits, OpenEnd(node.path, "otherwise", node.path + OTHERWISE)]
+        return exits + self.draw(node.default, [OpenEnd(node.path, "default", node.default.path)])
 
     def parallel(self, node: Parallel, entries: Exits) -> Exits:
         self.add(node.path, node.name, "parallel", entries)
         exits: Exits = []
         for label, body in node.branches.items():
-            exits += self.draw(body, [(node.path, label)])
+            exits += self.draw(body, [OpenEnd(node.path, label, body.path)])
         join = node.path + JOIN
         self.add(join, "join", "join", exits)
-        return [(join, "")]
+        return [OpenEnd(join)]
 
     def foreach(self, node: Foreach, entries: Exits) -> Exits:
         self.add(node.path, node.name, "foreach", entries)
-        self.link(self.draw(node.body, [(node.path, "each item")]), node.path)
-        return [(node.path, "done")]
+        self.link(
+            self.draw(node.body, [OpenEnd(node.path, "each item", node.body.path)]), node.path
+        )
+        return [OpenEnd(node.path, "done")]
 
     def repeat(self, node: Repeat, entries: Exits) -> Exits:
         self.add(node.path, node.name, "repeat", entries)
-        self.link(self.draw(node.body, [(node.path, "again")]), node.path)
-        return [(node.path, "done")]
+        inside = self.draw(node.body, [OpenEnd(node.path, "each round", node.body.path)])
+        self.link(inside, node.path)
+        return [OpenEnd(node.path, "done")]
 
     def catch(self, node: Catch, entries: Exits) -> Exits:
         self.add(node.path, node.name, "catch", entries)
-        exits = self.draw(node.body, [(node.path, "")])
+        exits = self.draw(node.body, [OpenEnd(node.path, "", node.body.path)])
         for handler in node.handlers:
-            exits += self.draw(handler.body, [(node.path, handler.label)])
+            exits += self.draw(handler.body, [OpenEnd(node.path, handler.label, handler.body.path)])
         return exits
-
-
-SHAPES = {
-    "start": ("([", "])"),
-    "end": ("([", "])"),
-    "join": ("((", "))"),
-    "branch": ("{", "}"),
-    "parallel": ("[[", "]]"),
-    "foreach": ("[/", "/]"),
-    "repeat": ("{{", "}}"),
-    "catch": (">", "]"),
-    "sleep": ("(", ")"),
-    "event": ("(", ")"),
-    "approval": ("(", ")"),
-    "workflow": ("[[", "]]"),
-}
-
-
-def to_mermaid(graph: Graph) -> str:
-    """The graph as text for Mermaid (``flowchart TD``); labels can't break out of it."""
-    ids = {node.path: f"n{number}" for number, node in enumerate(graph.nodes)}
-    lines = ["flowchart TD"]
-    for node in graph.nodes:
-        opening, closing = SHAPES.get(node.kind, ("[", "]"))
-        lines.append(f'    {ids[node.path]}{opening}"{_escaped(node.label)}"{closing}')
-    for edge in graph.edges:
-        label = f'|"{_escaped(edge.label)}"|' if edge.label else ""
-        lines.append(f"    {ids[edge.source]} -->{label} {ids[edge.target]}")
-    return "\n".join(lines) + "\n"
-
-
-def _escaped(text: str) -> str:
-    """Letters, digits and harmless marks as they are; the rest as Mermaid's numeric entities."""
-    return "".join(
-        char if char.isalnum() or char in " _-.,:+()?!" else f"#{ord(char)};"
-        for char in " ".join(text.split())
-    )

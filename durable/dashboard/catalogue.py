@@ -93,7 +93,7 @@ def respond(pages: Pages, request: HttpRequest, name: str) -> HttpResponse:
         "name": name,
         "definition": cls.definition if cls is not None else None,
         "versions": _versions(name),
-        "graph": graph.render_definition(cls, request) if cls is not None else "",
+        "graph": graph.render_definition(cls) if cls is not None else "",
         "about": plain((cls.__doc__ or "").strip()) if cls is not None else "",
         "recent": recent.get(name),
         "schedules": _schedules(request, name),

@@ -50,6 +50,7 @@ def context(pages: Pages, request: HttpRequest, execution: Execution) -> dict[st
     shown = Shown(access.may(user, "view_payload", execution))
     names = steps.family(execution)
     own = StepRun.objects.filter(execution__in=names)
+    runs = _light(own)
     waits = list(Wait.objects.filter(execution__in=names).visible()[:SHOWN_WAITS])
     children, more_children = family.children_of(user, execution)
     compensations = steps.page_of(execution.compensations, names, shown, request.GET.get("undone"))
@@ -63,8 +64,8 @@ def context(pages: Pages, request: HttpRequest, execution: Execution) -> dict[st
         "tags": shown.pairs(execution.tags),
         "standing": standing(execution, waits),
         "error": _error(execution, shown),
-        "graph": graph.render(execution, request),
-        "timeline": _timeline(execution, own, waits, names, request),
+        "graph": graph.render(execution, _links(pages, runs)),
+        "timeline": _timeline(execution, runs, waits, names, request),
         "steps": steps.page_of(
             own.filter(compensation=False), names, shown, request.GET.get("steps")
         ),
@@ -202,9 +203,8 @@ def _error(execution: Execution, shown: Shown) -> dict[str, Any] | None:
     }
 
 
-def _timeline(
-    execution: Execution, own: Any, waits: list[Wait], names: Any, request: HttpRequest
-) -> Any:
+def _light(own: Any) -> list[StepRun]:
+    """The last attempts without their values, the first of them first."""
     light = own.only(
         "execution_id",
         "path",
@@ -215,9 +215,22 @@ def _timeline(
         "started_at",
         "ended_at",
     )
-    runs = sorted(
-        light.order_by("-started_at", "-id")[: timeline.READ], key=lambda run: run.started_at
-    )
+    return list(reversed(light.order_by("-started_at", "-id")[: timeline.READ]))
+
+
+def _links(pages: Pages, runs: list[StepRun]) -> dict[str, str]:
+    """The page of the last attempt of each step."""
+    return {
+        run.path: pages.link("execution_step", run.execution_id, run.pk)
+        for run in runs
+        if not run.compensation
+    }
+
+
+def _timeline(
+    execution: Execution, runs: list[StepRun], waits: list[Wait], names: Any, request: HttpRequest
+) -> Any:
+    """The picture of the attempts, the waits, and what runs now."""
     bars = timeline.bars_of(runs, waits, names)
     current = timeline.current_bar(execution)
     return timeline.draw([*bars, current] if current else bars, now(request))

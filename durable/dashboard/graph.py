@@ -1,33 +1,31 @@
-"""The flow of an execution: its nodes in written order, each with how often it has run."""
+"""The drawing of a flow: of a workflow before any run, or with a run laid over it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
-from durable.authoring import registry
-from durable.authoring.graph import graph
+from durable.dashboard.shown import plain
+from durable.doors.run_overlay import run_overlay, tree_of_run
+from durable.drawing import layout, svg
 from durable.models import Execution
 
 
-def render(execution: Execution, request: HttpRequest) -> SafeString | str:
-    """The definition of this version with the run laid over it; nothing if it is not known here."""
-    cls = registry.get(execution.workflow, execution.version)
-    return "" if cls is None else _listed(cls, execution.path)
+def render(execution: Execution, links: Mapping[str, str]) -> SafeString | str:
+    """The flow of an execution; nothing if its code is not in this process.
+
+    ``links`` are the addresses of pages about nodes, by their paths.
+    """
+    tree = tree_of_run(execution)
+    if tree is None:
+        return ""
+    title = _("Flow of %s") % plain(execution.workflow)
+    return svg(layout(tree), title=title, overlay=run_overlay(execution, tree), href=links.get)
 
 
-def render_definition(cls: type[Any], request: HttpRequest) -> SafeString | str:
-    """The definition alone, before any run."""
-    return _listed(cls, "")
-
-
-def _listed(cls: type[Any], here: str) -> SafeString:
-    nodes = [node for node in graph(cls).nodes if "#" not in node.path]
-    marks = ((node.kind, node.label, "←" if node.path == here else "") for node in nodes)
-    return format_html(
-        '<ol class="dw-flow">{}</ol>',
-        format_html_join("", '<li><span class="dw-quiet">{}</span> {} {}</li>', marks),
-    )
+def render_definition(cls: type[Any]) -> SafeString | str:
+    """The flow of a workflow, before any run."""
+    return svg(layout(cls), title=_("Flow of %s") % plain(cls.definition.name))

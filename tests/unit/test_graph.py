@@ -23,7 +23,8 @@ from durable.authoring import (
     wait_for_approval,
     wait_for_event,
 )
-from durable.authoring.graph import Graph, GraphEdge, GraphNode, graph, to_mermaid
+from durable.authoring.graph import Graph, GraphEdge, GraphNode, graph
+from durable.drawing import to_mermaid
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,299 @@
+"""What the tables know of one run, in a number of queries that doesn't grow with the run.
+
+The flow of an execution and of its branches is read row by row. Below a foreach there may be
+any number of executions: there only counts are read, by place in the flow.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import BigIntegerField, Count, F, Max, Q
+from django.db.models.functions import Cast
+
+from durable.authoring.tree import Chain, Foreach, Node, Parallel
+from durable.models import Execution, Role, StepRun, Wait
+from durable.states import FINAL, Status, StepStatus, WaitKind
+
+ROLLBACK = "~"
+PARTS = (Role.BRANCH, Role.ITEM)
+COLUMNS = (
+    "status", "path", "visit", "attempt", "wake_at", "frames", "error", "started_at",
+    "parent_path", "parent_visit", "branch", "rerun_of",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """A step as one execution has it on record: how its last attempt ended, and its undoing."""
+
+    status: StepStatus | None
+    attempts: int = 0
+    rounds: int = 0
+    undone: StepStatus | None = None
+
+
+@dataclass(frozen=True)
+class OpenWait:
+    """What a step waits for."""
+
+    kind: WaitKind
+    name: str
+    names: tuple[str, ...]
+    until: datetime | None
+
+
+@dataclass
+class Crowd:
+    """The items of foreachs, and all below them, as counts by path."""
+
+    parts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    begun: Counter[str] = field(default_factory=Counter)  # items by block
+    at: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    completed: Counter[str] = field(default_factory=Counter)
+    undone: Counter[str] = field(default_factory=Counter)
+    touched: set[str] = field(default_factory=set)
+
+    def over(self, block: str) -> bool:
+        """Whether all items of a foreach have ended."""
+        return all(status in FINAL for status in self.parts[block])
+
+
+@dataclass
+class Lane:
+    """One execution on its way through the flow, with its branches."""
+
+    row: Execution
+    runs: dict[str, Run] = field(default_factory=dict)
+    waits: dict[str, list[OpenWait]] = field(default_factory=lambda: defaultdict(list))
+    branches: dict[str, dict[str, Lane]] = field(default_factory=lambda: defaultdict(dict))
+    items: set[str] = field(default_factory=set)  # the foreachs that have been opened
+    undoing: str = ""
+    touched: set[str] = field(default_factory=set)
+
+    @property
+    def status(self) -> Status:
+        """The execution's status."""
+        return Status(self.row.status)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.status in FINAL
+
+    @property
+    def begun(self) -> bool:
+        """Whether a worker has ever taken it on."""
+        return self.row.started_at is not None
+
+    @property
+    def rollback(self) -> dict[str, Any] | None:
+        """Why it rolls back (or has), if it does."""
+        if not self.row.path.startswith(ROLLBACK):
+            return None
+        why: dict[str, Any] | None = (self.row.frames or {}).get(ROLLBACK)
+        return why
+
+    @property
+    def stands_at(self) -> str:
+        """The path of the node where it stands, or has ended; empty if at none."""
+        why = self.rollback
+        if why is None:
+            path: str = self.row.path
+            return "" if path.startswith(ROLLBACK) else path
+        return "" if why["scope"] else str(why["path"] or "")
+
+    def within(self, path: str) -> bool:
+        """Whether it stands at a node or inside of it."""
+        return f"{self.stands_at}/".startswith(f"{path}/") if self.stands_at else False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that is known of a run."""
+
+    lane: Lane
+    crowd: Crowd
+
+
+def read(execution: Execution, body: Chain) -> Facts:
+    """What is on record of an execution whose flow is ``body``."""
+    top = Lane(Execution.objects.only(*COLUMNS).get(pk=execution.pk))
+    singles = list(_outside_loops(body))
+    lanes = _with_branches(top, any(isinstance(node, Parallel) for node in singles))
+    by_id = {lane.row.pk: lane for lane in lanes}
+    _read_runs(by_id)
+    _read_waits(by_id)
+    _read_undoing(by_id)
+    crowd = Crowd()
+    foreachs = [node for node in singles if isinstance(node, Foreach)]
+    if foreachs:
+        _read_items(by_id, crowd, _depth(foreachs))
+    for lane in lanes:
+        _touch(lane)
+    crowd.touched = set(_prefixes([*crowd.at, *crowd.completed, *crowd.begun]))
+    return Facts(top, crowd)
+
+
+# -- an execution and its branches ------------------------------------------------------------
+
+
+def _with_branches(top: Lane, forks: bool) -> list[Lane]:
+    """The lane and, level by level, those of the branches of the last visits of its blocks."""
+    found, level = [top], [top] if forks else []
+    while level:
+        parents = {lane.row.pk: lane for lane in level}
+        rows = Execution.objects.filter(parent__in=parents, role=Role.BRANCH).only(
+            "parent", *COLUMNS
+        )
+        latest: dict[tuple[UUID, str], list[Execution]] = defaultdict(list)
+        for row in rows:
+            assert row.parent_id is not None
+            siblings = latest[row.parent_id, row.parent_path]
+            if siblings and siblings[0].parent_visit < row.parent_visit:
+                siblings.clear()
+            if not siblings or siblings[0].parent_visit == row.parent_visit:
+                siblings.append(row)
+        level = []
+        for (parent, path), siblings in latest.items():
+            for row in siblings:
+                lane = parents[parent].branches[path][row.branch] = Lane(row)
+                level.append(lane)
+        found += level
+    return found
+
+
+def _read_runs(lanes: dict[UUID, Lane]) -> None:
+    """The last visit of each step counts; one row by step and outcome, however many visits."""
+    order = Cast("visit", BigIntegerField()) * 1_000_000 + F("attempt")
+    groups = (
+        StepRun.objects.filter(execution__in=lanes)
+        .order_by()
+        .values_list("execution_id", "path", "compensation", "status")
+        .annotate(last=Max(order), visits=Count("visit", distinct=True))
+    )
+    found: dict[tuple[UUID, str, bool], tuple[int, str]] = {}
+    rounds: Counter[tuple[UUID, str]] = Counter()
+    for pk, path, undoing, status, last, visits in groups:
+        found[pk, path, undoing] = max(found.get((pk, path, undoing), (0, "")), (last, status))
+        if not undoing and status == StepStatus.COMPLETED:
+            rounds[pk, path] = visits
+    for pk, path in {(pk, path) for pk, path, _ in found}:
+        step, undone = found.get((pk, path, False)), found.get((pk, path, True))
+        lanes[pk].runs[path] = Run(
+            StepStatus(step[1]) if step else None,
+            step[0] % 1_000_000 if step else 0,
+            rounds[pk, path],
+            StepStatus(undone[1]) if undone else None,
+        )
+
+
+def _read_waits(lanes: dict[UUID, Lane]) -> None:
+    waits = Wait.objects.open().filter(execution__in=lanes).visible()
+    for pk, path, kind, name, names, until in waits.values_list(
+        "execution_id", "path", "kind", "name", "names", "deadline_at"
+    ):
+        lanes[pk].waits[path].append(OpenWait(WaitKind(kind), name, tuple(names), until))
+
+
+def _read_undoing(lanes: dict[UUID, Lane]) -> None:
+    """Which steps are being undone at this moment."""
+    wanted = {}
+    for lane in lanes.values():
+        if lane.row.path.startswith(ROLLBACK) and lane.row.path != ROLLBACK:
+            wanted[UUID(lane.row.path[len(ROLLBACK) :])] = lane
+    if wanted:
+        for pk, path in StepRun.objects.filter(pk__in=wanted).values_list("pk", "path"):
+            wanted[pk].undoing = path
+
+
+def _touch(lane: Lane) -> None:
+    paths = [*lane.runs, *lane.branches, *lane.items]
+    if lane.stands_at:
+        paths.append(lane.stands_at)
+    lane.touched = set(_prefixes(paths))
+
+
+def _prefixes(paths: Iterable[str]) -> Iterator[str]:
+    """Paths, and those of all that they are in."""
+    for path in paths:
+        while path:
+            yield path
+            path = path.rpartition("/")[0]
+
+
+# -- items, and what is below them ---------------------------------------------------------------
+
+
+def _read_items(lanes: dict[UUID, Lane], crowd: Crowd, depth: int) -> None:
+    """Level by level, as deep as blocks are inside of one another in the flow."""
+    items = Execution.objects.filter(parent__in=lanes, role=Role.ITEM)
+    groups = list(
+        items.order_by()
+        .values_list("parent_id", "parent_path", "parent_visit", "role", "status", "path")
+        .annotate(n=Count("pk"), begun=Count("started_at"))
+    )
+    last: dict[tuple[UUID, str], int] = {}
+    for parent, block, visit, *_ in groups:
+        last[parent, block] = max(last.get((parent, block), 0), visit)
+        lanes[parent].items.add(block)
+    current = Q(pk__in=[])
+    for (parent, block), visit in last.items():
+        current |= Q(parent=parent, parent_path=block, parent_visit=visit)
+    _count(crowd, [group[1:] for group in groups if last[group[0], group[1]] == group[2]])
+    level = Execution.objects.filter(current, role=Role.ITEM)
+    for deeper in range(depth):
+        if not last:
+            return
+        _count_runs(crowd, level)
+        if deeper + 1 < depth:
+            level = Execution.objects.filter(parent__in=level.values("pk"), role__in=PARTS)
+            below = level.order_by().values_list(
+                "parent_path", "parent_visit", "role", "status", "path"
+            )
+            _count(crowd, below.annotate(n=Count("pk"), begun=Count("started_at")))
+
+
+def _count(crowd: Crowd, groups: Iterable[tuple[Any, ...]]) -> None:
+    for block, _, role, status, path, number, begun in groups:
+        if role == Role.ITEM:
+            crowd.parts[block][status] += number
+            crowd.begun[block] += begun
+        if begun and path and not path.startswith(ROLLBACK):
+            crowd.at[path][status] += begun
+
+
+def _count_runs(crowd: Crowd, level: Any) -> None:
+    runs = StepRun.objects.filter(
+        execution__in=level.values("pk"), status=StepStatus.COMPLETED
+    ).order_by()
+    for path, undone, number in runs.values_list("path", "compensation").annotate(
+        n=Count("execution", distinct=True)
+    ):
+        (crowd.undone if undone else crowd.completed)[path] += number
+
+
+# -- the flow ----------------------------------------------------------------------------------
+
+
+def _outside_loops(node: Node) -> Iterator[Node]:
+    """A node and what is below it, but not what is inside a foreach."""
+    yield node
+    if not isinstance(node, Foreach):
+        for child in node.children():
+            yield from _outside_loops(child)
+
+
+def _depth(blocks: Iterable[Node]) -> int:
+    """How many levels of executions there may be below these blocks."""
+    return max((_levels(block) for block in blocks), default=0)
+
+
+def _levels(node: Node) -> int:
+    inside = max(map(_levels, node.children()), default=0)
+    return inside + isinstance(node, Parallel | Foreach)

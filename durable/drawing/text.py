@@ -1,0 +1,90 @@
+"""How wide text will be, without a font at hand: wrap it, cut it, and make it fit for XML."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+ELLIPSIS = "…"
+
+# In thousandths of the font size; on the wide side of the usual sans-serif faces, so that what
+# fits by this table fits in the browser too.
+_NARROW, _SLIM, _USUAL, _CAPITAL, _BROAD, _SQUARE = 320, 420, 620, 720, 960, 1080
+_WIDTHS = {
+    **dict.fromkeys("ijl.,:;'|!`", _NARROW),
+    **dict.fromkeys('frtI()[]{}-/\\ "°·', _SLIM),
+    **dict.fromkeys("ABCDEFGHJKLNOPQRSTUVXYZ&#", _CAPITAL),
+    **dict.fromkeys("mwMW@%—…", _BROAD),
+}
+_BOLD = 1.06
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CONTROL = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+#: a name may be broken behind these, and before a capital
+_BREAK = re.compile(r"(?<=[\s_\-.:+])|(?<=[a-z0-9])(?=[A-Z])")
+
+
+def clean(text: str) -> str:
+    """One line that any XML parser takes: what XML has no sign for becomes ``�``."""
+    replaced = _CONTROL.sub("\ufffd", _NOT_XML.sub("\ufffd", text))
+    return " ".join(replaced.split())
+
+
+def width(text: str, size: float, *, bold: bool = False) -> float:
+    """About how many pixels a line takes in a sans-serif face of this size."""
+    return sum(map(_of_char, text)) * size / 1000 * (_BOLD if bold else 1)
+
+
+@lru_cache(maxsize=4096)
+def _of_char(char: str) -> int:
+    known = _WIDTHS.get(char)
+    if known is not None:
+        return known
+    if char.isascii():
+        return _USUAL
+    if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    if unicodedata.east_asian_width(char) in ("W", "F"):
+        return _SQUARE
+    return _CAPITAL if char.isupper() else _USUAL if char.isalpha() else _BROAD
+
+
+def cut(text: str, space: float, size: float, *, bold: bool = False) -> str:
+    """The text, or as much of its beginning as fits into ``space``, and an ellipsis."""
+    if width(text, size, bold=bold) <= space:
+        return text
+    room = space - width(ELLIPSIS, size, bold=bold)
+    end = _fitting(text, room, size, bold)
+    return text[:end].rstrip(" _-") + ELLIPSIS
+
+
+def wrap(text: str, space: float, size: float, *, lines: int, bold: bool = False) -> list[str]:
+    """The text in at most so many lines, broken between words if it can be; the rest is cut."""
+    found: list[str] = []
+    while len(found) < lines - 1 and width(text, size, bold=bold) > space:
+        end = _line_end(text, space, size, bold)
+        found.append(text[:end].rstrip())
+        text = text[end:].lstrip()
+    return [*found, cut(text, space, size, bold=bold)]
+
+
+def _line_end(text: str, space: float, size: float, bold: bool) -> int:
+    """Where to break the first line: between words, or in the middle of one that is too long."""
+    most = max(_fitting(text, space, size, bold), 1)
+    breaks = [at.start() for at in _BREAK.finditer(text) if most / 3 < at.start() <= most]
+    return breaks[-1] if breaks else most
+
+
+def _fitting(text: str, space: float, size: float, bold: bool) -> int:
+    """How many characters fit; marks stay with the letter that they belong to."""
+    used, end = 0.0, 0
+    for end, char in enumerate(text):  # noqa: B007
+        used += width(char, size, bold=bold)
+        if used > space:
+            break
+    else:
+        return len(text)
+    while end and _of_char(text[end]) == 0:
+        end -= 1
+    return end
