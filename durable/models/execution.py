@@ -12,20 +12,13 @@ from django.utils.translation import gettext_lazy as _
 
 from durable import clock
 from durable.models.base import EngineManager
+from durable.models.execution_indexes import INDEXES
 from durable.models.fields import DataField, HasTag, MomentField, uuid7
+from durable.models.role import Role
 from durable.states import FINAL, UNFINISHED, Status, sources
 
 if TYPE_CHECKING:
     from durable.models.step_run import StepRun
-
-
-class Role(models.TextChoices):
-    """What an execution is to its parent."""
-
-    ROOT = "root", _("Root")
-    BRANCH = "branch", _("Branch")
-    ITEM = "item", _("Item")
-    CHILD = "child", _("Child")
 
 
 #: the statuses in which a worker may hold a row
@@ -49,6 +42,11 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def roots(self) -> Self:
         """Executions with an id of their own: not the branches and items of others."""
         return self.filter(role__in=(Role.ROOT, Role.CHILD))
+
+    def trees(self, roots: Iterable[UUID]) -> Self:
+        """These executions (roots or children), with their branches and items."""
+        ids = list(roots)
+        return self.filter(Q(pk__in=ids) | (Q(root_id__in=ids) & ~Q(role=Role.ROOT)))
 
     def unfinished(self) -> Self:
         """Executions that may still go on."""
@@ -107,7 +105,7 @@ class Execution(models.Model):
     role = models.CharField(max_length=8, choices=Role.choices, default=Role.ROOT)
     root_id = models.UUIDField(editable=False)
     parent = models.ForeignKey(
-        "self", models.CASCADE, null=True, blank=True, related_name="children"
+        "self", models.CASCADE, null=True, blank=True, related_name="children", db_index=False
     )
     parent_path = models.CharField(max_length=1000, blank=True, default="")
     parent_visit = models.PositiveIntegerField(default=0)
@@ -117,7 +115,7 @@ class Execution(models.Model):
     unreported = models.BooleanField(default=False)  # it has ended, its parent has not been told
     released = models.BooleanField(default=True)  # False: an item that has not had its turn
     rerun_of = models.ForeignKey(
-        "self", models.SET_NULL, null=True, blank=True, related_name="reruns"
+        "self", models.SET_NULL, null=True, blank=True, related_name="reruns", db_index=False
     )
 
     # due work
@@ -185,55 +183,7 @@ class Execution(models.Model):
             ("view_payload", _("Can see masked values")),
             ("manage_schedules", _("Can manage schedules")),
         )
-        indexes = (
-            models.Index(
-                fields=("queue", "rank", "ready_at", "id", "kind"),
-                name="durable_exec_claim",
-                condition=Q(ready_at__isnull=False),
-            ),
-            models.Index(
-                fields=("wake_at",), name="durable_exec_wake", condition=Q(wake_at__isnull=False)
-            ),
-            models.Index(
-                fields=("worker",), name="durable_exec_held", condition=Q(worker__isnull=False)
-            ),
-            models.Index(
-                fields=("kind",), name="durable_exec_blocked", condition=Q(status=Status.BLOCKED)
-            ),
-            models.Index(fields=("-created_at", "-id"), name="durable_exec_newest"),
-            models.Index(fields=("workflow", "-created_at"), name="durable_exec_workflow"),
-            models.Index(
-                fields=("root_id",), name="durable_exec_tree", condition=~Q(role=Role.ROOT)
-            ),
-            models.Index(
-                fields=("parent", "parent_path", "parent_visit"),
-                name="durable_exec_live_children",
-                condition=Q(parent__isnull=False, finished_at__isnull=True),
-            ),
-            models.Index(
-                fields=("parent", "parent_path", "parent_visit", "index"),
-                name="durable_exec_unreleased",
-                condition=Q(released=False),
-            ),
-            models.Index(
-                fields=("parent", "parent_path", "parent_visit"),
-                name="durable_exec_failed_children",
-                condition=Q(parent__isnull=False, status=Status.FAILED),
-            ),
-            models.Index(
-                fields=("parent",), name="durable_exec_unreported", condition=Q(unreported=True)
-            ),
-            models.Index(
-                fields=("finished_at",),
-                name="durable_exec_finished",
-                condition=Q(finished_at__isnull=False),
-            ),
-            models.Index(
-                fields=("subject_type", "subject_id"),
-                name="durable_exec_subject",
-                condition=~Q(subject_type=""),
-            ),
-        )
+        indexes = INDEXES
         constraints = (
             models.UniqueConstraint(
                 fields=("workflow", "idempotency_key"),
@@ -313,10 +263,11 @@ class Execution(models.Model):
         tree, level = [self.pk], [self.pk]
         if self.role in (Role.ROOT, Role.CHILD):
             while level:
-                below_them = below.filter(parent__root_id__in=level, role=Role.CHILD)
+                parents = Execution.objects.trees(level)
+                below_them = below.filter(parent__in=parents.values("pk"), role=Role.CHILD)
                 level = list(below_them.values_list("pk", flat=True))
                 tree += level
-            where = Q(execution__root_id__in=tree)
+            where = Q(execution__in=Execution.objects.trees(tree).order_by().values("pk"))
         else:
             where = Q(execution=self.pk)
         return StepRun.objects.filter(where, compensation=True)

@@ -82,14 +82,22 @@ class HasTag(models.Func):
 
     output_field = models.BooleanField()
 
-    def __init__(self, name: str, value: Any) -> None:
+    def __init__(self, name: str, value: Any, *, indexed: bool = True) -> None:
+        """``indexed=False``: for a tag that so many have that its index would not help."""
         codec.dumps({name: value}, path="tags")
         super().__init__(models.F("tags"))
-        self.name, self.value = name, value
+        self.name, self.value, self.indexed = name, value, indexed
 
     def as_postgresql(self, compiler: Any, connection: Any, **kwargs: Any) -> tuple[str, list[Any]]:
         tags, params = compiler.compile(self.source_expressions[0])
-        return f"({tags} -> %s::text) = %s::jsonb", [*params, self.name, json.dumps(self.value)]
+        exactly = f"({tags} -> %s::text) = %s::jsonb"
+        values = [*params, self.name, json.dumps(self.value)]
+        if not self.indexed:
+            return f"({exactly})", values
+        # what the index answers; it lets too much through where values nest
+        indexed = f"{tags} <> '{{}}'::jsonb AND {tags} @> %s::jsonb"
+        tag = json.dumps({self.name: self.value})
+        return f"({indexed} AND {exactly})", [*params, *params, tag, *values]
 
     def as_sqlite(self, compiler: Any, connection: Any, **kwargs: Any) -> Any:
         tags, params = compiler.compile(self.source_expressions[0])

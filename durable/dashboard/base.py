@@ -1,0 +1,138 @@
+"""What every page of the dashboard stands on: who may see it, who changes something, the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+
+from durable import clock
+from durable.conf import database
+from durable.doors import access
+from durable.doors.actions import origin
+
+if TYPE_CHECKING:
+    _Admin = admin.ModelAdmin[Any]
+else:
+    _Admin = admin.ModelAdmin
+
+View = Callable[..., HttpResponse]
+
+STYLESHEET = "durable/dashboard.css"
+SCRIPT = "durable/dashboard.js"
+
+
+class LookOnly:
+    """No adding, no changing, no deleting: what acts goes through the engine."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Rows are made by the engine."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Rows are changed by the engine."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Rows are removed by retention."""
+        return False
+
+
+class Pages(LookOnly, _Admin):
+    """The pages about one model; ``sees`` is what one must be allowed to, to see any of them."""
+
+    sees = "view"
+    actions_on_top = True
+    show_full_result_count = False
+    list_max_show_all = 0
+
+    class Media:
+        css = {"all": (STYLESHEET,)}
+        js = (SCRIPT,)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may see this kind of thing at all; rows are scoped by ``get_queryset``."""
+        return access.may(request.user, self.sees)
+
+    def url(self, route: str, view: View, name: str) -> Any:
+        """A page of ours beside those of ``ModelAdmin``, for staff only."""
+        return path(route, self.admin_site.admin_view(view), name=f"durable_{name}")
+
+    def link(self, name: str, *args: Any) -> str:
+        """The address of a page of the admin site that this belongs to."""
+        return reverse(f"admin:durable_{name}", args=args, current_app=self.admin_site.name)
+
+    def page(
+        self, request: HttpRequest, template: str, title: Any, context: Mapping[str, Any]
+    ) -> TemplateResponse:
+        """A page in the frame of the admin."""
+        request.current_app = self.admin_site.name
+        return TemplateResponse(
+            request,
+            f"admin/durable/{template}",
+            {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "media": self.media,
+                "title": title,
+                "now": now(request),
+                **context,
+            },
+        )
+
+
+def allow(request: HttpRequest, action: str, target: Any = None) -> None:
+    """403 unless the user may do this."""
+    if not access.may(request.user, action, target):
+        raise PermissionDenied
+
+
+def allowed(user: Any, action: str, rows: Any) -> Any:
+    """Those of (few) rows with which the policies let the user do this."""
+    if not access.policies():
+        return rows
+    return rows.filter(pk__in=[row.pk for row in rows if access.may(user, action, row)])
+
+
+@contextmanager
+def acting(request: HttpRequest) -> Iterator[None]:
+    """Within, what is audited comes from the admin; what the user may not do is a 403."""
+    token = origin.set(f"admin {request.META.get('REMOTE_ADDR', '')}".strip())
+    try:
+        yield
+    except access.AccessDenied as denied:
+        raise PermissionDenied(str(denied)) from denied
+    finally:
+        origin.reset(token)
+
+
+def tell(request: HttpRequest, text: Any, level: int = messages.SUCCESS) -> None:
+    """Say something on the next page."""
+    messages.add_message(request, level, text)
+
+
+def now(request: HttpRequest) -> datetime:
+    """The present of this request, by the clock of the database: asked once."""
+    known: datetime | None = getattr(request, "_durable_now", None)
+    if known is None:
+        known = clock.read(database())
+        request._durable_now = known  # type: ignore[attr-defined]
+    return known
+
+
+def back_to(request: HttpRequest, default: str) -> str:
+    """Where a form wants to return to, if that is a page of this site."""
+    from django.utils.http import url_has_allowed_host_and_scheme
+
+    wanted = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return wanted if wanted and safe else default

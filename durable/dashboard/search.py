@@ -1,0 +1,62 @@
+"""Find executions by what people have at hand: an id or its beginning, or one of their keys."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db import connections
+from django.db.models import QuerySet
+
+from durable.conf import database
+from durable.doors import ids
+from durable.models import CorrelationKey, Execution, Role
+from durable.models.execution import ExecutionQuerySet
+
+FOUND = 500  # ids that one search looks at
+NAMES = 200  # names that a filter offers
+KEY_CHARACTERS = 255
+
+
+def search(rows: ExecutionQuerySet, text: str) -> ExecutionQuerySet:
+    """Those of ``rows`` that ``text`` means: three questions, each answered by an index."""
+    text = text.strip()
+    if not text:
+        return rows
+    if "\x00" in text or len(text) > KEY_CHARACTERS:
+        return rows.none()
+    return rows.filter(pk__in=_by_id(text) | _by_idempotency_key(text) | _by_correlation_key(text))
+
+
+def _by_id(text: str) -> set[UUID]:
+    """Executions whose id begins like this; a branch or item is found as what it is a part of."""
+    found = ids.begins_with(Execution.objects.order_by(), text)
+    return set(found.values_list("root_id", flat=True)[:FOUND])
+
+
+def _by_idempotency_key(text: str) -> set[UUID]:
+    # the unique index begins with the workflow: it is asked for each
+    rows = Execution.objects.filter(workflow__in=distinct("workflow"), idempotency_key=text)
+    return set(rows.order_by().values_list("pk", flat=True)[:FOUND])
+
+
+def _by_correlation_key(text: str) -> set[UUID]:
+    rows: QuerySet[Any] = CorrelationKey.objects.filter(key=text)
+    return set(rows.order_by("-id").values_list("execution", flat=True)[:FOUND])
+
+
+def distinct(column: str) -> list[str]:
+    """The values of an indexed column of executions, jumping from each to the next."""
+    connection = connections[database()]
+    quote = connection.ops.quote_name
+    table, name = quote(Execution._meta.db_table), quote(column)
+    roles = f"{quote('role')} IN ('{Role.ROOT.value}', '{Role.CHILD.value}')"
+    sql = (
+        f"WITH RECURSIVE found(value) AS (SELECT MIN({name}) FROM {table} WHERE {roles} "
+        f"UNION ALL SELECT (SELECT MIN({name}) FROM {table} WHERE {roles} "
+        f"AND {name} > found.value) FROM found WHERE found.value IS NOT NULL) "
+        f"SELECT value FROM found WHERE value IS NOT NULL LIMIT {NAMES}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return [value for (value,) in cursor.fetchall()]

@@ -1,0 +1,209 @@
+"""Events and audit entries in the admin: lists to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from durable import clock
+from durable.dashboard import detail, filters, paging, shown
+from durable.dashboard.base import Pages
+from durable.doors import access
+from durable.models import AuditEntry, Event, Execution
+
+
+class Table(Pages):
+    """A list, the newest first, with a page for each row."""
+
+    ordering = ("-id",)
+    sortable_by = ()
+    list_per_page = 50
+    paginator = paging.BoundedPaginator
+    show_facets = admin.ShowFacets.NEVER
+    columns: tuple[str, ...] = ()  # what a search looks into, exactly
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """A list that counts no further than anybody leafs."""
+        return paging.BoundedList
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
+        """What is exactly the text, in one of the columns."""
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        if "\x00" in text:
+            return queryset.none(), False
+        wanted = Q()
+        for column in self.columns:
+            wanted |= Q(**{column: text})
+        return queryset.filter(wanted), False
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method == "POST":
+            return HttpResponseNotAllowed(["GET"])
+        title = str(self.opts.verbose_name_plural).capitalize()
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def found(self, request: HttpRequest, pk: str) -> Any:
+        """The row, if it exists for this person; or 404."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            row = self.get_queryset(request).filter(pk=UUID(pk)).first()
+        except ValueError:
+            row = None
+        if row is None:
+            raise Http404
+        return row
+
+    @admin.display(description=_("execution"))
+    def execution_link(self, row: Any) -> str:
+        """The execution that it is about."""
+        if row.execution_id is None:
+            return ""
+        address = self.link("execution_change", row.execution_id)
+        return format_html(
+            '<a href="{}"><code class="dw-id">{}</code></a>', address, shown.short(row.execution_id)
+        )
+
+
+class EventPages(Table):
+    """Events, and what became of them."""
+
+    list_display = ("event", "state", "execution_link", "key", "received")
+    list_filter = ("status",)
+    search_fields = ("name",)
+    search_help_text = _("The name of an event, its key, or the id that its sender gave it")
+    columns = ("name", "key", "event_id")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Django's permission for events; the rows are scoped by the executions."""
+        user: Any = request.user
+        return bool(user.is_active and user.has_perm("durable.view_event"))
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """What this person may see."""
+        rows = access.visible_events(request.user).defer("payload")
+        return rows.annotate(present=clock.now()).order_by(*self.ordering)
+
+    @admin.display(description=_("event"))
+    def event(self, row: Event) -> str:
+        """Its name."""
+        return shown.plain(row.name)
+
+    @admin.display(description=_("status"))
+    def state(self, row: Event) -> str:
+        """Where it is on its way."""
+        return shown.badge(row.status)
+
+    @admin.display(description=_("received"))
+    def received(self, row: Any) -> str:
+        """When."""
+        return shown.moment(row.created_at, clock.parse(row.present))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """One event with its payload."""
+        event = self.found(request, object_id)
+        execution = Execution.objects.filter(pk=event.execution_id).first()
+        values = shown.Shown(access.may(request.user, "view_payload", execution))
+        context = {
+            "event": event,
+            "payload": values.value(event.payload),
+            "copies": event.copies.count() if event.execution_id is None else 0,
+            "masked": not values.open,
+        }
+        return self.page(request, "event.html", shown.plain(event.name), context)
+
+
+class ByAction(admin.SimpleListFilter):
+    """What was done."""
+
+    title = _("action")
+    parameter_name = "action"
+    known = (
+        "start", "start_many", "cancel", "retry", "pause", "resume", "rerun", "compensate",
+        "provide_input", "reassign", "send_event", "publish_event", "schedule", "unschedule",
+        "enable_schedule", "disable_schedule", "trigger_schedule", "pause_queue", "resume_queue",
+        "limit_queue",
+    )  # fmt: skip
+
+    def lookups(self, request: Any, model_admin: Any) -> Any:
+        """What the engine writes down."""
+        return [(name, name.replace("_", " ")) for name in self.known]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        """Those entries."""
+        return queryset if self.value() is None else queryset.filter(action=self.value())
+
+
+class ByExecution(filters.Linked):
+    """About one execution."""
+
+    title = _("execution")
+    parameter_name = "execution"
+    column = "execution_id"
+
+
+class AuditPages(Table):
+    """Who changed what, when, from where."""
+
+    sees = "view_audit"
+    list_display = ("when", "actor_name", "act", "target", "execution_link", "change", "origin")
+    list_display_links = ("when",)
+    list_filter = (ByAction, ByExecution)
+    search_fields = ("actor_name",)
+    search_help_text = _("The name of a user, of a schedule, of a queue, or of a workflow")
+    columns = ("actor_name", "target")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """All; where there are policies, what is about executions that this person may see."""
+        rows = AuditEntry.objects.annotate(present=clock.now()).order_by(*self.ordering)
+        if access.policies():
+            rows = rows.filter(execution_id__in=access.visible(request.user).values("pk"))
+        return rows
+
+    @admin.display(description=_("when"))
+    def when(self, row: Any) -> str:
+        """Relative to now."""
+        return shown.moment(row.at, clock.parse(row.present))
+
+    @admin.display(description=_("action"))
+    def act(self, row: AuditEntry) -> str:
+        """In words."""
+        return shown.plain(row.action.replace("_", " "))
+
+    @admin.display(description=_("change"))
+    def change(self, row: AuditEntry) -> str:
+        """From what to what, in short and masked."""
+        values = shown.Shown(open=False)
+        before, after = values.line(row.before, 80), values.line(row.after, 80)
+        if row.before is None:
+            return "" if row.after is None else after
+        return f"{before} → {after}"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """One entry."""
+        row = self.found(request, object_id)
+        execution = Execution.objects.filter(pk=row.execution_id).first()
+        values = shown.Shown(access.may(request.user, "view_payload", execution))
+        context = {
+            "entry": detail.entry(row, values),
+            "before": "" if row.before is None else values.value(row.before),
+            "after": "" if row.after is None else values.value(row.after),
+            "execution": execution,
+        }
+        return self.page(request, "audit_entry.html", _("Audit entry"), context)

@@ -1,0 +1,114 @@
+"""Tags and filters of the dashboard's templates."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.urls import NoReverseMatch, reverse
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
+
+from durable.dashboard import base, shown
+from durable.doors import access
+
+register = template.Library()
+
+#: each page of the dashboard, and what one must be allowed to for it
+NAVIGATION = (
+    ("durable_overview", _("Overview"), "view"),
+    ("durable_execution_changelist", _("Executions"), "view"),
+    ("durable_input_changelist", _("Waiting for people"), None),
+    ("durable_workflows", _("Workflows"), "view"),
+    ("durable_schedule_changelist", _("Schedules"), "view_schedules"),
+    ("durable_queue_changelist", _("Queues"), "view_queues"),
+    ("durable_worker_changelist", _("Workers"), "view_workers"),
+    ("durable_event_changelist", _("Events"), "view_events"),
+    ("durable_auditentry_changelist", _("Audit"), "view_audit"),
+)
+
+
+@register.inclusion_tag("admin/durable/parts/navigation.html", takes_context=True)
+def durable_navigation(context: Any) -> dict[str, Any]:
+    """The pages that this person may see."""
+    request = context["request"]
+    links = []
+    for name, label, action in NAVIGATION:
+        address = _address(request, name)
+        if address and _may_see(request.user, action):
+            links.append({"url": address, "label": label, "here": request.path == address})
+    return {"links": links}
+
+
+def _may_see(user: Any, action: str | None) -> bool:
+    if action is None:
+        return True
+    if action == "view_events":
+        return bool(user.has_perm("durable.view_event"))
+    return access.may(user, action)
+
+
+def _address(request: Any, name: str, *args: Any) -> str | None:
+    try:
+        return reverse(
+            f"admin:{name}", args=args, current_app=getattr(request, "current_app", None)
+        )
+    except NoReverseMatch:  # a site that does not have this page
+        return None
+
+
+@register.simple_tag(takes_context=True)
+def page_url(context: Any, name: str, *args: Any) -> str:
+    """The address of a page of the dashboard on this admin site; nothing where it has none."""
+    return _address(context.get("request"), f"durable_{name}", *args) or ""
+
+
+@register.simple_tag
+def badge(status: Any, label: Any = None) -> SafeString:
+    """A status as text on its colour."""
+    return shown.badge(status, label)
+
+
+@register.simple_tag(takes_context=True)
+def moment(context: Any, value: datetime | None) -> SafeString | str:
+    """A relative time; the absolute one is its title."""
+    present = context.get("now") or base.now(context["request"])
+    return shown.moment(value, present)
+
+
+@register.filter
+def duration(span: timedelta | str | None) -> str:
+    """A span for people; nothing for what a template does not know."""
+    return shown.duration(span) if isinstance(span, timedelta) else ""
+
+
+@register.filter
+def absolute(value: datetime | None) -> str:
+    """A moment in the reader's zone."""
+    return shown.absolute(value) if value else ""
+
+
+@register.filter
+def shorter(pk: Any) -> str:
+    """The beginning and the end of an id."""
+    return shown.short(pk)
+
+
+@register.filter
+def plain(text: Any) -> str:
+    """A text without characters that can't be seen."""
+    return shown.plain(text)
+
+
+@register.filter
+def slot(value: datetime) -> str:
+    """A moment in the zone that it is in, with the day of the week."""
+    return value.strftime("%a %Y-%m-%d %H:%M %Z")
+
+
+@register.filter
+def hour(value: datetime) -> str:
+    """The hour of a moment in the reader's zone."""
+    return localtime(value).strftime("%H:00")
