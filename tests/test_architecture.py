@@ -69,6 +69,7 @@ LAYERS: dict[str, str] = {
 }
 
 BELOW_DOORS = frozenset({VOCABULARY, AUTHORING, MODELS, ENGINE})
+SHOWING = BELOW_DOORS | {DRAWING, SHARED}
 
 #: What a layer may import at the top of a module (itself is always allowed).
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -76,6 +77,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     AUTHORING: frozenset({VOCABULARY}),
     MODELS: frozenset({VOCABULARY}),
     ENGINE: frozenset({VOCABULARY, AUTHORING, MODELS}),
+    DRAWING: frozenset({VOCABULARY, AUTHORING}),
+    SHARED: BELOW_DOORS | {DRAWING},
     "client": BELOW_DOORS,
     "worker": BELOW_DOORS,
     "rest": SHOWING,

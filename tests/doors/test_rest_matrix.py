@@ -13,8 +13,8 @@ from django.urls import reverse
 
 import durable
 from durable.models import Execution
+from durable.rest.urls import urlpatterns
 from durable.testing import run
-from durable.urls import urlpatterns
 from tests.doors.rest_cases import TENANCY, Api, RestTestCase, counts, user
 
 #: anonymous, somebody without permissions, viewer, approver, operator, superuser, other tenant

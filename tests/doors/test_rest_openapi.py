@@ -25,7 +25,7 @@ from schemathesis.specs.openapi import checks
 
 import durable
 from durable.rest import filters
-from durable.urls import urlpatterns
+from durable.rest.urls import urlpatterns
 from tests.doors.rest_cases import RestTestCase
 
 ROOT = Path(__file__).resolve().parent.parent.parent

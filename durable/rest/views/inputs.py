@@ -10,9 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from durable.doors import access
-from durable.engine import answer as engine
+from durable.doors import inputs as questions
 from durable.engine.limits import is_text
-from durable.errors import AmbiguousWait, NotAllowed, WaitNotFound
+from durable.errors import AmbiguousWait, WaitNotFound
 from durable.models import Execution, Wait, WaitKind
 from durable.rest import pagination, requests, serializers
 from durable.rest.base import View
@@ -93,15 +93,8 @@ class OneInput(_QuestionView):
         the_questions(request.user, id, name, None)
         fields = requests.read(request, requests.Answer)
         wait = the_question(request.user, id, name, fields.get("branch"))
-        if (reason := access.why_not(request.user, wait)) is not None:
-            raise NotAllowed(f"{request.user.get_username()} may not answer {name!r}: {reason}")
-        engine.provide_input(
-            wait.root_id,
-            name,
-            fields["answer"],
-            by=request.user,
-            comment=fields.get("comment", ""),
-            branch=wait.execution_id,
+        questions.answer(
+            wait.pk, fields["answer"], by=request.user, comment=fields.get("comment", "")
         )
         return Response(self.shown(_again(wait)))
 
@@ -125,10 +118,7 @@ class Reassign(_QuestionView):
         the_questions(request.user, id, name, None)
         fields = requests.read(request, requests.Reassign)
         wait = the_question(request.user, id, name, fields.get("branch"))
-        access.require(request.user, "reassign", wait)
-        engine.reassign(
-            wait.root_id, name, to=fields["to"], by=request.user, branch=wait.execution_id
-        )
+        questions.reassign(wait.pk, fields["to"], by=request.user)
         return Response(self.shown(_again(wait)))
 
 
