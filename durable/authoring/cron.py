@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from croniter import CroniterError, croniter
 
+from durable import codec
 from durable.authoring.slots import instants
 from durable.authoring.values import KnownOptions, name_of, one_of
 from durable.authoring.wording import did_you_mean, place, refuse
@@ -65,6 +67,8 @@ class Cron(KnownOptions):
         value = {} if given is None else given
         if not isinstance(value, Mapping):
             refuse(where, f"input must be a dict, not {value!r}.")
+        # how large it may be is a setting, and there may be none yet
+        codec.dumps(dict(value), path="input", limit=sys.maxsize)
         object.__setattr__(self, "input", value)
         jitter: Any = self.jitter
         if jitter is not None and (not isinstance(jitter, timedelta) or jitter < timedelta(0)):

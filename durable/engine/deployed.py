@@ -23,6 +23,7 @@ from durable.engine.schedules import (
     next_slot,
 )
 from durable.engine.transaction import in_transaction
+from durable.errors import DurableError
 from durable.models import Firing, Schedule, Worker
 
 logger = logging.getLogger("durable.schedules")
@@ -53,7 +54,10 @@ def register_declared() -> int:
                 name,
             )
             continue
-        changed += _bring_in_line(row, workflow, cron, present)
+        try:
+            changed += _bring_in_line(row, workflow, cron, present)
+        except DurableError as error:  # too large, or too long: the others must not wait for it
+            logger.error("the schedule %r of %s can't be registered: %s", name, workflow, error)
     gone = [row.pk for row in rows.values() if row.declared]
     if gone:
         changed += (

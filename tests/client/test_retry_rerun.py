@@ -6,7 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import durable
-from durable import Data, Retry, Workflow, WorkflowMeta, branch, chain, hours, step
+from durable import (
+    Data,
+    Retry,
+    Workflow,
+    WorkflowMeta,
+    branch,
+    chain,
+    foreach,
+    hours,
+    parallel,
+    step,
+)
 from durable.models import Execution
 from durable.testing import advance, assert_completed, assert_step, drain, run, time_travel
 from tests.cases import WorkflowTestCase
@@ -233,6 +244,23 @@ class RerunTests(WorkflowTestCase):
                     durable.rerun(old.id, from_step=wrong)
                 self.assertIn(repr(wrong), str(caught.exception))
         self.assertEqual(Execution.objects.count(), 1)
+
+    def test_a_step_inside_a_branch_or_item_is_no_place_to_start_from(self) -> None:
+        class Blocks(Workflow):
+            @step
+            def left(self, data: Data) -> None: ...
+
+            @step
+            def one(self, data: Data, item: int, index: int) -> None: ...
+
+            flow = chain(parallel(left=left), foreach("items", one))
+
+        old = run(Blocks, {"items": [1]})
+        assert_completed(old)
+        for name in ("left", "one"):
+            with self.assertRaisesRegex(durable.InvalidTransition, f"no recorded step '{name}'"):
+                durable.rerun(old.id, from_step=name)
+        self.assertFalse(old.reruns.exists())
 
     def test_an_unfinished_one_is_refused(self) -> None:
         execution = durable.start(self.flow, {"n": 1})

@@ -14,7 +14,7 @@ from durable import Data, Workflow, WorkflowMeta, hours, minutes, step
 from durable.models import AuditEntry, CorrelationKey, Execution
 from durable.testing import advance, drain, time_travel
 from tests.cases import WorkflowTestCase
-from tests.shop.models import Order
+from tests.shop.models import Note, Order
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -218,6 +218,22 @@ class RefusalTests(WorkflowTestCase):
         self.refused("key", keys=[7])
         self.refused("subject", subject=Order(reference="unsaved"))
         self.refused("subject", subject="shop.Order")
+
+    def test_a_subject_of_another_model_than_the_declared_one(self) -> None:
+        class About(Workflow):
+            class Meta:
+                subject = "shop.Order"
+
+            @step
+            def one(self, data: Data) -> None: ...
+
+        note = Note.objects.create()
+        with self.assertRaisesRegex(durable.DurableError, "shop.Order, not a shop.Note"):
+            durable.start(About, subject=note)
+        self.assertFalse(Execution.objects.filter(workflow="about").exists())
+        order = Order.objects.create(reference="a")
+        self.assertEqual(durable.start(About, subject=order).subject, order)
+        self.assertIsNone(durable.start(About).subject)  # it may have none
 
     def test_options_that_a_column_can_t_hold(self) -> None:
         self.refused("queue", queue="q" * 101)

@@ -182,6 +182,36 @@ class CatchTests(TreeTestCase):
         self.assertEqual(execution.data["problem"]["type"], "card_declined")
         self.assertNotIn("error", execution.data)
 
+    def test_a_handler_may_wait_and_hold_blocks_and_branches(self) -> None:
+        class W(Shop):
+            @step
+            def ask(self, data: Any) -> Any:
+                return {**data, "how": self.wait_for_event("instead")}
+
+            flow = chain(
+                catch(
+                    chain(Shop.reserve, Shop.charge),
+                    {
+                        "card_declined": chain(
+                            ask,
+                            parallel(Shop.pack, handle=Shop.handle),
+                            branch(on="how", cases={"cash": Shop.after}, default=Shop.broken),
+                        )
+                    },
+                ),
+                Shop.before,
+            )
+
+        W.did = self.did
+        execution = run(W, {"how": "declined"})
+        self.assertStands(execution, "waiting")
+        durable.send_event(execution.id, "instead", "cash")
+        drain()
+        self.assertEnded(execution, "completed")
+        self.assertEqual(set(self.did[3:5]), {"pack", "handle"})
+        self.assertEqual(self.did[5:], ["after", "before"])
+        self.assertEqual((execution.data["how"], execution.data["packed"]), ("cash", True))
+
     def test_an_error_in_a_handler_goes_further_out_and_undoes_the_rest_once(self) -> None:
         w = self.flow(
             chain(

@@ -333,6 +333,42 @@ class CallTests(ChildCase):
         self.assertNotEqual(again.children.get().id, execution.children.get().id)
 
 
+class RefTests(ChildCase):
+    def test_ref_tells_children_apart_whatever_the_order_of_the_calls(self) -> None:
+        order = ["a", "b"]
+
+        def go(self: Any, data: Any) -> Any:
+            found = {}
+            for number, ref in enumerate(list(order)):
+                found[ref] = self.call_workflow("c", {"n": number + 1}, ref=ref)["n"]
+            started = {ref: str(self.start_workflow("c", {"n": 5}, ref=ref)) for ref in order}
+            self.wait_for_event("go")
+            return {"found": found, "started": started}
+
+        execution = run(self.parent(go))
+        order.reverse()
+        durable.send_event(execution.id, "go")
+        drain()
+        self.assertEnded(execution, "completed")
+        self.assertEqual(execution.data["found"], {"a": 2, "b": 4})
+        self.assertEqual(len(set(execution.data["started"].values())), 2)
+        self.assertEqual(execution.children.count(), 4)
+
+    def test_a_child_is_of_the_highest_version_when_it_is_called(self) -> None:
+        class Newer(Child):
+            class Meta(WorkflowMeta):
+                name = "c"
+                version = 2
+
+            @step
+            def work(self, data: Any) -> Any:
+                return {"version": 2}
+
+        execution = run(self.parent(lambda self, data: self.call_workflow("c", {})))
+        self.assertEnded(execution, "completed")
+        self.assertEqual(execution.data, {"version": 2})
+
+
 class StartTests(ChildCase):
     def test_the_id_comes_at_once_and_the_child_outlives_its_parent(self) -> None:
         child = self.child

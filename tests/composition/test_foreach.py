@@ -14,6 +14,7 @@ from durable import (
     Workflow,
     append,
     branch,
+    catch,
     chain,
     foreach,
     increment,
@@ -25,7 +26,7 @@ from durable.engine import runner, workers
 from durable.engine.inline import InlineSession
 from durable.models import Execution
 from durable.testing import advance, assert_completed, drain, isolate_workflows, run, time_travel
-from tests.engine.cases import EngineTestCase, a_worker, bury, claim_as
+from tests.engine.cases import EngineTestCase, a_worker, bury, claim_as, die_at
 
 
 def items(execution: Execution) -> list[str]:
@@ -71,6 +72,72 @@ class ItemTests(EngineTestCase):
         execution = run(W)
         self.assertEqual(execution.data["r"], ["g0", "g1", "g2", "g3", "g4"])
         self.assertEqual(asked, [1])
+
+    def test_a_generator_is_read_in_portions_and_once_whatever_dies_afterwards(self) -> None:
+        portions: list[int] = []
+
+        class W(Workflow):
+            def numbers(self, data: Any) -> Any:
+                for number in range(7):
+                    if number % 3 == 0:
+                        portions.append(Execution.objects.filter(role="item").count())
+                    yield number
+
+            @step
+            def one(self, data: Any, item: Any, index: int) -> Any:
+                return increment(data, "n")
+
+            flow = chain(foreach(numbers, one))
+
+        execution = durable.start(W)
+        with mock.patch("durable.engine.fan_out.PORTION", 3):
+            die_at("fan_out.after_commit")
+        self.assertEqual(portions, [0, 3, 6])  # each portion is stored before the next is read
+        drain()
+        assert_completed(execution)
+        self.assertEqual((execution.data["n"], len(portions)), (7, 3))
+
+    def test_items_that_raise_fail_the_block_and_leave_nothing(self) -> None:
+        class W(Workflow):
+            def numbers(self, data: Any) -> Any:
+                yield from range(3)
+                raise KeyError("no more")
+
+            @step
+            def one(self, data: Any, item: Any, index: int) -> Any: ...
+
+            @step
+            def handle(self, data: Any) -> Any: ...
+
+            flow = chain(catch(foreach(numbers, one), {KeyError: handle}))
+
+        execution = run(W)
+        assert_completed(execution)
+        self.assertEqual(execution.data["error"]["type"], "KeyError")
+        self.assertFalse(execution.children.exists())
+
+    def test_items_of_a_running_execution_stay_on_its_version(self) -> None:
+        def define(number: int) -> type[Workflow]:
+            class W(Workflow):
+                class Meta:
+                    version = number
+
+                @step
+                def one(self, data: Any, item: Any, index: int) -> Any:
+                    self.wait_for_event("go")
+                    return append(data, "by", number)
+
+                flow = chain(foreach("items", one))
+
+            return W
+
+        execution = run(define(1), {"items": [1, 2, 3]})
+        define(2)
+        for _ in range(3):
+            durable.send_event(execution.id, "go")
+            drain()
+        assert_completed(execution)
+        self.assertEqual(execution.data["by"], [1, 1, 1])
 
     def test_no_items_pass_on(self) -> None:
         class W(Workflow):
@@ -258,6 +325,19 @@ class CollectTests(EngineTestCase):
         assert_completed(execution)
         self.assertEqual(execution.data["r"][1:], ["text", {"n": 2}, (1, 2)])
 
+    def test_what_collected_items_change_in_the_data_is_not_merged(self) -> None:
+        class W(Workflow):
+            @step
+            def one(self, data: Any, item: Any, index: int) -> Any:
+                data["changed"] = item
+                return increment(data, "n")
+
+            flow = chain(foreach("items", one, collect_as="r"))
+
+        execution = run(W, {"items": [1, 2], "n": 0})
+        self.assertEqual((execution.data["n"], "changed" in execution.data), (0, False))
+        self.assertEqual([one["n"] for one in execution.data["r"]], [1, 1])
+
     def test_results_do_not_count_against_the_limit_of_data_but_have_their_own(self) -> None:
         class W(Workflow):
             @step
@@ -308,6 +388,15 @@ class ErrorTests(EngineTestCase):
                 self.assertEqual((index, first["message"]), (1, "bad 1"))
                 self.assertIn("cancelled", items(execution))
                 self.assertNotIn(8, ran)
+
+    def test_a_failed_block_lists_the_first_hundred_failures(self) -> None:
+        W, _, bad = self.flaky(concurrency=150)
+        bad.update(range(20, 150))
+        execution = run(W, {"items": list(range(150))})
+        error = self.assertFailed(execution, "ForeachFailed", "130 of 150 items")
+        errors = error["details"]["errors"]
+        self.assertEqual([index for index, _ in errors], list(range(20, 120)))
+        self.assertEqual({one["message"] for _, one in errors[:1]}, {"bad 20"})
 
     def test_continue_tries_every_item_and_says_what_became_of_them(self) -> None:
         W, _, bad = self.flaky(concurrency=3, on_error="continue")

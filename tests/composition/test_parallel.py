@@ -14,6 +14,7 @@ from durable import (
     append,
     branch,
     chain,
+    foreach,
     increment,
     minutes,
     parallel,
@@ -25,6 +26,7 @@ from durable.engine.inline import InlineSession
 from durable.models import Execution
 from durable.testing import advance, assert_completed, assert_waiting_for, drain, run, time_travel
 from tests.engine.cases import EngineTestCase, a_worker, claim_as
+from tests.shop.models import Order
 
 
 def branches(execution: Execution) -> dict[str, str]:
@@ -354,6 +356,40 @@ class NameTests(EngineTestCase):
         self.assertEqual((a[0], b[0]), (str(execution.id),) * 2)
         self.assertEqual((a[1], b[1]), (ids["a"], ids["b"]))
         self.assertNotEqual(a[2], b[2])
+
+    def test_in_branches_items_and_compensations_self_is_that_of_the_whole(self) -> None:
+        order = Order.objects.create(reference="a")
+        seen: list[Any] = []
+
+        class W(Workflow):
+            def look(self, where: str) -> None:
+                seen.append((where, self.id, self.execution.pk, self.input, self.subject))
+
+            @step
+            def a(self, data: Any) -> Any:
+                self.look("branch")
+                self.set_tags(from_="branch")
+                self.heartbeat(progress={"done": 1})
+
+            @a.compensate
+            def un_a(self, data: Any) -> Any:
+                self.look("compensation")
+
+            @step
+            def one(self, data: Any, item: Any, index: int) -> Any:
+                self.look("item")
+
+            @step
+            def fails(self, data: Any) -> Any:
+                raise Fail("no")
+
+            flow = chain(parallel(a=a), foreach("items", one), fails)
+
+        execution = run(W, {"items": [1]}, subject=order)
+        self.assertEqual([where for where, *_ in seen], ["branch", "item", "compensation"])
+        for _, *whole in seen:
+            self.assertEqual(whole, [execution.pk, execution.pk, {"items": [1]}, order])
+        self.assertEqual((execution.tags, execution.progress), ({"from_": "branch"}, {"done": 1}))
 
     def test_each_branch_has_its_own_copy_of_the_data(self) -> None:
         class W(Workflow):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.core.management import call_command
+from django.test import override_settings
 
 import durable
 from durable import Cron, DurableError, hours, minutes
@@ -98,6 +99,22 @@ class DeclaredTests(WorkflowTestCase):
             with self.assertLogs("durable.schedules", "WARNING"):
                 register_declared()
         self.assertEqual(row().cron, NINE)
+
+    def test_one_that_can_not_be_registered_is_told_and_keeps_no_other_from_it(self) -> None:
+        big = Cron(NINE, name="big", input={"text": "x" * 3000})
+        long = Cron(f"{','.join(map(str, range(60)))} {','.join(map(str, range(24)))} * * *")
+        scheduled(big, name="a")
+        scheduled(long, name="b")
+        scheduled(Cron(NINE), name="c")
+        with (
+            override_settings(DURABLE={"MAX_DATA_BYTES": 2000}),
+            self.assertLogs("durable.schedules", "ERROR") as logged,
+        ):
+            self.assertEqual(register_declared(), 1)
+        registered = Schedule.objects.filter(workflow__in="abc").values_list("name", flat=True)
+        self.assertEqual(list(registered), ["c"])
+        self.assertEqual(len(logged.records), 2)
+        self.assertIn("'big' of a", logged.output[0])
 
     def test_two_workflows_that_declare_one_name_are_told(self) -> None:
         scheduled(Cron(NINE, name="same"), name="a")

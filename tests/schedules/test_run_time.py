@@ -44,6 +44,18 @@ class RunTimeTests(WorkflowTestCase):
         advance(hours=2)
         self.assertEqual(planned("mine"), [MORNING + hours(1), MORNING + hours(2)])
 
+    def test_schedules_is_a_queryset_of_what_they_are_and_when_they_fire(self) -> None:
+        durable.schedule(scheduled(), HOURLY, name="mine", timezone="UTC", input={"n": 1})
+        advance(hours=1)
+        (found,) = durable.schedules().filter(enabled=True)
+        self.assertEqual(
+            (found.name, found.cron, found.timezone, found.input, found.enabled),
+            ("mine", HOURLY, "UTC", {"n": 1}, True),
+        )
+        self.assertEqual(
+            (found.last_run_at, found.next_run_at), (MORNING + hours(1), MORNING + hours(2))
+        )
+
     def test_a_workflow_by_name(self) -> None:
         self.assertEqual(durable.schedule("report", HOURLY, name="mine").workflow, "report")
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from durable.authoring import Cron, OnEvent
 from durable.authoring.cron import ALIASES, slots_after, zone_of
-from durable.errors import DefinitionError
+from durable.errors import DefinitionError, NotSerializable
 
 NEW_YORK = "America/New_York"  # 2024: forward 10 March 02:00, back 3 November 02:00
 BERLIN = "Europe/Berlin"  # 2024: forward 31 March 02:00, back 27 October 03:00
@@ -83,6 +83,12 @@ def test_anything_else_is_refused_at_definition(expression: Any) -> None:
 def test_wrong_options_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(DefinitionError, match=words):
         Cron("@daily", **options)
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), {1: 2}, "\0"])
+def test_an_input_that_can_not_be_stored_is_refused_at_definition(value: Any) -> None:
+    with pytest.raises(NotSerializable, match=r'input\["x"\]'):
+        Cron("@daily", input={"x": value})
 
 
 def test_refusals_say_what_is_wrong() -> None:
