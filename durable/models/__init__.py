@@ -2,8 +2,9 @@
 
 from durable.models.audit import AuditEntry
 from durable.models.event import Event, Mailbox
-from durable.models.execution import CorrelationKey, Execution, Role
+from durable.models.execution import CorrelationKey, Execution
 from durable.models.queue import Queue
+from durable.models.role import Role
 from durable.models.schedule import CatchUp, Firing, Outcome, Overlap, Schedule
 from durable.models.step_run import StepRun
 from durable.models.wait import Record, RecordKind, Wait
