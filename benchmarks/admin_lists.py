@@ -116,6 +116,12 @@ FILL = (
 )
 
 
+def say(text: str) -> None:
+    """One line."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def pages(size: int) -> dict[str, tuple[str, float]]:
     """What is asked for, by name, with its limit in milliseconds."""
     from durable.models import CorrelationKey, Execution
@@ -204,7 +210,7 @@ def measure(options: argparse.Namespace) -> int:
     user, _ = User.objects.get_or_create(username="bench", is_superuser=True, is_staff=True)
     client.force_login(user)
     exceeded = 0
-    print(f"{'page':<34} {'queries':>7} {'best ms':>8} {'median':>8} {'slowest':>8}")
+    say(f"{'page':<34} {'queries':>7} {'best ms':>8} {'median':>8} {'slowest':>8}")
     for name, (address, limit) in pages(options.executions).items():
         if options.only and options.only not in name:
             continue
@@ -222,7 +228,7 @@ def measure(options: argparse.Namespace) -> int:
         over = best.total > limit
         exceeded += over
         figures = f"{best.total:>8.1f} {median:>8.1f} {slowest[0]:>8.1f}"
-        print(f"{name:<34} {len(best.statements):>7} {figures}{'  !' if over else ''}")
+        say(f"{name:<34} {len(best.statements):>7} {figures}{'  !' if over else ''}")
         if options.plans:
             explain(slowest[1], slowest[2])
     return exceeded
@@ -237,7 +243,7 @@ def explain(sql: str, params: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {sql}", params)
         for (line,) in cursor.fetchall():
-            print(f"    {line[:150]}")
+            say(f"    {line[:150]}")
 
 
 @contextmanager
@@ -280,7 +286,7 @@ def fill(size: int) -> None:
             cursor.execute(statement, {"n": size} if "%(n)s" in statement else {})
         cursor.execute("RESET max_parallel_workers_per_gather")
         cursor.execute("VACUUM ANALYZE")
-    print(f"{size} executions in {time.perf_counter() - begun:.0f} s")
+    say(f"{size} executions in {time.perf_counter() - begun:.0f} s")
 
 
 def main() -> int:
@@ -298,7 +304,7 @@ def main() -> int:
         if empty:
             fill(options.executions)
         exceeded = measure(options)
-    print("all within their limits" if not exceeded else f"{exceeded} exceed their limit")
+    say("all within their limits" if not exceeded else f"{exceeded} exceed their limit")
     return 1 if exceeded else 0
 
 

@@ -39,7 +39,7 @@ HEAVY = ("input", "data", "base", "outcome", "frames", "error", "progress")
 class ExecutionPages(Pages):
     """Executions that have an id of their own: branches and items are below their parents."""
 
-    list_display = ("execution", "state", "position", "about", "queue", "created", "took")
+    list_display = ("execution", "state", "position", "about", "in_queue", "created", "took")
     list_display_links = ("execution",)
     list_filter = (
         filters.ByStatus,
@@ -124,11 +124,16 @@ class ExecutionPages(Pages):
         """The subject and the tags."""
         marks = []
         if row.subject_type:
-            marks.append(f"{row.subject_type}:{row.subject_id}")
+            marks.append(shown.plain(f"{row.subject_type}:{row.subject_id}"))
         marks += [f"{name}={value}" for name, value in shown.Shown(open=False).pairs(row.tags)]
         return format_html_join(
             " ", '<span class="dw-tag">{}</span>', ((shown.cut(mark, 60),) for mark in marks)
         )
+
+    @admin.display(description=_("queue"))
+    def in_queue(self, row: Execution) -> str:
+        """Where it stands, or has last stood."""
+        return shown.plain(row.queue)
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, row: Any) -> str:

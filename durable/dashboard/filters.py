@@ -21,6 +21,7 @@ from durable.authoring import registry
 from durable.dashboard import family
 from durable.dashboard.paging import COUNTED
 from durable.dashboard.search import distinct
+from durable.dashboard.shown import plain
 from durable.errors import DurableError
 from durable.models import Execution, Role
 from durable.models.fields import HasTag
@@ -51,7 +52,7 @@ class ByWorkflow(SimpleListFilter):
     def lookups(self, request: Any, model_admin: Any) -> Any:
         """By name."""
         known = {cls.definition.name for cls in registry.all()}
-        return [(name, name) for name in sorted(known | set(distinct("workflow")))]
+        return [(name, plain(name)) for name in sorted(known | set(distinct("workflow")))]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
         """Its executions, of every version."""
@@ -66,7 +67,7 @@ class ByQueue(SimpleListFilter):
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
         """Those that are configured, and those that are used."""
-        return [(name, name) for name in sorted({*conf.queues(), *distinct("queue")})]
+        return [(name, plain(name)) for name in sorted({*conf.queues(), *distinct("queue")})]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
         """The executions in it."""

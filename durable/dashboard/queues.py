@@ -57,6 +57,8 @@ class QueuePages(Pages):
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
         """Pause, resume or limit a queue."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         here = HttpResponseRedirect(self.link("queue_changelist"))
         if request.method != "POST":
             return here

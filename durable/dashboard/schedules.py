@@ -77,7 +77,8 @@ class SchedulePages(Pages):
     """Those that classes declare, and those made at run time."""
 
     sees = "view_schedules"
-    list_display = ("name", "state", "workflow", "cron", "zone", "next_run", "last_run", "problem")
+    list_display = ("title", "state", "flow", "at", "zone", "next_run", "last_run", "problem")
+    sortable_by = ("title", "next_run")
     list_filter = ("enabled", "declared")
     search_fields = ("name", "workflow")
     show_facets = admin.ShowFacets.NEVER
@@ -99,6 +100,21 @@ class SchedulePages(Pages):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         """A list that does not offer to show all."""
         return paging.BoundedList
+
+    @admin.display(description=gettext_lazy("name"), ordering="name")
+    def title(self, row: Schedule) -> str:
+        """Its name."""
+        return shown.plain(row.name)
+
+    @admin.display(description=gettext_lazy("workflow"))
+    def flow(self, row: Schedule) -> str:
+        """What it starts."""
+        return shown.plain(row.workflow)
+
+    @admin.display(description=gettext_lazy("cron"))
+    def at(self, row: Schedule) -> str:
+        """The expression."""
+        return format_html("<code>{}</code>", shown.plain(row.cron))
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Schedule) -> str:

@@ -80,7 +80,7 @@ class Table(Pages):
 class EventPages(Table):
     """Events, and what became of them."""
 
-    list_display = ("event", "state", "execution_link", "key", "received")
+    list_display = ("event", "state", "execution_link", "under", "received")
     list_filter = ("status",)
     search_fields = ("name",)
     search_help_text = _("The name of an event, its key, or the id that its sender gave it")
@@ -100,6 +100,11 @@ class EventPages(Table):
     def event(self, row: Event) -> str:
         """Its name."""
         return shown.plain(row.name)
+
+    @admin.display(description=_("key"))
+    def under(self, row: Event) -> str:
+        """What it was published under."""
+        return shown.plain(row.key)
 
     @admin.display(description=_("status"))
     def state(self, row: Event) -> str:
@@ -160,7 +165,7 @@ class AuditPages(Table):
     """Who changed what, when, from where."""
 
     sees = "view_audit"
-    list_display = ("when", "actor_name", "act", "target", "execution_link", "change", "origin")
+    list_display = ("when", "who", "act", "about", "execution_link", "change", "source")
     list_display_links = ("when",)
     list_filter = (ByAction, ByExecution)
     search_fields = ("actor_name",)
@@ -178,6 +183,21 @@ class AuditPages(Table):
     def when(self, row: Any) -> str:
         """Relative to now."""
         return shown.moment(row.at, clock.parse(row.present))
+
+    @admin.display(description=_("who"))
+    def who(self, row: AuditEntry) -> str:
+        """The name that the user had; nothing for the program itself."""
+        return shown.plain(row.actor_name)
+
+    @admin.display(description=_("about"))
+    def about(self, row: AuditEntry) -> str:
+        """The workflow, the schedule, the queue."""
+        return shown.plain(row.target)
+
+    @admin.display(description=_("from"))
+    def source(self, row: AuditEntry) -> str:
+        """The door, and the address."""
+        return shown.plain(row.origin)
 
     @admin.display(description=_("action"))
     def act(self, row: AuditEntry) -> str:
