@@ -72,19 +72,23 @@ serve: $(VENV)/.installed
 
 # -- tests -------------------------------------------------------------------------------
 
-# The pages of the admin are looked at in a real browser. Without one their tests fail, and say so.
+# The pages of the admin are looked at in a real browser, and what the documentation types in a shell
+# is typed. Where something of that is missing, tests fail and say so.
 .PHONY: browser
 browser:
-	@if ! { command -v chromium && command -v chromedriver; } >/dev/null; then \
+	@for tool in chromium chromedriver curl openssl; do \
+		command -v $$tool >/dev/null && continue; \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "installing chromium ..."; \
+			echo "installing chromium, curl and openssl ..."; \
 			export DEBIAN_FRONTEND=noninteractive; \
 			{ apt-get update -qq && apt-get install -y -qq --no-install-recommends \
-				chromium chromium-driver; } >/dev/null || echo "could not install chromium" >&2; \
+				chromium chromium-driver curl openssl; } >/dev/null \
+				|| echo "could not install them" >&2; \
 		else \
-			echo "no browser here: apt-get install chromium chromium-driver" >&2; \
+			echo "$$tool is missing: apt-get install chromium chromium-driver curl openssl" >&2; \
 		fi; \
-	fi
+		break; \
+	done
 
 # Both databases are always run; the last lines are pytest's counts for each.
 test: $(VENV)/.installed-dev browser
