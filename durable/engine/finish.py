@@ -16,6 +16,7 @@ _RELEASED: dict[str, Any] = {
     "worker": None,
     "ready_at": None,
     "wake_at": None,
+    "released": True,  # nobody waits for a turn any more
     # an item's parent is told when no other item took its turn: see ``turns``
     "unreported": Case(When(role=Role.ITEM, then=Value(False)), default=F("awaited")),
 }
@@ -29,7 +30,7 @@ def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
     """
     ids = [pk for pk, _ in executions]
     Execution.objects.filter(pk__in=ids).move(
-        Status.COMPLETED, finished_at=clock.now(), released=True, **_RELEASED
+        Status.COMPLETED, finished_at=clock.now(), **_RELEASED
     )
     journaled = [pk for pk, has_waits in executions if has_waits]
     if journaled:

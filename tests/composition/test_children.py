@@ -354,6 +354,21 @@ class RefTests(ChildCase):
         self.assertEqual(len(set(execution.data["started"].values())), 2)
         self.assertEqual(execution.children.count(), 4)
 
+    def test_a_child_carries_the_key_that_its_meta_names(self) -> None:
+        class Paid(Workflow):
+            class Meta(WorkflowMeta):
+                key = "order"
+
+            @step
+            def wait(self, data: Any) -> Any:
+                return {**data, "paid": self.wait_for_event("paid")}
+
+        execution = run(self.parent(lambda self, data: self.call_workflow("paid", {"order": "7"})))
+        durable.publish_event("paid", 5, key="7")
+        drain()
+        self.assertEnded(execution, "completed")
+        self.assertEqual(execution.data, {"order": "7", "paid": 5})
+
     def test_a_child_is_of_the_highest_version_when_it_is_called(self) -> None:
         class Newer(Child):
             class Meta(WorkflowMeta):

@@ -604,6 +604,19 @@ class BatchTests(EngineTestCase):
         assert_completed(execution)
         self.assertEqual(execution.data["n"], 10)
 
+    def test_cancelled_items_of_a_dead_workers_batch_end_like_all_others(self) -> None:
+        execution = self.batched(lambda s, d, i: increment(d, "n"), 10, batch_size=4)
+        worker = a_worker()
+        runner.run(claim_as(worker), InlineSession())
+        self.assertEqual(len(claim_as(worker).rest), 3)
+        durable.cancel(execution.id)
+        bury(worker)
+        drain()
+        execution.refresh_from_db()
+        self.assertEqual(execution.status, "cancelled")
+        self.assertEqual(items(execution), ["cancelled"] * 10)
+        self.assertFalse(Execution.objects.filter(released=False).exists())
+
     def test_a_stopped_worker_gives_the_rest_of_a_batch_back(self) -> None:
         execution = self.batched(lambda s, d, i: increment(d, "n"), 10, batch_size=4)
         worker = a_worker()

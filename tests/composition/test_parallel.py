@@ -391,6 +391,23 @@ class NameTests(EngineTestCase):
             self.assertEqual(whole, [execution.pk, execution.pk, {"items": [1]}, order])
         self.assertEqual((execution.tags, execution.progress), ({"from_": "branch"}, {"done": 1}))
 
+    def test_a_branch_waits_in_the_queue_of_its_first_step(self) -> None:
+        class W(Workflow):
+            @step(queue="slow")
+            def a(self, data: Any) -> Any: ...
+
+            @step
+            def b(self, data: Any) -> Any: ...
+
+            flow = chain(parallel(a, b))
+
+        execution = durable.start(W, queue="home")
+        runner.run(claim_as(a_worker(), "home"), InlineSession())
+        queues = execution.children.order_by("index").values_list("queue", flat=True)
+        self.assertEqual(list(queues), ["slow", "home"])
+        drain()
+        assert_completed(execution)
+
     def test_each_branch_has_its_own_copy_of_the_data(self) -> None:
         class W(Workflow):
             @step

@@ -56,6 +56,15 @@ COMPOSED: tuple[Mutation, ...] = (
         "test_a_paused_queue_gives_nothing_until_it_goes_on",
     ),
     mutation(
+        0,
+        "what a killed drain held has a lease",
+        ENGINE + "inline.py",
+        "        claims = claim_due(presence.worker(), queue, registry.kinds(), 1)\n",
+        "        claims = claim_due(uuid7(), queue, registry.kinds(), 1)\n",
+        "tests/kit/test_testing_kit.py::KilledTests::"
+        "test_what_it_held_is_due_again_when_the_lease_has_run_out",
+    ),
+    mutation(
         1,
         "a status moves along the table only",
         "durable/models/execution.py",
@@ -278,6 +287,15 @@ COMPOSED: tuple[Mutation, ...] = (
         "    while level.exists():\n        condition |=",
         "    for _ in range(1):\n        condition |=",
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
+    ),
+    mutation(
+        16,
+        "the steps of a child whose class is not here are not passed over",
+        ENGINE + "rollback.py",
+        "        yield True  # perhaps\n",
+        "        yield False\n",
+        "tests/composition/test_compensation.py::LackingTests::"
+        "test_it_is_blocked_until_a_worker_has_it_and_then_undone_in_order",
     ),
     mutation(
         16,
