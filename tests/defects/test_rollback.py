@@ -101,19 +101,18 @@ class Defect16RollbackTests(IsolatedWorkflows, TransactionTestCase):
 
     def test_a_worker_that_dies_in_a_rollback_leaves_the_rest_to_another(self) -> None:
         for point in ("body.before", "checkpoint.before_commit", "checkpoint.after_commit"):
-            with self.subTest(point=point):
-                self.did.clear()
-                execution = durable.start(self.of(U.a, U.b, U.fail, name=point.replace(".", "_")))
-                hand = Hand()
-                hand.run(hand.must_claim())
-                doomed = Hand("doomed")
-                run_until(doomed, doomed.must_claim(), point)
-                Worker.objects.filter(pk=doomed.worker).update(expires_at=clock.now())
-                self.assertEqual(bury_the_dead(), 1)
-                drain()
-                self.assertEqual(fresh(execution).status, "compensated")
-                self.assertEqual(self.undone(execution), [("b", "completed"), ("a", "completed")])
-                self.assertEqual(self.did.count("a"), 1)
+            self.did.clear()
+            execution = durable.start(self.of(U.a, U.b, U.fail, name=point.replace(".", "_")))
+            hand = Hand()
+            hand.run(hand.must_claim())
+            doomed = Hand("doomed")
+            run_until(doomed, doomed.must_claim(), point)
+            Worker.objects.filter(pk=doomed.worker).update(expires_at=clock.now())
+            self.assertEqual(bury_the_dead(), 1)
+            drain()
+            self.assertEqual(fresh(execution).status, "compensated")
+            self.assertEqual(self.undone(execution), [("b", "completed"), ("a", "completed")])
+            self.assertEqual(self.did.count("a"), 1)
 
     def test_a_compensation_that_raises_is_tried_again_and_then_counts_as_failed(self) -> None:
         for stuck, status in ((False, "compensated"), (True, "compensation_failed")):
