@@ -58,6 +58,12 @@ class ScheduleForm(forms.Form):
     )
     input = JsonField(label=gettext_lazy("Input"), required=False)
 
+    def __init__(self, data: Any, *, open: bool) -> None:
+        """``open``: the input is shown, and can be changed."""
+        super().__init__(data)
+        if not open:  # who may not see a value can't save it without losing it
+            del self.fields["input"]
+
     def cron_of(self, schedule: Schedule) -> Cron:
         """The schedule that is described; ``DurableError`` says what is wrong with it."""
         values = self.cleaned_data
@@ -69,7 +75,7 @@ class ScheduleForm(forms.Form):
             catch_up=values["catch_up"],
             overlap=values["overlap"],
             jitter=timedelta(seconds=jitter) if jitter else None,
-            input=JsonField.kept(values["input"], schedule.input),
+            input=JsonField.kept(values.get("input"), schedule.input),
         )
 
 
@@ -205,7 +211,7 @@ class SchedulePages(Pages):
         if schedule.declared:
             tell(request, _declared(schedule), messages.ERROR)
             return HttpResponseRedirect(self.link("schedule_change", schedule.pk))
-        form = ScheduleForm(request.POST)
+        form = ScheduleForm(request.POST, open=_open(request))
         if form.is_valid():
             try:
                 engine.schedule(schedule.workflow, form.cron_of(schedule), by=request.user)
@@ -231,9 +237,9 @@ class SchedulePages(Pages):
         self, request: HttpRequest, schedule: Schedule, form: ScheduleForm | None
     ) -> HttpResponse:
         may_manage = access.may(request.user, "manage_schedules", schedule)
-        values = shown.Shown(access.may(request.user, "view_payload", None))
-        # who may not see a value can't save the form without losing it
-        editable = may_manage and not schedule.declared and values.open
+        values = shown.Shown(_open(request))
+        if form is None and may_manage and not schedule.declared:
+            form = ScheduleForm(_initial(schedule), open=values.open)
         return self.page(
             request,
             "schedule.html",
@@ -246,8 +252,8 @@ class SchedulePages(Pages):
                 "error": values.text(schedule.last_error),
                 "may_manage": may_manage,
                 "declared": _declared(schedule) if schedule.declared else "",
-                "form": (form or ScheduleForm(_initial(schedule))) if editable else None,
-                "bad": form is not None,
+                "form": form,
+                "shows_input": form is not None and "input" in form.fields,
                 "entries": self._entries(request, schedule, values),
             },
         )
@@ -257,6 +263,11 @@ class SchedulePages(Pages):
             return []
         rows = AuditEntry.objects.filter(target=schedule.name, action__endswith="schedule")
         return [detail.entry(row, values) for row in rows.order_by("-id")[:ENTRIES]]
+
+
+def _open(request: HttpRequest) -> bool:
+    """Whether nothing of the input is hidden from this person."""
+    return access.may(request.user, "view_payload", None)
 
 
 def _firings(schedule: Schedule, user: Any) -> list[tuple[Firing, Execution | None]]:

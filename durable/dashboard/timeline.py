@@ -93,7 +93,7 @@ def draw(bars: list[Bar], present: datetime) -> SafeString | str:
         height,
         _("Timeline"),
         _("From %(begin)s, for %(span)s. The table of steps says the same in words.")
-        % {"begin": absolute(begin), "span": duration(end - begin)},
+        % {"begin": absolute(begin), "span": duration(timedelta(seconds=scale.seconds))},
         _ticks(scale, height),
         format_html_join("", "{}", ((_lane(lane, row),) for lane, row in rows.items())),
         format_html_join(

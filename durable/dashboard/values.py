@@ -53,8 +53,12 @@ class JsonField(forms.CharField):
 
     @classmethod
     def kept(cls, posted: Any, known: Any) -> Any:
-        """``known``, with the types that JSON does not have, if it was posted as it was shown."""
-        return (known or {}) if posted == json.loads(cls.written(known)) else posted
+        """``known``, with the types that JSON does not have, if it was posted as it was shown.
+
+        Also if nothing was posted, as nothing could be changed.
+        """
+        same = posted is None or posted == json.loads(cls.written(known))
+        return (known or {}) if same else posted
 
 
 def _refused(name: str) -> Any:

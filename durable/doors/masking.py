@@ -12,11 +12,10 @@ from durable import conf
 HIDDEN = "••••••"
 
 _WORD = re.compile(r"[^a-z0-9*?]+")
-#: ``name=value``, ``name: value`` and ``"name": "value"`` in a text
-_PAIR = re.compile(
-    r"""(?P<name>["']?(?P<word>[\w.-]+)["']?\s*[=:]\s*)"""
-    r"""(?P<value>"[^"\n]*"|'[^'\n]*'|(?:(?:[Bb]earer|[Bb]asic) )?[^\s,;&}\])]+)"""
-)
+#: what stands before a value in a text: ``name=``, ``name: ``, ``"name": ``, ``\"name\": ``; it
+#: begins only where a word does, so that a long word is looked at once
+_NAME = re.compile(r"""(?<![\w.-])(?P<word>[\w.-]{1,100})\\*["']?\s{0,9}[=:]\s{0,9}""")
+_VALUE = re.compile(r"""\\*"[^"\n]*"|\\*'[^'\n]*'|(?:(?:[Bb]earer|[Bb]asic) )?[^\s,;&}\])]+""")
 
 
 def mask(value: Any, patterns: Iterable[str] | None = None) -> Any:
@@ -32,13 +31,15 @@ def mask(value: Any, patterns: Iterable[str] | None = None) -> Any:
 def mask_text(text: str, patterns: Iterable[str] | None = None) -> str:
     """A text (a log line, a traceback) with the values of secret-looking names hidden."""
     known = _normalised(patterns)
-
-    def hide(match: re.Match[str]) -> str:
-        if _fits(match["word"], known):
-            return match["name"] + HIDDEN
-        return match["name"] + _PAIR.sub(hide, match["value"])  # ``Error: token=abc``
-
-    return _PAIR.sub(hide, text) if known else text
+    parts, shown = [], 0
+    for name in _NAME.finditer(text) if known else ():
+        if name.end() < shown or not _fits(name["word"], known):
+            continue
+        value = _VALUE.match(text, name.end())
+        if value:
+            parts += [text[shown : name.end()], HIDDEN]
+            shown = value.end()
+    return "".join([*parts, text[shown:]])
 
 
 def _normalised(patterns: Iterable[str] | None) -> tuple[str, ...]:
