@@ -35,6 +35,7 @@ _A13 = ATTEMPTS + "Defect13OptionTests::test_"
 _A22 = ATTEMPTS + "Defect22BackoffTests::test_"
 _A23 = ATTEMPTS + "Defect23ErrorTests::test_"
 _A26 = ATTEMPTS + "Defect26RecordTests::test_"
+_D24 = "tests/doors/test_admin_permissions.py::"
 _A27 = ANSWERS + "Defect27AnswerTests::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -508,6 +509,55 @@ MUTATIONS: tuple[Mutation, ...] = (
         _A27 + "an_answer_that_is_no_choice_is_refused",
         _A27 + "a_form_names_each_field_that_is_wrong",
         _A27 + "an_approval_is_approved_or_rejected_and_nothing_else",
+    ),
+    _mutation(
+        24,
+        "an operator's action takes the permission for it",
+        "durable/doors/actions.py",
+        "            access.require(by, self.permission, execution)\n",
+        "            pass\n",
+        _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
+        _D24 + "AuditTests::test_what_is_refused_leaves_no_trace",
+    ),
+    _mutation(
+        24,
+        "a schedule is managed by who may manage schedules",
+        "durable/dashboard/schedules.py",
+        '        allow(request, "manage_schedules", schedule)\n',
+        "",
+        _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
+    ),
+    _mutation(
+        24,
+        "a queue is paused and limited by who may change queues",
+        "durable/dashboard/queues.py",
+        '        allow(request, "manage_queues", name)\n',
+        "",
+        _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
+    ),
+    _mutation(
+        24,
+        "an execution is started by who may start that workflow",
+        "durable/dashboard/catalogue.py",
+        '            access.require(request.user, "start", cls)\n',
+        "",
+        _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
+    ),
+    _mutation(
+        24,
+        "what a person may not see does not exist for them",
+        "durable/dashboard/executions.py",
+        "        if found is None or not self._exists(request, found):\n",
+        "        if found is None:\n",
+        _D24 + "MatrixTests::test_for_another_tenant_it_does_not_exist",
+    ),
+    _mutation(
+        24,
+        "what is done in the admin says where it comes from",
+        "durable/dashboard/base.py",
+        "    token = origin.set(f\"admin {request.META.get('REMOTE_ADDR', '')}\".strip())\n",
+        '    token = origin.set("")\n',
+        _D24 + "AuditTests::test_each_action_is_on_record_once",
     ),
     *COMPOSED,
 )
