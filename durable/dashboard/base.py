@@ -127,7 +127,7 @@ def now(request: HttpRequest) -> datetime:
     return known
 
 
-def typed(text: str) -> str:
+def as_typed(text: str) -> str:
     """A text as it was typed: browsers send the ends of its lines as CRLF."""
     return text.replace("\r\n", "\n")
 

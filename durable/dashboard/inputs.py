@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from durable.dashboard import input_bulk
-from durable.dashboard.base import typed
+from durable.dashboard.base import as_typed
 from durable.dashboard.input_forms import (
     COMMENT,
     CommentForm,
@@ -289,7 +289,7 @@ class InputAdmin(_Admin):
         return self.render(request, "question.html", status, title=page.title, page=page, **context)
 
     def _answer(self, request: HttpRequest, wait: Wait) -> HttpResponse:
-        comment = typed(request.POST.get(COMMENT, ""))
+        comment = as_typed(request.POST.get(COMMENT, ""))
         try:
             with inputs.coming_from(request, "admin"):
                 answered = inputs.answer(

@@ -59,6 +59,10 @@ class ExecutionPagesTests(PageTestCase):
         self.check("cancel", page("execution_act", waiting.pk, "cancel"))
         failed = self.workflows.failed(idempotency_key="order-4712")
         self.check("failed", page("execution_change", failed.pk))
+        name = self.find("a.dg-is-failed").accessible_name
+        self.assertEqual(
+            name, "step charge: failed · ConnectionError · 2 attempts. Leads to parallel"
+        )
         self.check("rerun", page("execution_act", failed.pk, "rerun"))
         self.check("raw", page("execution_raw", failed.pk))
         attempt = failed.steps.filter(status="failed").first()
@@ -84,12 +88,12 @@ class OtherPagesTests(PageTestCase):
         run(self.workflows.counting)
         self.workflows.failed()
         self.check("workflows", page("workflows"))
-        self.check("workflow", page("workflow", "Order"))
+        self.check("workflow", page("workflow", "order"))
         self.fill("input", "{oops")
         self.press("Start")
         self.is_presentable("workflow-refused")
         made = durable.schedule(
-            "Order", durable.Cron("*/5 * * * *", name="restock", input={"goods": "lamps"})
+            "order", "*/5 * * * *", name="restock", input={"goods": "lamps"}
         )
         durable.trigger_schedule(made.name)
         self.check("schedules", page("schedule_changelist"))
