@@ -12,7 +12,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from durable.dashboard.base import Pages, acting, allow, back_to, tell
+from durable.dashboard.base import Pages, acting, allow, as_typed, back_to, tell
 from durable.doors import access
 from durable.doors.actions import ACTIONS, Action
 from durable.errors import DurableError
@@ -65,6 +65,10 @@ class OptionsForm(forms.Form):
             field.choices = [("", _("the beginning, with the input")), *_steps_of(execution)]
             if execution is None:  # of many: each from its beginning
                 del self.fields["from_step"]
+
+    def clean_reason(self) -> str:
+        """With the lines that were typed."""
+        return as_typed(self.cleaned_data["reason"])
 
     def options(self) -> dict[str, Any]:
         """The options as the engine takes them."""

@@ -127,6 +127,11 @@ def now(request: HttpRequest) -> datetime:
     return known
 
 
+def as_typed(text: str) -> str:
+    """A text as it was typed: browsers send the ends of its lines as CRLF."""
+    return text.replace("\r\n", "\n")
+
+
 def back_to(request: HttpRequest, default: str) -> str:
     """Where a form wants to return to, if that is a page of this site."""
     from django.utils.http import url_has_allowed_host_and_scheme

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from durable.dashboard.base import as_typed
 from durable.dashboard.input_forms import COMMENT, CommentForm, is_approval
 from durable.doors import access, inputs
 from durable.engine.answer import APPROVED
@@ -71,7 +72,7 @@ def decide(page: InputAdmin, request: HttpRequest, decision: str) -> HttpRespons
     ids = chosen(request.POST)
     rows = Input.objects.filter(pk__in=ids).questions().select_related("execution")
     waits = sorted(_seen(request, rows), key=lambda wait: ids.index(wait.pk))
-    comment = request.POST.get(COMMENT, "")
+    comment = as_typed(request.POST.get(COMMENT, ""))
     told = [_decide(request, wait, decision, comment) for wait in waits[:AT_ONCE]]
     worked = sum(row.status == 200 for row in told)
     if len(told) == worked == 1:

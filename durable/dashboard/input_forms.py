@@ -13,6 +13,7 @@ from django.forms.utils import ErrorDict
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from durable.dashboard.base import as_typed
 from durable.doors import questions
 from durable.engine import answers, people
 from durable.engine.answers import ANSWER
@@ -44,7 +45,7 @@ def answer_of(wait: Wait, posted: QueryDict) -> Any:
         return _without_ours(posted)
     if question.get("multiple"):
         return posted.getlist(ANSWER)
-    return posted.get(ANSWER, "")
+    return as_typed(posted.get(ANSWER, ""))
 
 
 def answer_form(
@@ -83,6 +84,8 @@ def _without_ours(posted: QueryDict) -> QueryDict:
     kept = posted.copy()
     for name in OURS:
         kept.pop(name, None)
+    for name, texts in list(kept.lists()):
+        kept.setlist(name, [as_typed(text) for text in texts])
     return kept
 
 

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from durable.dashboard import input_bulk
+from durable.dashboard.base import as_typed
 from durable.dashboard.input_forms import (
     COMMENT,
     CommentForm,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 else:
     _Admin = admin.ModelAdmin
 
-STYLESHEET = "durable/inputs.css"
+STYLESHEETS = ("durable/dashboard.css", "durable/inputs.css")
 
 
 class InputAdmin(_Admin):
@@ -68,7 +69,7 @@ class InputAdmin(_Admin):
     change_list_template = "admin/durable/input/change_list.html"
 
     class Media:
-        css = {"all": (STYLESHEET,)}
+        css = {"all": STYLESHEETS}
 
     # -- who may come in: any staff; what they see is decided question by question ---------------
 
@@ -288,7 +289,7 @@ class InputAdmin(_Admin):
         return self.render(request, "question.html", status, title=page.title, page=page, **context)
 
     def _answer(self, request: HttpRequest, wait: Wait) -> HttpResponse:
-        comment = request.POST.get(COMMENT, "")
+        comment = as_typed(request.POST.get(COMMENT, ""))
         try:
             with inputs.coming_from(request, "admin"):
                 answered = inputs.answer(

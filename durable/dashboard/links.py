@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from durable.dashboard.base import as_typed
 from durable.dashboard.input_bulk import done
 from durable.dashboard.input_forms import COMMENT, CommentForm, answer_form, answer_of
 from durable.dashboard.input_page import facts
@@ -49,7 +50,7 @@ def _ask(request: HttpRequest, link: AnswerLink, status: int = 200, **context: A
 
 def _answer(request: HttpRequest, link: AnswerLink) -> HttpResponse:
     value = link.decision or answer_of(link.wait, request.POST)
-    comment = request.POST.get(COMMENT, "")
+    comment = as_typed(request.POST.get(COMMENT, ""))
     try:
         with inputs.coming_from(request, "link"):
             wait = links.use(link, value, comment=comment)

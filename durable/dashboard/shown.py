@@ -19,7 +19,9 @@ from durable.models import Outcome
 from durable.states import EventStatus, Status, StepStatus, WaitStatus
 
 #: controls, and the marks that turn the direction of what follows them
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]|\r(?!\n)"
+)
 
 VALUE_CHARACTERS = 20_000
 EVERYTHING = 4_000_000

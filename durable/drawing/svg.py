@@ -138,7 +138,7 @@ class _Picture:
         address = self.href(node.path) if self.href and node.kind not in MARKS else None
         if address is not None:
             yield '<g role="listitem">'
-            yield f'<a class="{classes}" href="{_text(address)}" aria-label="{sentence}">'
+            yield f'<a class="{classes}" href="{_text(address)}">'
         else:
             yield f'<g class="{classes}" role="listitem" tabindex="0" aria-label="{sentence}">'
         yield f'<title>{sentence}</title><g aria-hidden="true">'

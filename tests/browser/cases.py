@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from pathlib import Path
@@ -23,7 +24,40 @@ PATIENCE = 20.0  # seconds for a page to become what it should
 WIDE, PHONE = (1280, 900), (390, 844)
 SHOTS = Path(__file__).resolve().parent.parent.parent / ".cache" / "screenshots"
 SERIOUS = ("serious", "critical")
+COLOURS = ("color-contrast", "link-in-text-block")  # the rules about them
 MISSING = "the browser tests need chromium and its driver: apt-get install chromium chromium-driver"
+
+#: what acts, in the part of the page that is ours
+POSTING = """
+return [...document.querySelectorAll(
+  '#content button, #content input[type=submit], #content a.button, #content a.durable-button'
+)].filter(one => !one.form || one.form.method !== 'get').map(one => one.value || one.textContent)
+"""
+
+OPEN_ALL = "document.querySelectorAll('#content details, main details').forEach(d => d.open = true)"
+
+#: what reaches beyond the right edge, unless it is in a box that scrolls
+TOO_WIDE = """
+const page = document.documentElement;
+if (page.scrollWidth <= page.clientWidth) return [];
+return [...document.body.querySelectorAll('*')]
+  .filter(one => one.getBoundingClientRect().right > page.clientWidth + 1)
+  .map(one => one.outerHTML.slice(0, 120)).slice(0, 5).concat([page.scrollWidth]);
+"""
+
+#: What the admin itself draws in a list and above a page is its own affair: there, links are told
+#: from the text around them by their colour only, and the search has a picture for a label.
+STOCK = [[".breadcrumbs"], ["#changelist-search"]]
+
+#: colours that fade into others are looked at when they have arrived
+AXE = """
+const [options, stock, done] = arguments;
+for (let fading = [0]; fading.length; fading.forEach(one => one.finish && one.finish())) {
+  fading = document.getAnimations().filter(
+    one => one.playState === 'running' && one.effect.getComputedTiming().iterations !== Infinity);
+}
+axe.run({exclude: stock}, options).then(done, error => done({error: String(error)}));
+"""
 
 MIDDLEWARE = [*settings.MIDDLEWARE, "tests.browser.csp.StrictPolicy"]
 
@@ -87,6 +121,21 @@ class BrowserTestCase(Isolated, StaticLiveServerTestCase):
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
 
+    def offline(self) -> None:
+        """Nothing gets to the server any more."""
+        self._network(offline=True)
+
+    def online(self) -> None:
+        """It does again."""
+        self._network(offline=False)
+
+    def _network(self, *, offline: bool) -> None:
+        speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        self.driver.execute_cdp_cmd(
+            "Network.emulateNetworkConditions", {"offline": offline, **speed}
+        )
+
     # -- what is on the page ----------------------------------------------------------------------
 
     def find(self, selector: str) -> WebElement:
@@ -113,6 +162,10 @@ class BrowserTestCase(Isolated, StaticLiveServerTestCase):
         names = [each.get_attribute("value") or each.text for each in found if each.is_displayed()]
         return [name for name in names if name]
 
+    def posting(self) -> list[str]:
+        """What can be pressed or followed to change something; a search changes nothing."""
+        return [str(words) for words in self.driver.execute_script(POSTING)]
+
     def fill(self, name: str, value: str) -> None:
         """Type into a field."""
         field = self.find(f"[name='{name}']")
@@ -131,42 +184,89 @@ class BrowserTestCase(Isolated, StaticLiveServerTestCase):
         found[0].click()
         self.until(lambda: _is_gone(page), f"after pressing {words}")
 
+    def tick(self, *selectors: str) -> None:
+        """Click the boxes, or whatever fits."""
+        for selector in selectors:
+            self.find(selector).click()
+
+    def choose(self, name: str, value: str) -> None:
+        """Take this of a list."""
+        self.find(f"select[name='{name}'] option[value='{value}']").click()
+
+    def run_action(self, value: str) -> None:
+        """Use an action of a list on the rows that are ticked."""
+        self.choose("action", value)
+        page = self.driver.find_element(By.TAG_NAME, "html")
+        self.find(".actions button[name='index']").click()
+        self.until(lambda: _is_gone(page), f"after the action {value}")
+
     def until(self, true: Any, what: str = "") -> Any:
         """Wait until it is so; the value."""
         return WebDriverWait(self.driver, PATIENCE, 0.05).until(lambda _: true(), what)
 
     # -- whether it is as it should be ------------------------------------------------------------
 
-    def complaints(self) -> list[str]:
-        """What the browser has written into its console since the last look."""
+    def complaints(self, refused: int | None = None) -> list[str]:
+        """What the browser has written into its console since the last look.
+
+        It also writes there that a page came with an error's status; ``refused`` is the one that
+        is meant to.
+        """
         messages = [str(entry["message"]) for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
-        return [message for message in messages if "/favicon.ico" not in message]
+        expected = f"responded with a status of {refused} "
+        return [text for text in messages if "/favicon.ico" not in text and expected not in text]
 
     def is_accessible(self) -> None:
-        """axe-core finds nothing serious, and the browser complains about nothing."""
-        self.assertEqual(self.complaints(), [])
-        self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe.source()})
-        found = self.driver.execute_async_script(
-            "const done = arguments[0]; axe.run().then(done, error => done({error: String(error)}))"
-        )
+        """axe-core finds nothing serious."""
+        found = self.violations()
+        if found:
+            self.fail("\n".join(found))
+
+    def is_presentable(self, name: str, *, refused: int | None = None) -> None:
+        """The page that is open: on a desk and on a phone, by day and by night.
+
+        Axe looks for everything by day, and by night for what the colours decide.
+        """
+        found = []
+        for kind, size in (("wide", WIDE), ("phone", PHONE)):
+            for theme, rules in (("light", ()), ("dark", COLOURS)):
+                self.look(size=size, dark=theme == "dark")
+                self.driver.execute_script(OPEN_ALL)
+                self.shoot(f"{name}-{kind}-{theme}")
+                problems = [*self.violations(*rules), *self.too_wide()]
+                found += [f"{name}, {kind}, {theme}: {problem}" for problem in problems]
+        self.look()
+        found += [f"{name}: {complaint}" for complaint in self.complaints(refused)]
+        if found:
+            self.fail("\n".join(found))
+
+    def violations(self, *rules: str) -> list[str]:
+        """What axe-core finds serious, by its rules or some of them."""
+        if not self.driver.execute_script("return 'axe' in window"):
+            self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe.source()})
+        options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
+        if rules:
+            options["runOnly"] = list(rules)
+        found = self.driver.execute_async_script(AXE, options, STOCK)
         self.assertNotIn("error", found)
-        serious = [
-            f"{one['id']}: {one['help']}: {[node['html'] for node in one['nodes'][:3]]}"
+        return [
+            f"{one['id']}: {node['html'][:600]}: {node['failureSummary'][:400]}"
             for one in found["violations"]
             if one["impact"] in SERIOUS
+            for node in one["nodes"][:3]
         ]
-        self.assertEqual(serious, [], "\n".join(serious))
 
-    def fits_the_window(self) -> None:
-        """Nothing makes the page wider than the window."""
-        wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        self.assertLessEqual(self.driver.execute_script(wide), 0)
+    def too_wide(self) -> list[str]:
+        """What makes the page wider than the window."""
+        return [f"too wide: {element}" for element in self.driver.execute_script(TOO_WIDE)]
 
     def shoot(self, name: str) -> None:
-        """Keep a picture of the page, to be looked at (only where DURABLE_SCREENSHOTS is set)."""
+        """Keep a picture of the whole page, to be looked at (only with DURABLE_SCREENSHOTS)."""
         if os.environ.get("DURABLE_SCREENSHOTS"):
             SHOTS.mkdir(parents=True, exist_ok=True)
-            self.driver.save_screenshot(str(SHOTS / f"{name}.png"))
+            command = {"format": "png", "captureBeyondViewport": True}
+            taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", command)
+            (SHOTS / f"{name}.png").write_bytes(base64.b64decode(taken["data"]))
 
 
 def _is_gone(page: WebElement) -> bool:

@@ -20,3 +20,4 @@ class LoginTests(BrowserTestCase):
         self.log_in(User.objects.create_superuser("ada"))
         self.sees("Durable workflows", "Executions")
         self.is_accessible()
+        self.assertEqual(self.complaints(), [])
