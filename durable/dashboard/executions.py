@@ -24,6 +24,7 @@ from durable.dashboard import (
     search,
     shown,
     step_page,
+    written_filters,
 )
 from durable.dashboard.base import Pages
 from durable.dashboard.shown import badge
@@ -44,9 +45,9 @@ class ExecutionPages(Pages):
     list_filter = (
         filters.ByStatus,
         filters.ByWorkflow,
-        filters.ByTime,
-        filters.ByTag,
-        filters.BySubject,
+        written_filters.ByTime,
+        written_filters.ByTag,
+        written_filters.BySubject,
         filters.ByQueue,
         filters.ByFamily,
         filters.ByParent,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import (
@@ -22,61 +19,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from durable import clock
-from durable.authoring.cron import Cron, slots_after, zone_of
-from durable.dashboard import detail, paging, shown
+from durable.dashboard import paging, schedule_form, shown, trail
 from durable.dashboard.base import Pages, acting, allow, allowed, now, tell
-from durable.dashboard.values import JsonField
 from durable.doors import access
 from durable.engine import fire
 from durable.engine import schedules as engine
 from durable.errors import DurableError
-from durable.models import AuditEntry, CatchUp, Execution, Firing, Overlap, Schedule
+from durable.models import AuditEntry, Execution, Firing, Schedule
 
-PREVIEW = 5
 FIRINGS = 20
 ENTRIES = 20
-LONGEST_JITTER = 86_400
 
 #: what can be posted to a schedule's page
 SWITCH = {"enable": True, "disable": False}
-
-
-class ScheduleForm(forms.Form):
-    """What can be changed of a schedule that was made at run time."""
-
-    cron = forms.CharField(label=gettext_lazy("Cron expression"), max_length=200)
-    timezone = forms.CharField(label=gettext_lazy("Time zone"), max_length=100)
-    catch_up = forms.ChoiceField(label=gettext_lazy("Missed slots"), choices=CatchUp.choices)
-    overlap = forms.ChoiceField(
-        label=gettext_lazy("While the run before goes on"), choices=Overlap.choices
-    )
-    jitter = forms.IntegerField(
-        label=gettext_lazy("Spread starts over (seconds)"),
-        required=False,
-        min_value=0,
-        max_value=LONGEST_JITTER,
-    )
-    input = JsonField(label=gettext_lazy("Input"), required=False)
-
-    def __init__(self, data: Any, *, open: bool) -> None:
-        """``open``: the input is shown, and can be changed."""
-        super().__init__(data)
-        if not open:  # who may not see a value can't save it without losing it
-            del self.fields["input"]
-
-    def cron_of(self, schedule: Schedule) -> Cron:
-        """The schedule that is described; ``DurableError`` says what is wrong with it."""
-        values = self.cleaned_data
-        jitter = values["jitter"]
-        return Cron(
-            values["cron"],
-            name=schedule.name,
-            timezone=values["timezone"],
-            catch_up=values["catch_up"],
-            overlap=values["overlap"],
-            jitter=timedelta(seconds=jitter) if jitter else None,
-            input=JsonField.kept(values.get("input"), schedule.input),
-        )
 
 
 class SchedulePages(Pages):
@@ -209,14 +164,14 @@ class SchedulePages(Pages):
 
     def _edit(self, request: HttpRequest, schedule: Schedule) -> HttpResponse:
         if schedule.declared:
-            tell(request, _declared(schedule), messages.ERROR)
+            tell(request, schedule_form.declared(schedule), messages.ERROR)
             return HttpResponseRedirect(self.link("schedule_change", schedule.pk))
-        form = ScheduleForm(request.POST, open=_open(request))
+        form = schedule_form.ScheduleForm(request.POST, open=_open(request))
         if form.is_valid():
             try:
                 engine.schedule(schedule.workflow, form.cron_of(schedule), by=request.user)
             except DurableError as refusal:
-                form.add_error(_field_of(str(refusal)), str(refusal))
+                form.add_error(schedule_form.field_of(str(refusal)), str(refusal))
             else:
                 tell(request, _("Changed."))
                 return HttpResponseRedirect(self.link("schedule_change", schedule.pk))
@@ -234,24 +189,24 @@ class SchedulePages(Pages):
         return found
 
     def _show(
-        self, request: HttpRequest, schedule: Schedule, form: ScheduleForm | None
+        self, request: HttpRequest, schedule: Schedule, form: schedule_form.ScheduleForm | None
     ) -> HttpResponse:
         may_manage = access.may(request.user, "manage_schedules", schedule)
         values = shown.Shown(_open(request))
         if form is None and may_manage and not schedule.declared:
-            form = ScheduleForm(_initial(schedule), open=values.open)
+            form = schedule_form.ScheduleForm(schedule_form.initial(schedule), open=values.open)
         return self.page(
             request,
             "schedule.html",
             shown.plain(schedule.name),
             {
                 "schedule": schedule,
-                "next_runs": next_runs(schedule, now(request)),
+                "next_runs": schedule_form.next_runs(schedule, now(request)),
                 "firings": _firings(schedule, request.user),
                 "input": values.value(schedule.input),
                 "error": values.text(schedule.last_error),
                 "may_manage": may_manage,
-                "declared": _declared(schedule) if schedule.declared else "",
+                "declared": schedule_form.declared(schedule) if schedule.declared else "",
                 "form": form,
                 "shows_input": form is not None and "input" in form.fields,
                 "entries": self._entries(request, schedule, values),
@@ -262,7 +217,7 @@ class SchedulePages(Pages):
         if not access.may(request.user, "view_audit", schedule):
             return []
         rows = AuditEntry.objects.filter(target=schedule.name, action__endswith="schedule")
-        return [detail.entry(row, values) for row in rows.order_by("-id")[:ENTRIES]]
+        return [trail.entry(row, values) for row in rows.order_by("-id")[:ENTRIES]]
 
 
 def _open(request: HttpRequest) -> bool:
@@ -277,40 +232,3 @@ def _firings(schedule: Schedule, user: Any) -> list[tuple[Firing, Execution | No
     seen = access.visible(user, Execution.objects.filter(pk__in=ids)).only("status")
     known: dict[Any, Execution] = {execution.pk: execution for execution in seen}
     return [(row, known.get(row.execution_id)) for row in rows]
-
-
-def next_runs(schedule: Schedule, present: datetime) -> list[datetime]:
-    """The next slots, in the schedule's zone; none for a row that something else has written."""
-    try:
-        zone = zone_of(schedule.timezone)
-        after = max(present, (schedule.next_run_at or present) - timedelta(microseconds=1))
-        return [
-            slot.astimezone(zone)
-            for slot in islice(slots_after(schedule.cron, zone, after), PREVIEW)
-        ]
-    except (ValueError, OSError, KeyError):
-        return []
-
-
-def _initial(schedule: Schedule) -> dict[str, Any]:
-    return {
-        "cron": schedule.cron,
-        "timezone": schedule.timezone,
-        "catch_up": schedule.catch_up,
-        "overlap": schedule.overlap,
-        "jitter": int(schedule.jitter.total_seconds()) if schedule.jitter else None,
-        "input": JsonField.written(schedule.input),
-    }
-
-
-def _declared(schedule: Schedule) -> str:
-    return _(
-        "The schedule is declared in the Meta of %s: change it there. It can be switched off here."
-    ) % shown.plain(schedule.workflow)
-
-
-def _field_of(problem: str) -> str | None:
-    """Which input a refusal is about."""
-    if "time zone" in problem:
-        return "timezone"
-    return "cron" if problem.startswith("Cron(") else None

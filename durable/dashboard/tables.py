@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.dashboard import detail, filters, paging, shown
+from durable.dashboard import filters, paging, shown, trail
 from durable.dashboard.base import Pages
 from durable.doors import access
 from durable.models import AuditEntry, Event, Execution
@@ -221,7 +221,7 @@ class AuditPages(Table):
         execution = Execution.objects.filter(pk=row.execution_id).first()
         values = shown.Shown(access.may(request.user, "view_payload", execution))
         context = {
-            "entry": detail.entry(row, values),
+            "entry": trail.entry(row, values),
             "before": "" if row.before is None else values.value(row.before),
             "after": "" if row.after is None else values.value(row.after),
             "execution": execution,

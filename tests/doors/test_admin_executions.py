@@ -109,7 +109,7 @@ class ListTests(Pages):
         given = StartOptions(tags={"tenant": "a"})
         rows = start_many(flow, [{} for _ in range(4)], given)
         run(flow, {})
-        with mock.patch("durable.dashboard.filters.COUNTED", 2):
+        with mock.patch("durable.dashboard.written_filters.COUNTED", 2):
             self.assertEqual(self.found("?tag=tenant=a"), {row.pk for row in rows})
 
     def test_a_search_finds_ids_their_beginnings_and_keys(self) -> None:

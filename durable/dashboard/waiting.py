@@ -1,0 +1,97 @@
+"""Where an execution stands, in words; what it waits for, and the events that it has received."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from durable.dashboard.shown import Shown, plain
+from durable.doors import access
+from durable.models import Event, Execution, Wait, WaitKind, WaitStatus, Worker
+from durable.states import Status
+
+SHOWN_EVENTS = 50
+
+
+def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
+    """Where it stands, in words, and the moment that matters most."""
+    if execution.is_finished:
+        return {}
+    step = plain(execution.path.rpartition("/")[2])
+    attempt = execution.attempt - execution.attempt_floor
+    open_waits = [wait for wait in waits if wait.status == WaitStatus.OPEN]
+    found: dict[str, Any] = {"step": step, "attempt": attempt, "moment": None}
+    match Status(execution.status):
+        case Status.PENDING if execution.wake_at:
+            words, found["moment"] = _("is due"), execution.wake_at
+        case Status.PENDING:
+            words, found["moment"] = _("waits for a worker since"), execution.ready_at
+        case Status.RUNNING | Status.COMPENSATING if execution.worker:
+            words = _("runs")
+            found["worker"] = Worker.objects.filter(pk=execution.worker).first()
+        case Status.WAITING:
+            words = _waits_for(open_waits)
+            found["moment"] = execution.wake_at
+            found["limit"] = any(wait.kind != WaitKind.TIMER for wait in open_waits)
+        case Status.PAUSED:
+            words = _("is paused")
+        case Status.BLOCKED:
+            words = _("is blocked")
+        case _other:
+            words, found["moment"] = _("waits for a worker"), execution.wake_at
+    return {**found, "words": words}
+
+
+def _waits_for(waits: list[Wait]) -> str:
+    """In words, for what; a block that waits for its parts has no waits."""
+    if not waits:
+        return _("waits for its parts")
+    wait, more = waits[0], len(waits) - 1
+    if wait.kind == WaitKind.TIMER:
+        return _("sleeps")
+    text = _("waits for %(kind)s %(name)s") % {
+        "kind": wait.get_kind_display().lower(),
+        "name": plain(wait.name),
+    }
+    return _("%(text)s and %(n)d more") % {"text": text, "n": more} if more else text
+
+
+def asked(user: Any, waits: list[Wait]) -> set[Any]:
+    """The open questions among them that this person may answer."""
+    asked = [one.pk for one in waits if (one.kind, one.status) == (WaitKind.INPUT, WaitStatus.OPEN)]
+    rows: Any = Wait.objects.filter(pk__in=asked)
+    return {wait.pk for wait in access.asked_of(user, rows)} if asked else set()
+
+
+def row(wait: Wait, names: Any, shown: Shown, mine: bool) -> dict[str, Any]:
+    question = wait.question or {}
+    took: timedelta | None = wait.resolved_at - wait.opened_at if wait.resolved_at else None
+    return {
+        "row": wait,
+        "name": plain(wait.name),
+        "branch": names.get(wait.execution_id, ""),
+        "prompt": shown.text(question.get("prompt") or ""),
+        "for": ", ".join(plain(name) for name in wait.assignees),
+        "by": plain(wait.by_name),
+        "comment": shown.text(wait.comment),
+        "answer": "" if wait.answer is None else shown.line(wait.answer, 400),
+        "took": took,
+        "votes": wait.vote_count,
+        "mine": mine,
+    }
+
+
+def events(execution: Execution, shown: Shown, user: Any) -> list[dict[str, Any]]:
+    if not user.has_perm("durable.view_event"):
+        return []
+    rows = Event.objects.filter(execution=execution.root_id).order_by("-id")[:SHOWN_EVENTS]
+    return [
+        {
+            "row": row,
+            "name": plain(row.name),
+            "payload": "" if row.payload is None else shown.value(row.payload, 4_000),
+        }
+        for row in rows
+    ]
