@@ -34,11 +34,15 @@ NAVIGATION = (
 def durable_navigation(context: Any) -> dict[str, Any]:
     """The pages that this person may see."""
     request = context["request"]
-    links = []
+    links: list[dict[str, Any]] = []
     for name, label, action in NAVIGATION:
         address = _address(request, name)
         if address and _may_see(request.user, action):
-            links.append({"url": address, "label": label, "here": request.path == address})
+            links.append({"url": address, "label": label, "here": ""})
+    around = [link for link in links if request.path.startswith(link["url"])]
+    if around:  # the pages of one thing are below the list of all
+        nearest = max(around, key=lambda link: len(link["url"]))
+        nearest["here"] = "page" if request.path == nearest["url"] else "true"
     return {"links": links}
 
 

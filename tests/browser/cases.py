@@ -45,17 +45,20 @@ return [...document.body.querySelectorAll('*')]
   .map(one => one.outerHTML.slice(0, 120)).slice(0, 5).concat([page.scrollWidth]);
 """
 
-#: What the admin itself draws in a list and above a page is its own affair: there, links are told
-#: from the text around them by their colour only, and the search has a picture for a label.
-STOCK = [[".breadcrumbs"], ["#changelist-search"]]
-
 #: colours that fade into others are looked at when they have arrived
-AXE = """
-const [options, stock, done] = arguments;
+SETTLE = """
 for (let fading = [0]; fading.length; fading.forEach(one => one.finish && one.finish())) {
   fading = document.getAnimations().filter(
     one => one.playState === 'running' && one.effect.getComputedTiming().iterations !== Infinity);
 }
+"""
+
+#: What the admin itself draws in a list and above a page is its own affair: there, links are told
+#: from the text around them by their colour only, and the search has a picture for a label.
+STOCK = [[".breadcrumbs"], ["#changelist-search"]]
+
+AXE = """
+const [options, stock, done] = arguments;
 axe.run({exclude: stock}, options).then(done, error => done({error: String(error)}));
 """
 
@@ -119,7 +122,9 @@ class BrowserTestCase(Isolated, StaticLiveServerTestCase):
             {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE},
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        calm = {"name": "prefers-reduced-motion", "value": "reduce"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme, calm]})
+        self.driver.execute_script(SETTLE)
 
     def offline(self) -> None:
         """Nothing gets to the server any more."""

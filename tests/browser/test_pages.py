@@ -9,6 +9,7 @@ from django.urls import reverse
 
 import durable
 from durable.doors import links
+from durable.engine import queues
 from durable.models import AuditEntry, Event, Schedule
 from durable.testing import drain, run
 from tests.browser.cases import BrowserTestCase
@@ -106,9 +107,11 @@ class OtherPagesTests(PageTestCase):
         self.check("schedule-declared", page("schedule_change", declared.pk))
 
     def test_queues_workers_events_and_the_audit(self) -> None:
+        waiting = self.workflows.delivering()
         durable.start(self.workflows.counting, {})
         durable.start(self.workflows.counting, {}, queue="mail")
-        waiting = self.workflows.delivering()
+        queues.limit("mail", 3, by=self.ada)
+        queues.pause("mail", by=self.ada)
         durable.send_event(waiting.pk, "delivered", {"signed": "ada"}, by=self.ada)
         durable.publish_event("restocked", {"goods": "lamps"}, key="goods:lamps", by=self.ada)
         durable.pause(durable.start(self.workflows.counting).pk, by=self.ada)

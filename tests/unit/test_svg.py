@@ -159,7 +159,7 @@ def test_nodes_lead_to_pages_where_there_are_any() -> None:
     links = [link for item in found for link in item.findall(f"{SVG}a")]
     assert [link.get("href") for link in links] == ["/steps/?path=one&x=1"]
     title = links[0].findtext(f"{SVG}title")  # which names it
-        assert str(title).startswith("step one")
+    assert str(title).startswith("step one")
     assert found[1].get("tabindex") is None
 
 
