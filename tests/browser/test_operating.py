@@ -141,7 +141,9 @@ class WatchingTests(BrowserTestCase):
     def test_what_is_typed_or_chosen_is_not_taken_away(self) -> None:
         execution = self.workflows.delivering()
         self.open(page_of(execution))
-        self.driver.execute_script("getSelection().selectAllChildren(document.querySelector('.dw-facts'))")
+        self.driver.execute_script(
+            "getSelection().selectAllChildren(document.querySelector('.dw-facts'))"
+        )
         durable.send_event(execution.pk, "delivered")
         drain()
         asked = "return performance.getEntriesByType('resource').filter(e => e.name.includes('/live/')).length"

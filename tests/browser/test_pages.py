@@ -93,9 +93,7 @@ class OtherPagesTests(PageTestCase):
         self.fill("input", "{oops")
         self.press("Start")
         self.is_presentable("workflow-refused")
-        made = durable.schedule(
-            "order", "*/5 * * * *", name="restock", input={"goods": "lamps"}
-        )
+        made = durable.schedule("order", "*/5 * * * *", name="restock", input={"goods": "lamps"})
         durable.trigger_schedule(made.name)
         self.check("schedules", page("schedule_changelist"))
         self.check("schedule", page("schedule_change", made.pk))

@@ -104,7 +104,7 @@ class Defect28DueTimeTests(CalendarCase):
         nobody: Any = mock.Mock(worker=None)
         listener: Any = SimpleNamespace(trusted=False)
         dispatcher = Dispatcher(
-            {}, nobody, listener, lambda: False, burst=False, max_executions=None
+            {}, nobody, listener, mock.Mock(), lambda: False, burst=False, max_executions=None
         )
         for _ in range(5):
             if pause := dispatcher.look():
