@@ -10,6 +10,20 @@ from django.conf import settings
 
 VENDORS = {"sqlite3": "sqlite", "postgresql": "postgresql"}
 
+#: What takes long and tells little more on a second version of Python: many processes, browsers,
+#: thousands of requests. ``-m "not long"`` leaves it out.
+LONG = (
+    "tests/browser/",
+    "tests/client/test_refusals.py",
+    "tests/crash/",
+    "tests/doors/test_admin_escapes.py",
+    "tests/doors/test_rest_malformed.py",
+    "tests/doors/test_rest_openapi.py",
+    "tests/example/test_demo.py",
+    "tests/model/test_random",
+    "tests/test_quickstart.py",
+)
+
 hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("suite")
 
@@ -49,6 +63,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out, visibly as deselected, what is promised on the other database only."""
     elsewhere = []
     for item in items:
+        if item.nodeid.startswith(LONG):
+            item.add_marker("long")
         marker = item.get_closest_marker("only_on")
         if marker is None:
             continue
