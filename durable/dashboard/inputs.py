@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from durable.dashboard import input_bulk
-from durable.dashboard.base import as_typed
+from durable.dashboard.base import SCRIPT, as_typed
 from durable.dashboard.input_forms import (
     COMMENT,
     CommentForm,
@@ -70,6 +70,7 @@ class InputAdmin(_Admin):
 
     class Media:
         css = {"all": STYLESHEETS}
+        js = (SCRIPT,)
 
     # -- who may come in: any staff; what they see is decided question by question ---------------
 

@@ -138,6 +138,14 @@ class Workflows:
         wait: Wait = run(self.asking, {"kind": kind, "options": options}).waits.get()
         return wait
 
+    def ask_all(self, *prompts: str) -> list[Wait]:
+        """Approvals, in this order."""
+        durable.start_many(
+            self.asking, [{"kind": "approval", "options": {"prompt": one}} for one in prompts]
+        )
+        drain()
+        return sorted(Wait.objects.open(), key=lambda wait: prompts.index(wait.question["prompt"]))
+
     def failed(self, **options: Any) -> Execution:
         """An order whose charge failed for good, with a traceback and logs."""
         self.declined = True

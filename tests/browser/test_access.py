@@ -28,8 +28,8 @@ fetch(address, {method: 'POST', body, redirect: 'manual'}).then(
 """
 
 
-class ViewerTests(BrowserTestCase):
-    """Staff who may see everything, and do nothing."""
+class AccessTests(BrowserTestCase):
+    """Staff who may see everything and do nothing; and nobody, who is not told what exists."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -90,20 +90,8 @@ class ViewerTests(BrowserTestCase):
         self.assertEqual(self.state(), before)
         self.complaints()  # of each refusal
 
-    def state(self) -> Any:
-        return (
-            sorted(Execution.objects.values_list("pk", "status", "tags")),
-            sorted(Wait.objects.values_list("pk", "status")),
-            sorted(Schedule.objects.values_list("pk", "cron", "enabled")),
-            sorted(Queue.objects.values_list("name", "paused", "limit")),
-            AuditEntry.objects.count(),
-        )
-
-
-class AnonymousTests(BrowserTestCase):
-    """Nobody: not even whether something exists is told."""
-
-    def test_every_address_of_the_admin_leads_to_the_login_page(self) -> None:
+    def test_for_nobody_every_address_of_the_admin_leads_to_the_login_page(self) -> None:
+        self.driver.delete_all_cookies()
         addresses = list(_addresses())
         self.assertGreater(len(addresses), 30)
         for address in addresses:
@@ -111,6 +99,15 @@ class AnonymousTests(BrowserTestCase):
                 self.open(address)
                 self.assertIn("/admin/login/?next=", self.driver.current_url)
                 self.assertTrue(self.find("[name='password']").is_displayed())
+
+    def state(self) -> Any:
+        return (
+            sorted(Execution.objects.values_list("pk", "status", "tags")),
+            sorted(Wait.objects.values_list("pk", "status")),
+            sorted(Schedule.objects.values_list("pk", "cron", "enabled")),
+            sorted(Queue.objects.values_list("name", "paused", "concurrency")),
+            AuditEntry.objects.count(),
+        )
 
 
 def _addresses() -> Iterator[str]:

@@ -22,8 +22,15 @@ def page(name: str, *args: Any) -> str:
     return reverse(f"admin:durable_{name}", args=args)
 
 
-class PageTestCase(BrowserTestCase):
-    """A person who may do everything, and a shop at work."""
+class PageTests(BrowserTestCase):
+    """Seen by somebody who may do everything: no page has more on it."""
+
+    FIELDS = (
+        {"name": "company", "label": "Company", "help_text": "As in the register."},
+        {"name": "seats", "label": "Seats", "type": "integer"},
+        {"name": "until", "label": "Until", "type": "date", "required": False},
+        {"name": "paid", "label": "Paid in advance", "type": "boolean", "required": False},
+    )
 
     def setUp(self) -> None:
         super().setUp()
@@ -35,10 +42,6 @@ class PageTestCase(BrowserTestCase):
         self.open(address)
         with self.subTest(name):
             self.is_presentable(name)
-
-
-class ExecutionPagesTests(PageTestCase):
-    """The overview, the list, and one execution at every point of its life."""
 
     def test_the_overview_and_the_list_with_every_status(self) -> None:
         self.workflows.all_statuses()
@@ -81,10 +84,6 @@ class ExecutionPagesTests(PageTestCase):
         alive = durable.start(self.workflows.order, {"goods": "a lamp"})
         self.check("pending", page("execution_change", alive.pk))
 
-
-class OtherPagesTests(PageTestCase):
-    """Schedules, queues, workers, workflows, events and the audit."""
-
     def test_workflows_and_schedules(self) -> None:
         run(self.workflows.counting)
         self.workflows.failed()
@@ -123,17 +122,6 @@ class OtherPagesTests(PageTestCase):
         entry = AuditEntry.objects.filter(action="pause").get()
         self.check("audit-entry", page("auditentry_change", entry.pk))
         self.check("index", reverse("admin:app_list", args=["durable"]))
-
-
-class QuestionPagesTests(PageTestCase):
-    """What people are asked, in the admin and behind the link of a mail."""
-
-    FIELDS = (
-        {"name": "company", "label": "Company", "help_text": "As in the register."},
-        {"name": "seats", "label": "Seats", "type": "integer"},
-        {"name": "until", "label": "Until", "type": "date", "required": False},
-        {"name": "paid", "label": "Paid in advance", "type": "boolean", "required": False},
-    )
 
     def test_the_list_and_a_question_of_each_kind(self) -> None:
         ask = self.workflows.ask

@@ -1,5 +1,12 @@
-/* Refreshes the page of an unfinished execution. Without it the page works and has a link to do so. */
+/* Shows where one is in the navigation of a narrow window, and refreshes the page of an unfinished
+   execution. Without it the pages work, and that one has a link to do so. */
 "use strict";
+(() => {
+  const here = document.querySelector(".dw-nav [aria-current]");
+  const list = here && here.closest("ul");
+  if (list) list.scrollLeft = here.offsetLeft - list.offsetLeft - (list.clientWidth - here.clientWidth) / 2;
+})();
+
 (() => {
   const live = document.getElementById("dw-live");
   if (!live || live.dataset.final === "1") return;
