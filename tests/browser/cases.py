@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.staticfiles.testing import StaticLiveServerTestCase
 from django.test import override_settings
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -25,6 +26,7 @@ WIDE, PHONE = (1280, 900), (390, 844)
 SHOTS = Path(__file__).resolve().parent.parent.parent / ".cache" / "screenshots"
 SERIOUS = ("serious", "critical")
 COLOURS = ("color-contrast", "link-in-text-block")  # the rules about them
+REPLACED = (StaleElementReferenceException,)  # a live page has exchanged its parts meanwhile
 MISSING = "the browser tests need chromium and its driver: apt-get install chromium chromium-driver"
 
 #: what acts, in the part of the page that is ours
@@ -210,7 +212,9 @@ class BrowserTestCase(Isolated, StaticLiveServerTestCase):
     def tick(self, *selectors: str) -> None:
         """Click the boxes, or whatever fits."""
         for selector in selectors:
-            self.find(selector).click()
+            self.until(
+                lambda found=selector: self.find(found).click() is None, f"to click {selector}"
+            )
 
     def choose(self, name: str, value: str) -> None:
         """Take this of a list."""
@@ -225,7 +229,8 @@ class BrowserTestCase(Isolated, StaticLiveServerTestCase):
 
     def until(self, true: Any, what: str = "") -> Any:
         """Wait until it is so; the value."""
-        return WebDriverWait(self.driver, PATIENCE, 0.05).until(lambda _: true(), what)
+        patience = WebDriverWait(self.driver, PATIENCE, 0.05, REPLACED)
+        return patience.until(lambda _: true(), what)
 
     # -- whether it is as it should be ------------------------------------------------------------
 

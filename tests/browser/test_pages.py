@@ -12,7 +12,7 @@ from durable.doors import links
 from durable.engine import queues
 from durable.models import AuditEntry, Event, Schedule
 from durable.testing import drain, run
-from tests.browser.cases import BrowserTestCase
+from tests.browser.cases import PHONE, BrowserTestCase
 from tests.browser.stage import Workflows
 from tests.doors.people import APPROVER, person
 
@@ -115,6 +115,10 @@ class PageTests(BrowserTestCase):
         self.workflows.worker()
         self.check("queues", page("queue_changelist"))
         self.check("workers", page("worker_changelist"))
+        self.look(size=PHONE)
+        self.open(page("worker_changelist"))
+        here = self.find(".dw-nav [aria-current='page']").rect
+        self.assertEqual((here["x"] >= 0, here["x"] + here["width"] <= PHONE[0]), (True, True))
         self.check("events", page("event_changelist"))
         event = Event.objects.get(name="delivered")
         self.check("event", page("event_change", event.pk))
