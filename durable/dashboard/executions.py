@@ -164,7 +164,7 @@ class ExecutionPages(Pages):
             *super().get_urls(),
         ]
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
         """What this person may do to many at once; it is done by ``bulk``."""
         return {
             action.name: (self.act_on_many, action.name, action.label)
