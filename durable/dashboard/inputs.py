@@ -201,7 +201,7 @@ class InputAdmin(_Admin):
             asked = _("asked %s ago") % timesince(row.opened_at, row.now, depth=1)
         asked = format_html('<span class="durable-small">{}</span>', _time(row.opened_at, asked))
         if row.due_at is None:
-            return format_html("–{}", asked)
+            return asked
         at = _time(row.due_at, inputs.moment(row.due_at, row.now))
         if inputs.is_overdue(row, row.now):
             overdue = '{} <strong class="durable-overdue">{}</strong>{}'
