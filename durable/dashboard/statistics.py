@@ -50,7 +50,7 @@ def recent(user: Any, names: Iterable[str], each: int = RECENT) -> dict[str, Rec
     if not queries:
         return {}
     first, *others = queries
-    rows = first.union(*others, all=True) if others else first
+    rows = first.union(*others, all=True).order_by() if others else first
     found: dict[str, Recent] = {}
     for workflow, status, started_at, finished_at in rows:
         one = found.setdefault(workflow, Recent())

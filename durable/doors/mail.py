@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail import EmailMultiAlternatives
 from django.db.models import Q, QuerySet
 from django.dispatch import Signal
 from django.template.loader import render_to_string
@@ -144,7 +144,6 @@ def _message(kind: str, wait: Wait, person: Any, made: Sequence[Made]) -> EmailM
         subject,
         f"{text}\n",
         to=[address],
-        connection=get_connection(),
         headers={"Auto-Submitted": "auto-generated"},
     )
     mail.attach_alternative(render_to_string("durable/mail/notice.html", context), "text/html")
