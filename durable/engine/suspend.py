@@ -19,6 +19,7 @@ from durable.engine.release import hold, let_go
 from durable.engine.step_context import Request
 from durable.engine.transaction import in_transaction, lock
 from durable.models import CorrelationKey, Execution, Wait
+from durable.models.fields import in_utc
 from durable.states import Status, WaitKind, WaitStatus
 
 
@@ -94,7 +95,9 @@ def _child(claim: Claim, request: Request) -> Execution | None:
 
 def moment(when: timedelta | datetime | None) -> Any:
     """A time span from the database's present on, or an instant, as a value for a column."""
-    return clock.now() + max(when, timedelta(0)) if isinstance(when, timedelta) else when
+    if isinstance(when, datetime):
+        return in_utc(when)
+    return clock.now() + max(when, timedelta(0)) if when is not None else None
 
 
 def _wake_at(wait: Wait, deadline: datetime | None) -> Any:

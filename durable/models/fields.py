@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -114,6 +115,25 @@ class HasTag(models.Func):
 
 
 class MomentField(_DateTime):
-    """A time that is written as an expression of the database's clock and returned by INSERT."""
+    """A time that is written as an expression of the database's clock and returned by INSERT.
+
+    Times are sent in UTC: PostgreSQL refuses offsets of 16 hours and more, which Python knows.
+    """
 
     db_returning = True
+
+    def get_prep_value(self, value: Any) -> Any:
+        """A time as every database takes it."""
+        prepared = super().get_prep_value(value)
+        return in_utc(prepared) if isinstance(prepared, datetime) else prepared
+
+
+def in_utc(moment: datetime) -> datetime:
+    """The same instant in UTC; the first or last that there is, if it lies beyond the calendar."""
+    if moment.tzinfo is None:
+        return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        return first if moment.year == 1 else last
