@@ -99,10 +99,11 @@ WHERE durable_execution.id = {id} AND durable_execution.fence = {fence}
   AND (v.was IS NULL OR durable_execution.path = v.was AND durable_execution.visit = {was_visit})
   {unlocked}
 RETURNING durable_execution.id, pause_requested, cancel_requested_at,
-  CASE WHEN durable_execution.path = '' THEN EXISTS (
+  CASE WHEN durable_execution.path = '' THEN (
     SELECT 1 FROM durable_execution AS child
     WHERE child.parent_id = durable_execution.id AND child.awaited AND child.finished_at IS NULL
-  ) ELSE {false} END
+    LIMIT 1
+  ) IS NOT NULL ELSE {false} END
 """
 
 _UNLOCKED = """ AND durable_execution.id IN (
