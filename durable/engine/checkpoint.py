@@ -102,7 +102,7 @@ RETURNING durable_execution.id, pause_requested, cancel_requested_at,
   CASE WHEN durable_execution.path = '' THEN (
     SELECT 1 FROM durable_execution AS child
     WHERE child.parent_id = durable_execution.id AND child.awaited AND child.finished_at IS NULL
-    LIMIT 1
+    ORDER BY child.parent_path, child.parent_visit LIMIT 1
   ) IS NOT NULL ELSE {false} END
 """
 

@@ -330,17 +330,21 @@ class Pulse:
         return max(0.0, (min(times) - self.now).total_seconds()) if times else None
 
 
+# Each question takes the first entry of its partial index. EXISTS would let PostgreSQL read whole
+# tables after a burst, while its statistics say that such rows are everywhere.
 _PULSE = """
 SELECT {now},
   (SELECT min(wake_at) FROM durable_execution WHERE wake_at IS NOT NULL),
   (SELECT min(expires_at) FROM durable_worker WHERE stopped_at IS NULL),
-  EXISTS (SELECT 1 FROM durable_event WHERE status = 'pending')
-    OR EXISTS (SELECT 1 FROM durable_correlationkey WHERE fresh)
-    OR EXISTS (SELECT 1 FROM durable_wait WHERE NOT told)
-    OR EXISTS (SELECT 1 FROM durable_execution WHERE unreported),
-  EXISTS (SELECT 1 FROM durable_execution
-          WHERE ready_at IS NOT NULL AND queue IN ({queues}) AND kind IN ({kinds})
-            AND queue NOT IN (SELECT name FROM durable_queue WHERE paused)),
+  coalesce(
+    (SELECT 1 FROM durable_event WHERE status = 'pending' ORDER BY created_at LIMIT 1),
+    (SELECT 1 FROM durable_correlationkey WHERE fresh ORDER BY id LIMIT 1),
+    (SELECT 1 FROM durable_wait WHERE NOT told ORDER BY resolved_at LIMIT 1),
+    (SELECT 1 FROM durable_execution WHERE unreported ORDER BY parent_id LIMIT 1)),
+  (SELECT 1 FROM durable_execution
+   WHERE ready_at IS NOT NULL AND queue IN ({queues}) AND kind IN ({kinds})
+     AND queue NOT IN (SELECT name FROM durable_queue WHERE paused)
+   ORDER BY queue, rank, ready_at LIMIT 1),
   (SELECT min(next_run_at) FROM durable_schedule WHERE enabled AND workflow IN ({workflows})),
   EXISTS (SELECT 1 FROM durable_firing AS firing
           JOIN durable_schedule AS schedule ON schedule.id = firing.schedule_id

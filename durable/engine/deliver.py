@@ -34,7 +34,7 @@ def deliver_due(limit: int = AT_ONCE) -> int:
 
 
 def _keyed(limit: int) -> int:
-    published = Event.objects.pending().filter(execution__isnull=True)
+    published = Event.objects.pending().filter(execution__isnull=True).order_by("created_at")
     keys = set(published.values_list("key", flat=True)[:limit])
     keys |= set(CorrelationKey.objects.fresh().values_list("key", flat=True)[:limit])
     return sum(sort_mailbox(key) for key in sorted(keys))

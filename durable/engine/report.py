@@ -22,7 +22,9 @@ AT_ONCE = 100
 def report_due(limit: int = AT_ONCE) -> int:
     """Report to the parents of what has ended; say how many parents were told something."""
     parents = list(
-        Execution.objects.unreported().order_by().values_list("parent_id", flat=True)[:limit]
+        Execution.objects.unreported()
+        .order_by("parent_id")
+        .values_list("parent_id", flat=True)[:limit]
     )
     told = sum(report_to(parent) for parent in dict.fromkeys(parents))
     if told:

@@ -181,7 +181,8 @@ def block_orphans(own_kinds: Iterable[str]) -> int:
     due = lock(
         Execution.objects.filter(ready_at__isnull=False).exclude(kind__in=known), skip_locked=True
     )
-    ids = list(due.order_by().values_list("pk", flat=True)[:BLOCKED_AT_ONCE])
+    in_order = due.order_by("queue", "rank", "ready_at")
+    ids = list(in_order.values_list("pk", flat=True)[:BLOCKED_AT_ONCE])
     if not ids:
         return 0
     return Execution.objects.filter(pk__in=ids, ready_at__isnull=False).move(
