@@ -71,9 +71,6 @@ class Stuck:
     error: DurableError
 
 
-#: a record holds what the limits of the data have let pass already
-RECORD_BYTES = 1 << 40
-
 Outcome = Completed | Parked | Failed | Stuck
 
 
@@ -294,12 +291,11 @@ class StepAttempt:
     def _checkpoint(self, result: Any) -> Checkpoint:
         checkpoint = self.work.checkpoint(result, self.instance, self.context.choose)
         record = self.record(
-            StepStatus.COMPLETED, ended_at=checkpoint.at, output=self._output(result)
+            StepStatus.COMPLETED,
+            ended_at=checkpoint.at,
+            output=self.work.recorded_output(result),
         )
         return replace(checkpoint, attempt=record, extras=self.extras())
-
-    def _output(self, result: Any) -> str:
-        return codec.dumps(result, limit=RECORD_BYTES, keep_increments=True)
 
     def record(
         self,
@@ -320,7 +316,7 @@ class StepAttempt:
             started_at=self.started_at,
             ended_at=ended_at,
             worker=self.claim.worker,
-            input=self.work.data,
+            input=self.work.recorded_input,
             output=output,
             error=error,
             logs=log_capture.text(self.lines),

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from durable.engine.failpoints import reach
 from durable.engine.finish import finish_completed
+from durable.engine.rowset import Rowset
 from durable.engine.transaction import connection, in_transaction, lock
 from durable.engine.turns import Block, Heir, hand_on
 from durable.models import Execution, Role
@@ -42,6 +42,7 @@ class Attempt:
     logs: str = ""
     compensation: bool = False
     recoveries: int = 0
+    id: UUID = field(default_factory=uuid7)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ class Checkpoint:
     attempt: Attempt | None  # None: only the position moves (the choice of a branch)
     journaled: bool = False  # the visit that ends had waits or records
     extras: Sequence[Callable[[], object]] = field(default_factory=tuple)
-    was: str | None = None  # the position that it leaves
+    # the position that it leaves: a step is done once, and a commit in doubt may still be on its
+    # way when it is repeated
+    was: str | None = None
     was_visit: int | None = None
     frames: str | None = None
     outcome: str | None = None
@@ -87,16 +90,29 @@ class Accepted:
         return not (self.cancel_requested or self.unfinished)
 
 
+_POSITIONS = Rowset(
+    execution_id="uuid",
+    fence="bigint",
+    data="text",
+    path="text",
+    visit="integer",
+    frames="text",
+    outcome="text",
+    at="timestamptz",
+    was="text",
+    was_visit="integer",
+)
+
 _UPDATE = """
-WITH v (id, fence, data, path, visit, frames, outcome, at, was, was_visit) AS (VALUES {rows})
+WITH v AS ({rows})
 UPDATE durable_execution
-SET data = v.data, path = v.path, visit = {visit}, attempt = 1, attempt_floor = 0,
+SET data = v.data, path = v.path, visit = v.visit, attempt = 1, attempt_floor = 0,
     recoveries = 0, journaled = {false}, frames = v.frames, outcome = v.outcome,
-    last_completed_at = {at}
+    last_completed_at = v.at
 FROM v
-WHERE durable_execution.id = {id} AND durable_execution.fence = {fence}
+WHERE durable_execution.id = v.execution_id AND durable_execution.fence = v.fence
   AND durable_execution.status IN ('running', 'compensating')
-  AND (v.was IS NULL OR durable_execution.path = v.was AND durable_execution.visit = {was_visit})
+  AND (v.was IS NULL OR durable_execution.path = v.was AND durable_execution.visit = v.was_visit)
   {unlocked}
 RETURNING durable_execution.id, pause_requested, cancel_requested_at,
   CASE WHEN durable_execution.path = '' THEN (
@@ -107,12 +123,30 @@ RETURNING durable_execution.id, pause_requested, cancel_requested_at,
 """
 
 _UNLOCKED = """ AND durable_execution.id IN (
-    SELECT id FROM durable_execution WHERE id IN ({ids}) FOR NO KEY UPDATE SKIP LOCKED)"""
+    SELECT id FROM durable_execution WHERE id IN (SELECT execution_id FROM v)
+    FOR NO KEY UPDATE SKIP LOCKED)"""
+
+_ATTEMPTS = Rowset(
+    id="uuid",
+    execution_id="uuid",
+    path="text",
+    visit="integer",
+    attempt="integer",
+    compensation="boolean",
+    status="text",
+    input="text",
+    output="text",
+    error="text",
+    logs="text",
+    recoveries="integer",
+    started_at="timestamptz",
+    ended_at="timestamptz",
+    worker="uuid",
+)
 
 _INSERT = """
-INSERT INTO durable_steprun (id, execution_id, path, visit, attempt, compensation, status,
-    input, output, error, logs, recoveries, started_at, ended_at, worker)
-VALUES {rows}
+WITH v AS ({rows})
+INSERT INTO durable_steprun ({columns}) SELECT {columns} FROM v WHERE true
 ON CONFLICT (execution_id, path, visit, attempt, compensation) DO UPDATE
 SET status = excluded.status, output = excluded.output, error = excluded.error,
     logs = durable_steprun.logs || excluded.logs, ended_at = excluded.ended_at,
@@ -161,33 +195,20 @@ def _advance(
     conn: BaseDatabaseWrapper, batch: Sequence[Checkpoint], skip_locked: bool
 ) -> dict[UUID, Accepted]:
     postgres = conn.vendor == "postgresql"
-    params: list[Any] = []
-    for c in batch:
-        params += [_uuid(conn, c.execution_id), c.fence, c.data, c.path, c.visit]
-        # a step is done once: a commit in doubt may still be on its way when it is repeated
-        params += [c.frames, c.outcome, _time(conn, c.at), c.was, c.was_visit]
-    unlocked = ""
-    if skip_locked and postgres:
-        unlocked = _UNLOCKED.format(ids=", ".join(["%s"] * len(batch)))
-        params += [c.execution_id for c in batch]
+    rows, params = _POSITIONS.select(conn, batch)
     sql = _UPDATE.format(
-        rows=", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(batch)),
-        visit="v.visit::integer" if postgres else "v.visit",
-        at="v.at::timestamptz" if postgres else "v.at",
-        was_visit="v.was_visit::integer" if postgres else "v.was_visit",
-        id="v.id::uuid" if postgres else "v.id",
-        fence="v.fence::bigint" if postgres else "v.fence",
+        rows=rows,
         false="false" if postgres else "0",
-        unlocked=unlocked,
+        unlocked=_UNLOCKED if skip_locked and postgres else "",
     )
     with conn.cursor() as cursor:
         cursor.execute(sql, params)
-        rows = cursor.fetchall()
+        returned = cursor.fetchall()
     return {
         (UUID(pk) if isinstance(pk, str) else pk): Accepted(
             bool(pause), cancel is not None, bool(alive)
         )
-        for pk, pause, cancel, alive in rows
+        for pk, pause, cancel, alive in returned
     }
 
 
@@ -196,33 +217,6 @@ def write_attempts(attempts: Sequence[Attempt]) -> None:
     if not attempts:
         return
     conn = connection()
-    params: list[Any] = []
-    for a in attempts:
-        params += [
-            _uuid(conn, uuid7()),
-            _uuid(conn, a.execution_id),
-            a.path,
-            a.visit,
-            a.attempt,
-            a.compensation,
-            a.status.value,
-            a.input,
-            a.output,
-            a.error,
-            a.logs,
-            a.recoveries,
-            _time(conn, a.started_at),
-            _time(conn, a.ended_at),
-            _uuid(conn, a.worker),
-        ]
-    row = "(" + ", ".join(["%s"] * 15) + ")"
+    rows, params = _ATTEMPTS.select(conn, attempts)
     with conn.cursor() as cursor:
-        cursor.execute(_INSERT.format(rows=", ".join([row] * len(attempts))), params)
-
-
-def _uuid(conn: BaseDatabaseWrapper, value: UUID) -> Any:
-    return value if conn.features.has_native_uuid_field else value.hex
-
-
-def _time(conn: BaseDatabaseWrapper, value: datetime | None) -> Any:
-    return conn.ops.adapt_datetimefield_value(value)
+        cursor.execute(_INSERT.format(rows=rows, columns=_ATTEMPTS.names), params)

@@ -99,7 +99,6 @@ class Claim:
 
     def start_from(self, base: str) -> None:
         """An item begins with its block's data, which its row does not repeat."""
-        self.base = base
         if self.data is None:
             self.data = base
         for frame in self.frames.values():

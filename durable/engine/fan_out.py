@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from durable import clock, codec
 from durable.authoring.tree import Chain, Foreach, Leaf, Parallel
 from durable.engine import item_rows, position
-from durable.engine.claim import Claim, text_of
+from durable.engine.bases import plain
+from durable.engine.claim import Claim
 from durable.engine.failpoints import reach
 from durable.engine.release import give_back, hold, let_go
 from durable.engine.transaction import in_callers_transaction, in_transaction
@@ -60,7 +60,7 @@ def open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
         rows = []
         for item in portion:
             element = codec.dumps({"item": item, "index": number}, path=f"items[{number}]")
-            rows.append(item_rows.Item(number, element))
+            rows.append(item_rows.Item(uuid7(), number, element))
             number += 1
         item_rows.insert(template, rows, node.concurrency)
     if number:
@@ -109,29 +109,6 @@ def _child(
         deadline_at=claim.deadline_at,
         last_completed_at=claim.last_completed_at,
     )
-
-
-_bases: OrderedDict[tuple[Any, ...], str] = OrderedDict()
-
-BASES_KEPT = 64
-
-
-def base_of(claim: Claim) -> str:
-    """The data that the items of a block start from: its parent's, which waits meanwhile."""
-    assert claim.block is not None
-    base = _bases.get(claim.block)
-    if base is None:
-        parent = Execution.objects.filter(pk=claim.block[0])
-        base = plain(parent.annotate(stored=text_of("data")).values_list("stored", flat=True).get())
-        _bases[claim.block] = base
-        while len(_bases) > BASES_KEPT:
-            _bases.popitem(last=False)
-    return base
-
-
-def plain(data: str) -> str:
-    """Data without what its increments remember: the base that branches start from."""
-    return codec.dumps(codec.loads(data))
 
 
 def _portions(items: Iterable[Any]) -> Iterator[list[Any]]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from durable import clock
+from durable.engine.rowset import Rowset
 from durable.engine.transaction import connection
 from durable.models import Execution
-from durable.models.fields import uuid7
+
+_ITEMS = Rowset(id="uuid", number="integer", element="text")
 
 _INSERT = """
-WITH v (id, number, element) AS (VALUES {rows})
+WITH v AS ({rows})
 INSERT INTO durable_execution ({columns})
 SELECT {values} FROM v
 """
@@ -20,6 +23,7 @@ SELECT {values} FROM v
 class Item(NamedTuple):
     """What one item has of its own; ``element`` is the text of its item and index."""
 
+    id: UUID
     number: int
     element: str
 
@@ -30,15 +34,12 @@ def insert(template: Execution, items: Sequence[Item], turns: int) -> None:
     If the template has data, the items are a sequence: the first gets it, the others will.
     """
     conn = connection()
-    postgres = conn.vendor == "postgresql"
     now, now_params = clock.now_sql(conn)
     has_turn = f"v.number < {int(turns)}"
-    params: list[Any] = []
-    for item in items:
-        params += [uuid7() if postgres else uuid7().hex, item.number, item.element]
+    rows, params = _ITEMS.select(conn, items)
     own: dict[str, tuple[str, list[Any]]] = {
-        "id": ("v.id::uuid" if postgres else "v.id", []),
-        "index": ("v.number::integer" if postgres else "v.number", []),
+        "id": ("v.id", []),
+        "index": ("v.number", []),
         "input": ("v.element", []),
         "released": (has_turn, []),
         "ready_at": (f"CASE WHEN {has_turn} THEN {now} END", now_params),
@@ -53,11 +54,11 @@ def insert(template: Execution, items: Sequence[Item], turns: int) -> None:
             stored = field.get_db_prep_save(getattr(template, field.attname), conn)
             value, value_params = "%s", [stored]
             if field.name in ("data", "base") and stored is not None:
-                value = "CASE WHEN v.number = 0 THEN %s ELSE '{{}}' END".replace("{{}}", "{}")
+                value = "CASE WHEN v.number = 0 THEN %s END"
         values.append(value)
         params += value_params
     sql = _INSERT.format(
-        rows=", ".join(["(%s, %s, %s)"] * len(items)),
+        rows=rows,
         columns=", ".join(columns),
         values=", ".join(values),
     )

@@ -11,11 +11,10 @@ from django.db.models import Max
 
 from durable import codec, conf
 from durable.authoring.tree import Foreach, Parallel
-from durable.engine import merge
+from durable.engine import merge, turns
+from durable.engine.bases import plain
 from durable.engine.claim import Claim
 from durable.engine.failures import Failure, from_stored
-from durable.engine.fan_out import plain
-from durable.engine.turns import is_sequence
 from durable.errors import Fail, ForeachFailed
 from durable.increments import Collected
 from durable.models import Execution
@@ -137,8 +136,8 @@ def join_foreach(claim: Claim, node: Foreach) -> Any:
         raise BlockFailed(_foreach_failure(node, failed, failures, total))
     if node.collect_as is not None:
         data = {**data, node.collect_as: _collect(items)}
-    elif is_sequence(node):
-        data = _apply_sequence(data, items)
+    elif turns.is_sequence(node):
+        data = _apply_sequence(data, claim)
     else:
         for page in _pages(items.filter(status=Status.COMPLETED)):
             for _, outcome, _ in page:
@@ -148,12 +147,12 @@ def join_foreach(claim: Claim, node: Foreach) -> Any:
     return data
 
 
-def _apply_sequence(data: Any, items: Any) -> Any:
+def _apply_sequence(data: Any, claim: Claim) -> Any:
     """The last item's data holds the changes of all: each began where the one before ended."""
-    last = items.order_by("-index").first()
-    end = last.data if last.status == Status.COMPLETED else last.base
+    last = turns.last_in_sequence((claim.execution_id, claim.path, claim.visit))
+    assert last is not None
     base = codec.loads(codec.dumps(data))
-    return merge.apply(data, merge.changes(base, end))
+    return merge.apply(data, merge.changes(base, codec.loads(last.data)))
 
 
 def _collect(items: Any) -> Collected:

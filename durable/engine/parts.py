@@ -112,6 +112,8 @@ def revive(execution: Execution, deadline: Any) -> None:
         "wake_at": None,
     }
     node = _node(execution)
+    block = (execution.pk, execution.path, execution.visit)
+    last = turns.last_in_sequence(block) if turns.is_sequence(node) else None
     if isinstance(node, Foreach):
         ended.move(Status.PENDING, released=False, ready_at=None, **changes)
     else:
@@ -122,4 +124,4 @@ def revive(execution: Execution, deadline: Any) -> None:
         )
         revive(row, deadline)
     if isinstance(node, Foreach):
-        turns.mend((execution.pk, execution.path, execution.visit), node)
+        turns.mend(block, node, last)

@@ -27,7 +27,7 @@ from durable.engine.finish import finish
 from durable.engine.position import Walk
 from durable.engine.release import block_for_child, hold, let_go
 from durable.engine.transaction import in_transaction
-from durable.engine.work import Identity, next_completed_at
+from durable.engine.work import KEPT_BYTES, Identity, next_completed_at
 from durable.errors import NotSerializable
 from durable.models import Execution, Role, StepRun
 from durable.states import Status, StepStatus
@@ -315,13 +315,22 @@ class Undo:
     def data(self) -> str:
         """The data as it was when the step completed (or began, if nobody knows)."""
         value = self.run.output if self.run.status == StepStatus.COMPLETED else self.run.input
-        return codec.dumps(value, limit=1 << 40)
+        return codec.dumps(value, limit=KEPT_BYTES)
 
     @property
     def error(self) -> Mapping[str, Any] | None:
         """What started the rollback."""
         error: Mapping[str, Any] | None = self.claim.frames[ROLLBACK]["error"]
         return error
+
+    @property
+    def recorded_input(self) -> str:
+        """The data."""
+        return self.data
+
+    def recorded_output(self, result: Any) -> str:
+        """The result."""
+        return codec.dumps(result, limit=KEPT_BYTES, keep_increments=True)
 
     def element(self) -> tuple[Any, ...]:
         """The item and index of the step."""

@@ -13,6 +13,7 @@ from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
 from durable.engine import fail, failures, fan_out, join, rollback, suspend
 from durable.engine.attempt import Completed, Failed, Parked, StepAttempt, Stuck
+from durable.engine.bases import base_of
 from durable.engine.batch import Batch
 from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.claim import ROLLBACK, Claim
@@ -69,7 +70,7 @@ def _run_batch(batch: Batch, definition: Definition, session: Session) -> None:
 def _run(runner: Runner) -> None:
     claim, session = runner.claim, runner.session
     if claim.role == Role.ITEM:
-        claim.start_from(fan_out.base_of(claim) if claim.base is None else claim.base)
+        claim.start_from(base_of(claim).text)
     try:
         while runner.step():
             session.committed()
@@ -262,7 +263,7 @@ class Runner:
             started_at=now,
             ended_at=now,
             worker=claim.worker,
-            input=work.data,
+            input=work.recorded_input,
             error=failures.encode(failure.error),
             recoveries=claim.recoveries,
         )

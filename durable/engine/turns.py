@@ -64,11 +64,11 @@ def release_next(block: Block, turns: int, handed_on: str | None) -> int:
     chosen = rows.values_list("pk", "base", "data", "started_at").first()
     if chosen is None:
         return 0
-    changes: dict[str, Any] = {"released": True, "ready_at": clock.now()}
-    pk, base, *rest = chosen
-    if base is not None:  # items in sequence carry their base
-        changes |= {"base": Stored(handed_on), "data": Stored(_rebased(handed_on, base, *rest))}
-    return Execution.objects.filter(pk=pk).update(**changes)
+    pk, base, data, started_at = chosen
+    begun = _rebased(handed_on, base, data) if started_at is not None else handed_on
+    return Execution.objects.filter(pk=pk).update(
+        released=True, ready_at=clock.now(), base=Stored(handed_on), data=Stored(begun)
+    )
 
 
 _RELEASE = """
@@ -100,10 +100,8 @@ def _release(block: Block, turns: int) -> int:
         return int(cursor.rowcount)
 
 
-def _rebased(handed_on: str, base: Any, data: Any, started_at: Any) -> str:
-    """The data of an item whose turn comes: one that began before keeps what it had changed."""
-    if started_at is None:
-        return handed_on
+def _rebased(handed_on: str, base: Any, data: Any) -> str:
+    """The data of an item whose turn comes again: it keeps what it had changed."""
     changed = merge.apply(codec.loads(handed_on), merge.changes(base, data))
     return codec.dumps(changed, keep_increments=True, limit=1 << 30)
 
@@ -124,6 +122,14 @@ def hand_on(
         return
     if release_next(block, len(items), data) < len(items):
         Execution.objects.filter(pk__in=list(items)).update(unreported=True)
+    elif data is not None:
+        _let_go_of_data(items)
+
+
+def _let_go_of_data(items: Sequence[UUID]) -> None:
+    """The next in sequence has the data of completed items: it is not kept with each of them."""
+    done = Execution.objects.filter(pk__in=list(items), status=Status.COMPLETED)
+    done.update(base=None, data=None)
 
 
 def _inherits(heir: Heir, paused: bool) -> bool:
@@ -156,26 +162,39 @@ def is_stopped(block: Block, node: Foreach) -> bool:
     return limit is not None and siblings.filter(status=Status.FAILED).count() > limit
 
 
-def mend(block: Block, node: Foreach) -> int:
-    """Give out the turns that nobody has: after a pause, a retry, the death of a worker."""
+class Last(NamedTuple):
+    """Where a sequence of items stands: who ended last, and the data with which it did."""
+
+    item: UUID
+    data: str
+
+
+def mend(block: Block, node: Foreach, last: Last | None = None) -> int:
+    """Give out the turns that nobody has: after a pause, a retry, the death of a worker.
+
+    ``last`` is where a sequence stood before items that had ended were revived.
+    """
     if not waiting_for_turn(block).exists():
         return 0
     if is_stopped(block, node):
         return stop_turns(block)
     siblings = Execution.objects.of_block(*block)
     in_flight = siblings.unfinished().filter(released=True).count()
-    return release_next(block, node.concurrency - in_flight, _latest(siblings, node))
+    turns = node.concurrency - in_flight
+    if turns <= 0 or not is_sequence(node):
+        return release_next(block, turns, None)
+    last = last or last_in_sequence(block)
+    begun = release_next(block, turns, last.data) if last is not None else 0
+    if begun and last is not None:
+        _let_go_of_data([last.item])
+    return begun
 
 
-def _latest(siblings: Any, node: Foreach) -> str | None:
-    """The data that the next item in sequence gets: that of the last one that had a turn."""
-    if not is_sequence(node):
-        return None
-    rows = siblings.filter(started_at__isnull=False).order_by("-index")
-    last: Execution | None = rows.only("status", "base", "data").first()
-    if last is None:
-        last = siblings.order_by("index").only("status", "base", "data").first()
+def last_in_sequence(block: Block) -> Last | None:
+    """The item that ended last of those that had a turn, and the data that the next one gets."""
+    ended = Execution.objects.of_block(*block).filter(base__isnull=False, finished_at__isnull=False)
+    last = ended.order_by("-finished_at", "-index").only("status", "base", "data").first()
     if last is None:
         return None
     end = last.data if last.status == Status.COMPLETED else last.base
-    return codec.dumps(end, keep_increments=True, limit=1 << 30)
+    return Last(last.pk, codec.dumps(end, keep_increments=True, limit=1 << 30))

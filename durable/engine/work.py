@@ -16,6 +16,7 @@ from durable.authoring.tree import Foreach, Node
 from durable.authoring.typed import bind
 from durable.authoring.workflow import Definition
 from durable.engine import merge
+from durable.engine.bases import base_of
 from durable.engine.checkpoint import Checkpoint
 from durable.engine.claim import Claim
 from durable.engine.position import ChoiceFailed, Walk, encode
@@ -66,6 +67,13 @@ class Work(Protocol):
     @property
     def error(self) -> Mapping[str, Any] | None:
         """In a compensation: what started the rollback."""
+
+    @property
+    def recorded_input(self) -> str:
+        """What the record of an attempt says went in."""
+
+    def recorded_output(self, result: Any) -> str:
+        """What the record of an attempt says came out."""
 
     def element(self) -> tuple[Any, ...]:
         """The item and its index, inside a ``foreach``; a fresh copy."""
@@ -118,6 +126,26 @@ class Forward:
     def data(self) -> str:
         """The data as stored."""
         return self.claim.data
+
+    @property
+    def recorded_input(self) -> str:
+        """The data; inside a ``foreach`` the item, as all items have the same data."""
+        return self.claim.element if self._repeats and self.claim.element else self.data
+
+    def recorded_output(self, result: Any) -> str:
+        """The result; inside a ``foreach`` those of its keys that differ from the block's data."""
+        if self._repeats and isinstance(result, dict):
+            result = {key: result[key] for key in merge.changes(self._base, result)}
+        return codec.dumps(result, limit=KEPT_BYTES, keep_increments=True)
+
+    @cached_property
+    def _base(self) -> Any:
+        return base_of(self.claim).value
+
+    @property
+    def _repeats(self) -> bool:
+        """Whether its data is that of the whole block, and no compensation needs it from here."""
+        return isinstance(self.block, Foreach) and self.body.compensation is None
 
     def element(self) -> tuple[Any, ...]:
         """The item and its index, inside a ``foreach``."""
@@ -191,13 +219,12 @@ class Forward:
         """What an item leaves behind: its value if they are collected, else its changes."""
         if block.collect_as is not None:
             return text
-        assert self.claim.base is not None
-        made = merge.changes(codec.loads(self.claim.base), codec.loads(text))
-        return codec.dumps(made, path="changes", limit=OUTCOME_BYTES)
+        made = merge.changes(self._base, codec.loads(text))
+        return codec.dumps(made, path="changes", limit=KEPT_BYTES)
 
 
-#: changes carry what the data carried, with its operations around it
-OUTCOME_BYTES = 1 << 30
+#: what is kept beside the data carries what its limits have let pass already
+KEPT_BYTES = 1 << 40
 
 
 def element_of(claim: Claim) -> tuple[Any, ...]:

@@ -1,0 +1,48 @@
+"""The data that the items of a block start from: read once per block and process."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import cached_property
+from typing import Any
+
+from durable import codec
+from durable.engine.claim import Claim, text_of
+from durable.models import Execution
+
+BLOCKS_KEPT = 64
+
+
+class Base:
+    """Data as its text, which a step reads afresh, and as a value, which nobody may change."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def value(self) -> Any:
+        """The data, for comparisons only."""
+        return codec.loads(self.text)
+
+
+_blocks: OrderedDict[tuple[Any, ...], Base] = OrderedDict()
+
+
+def base_of(claim: Claim) -> Base:
+    """What an item starts from: its own base in a sequence, else its parent's data, which waits."""
+    if claim.base is not None:
+        return Base(claim.base)
+    assert claim.block is not None
+    base = _blocks.get(claim.block)
+    if base is None:
+        parent = Execution.objects.filter(pk=claim.block[0])
+        stored = parent.annotate(stored=text_of("data")).values_list("stored", flat=True).get()
+        base = _blocks[claim.block] = Base(plain(stored))
+        while len(_blocks) > BLOCKS_KEPT:
+            _blocks.popitem(last=False)
+    return base
+
+
+def plain(data: str) -> str:
+    """Data without what its increments remember: the base that branches start from."""
+    return codec.dumps(codec.loads(data))
