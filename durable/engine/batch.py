@@ -37,7 +37,7 @@ class Batch:
         self._rest, first.rest = list(first.rest), ()
         self._first = first
         self._kept: list[tuple[Claim, Checkpoint]] = []
-        self._since = 0.0
+        self._since, self._size = 0.0, 0
         self._over = False
 
     def __iter__(self) -> Iterator[Claim]:
@@ -45,7 +45,7 @@ class Batch:
         self._first.heir = self._next()
         yield self._first
         while self._rest and not self._over:
-            if self._kept and time.monotonic() - self._since > KEPT_FOR and not self.write():
+            if self._is_enough() and not self.write():
                 break
             claim = self._rest.pop(0)
             claim.heir = self._next() if claim.released else None
@@ -54,7 +54,8 @@ class Batch:
     def keep(self, claim: Claim, checkpoint: Checkpoint) -> None:
         """An item is done."""
         if not self._kept:
-            self._since = time.monotonic()
+            self._since, self._size = time.monotonic(), 0
+        self._size += checkpoint.size
         self._kept.append((claim, checkpoint))
         reach("batch.before_commit")
 
@@ -84,6 +85,12 @@ class Batch:
             return False
         self._write(self._rest[0])
         return not self._over
+
+    def _is_enough(self) -> bool:
+        """Whether what was kept has been kept for long, or is much."""
+        if not self._kept:
+            return False
+        return self._size > checkpoints.ENOUGH or time.monotonic() - self._since > KEPT_FOR
 
     def _next(self) -> turns.Heir | None:
         return turns.Heir(self._rest[0].execution_id, self._rest[0].fence) if self._rest else None

@@ -75,6 +75,14 @@ class Checkpoint:
         """Whether it was the last step."""
         return not self.path
 
+    @property
+    def size(self) -> int:
+        """About how many characters it takes to write it."""
+        texts = [self.data, self.outcome, self.frames]
+        if (attempt := self.attempt) is not None:
+            texts += [attempt.input, attempt.output, attempt.error, attempt.logs]
+        return sum(len(text) for text in texts if text)
+
 
 @dataclass(frozen=True)
 class Accepted:
@@ -89,6 +97,9 @@ class Accepted:
         """Whether the execution ends with its last step."""
         return not (self.cancel_requested or self.unfinished)
 
+
+#: characters that are enough for one commit: more only takes memory
+ENOUGH = 4 << 20
 
 _POSITIONS = Rowset(
     execution_id="uuid",

@@ -59,8 +59,8 @@ class Committer:
     def _run(self) -> None:
         last = False
         while not last and (item := self._queue.get()) is not None:
-            batch = [item]
-            while len(batch) < AT_ONCE and not last:
+            batch, size = [item], item[0].size
+            while len(batch) < AT_ONCE and size < checkpoints.ENOUGH and not last:
                 try:
                     more = self._queue.get_nowait()
                 except queue.Empty:
@@ -69,6 +69,7 @@ class Committer:
                     last = True
                 else:
                     batch.append(more)
+                    size += more[0].size
             self._write(batch)
         release_connections()
 

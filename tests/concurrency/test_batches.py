@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 import durable
-from durable import Data, Workflow, step
+from durable import Data, Workflow, chain, foreach, step
 from durable.engine import checkpoint as checkpoints
 from durable.engine.claim import claim_due
 from durable.engine.inline import InlineSession
@@ -17,8 +19,17 @@ from durable.engine.release import give_back
 from durable.engine.runner import run as run_claim
 from durable.models import Execution, StepRun
 from durable.models.fields import uuid7
-from durable.testing import drain
-from tests.cases import ThreadedTestCase, elsewhere, impatient, open_transaction
+from durable.testing import assert_completed, drain, run
+from durable.worker.committer import Committer
+from tests.cases import (
+    PATIENCE,
+    ThreadedTestCase,
+    WorkflowTestCase,
+    elsewhere,
+    impatient,
+    open_transaction,
+    until,
+)
 from tests.concurrency.test_fence import checkpoint, claim_one
 
 
@@ -113,6 +124,54 @@ class BatchTests(ThreadedTestCase):
         with CaptureQueriesContext(connection) as many, transaction.atomic():
             checkpoints.write([checkpoint_without_extras(claim) for claim in self.claims[1:]])
         self.assertEqual(len(few), len(many))
+
+    def test_large_checkpoints_share_no_commit(self) -> None:
+        """Sixty-four of the largest would take gigabytes on their way to the database."""
+        written: list[int] = []
+        write = checkpoints.write
+
+        def note(batch: Any, **options: Any) -> Any:
+            written.append(len(batch))
+            return write(batch, **options)
+
+        committer = Committer()
+        with ThreadPoolExecutor(6) as slots, mock.patch.object(checkpoints, "write", note):
+            with mock.patch.object(checkpoints, "ENOUGH", 100):
+                large = f'{{"text": "{"x" * 60}"}}'
+                batch = [checkpoint(claim, data=large) for claim in self.claims]
+                replies = [slots.submit(committer.commit, one) for one in batch]
+                until(lambda: committer._queue.qsize() == 6)
+                committer.start()
+                accepted = [reply.result(PATIENCE) for reply in replies]
+            committer.stop()
+        self.assertTrue(all(accepted))
+        self.assertEqual(written, [2, 2, 2])
+
+
+class KeptItemsTests(WorkflowTestCase):
+    def test_large_results_of_a_batch_are_not_kept_until_its_end(self) -> None:
+        written: list[int] = []
+        write = checkpoints.write
+
+        def note(batch: Any, **options: Any) -> Any:
+            written.append(len(batch))
+            return write(batch, **options)
+
+        class Render(Workflow):
+            @step
+            def draw(self, data: Data, item: int, index: int) -> str:
+                return "x" * 60
+
+            flow = chain(foreach("items", draw, concurrency=4, batch_size=12, collect_as="pages"))
+
+        with (
+            mock.patch.object(checkpoints, "write", note),
+            mock.patch.object(checkpoints, "ENOUGH", 300),
+        ):
+            execution = run(Render, {"items": list(range(12))})
+        assert_completed(execution)
+        self.assertEqual(execution.data["pages"], ["x" * 60] * 12)
+        self.assertLessEqual(max(written), 3)
 
 
 def checkpoint_without_extras(claim: Any) -> Any:
