@@ -48,11 +48,17 @@ def _operation(old: Any, value: Any) -> list[Any] | None:
     return None if old is not MISSING and _same(old, value) else ["set", value]
 
 
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
+
+
 def _same(one: Any, other: Any) -> bool:
     """Whether two stored values are equal, in their types too, all the way down."""
     if type(one) is not type(other) or one != other:
         return False
     if isinstance(one, list):
+        kinds = list(map(type, one))
+        if _SIMPLE.issuperset(kinds):  # long lists of such things are common
+            return kinds == list(map(type, other))
         return all(map(_same, one, other))
     if isinstance(one, str | int | float | None):
         return True

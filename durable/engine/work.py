@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
@@ -111,6 +111,7 @@ class Forward:
     definition: Definition
     body: Any
     error: Mapping[str, Any] | None = None
+    _changed: merge.Changes | None = field(default=None, init=False)  # by an item, at its end
 
     @property
     def identity(self) -> Identity:
@@ -135,7 +136,10 @@ class Forward:
     def recorded_output(self, result: Any) -> str:
         """The result; inside a ``foreach`` those of its keys that differ from the block's data."""
         if self._repeats and isinstance(result, dict):
-            result = {key: result[key] for key in merge.changes(self._base, result)}
+            changed = self._changed
+            if changed is None:
+                changed = merge.changes(self._base, result)
+            result = {key: result[key] for key in changed if key in result}
         return codec.dumps(result, limit=KEPT_BYTES, keep_increments=True)
 
     @cached_property
@@ -219,7 +223,7 @@ class Forward:
         """What an item leaves behind: its value if they are collected, else its changes."""
         if block.collect_as is not None:
             return text
-        made = merge.changes(self._base, codec.loads(text))
+        self._changed = made = merge.changes(self._base, codec.loads(text))
         return codec.dumps(made, path="changes", limit=KEPT_BYTES)
 
 

@@ -388,8 +388,8 @@ COMPOSED: tuple[Mutation, ...] = (
         20,
         "an item leaves its changes behind, not all of its data",
         ENGINE + "work.py",
-        "        made = merge.changes(self._base, codec.loads(text))\n",
-        "        made = merge.changes({}, codec.loads(text))\n",
+        "        self._changed = made = merge.changes(self._base, codec.loads(text))\n",
+        "        self._changed = made = merge.changes({}, codec.loads(text))\n",
         _T20 + "an_item_that_leaves_a_value_alone_does_not_take_back_the_change_of_another",
     ),
     mutation(
