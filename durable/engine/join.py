@@ -83,10 +83,7 @@ def join_parallel(claim: Claim, node: Parallel, instance: Any) -> Any:
     if failed and (node.on_error == "fail_fast" or node.merge in ("deep", "strict", "last")):
         raise BlockFailed(_parallel_failure(node, failed))
     if callable(node.merge):
-        results = {
-            name: Result(row.status == Status.COMPLETED, row.data, row.error)
-            for name, row in rows.items()
-        }
+        results = {name: _result(data, base, row) for name, row in rows.items()}
         return node.merge(instance, data, results)
     branches = [(name, row.data) for name, row in rows.items()]
     match node.merge:
@@ -94,15 +91,21 @@ def join_parallel(claim: Claim, node: Parallel, instance: Any) -> Any:
             merge.strict(base, branches)
             return _deep(data, base, branches)
         case "last":
-            return branches[-1][1]
+            return merge.replaced(data, base, branches[-1][1])
         case "collect":
             return {**data, node.name: {name: _collected(row) for name, row in rows.items()}}
     return _deep(data, base, branches)
 
 
+def _result(data: Any, base: Any, row: Execution) -> Result:
+    if row.status != Status.COMPLETED:
+        return Result(False, row.data, row.error)
+    return Result(True, merge.replaced(data, base, row.data))
+
+
 def _deep(data: Any, base: Any, branches: list[tuple[str, Any]]) -> Any:
     for _, changed in branches:
-        data = merge.apply(data, merge.changes(base, changed))
+        data = merge.apply(data, merge.changes(base, changed), base)
     return data
 
 
@@ -140,9 +143,10 @@ def join_foreach(claim: Claim, node: Foreach) -> Any:
     elif is_sequence(node):
         data = _apply_sequence(data, items)
     else:
+        base = codec.loads(plain(claim.data))
         for page in _pages(items.filter(status=Status.COMPLETED)):
             for _, outcome, _ in page:
-                data = merge.apply(data, outcome)
+                data = merge.apply(data, outcome, base)
     if node.on_error == "continue":
         data = {**data, node.name: _summary(failed, total, failures)}
     return data
@@ -153,7 +157,7 @@ def _apply_sequence(data: Any, items: Any) -> Any:
     last = items.order_by("-index").first()
     end = last.data if last.status == Status.COMPLETED else last.base
     base = codec.loads(codec.dumps(data))
-    return merge.apply(data, merge.changes(base, end))
+    return merge.apply(data, merge.changes(base, end), base)
 
 
 def _collect(items: Any) -> Collected:

@@ -104,7 +104,7 @@ def _rebased(handed_on: str, base: Any, data: Any, started_at: Any) -> str:
     """The data of an item whose turn comes: one that began before keeps what it had changed."""
     if started_at is None:
         return handed_on
-    changed = merge.apply(codec.loads(handed_on), merge.changes(base, data))
+    changed = merge.apply(codec.loads(handed_on), merge.changes(base, data), base)
     return codec.dumps(changed, keep_increments=True, limit=1 << 30)
 
 

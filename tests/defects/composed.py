@@ -42,8 +42,8 @@ COMPOSED: tuple[Mutation, ...] = (
         0,
         "what lies in a paused queue is not ready",
         ENGINE + "claim.py",
-        "\n            AND queue NOT IN (SELECT name FROM durable_queue WHERE paused)),",
-        "),",
+        "\n     AND queue NOT IN (SELECT name FROM durable_queue WHERE paused)\n",
+        "\n",
         CALENDAR + "PausedQueueTests::test_what_lies_in_a_paused_queue_is_not_ready",
     ),
     mutation(
@@ -170,8 +170,8 @@ COMPOSED: tuple[Mutation, ...] = (
         8,
         "a worker sees that there is something to tell",
         ENGINE + "claim.py",
-        "\n    OR EXISTS (SELECT 1 FROM durable_execution WHERE unreported),",
-        ",",
+        ",\n    (SELECT 1 FROM durable_execution WHERE unreported ORDER BY parent_id LIMIT 1)),",
+        "),",
         _T8 + "a_worker_sees_that_a_parent_is_to_be_told",
     ),
     mutation(
@@ -440,8 +440,8 @@ COMPOSED: tuple[Mutation, ...] = (
         21,
         "the merge has three ways: it compares with the data before the block",
         ENGINE + "join.py",
-        "        data = merge.apply(data, merge.changes(base, changed))\n    return data\n",
-        "        data = merge.apply(data, merge.changes({}, changed))\n    return data\n",
+        "        data = merge.apply(data, merge.changes(base, changed), base)\n    return data\n",
+        "        data = merge.apply(data, merge.changes({}, changed), base)\n    return data\n",
         _MERGES + "an_unchanged_old_value_never_overwrites_a_change",
     ),
     mutation(
