@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from durable.authoring import asks
 from durable.authoring.asks import Asking
-from durable.authoring.callables import bind_callable, bind_key_or_callable, is_callable
+from durable.authoring.callables import bind_key_or_callable, is_callable
 from durable.authoring.context import UNSET
 from durable.authoring.steps import Step
 from durable.authoring.values import name_of
@@ -47,7 +47,7 @@ def wait_for_event(
     def standing_event(self: Any, data: Any, *item: Any) -> Any:
         actual = key
         if key is not None and not isinstance(key, str):
-            actual = bind_callable(type(self), key)(self, data, *item)
+            actual = bind_key_or_callable(type(self), key)(self, data, *item)
         payload = self.wait_for_event(
             event, key=actual, timeout=timeout, timeout_value=timeout_value
         )
