@@ -296,7 +296,8 @@ class StepAttempt:
         record = self.record(
             StepStatus.COMPLETED, ended_at=checkpoint.at, output=self._output(result)
         )
-        return replace(checkpoint, attempt=record, extras=self.extras())
+        extras = (*checkpoint.extras, *self.extras())
+        return replace(checkpoint, attempt=record, extras=extras)
 
     def _output(self, result: Any) -> str:
         return codec.dumps(result, limit=RECORD_BYTES, keep_increments=True)

@@ -358,6 +358,33 @@ class CollectTests(EngineTestCase):
         with self.settings(DURABLE={"MAX_DATA_BYTES": 2000, "MAX_COLLECTED_BYTES": 3000}):
             self.assertFailed(run(W), "ResultsTooLarge", "MAX_COLLECTED_BYTES")
 
+    def test_a_block_whose_results_grow_too_large_stops_and_fails(self) -> None:
+        for options in ({}, {"concurrency": 3}, {"concurrency": 2, "batch_size": 4}):
+            with self.subTest(options), isolate_workflows():
+                ran: list[int] = []
+
+                class W(Workflow):
+                    @step
+                    def one(self, data: Any, item: int, index: int, ran: Any = ran) -> Any:
+                        ran.append(item)
+                        return "x" * 500
+
+                    given: Any = {"collect_as": "r", "on_error": "continue", **options}
+                    flow = chain(foreach(lambda data: range(100), one, **given))
+
+                with self.settings(DURABLE={"MAX_COLLECTED_BYTES": 3000}):
+                    execution = run(W)
+                self.assertFailed(execution, "ResultsTooLarge", "MAX_COLLECTED_BYTES")
+                self.assertLess(len(ran), 20)
+                ended = items(execution)
+                self.assertEqual(
+                    (ended.count("completed"), ended.count("cancelled")), (len(ran), 100 - len(ran))
+                )
+                durable.retry(execution.id)  # it may grow larger now
+                drain()
+                assert_completed(execution)
+                self.assertEqual(len(execution.data["r"]), 100)
+
 
 class ErrorTests(EngineTestCase):
     def flaky(self, **options: Any) -> tuple[type[Workflow], list[Any], set[Any]]:
