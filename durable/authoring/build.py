@@ -54,6 +54,10 @@ def build_tree(cls: type[Any], flow: Any, steps: Mapping[str, AnyStep]) -> Tree:
     return Tree(builder.chain(part(flow, builder.where, "flow"), "", item=False))
 
 
+#: paths that begin with it are the engine's own: where an execution stands that undoes its steps
+ROLLBACK = "~"
+
+
 class Names:
     """The names of one level: fixed ones must differ, the others give way with ``-2``, ``-3``."""
 
@@ -62,6 +66,8 @@ class Names:
 
     def fix(self, name: str, where: str, hint: str) -> str:
         """Take a name that the author chose."""
+        if name.startswith(ROLLBACK):
+            refuse(where, f"{name!r} begins with {ROLLBACK!r}, which marks what is undone.")
         if name in self.taken:
             refuse(where, f"{name!r} is used twice {hint}")
         self.taken.add(name)
@@ -69,6 +75,7 @@ class Names:
 
     def free(self, name: str) -> str:
         """Take a name, or the next free one of its kind."""
+        name = name.replace(ROLLBACK, "-", 1) if name.startswith(ROLLBACK) else name
         number, candidate = 1, name
         while candidate in self.taken:
             number += 1

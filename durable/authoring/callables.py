@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -49,10 +50,28 @@ def bind_callable(cls: type[Any], function: Any) -> Bound:
 
 
 def bind_key_or_callable(cls: type[Any], value: Any) -> Bound:
-    """A key becomes a look-up in the data, its first argument; a callable is bound."""
+    """A key becomes a look-up in the data; a callable is bound, to get the data.
+
+    In a ``foreach`` it gets item and index too, if it takes them.
+    """
     if isinstance(value, str):
-        return lambda instance, data, *args: lookup(data, value)
-    return bind_callable(cls, value)
+        return lambda instance, data, *item: lookup(data, value)
+    bound = bind_callable(cls, value)
+    return lambda instance, data, *item: bound(
+        instance, data, *(item if item and _takes_item(cls, instance, value) else ())
+    )
+
+
+def _takes_item(cls: type[Any], instance: Any, function: Any) -> bool:
+    attribute = _method_name(cls, function)
+    called = function if attribute is None else getattr(instance, attribute)
+    try:
+        inspect.signature(called).bind(None, None, None)  # data, item, index
+    except TypeError:
+        return False
+    except ValueError:  # a builtin tells nobody what it takes
+        return True
+    return True
 
 
 def _method_name(cls: type[Any], function: object) -> str | None:

@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Never
 
+from durable import codec
 from durable.authoring.callables import is_callable
 from durable.authoring.steps import Compensation, Step
 from durable.authoring.values import count, name_of, one_of
 from durable.authoring.wording import place, refuse, refuse_unknown
+from durable.errors import NotSerializable
+
+LONGEST_CASE = 1 << 20  # bytes
 
 MERGES = ("deep", "strict", "last", "collect")
 PARALLEL_OPTIONS = ("merge", "on_error", "name")
@@ -76,9 +80,11 @@ class When:
     predicate: Any
 
 
-def chain(*nodes: Part) -> Block:
+def chain(*nodes: Part, **unknown: Never) -> Block:
     """One after the other."""
     where = place("flow")
+    for option in unknown:
+        refuse(where, f"chain takes steps and blocks, and no option {option!r}.")
     if not nodes:
         refuse(where, "chain() is empty; give it at least one step.")
     return ChainBlock(tuple(part(node, where, "chain") for node in nodes))
@@ -112,6 +118,7 @@ def branch(
             refuse(where, f"branch(cases=) takes pairs of value and node, not {pair!r}.")
         if pair[0] == () and isinstance(pair[0], tuple):
             refuse(where, "branch(cases=) has an empty tuple as a case; it would never match.")
+        _check_case(pair[0], where)
         checked.append((pair[0], part(pair[1], where, f"branch case {pair[0]!r}")))
     if default is not None:
         part(default, where, "branch(default=)")
@@ -256,6 +263,17 @@ def percent(text: str) -> float | None:
 def _check_key_or_callable(value: Any, where: str, what: str) -> None:
     if not (isinstance(value, str) and value) and not is_callable(value):
         refuse(where, f"{what} takes a key of the data or a callable, not {value!r}.")
+
+
+def _check_case(value: Any, where: str) -> None:
+    for one in value if isinstance(value, tuple) else ():
+        _check_case(one, where)
+    if isinstance(value, tuple | When):
+        return
+    try:
+        codec.dumps(value, path="value", limit=LONGEST_CASE)
+    except NotSerializable as error:
+        refuse(where, f"branch case {value!r} would never match: {error.reason}.")
 
 
 def _block_name(name: Any, where: str) -> str | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Never, Unpack
 
 from durable.authoring import asks
 from durable.authoring.asks import Asking
-from durable.authoring.callables import bind_callable, bind_key_or_callable, is_callable
+from durable.authoring.callables import bind_key_or_callable, is_callable
 from durable.authoring.context import UNSET
 from durable.authoring.steps import Step
 from durable.authoring.values import name_of
-from durable.authoring.wording import place, refuse
+from durable.authoring.wording import place, refuse, refuse_unknown
 
 if TYPE_CHECKING:
     from durable.authoring.workflow import Workflow
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 Standing = Step[..., Any]
 
 
-def sleep(duration: timedelta, *, name: str | None = None) -> Standing:
+def sleep(duration: timedelta, *, name: str | None = None, **unknown: Never) -> Standing:
     """Go on after ``duration``."""
+    _refuse_unknown("sleep", unknown, ("name",))
     asks.timer(duration)
 
     def standing_sleep(self: Any, data: Any, *item: Any) -> None:
@@ -38,8 +39,10 @@ def wait_for_event(
     timeout: timedelta | datetime | None = None,
     timeout_value: Any = UNSET,
     name: str | None = None,
+    **unknown: Never,
 ) -> Standing:
     """Wait for an event; its payload goes ``into`` the data. ``key`` may be ``data -> text``."""
+    _refuse_unknown("wait_for_event", unknown, ("into", "key", "timeout", "timeout_value", "name"))
     asks.event(event, key if isinstance(key, str) else None, timeout, timeout_value)
     if key is not None and not isinstance(key, str) and not is_callable(key):
         refuse(place("flow"), f"wait_for_event(key=) takes a text or a callable, not {key!r}.")
@@ -47,7 +50,7 @@ def wait_for_event(
     def standing_event(self: Any, data: Any, *item: Any) -> Any:
         actual = key
         if key is not None and not isinstance(key, str):
-            actual = bind_callable(type(self), key)(self, data, *item)
+            actual = bind_key_or_callable(type(self), key)(self, data, *item)
         payload = self.wait_for_event(
             event, key=actual, timeout=timeout, timeout_value=timeout_value
         )
@@ -65,6 +68,8 @@ def wait_for_approval(
     **asking: Unpack[Asking],
 ) -> Standing:
     """Ask people to approve; the ``Decision`` goes ``into`` the data."""
+    known = (*Asking.__annotations__, "into", "quorum", "name")
+    _refuse_unknown("wait_for_approval", [key for key in asking if key not in known], known)
     asks.question("wait_for_approval", approval, "approval", asking, quorum=quorum)
 
     def standing_approval(self: Any, data: Any, *item: Any) -> Any:
@@ -83,6 +88,7 @@ def call_workflow(
     timeout_value: Any = UNSET,
     ref: str | None = None,
     name: str | None = None,
+    **unknown: Never,
 ) -> Standing:
     """Run a child workflow; its final data goes ``into`` the data.
 
@@ -90,6 +96,8 @@ def call_workflow(
     without it the child is started with the whole data.
     """
     where = place("flow")
+    known = ("input", "into", "timeout", "timeout_value", "ref", "name")
+    _refuse_unknown("call_workflow", unknown, known)
     if input is not None and not isinstance(input, str) and not is_callable(input):
         refuse(where, f"call_workflow(input=) takes a key or a callable, not {input!r}.")
     asks.child(workflow, None, ref, timeout, timeout_value)
@@ -105,6 +113,10 @@ def call_workflow(
 
     label = ref or asks.workflow_name(workflow)
     return _standing(standing_call, "workflow", label, name, into)
+
+
+def _refuse_unknown(node: str, unknown: Iterable[str], known: Iterable[str]) -> None:
+    refuse_unknown(f"{place('flow')}: {node}", unknown, known)
 
 
 def _standing(

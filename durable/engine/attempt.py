@@ -295,7 +295,8 @@ class StepAttempt:
             ended_at=checkpoint.at,
             output=self.work.recorded_output(result),
         )
-        return replace(checkpoint, attempt=record, extras=self.extras())
+        extras = (*checkpoint.extras, *self.extras())
+        return replace(checkpoint, attempt=record, extras=extras)
 
     def record(
         self,

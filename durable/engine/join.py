@@ -82,10 +82,7 @@ def join_parallel(claim: Claim, node: Parallel, instance: Any) -> Any:
     if failed and (node.on_error == "fail_fast" or node.merge in ("deep", "strict", "last")):
         raise BlockFailed(_parallel_failure(node, failed))
     if callable(node.merge):
-        results = {
-            name: Result(row.status == Status.COMPLETED, row.data, row.error)
-            for name, row in rows.items()
-        }
+        results = {name: _result(data, base, row) for name, row in rows.items()}
         return node.merge(instance, data, results)
     branches = [(name, row.data) for name, row in rows.items()]
     match node.merge:
@@ -93,15 +90,21 @@ def join_parallel(claim: Claim, node: Parallel, instance: Any) -> Any:
             merge.strict(base, branches)
             return _deep(data, base, branches)
         case "last":
-            return branches[-1][1]
+            return merge.replaced(data, base, branches[-1][1])
         case "collect":
             return {**data, node.name: {name: _collected(row) for name, row in rows.items()}}
     return _deep(data, base, branches)
 
 
+def _result(data: Any, base: Any, row: Execution) -> Result:
+    if row.status != Status.COMPLETED:
+        return Result(False, row.data, row.error)
+    return Result(True, merge.replaced(data, base, row.data))
+
+
 def _deep(data: Any, base: Any, branches: list[tuple[str, Any]]) -> Any:
     for _, changed in branches:
-        data = merge.apply(data, merge.changes(base, changed))
+        data = merge.apply(data, merge.changes(base, changed), base)
     return data
 
 
@@ -139,9 +142,10 @@ def join_foreach(claim: Claim, node: Foreach) -> Any:
     elif turns.is_sequence(node):
         data = _apply_sequence(data, claim)
     else:
+        base = codec.loads(plain(claim.data))
         for page in _pages(items.filter(status=Status.COMPLETED)):
             for _, outcome, _ in page:
-                data = merge.apply(data, outcome)
+                data = merge.apply(data, outcome, base)
     if node.on_error == "continue":
         data = {**data, node.name: _summary(failed, total, failures)}
     return data
@@ -152,7 +156,7 @@ def _apply_sequence(data: Any, claim: Claim) -> Any:
     last = turns.last_in_sequence((claim.execution_id, claim.path, claim.visit))
     assert last is not None
     base = codec.loads(codec.dumps(data))
-    return merge.apply(data, merge.changes(base, codec.loads(last.data)))
+    return merge.apply(data, merge.changes(base, codec.loads(last.data)), base)
 
 
 def _collect(items: Any) -> Collected:

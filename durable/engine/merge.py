@@ -67,26 +67,54 @@ def _same(one: Any, other: Any) -> bool:
     return codec.alike(one, other)
 
 
-def apply(data: Mapping[str, Any], made: Changes) -> dict[str, Any]:
-    """``data`` with the operations of ``made`` done to it; a new dict."""
+def apply(data: Mapping[str, Any], made: Changes, base: Mapping[str, Any]) -> dict[str, Any]:
+    """``data`` with the operations of ``made`` done to it; a new dict.
+
+    Where somebody else has put a value of another kind, to which nothing can be added, they are
+    done to the value of ``base``, which they were made from: the whole of the result wins.
+    """
     result = dict(data)
     for key, (operation, value) in made.items():
-        result[key] = _applied(result.get(key, MISSING), operation, value)
+        old, origin = result.get(key, MISSING), base.get(key, MISSING)
+        result[key] = _applied(old, operation, value, MISSING if old is MISSING else origin)
     return result
 
 
-def _applied(old: Any, operation: str, value: Any) -> Any:
+def _applied(old: Any, operation: str, value: Any, origin: Any) -> Any:
     match operation:
         case "add":
-            return incremented(old if is_number(old) else MISSING, value)
+            return incremented(next(filter(is_number, (old, origin)), MISSING), value)
         case "more":
-            result: Any = old if isinstance(old, list) else MISSING
+            result: Any = _first(list, old, origin, MISSING)
             for item in value:
                 result = appended(result, item)
             return result
         case "in":
-            return apply(old if isinstance(old, dict) else {}, value)
+            return apply(_first(dict, old, origin, {}), value, _first(dict, origin, {}))
     return value
+
+
+def _first(kind: type, *values: Any) -> Any:
+    """The first of the values that is of a kind, or the last of them."""
+    return next((value for value in values if isinstance(value, kind)), values[-1])
+
+
+def replaced(
+    data: Mapping[str, Any], base: Mapping[str, Any], branch: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The data of ``branch`` in the place of ``data``, whose plain copy ``base`` it began with.
+
+    Only what the increments in ``data`` remember is still known, for where that meets others.
+    """
+    return _cut(apply(data, changes(base, branch), base), branch)
+
+
+def _cut(whole: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
+    """``whole`` without the keys that ``shape`` lacks, all the way down."""
+    return {
+        key: _cut(whole[key], value) if isinstance(value, dict) else whole[key]
+        for key, value in shape.items()
+    }
 
 
 def conflicts(one: Changes, other: Changes, prefix: str = "data") -> list[str]:
@@ -108,7 +136,7 @@ def deep(base: Mapping[str, Any], branches: Iterable[tuple[str, Mapping[str, Any
     """All changes of all branches, in written order: a later one wins a conflict."""
     result: Mapping[str, Any] = base
     for _, data in branches:
-        result = apply(result, changes(base, data))
+        result = apply(result, changes(base, data), base)
     return dict(result)
 
 
@@ -125,5 +153,5 @@ def strict(base: Mapping[str, Any], branches: Iterable[tuple[str, Mapping[str, A
                     f"branches {earlier!r} and {name!r} both change {', '.join(places)}"
                 )
         seen.append((name, made))
-        result = apply(result, made)
+        result = apply(result, made, base)
     return dict(result)

@@ -11,6 +11,7 @@ from django.db import IntegrityError, models, transaction
 
 from durable import clock, codec
 from durable.authoring import registry
+from durable.authoring.callables import lookup
 from durable.authoring.tree import Leaf
 from durable.authoring.workflow import Definition, Workflow
 from durable.conf import database
@@ -179,7 +180,7 @@ def correlation_keys(definition: Definition, data: str, given: Sequence[str]) ->
     own = definition.options.key
     if own is not None:
         input = _raw(data)
-        value = own(input) if callable(own) else input.get(own)
+        value = own(input) if callable(own) else input.get(own, lookup(input, own))
         if value is not None:
             keys.append(str(value))
     for key in keys:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Sum
+from django.db.models.functions import Length
 
-from durable import clock, codec
+from durable import clock, codec, conf
 from durable.authoring.tree import Foreach, Node
 from durable.engine import merge
 from durable.engine.transaction import connection, lock
@@ -102,7 +103,7 @@ def _release(block: Block, turns: int) -> int:
 
 def _rebased(handed_on: str, base: Any, data: Any) -> str:
     """The data of an item whose turn comes again: it keeps what it had changed."""
-    changed = merge.apply(codec.loads(handed_on), merge.changes(base, data))
+    changed = merge.apply(codec.loads(handed_on), merge.changes(base, data), base)
     return codec.dumps(changed, keep_increments=True, limit=1 << 30)
 
 
@@ -150,6 +151,17 @@ def stop_turns(block: Block) -> int:
     """No new item starts: those that have not had their turn are cancelled."""
     waiting = waiting_for_turn(block).order_by()
     return int(waiting.move(Status.CANCELLED, released=True, finished_at=clock.now()))
+
+
+def stop_if_too_large(block: Block) -> None:
+    """No new item starts once the results of a block are more than may be collected.
+
+    The block itself finds that out, and fails, when the items in flight have ended.
+    """
+    rows = Execution.objects.of_block(*block).filter(status=Status.COMPLETED)
+    size = rows.aggregate(size=Sum(Length("outcome")))["size"]
+    if size is not None and size > int(conf.get("MAX_COLLECTED_BYTES")):
+        stop_turns(block)
 
 
 def is_stopped(block: Block, node: Foreach) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from durable.engine.bases import base_of
 from durable.engine.checkpoint import Checkpoint
 from durable.engine.claim import Claim
 from durable.engine.position import ChoiceFailed, Walk, encode
-from durable.engine.turns import is_sequence
+from durable.engine.turns import is_sequence, stop_if_too_large
 from durable.errors import InvalidStepResult, NotSerializable
 from durable.models import Role
 
@@ -211,6 +211,7 @@ class Forward:
             outcome=outcome,
             at=next_completed_at(claim),
             attempt=None,
+            extras=self._look_at_size() if outcome is not None else (),
             journaled=claim.journaled,
             root_id=claim.root_id,
             role=claim.role,
@@ -218,6 +219,14 @@ class Forward:
             released=claim.released,
             heir=claim.heir,
         )
+
+    def _look_at_size(self) -> Sequence[Callable[[], object]]:
+        """Items 1, 2, 4, 8, … look how large the results have become: seldom, and soon enough."""
+        block, (_, index) = self.claim.block, self.element()
+        collects = isinstance(self.block, Foreach) and self.block.collect_as is not None
+        if block is None or not collects or index & (index - 1):
+            return ()
+        return (lambda: stop_if_too_large(block),)
 
     def _outcome(self, block: Foreach, text: str) -> str:
         """What an item leaves behind: its value if they are collected, else its changes."""

@@ -14,13 +14,16 @@ from durable import (
     Workflow,
     append,
     branch,
+    call_workflow,
     catch,
     chain,
     foreach,
     increment,
     minutes,
     parallel,
+    repeat,
     step,
+    wait_for_event,
 )
 from durable.engine import runner, workers
 from durable.engine.inline import InlineSession
@@ -355,6 +358,33 @@ class CollectTests(EngineTestCase):
         with self.settings(DURABLE={"MAX_DATA_BYTES": 2000, "MAX_COLLECTED_BYTES": 3000}):
             self.assertFailed(run(W), "ResultsTooLarge", "MAX_COLLECTED_BYTES")
 
+    def test_a_block_whose_results_grow_too_large_stops_and_fails(self) -> None:
+        for options in ({}, {"concurrency": 3}, {"concurrency": 2, "batch_size": 4}):
+            with self.subTest(options), isolate_workflows():
+                ran: list[int] = []
+
+                class W(Workflow):
+                    @step
+                    def one(self, data: Any, item: int, index: int, ran: Any = ran) -> Any:
+                        ran.append(item)
+                        return "x" * 500
+
+                    given: Any = {"collect_as": "r", "on_error": "continue", **options}
+                    flow = chain(foreach(lambda data: range(100), one, **given))
+
+                with self.settings(DURABLE={"MAX_COLLECTED_BYTES": 3000}):
+                    execution = run(W)
+                self.assertFailed(execution, "ResultsTooLarge", "MAX_COLLECTED_BYTES")
+                self.assertLess(len(ran), 20)
+                ended = items(execution)
+                self.assertEqual(
+                    (ended.count("completed"), ended.count("cancelled")), (len(ran), 100 - len(ran))
+                )
+                durable.retry(execution.id)  # it may grow larger now
+                drain()
+                assert_completed(execution)
+                self.assertEqual(len(execution.data["r"]), 100)
+
 
 class ErrorTests(EngineTestCase):
     def flaky(self, **options: Any) -> tuple[type[Workflow], list[Any], set[Any]]:
@@ -488,6 +518,53 @@ class NestingTests(EngineTestCase):
         execution = run(W, {"items": [1, 2, 3], "n": 0})
         assert_completed(execution)
         self.assertEqual((execution.data["n"], execution.data["odd"]), (6 + 300 + 2, [1, 3]))
+
+    def test_callables_in_items_get_the_data_and_item_and_index_if_they_take_them(self) -> None:
+        class Child(Workflow):
+            @step
+            def double(self, data: Any) -> Any:
+                return {"n": 2 * data["n"]}
+
+        class W(Workflow):
+            def ready(self, data: Any) -> Any:
+                return len(data["seen"]) > 1
+
+            def every(self, data: Any, *rest: Any) -> Any:
+                return rest
+
+            @step
+            def look(self, data: Any, item: Any, index: int) -> Any:
+                return append(data, "seen", item)
+
+            @step
+            def note(self, data: Any, item: Any, index: int) -> Any:
+                return {**data, "note": [item, data["child"]["n"]]}
+
+            flow = chain(
+                foreach(
+                    "items",
+                    chain(
+                        repeat(look, until=ready),
+                        branch(on=lambda data: data["kind"], cases={"a": look}),
+                        branch(on=lambda data, item, index: item, cases={7: look}),
+                        branch(on=lambda data, item=None: item, cases={8: look}, default=look),
+                        call_workflow(Child, input=lambda data: {"n": data["n"]}, into="child"),
+                        wait_for_event("go", key=lambda data: f"n:{data['n']}"),
+                        foreach(lambda data: data["few"], look),
+                        foreach(every, look),
+                        note,
+                    ),
+                )
+            )
+
+        data = {"items": [7], "kind": "a", "seen": [], "n": 4, "few": ["x"]}
+        execution = run(W, data)
+        durable.publish_event("go", {}, key="n:4")
+        drain()
+        assert_completed(execution)
+        execution.refresh_from_db()
+        self.assertEqual(execution.data["seen"], [7, 7, 7, 7, 7, "x", 7, 0])
+        self.assertEqual(execution.data["note"], [7, 8])
 
     def test_foreach_in_foreach_and_in_parallel(self) -> None:
         for concurrency in (1, 2):

@@ -29,7 +29,7 @@ class ChangeTests(TestCase):
     def test_the_changes_of_one_branch_bring_about_its_data_but_for_keys_left_out(
         self, base: Any, data: Any
     ) -> None:
-        full = merge.apply(base, merge.changes(base, data))
+        full = merge.apply(base, merge.changes(base, data), base)
         for key, value in data.items():
             if not isinstance(value, dict):
                 self.assertTrue(codec.alike(full[key], value), (full, data))
@@ -43,7 +43,7 @@ class ChangeTests(TestCase):
     @given(DATA, DATA)
     def test_changes_are_storable(self, base: Any, data: Any) -> None:
         made = merge.changes(base, data)
-        self.assertEqual(merge.apply(base, stored(made)), merge.apply(base, made))
+        self.assertEqual(merge.apply(base, stored(made), base), merge.apply(base, made, base))
 
     @given(DATA, DATA, DATA)
     def test_two_branches_that_touch_different_keys_merge_in_either_order(
@@ -92,6 +92,15 @@ class ChangeTests(TestCase):
         self.assertEqual(merge.deep(base, [("1", stored(one)), ("2", stored(two))])["n"], 106)
         with self.assertRaises(MergeConflict):
             merge.strict(base, [("1", stored(one)), ("2", stored(two))])
+
+    def test_what_cant_be_added_to_an_earlier_branchs_value_wins_the_conflict_whole(self) -> None:
+        base = {"n": 5, "l": [1, 2], "d": {"a": 1, "b": 2, "in": {"x": 1, "y": 1}}}
+        one = {"n": None, "l": "text", "d": {"a": 1, "b": 2, "in": "text"}}
+        two = append(increment(base, "n"), "l", 3)
+        two["d"] = {"a": 1, "b": 2, "in": {"x": 2, "y": 1}}
+        self.assertEqual(merge.deep(base, [("1", one), ("2", stored(two))]), two)
+        three = {**one, "d": None}
+        self.assertEqual(merge.deep(base, [("1", three), ("2", stored(two))]), two)
 
     def test_appends_keep_branch_order(self) -> None:
         base = {"l": [0]}

@@ -176,6 +176,49 @@ class MergeStrategyTests(EngineTestCase):
         self.assertEqual(execution.data, {"n": 1111})
         self.assertIs(type(execution.data["n"]), int)
 
+    def test_increments_from_before_a_nested_parallel_add_up_however_that_merges(self) -> None:
+        def take(data: Any, results: Any) -> Any:
+            return results["x"].value
+
+        def spread(data: Any, results: Any) -> Any:
+            return {**data, **results["x"].value}
+
+        for merge in ("deep", "strict", "last", "collect", take, spread):
+            with self.subTest(merge), durable.testing.isolate_workflows():
+
+                class W(Workflow):
+                    @step
+                    def one(self, data: Any) -> Any:
+                        return increment(append(data, "l", 1), "n")
+
+                    @step
+                    def five(self, data: Any) -> Any:
+                        d = increment(data["d"], "n", 5)
+                        return increment(append({**data, "d": d, "gone": 1}, "l", 5), "n", 5)
+
+                    @step
+                    def ten(self, data: Any) -> Any:
+                        d = increment(data["d"], "n", 10)
+                        return increment({**data, "d": d}, "n", 10)
+
+                    @step
+                    def leave_out(self, data: Any) -> Any:
+                        del data["gone"]
+
+                    flow = chain(
+                        parallel(
+                            a=chain(one),
+                            b=chain(five, parallel(x=chain(ten, leave_out), merge=merge)),
+                            c=chain(one),
+                        )
+                    )
+
+                data = run(W, {"n": 0, "l": [], "d": {"n": 0}}).data
+                inner = 0 if merge == "collect" else 10
+                self.assertEqual(data["n"], 7 + inner)
+                self.assertEqual((data["l"], data["d"]), ([1, 5, 1], {"n": 5 + inner}))
+                self.assertEqual("gone" in data, merge not in ("last", take))
+
     def test_strict_merges_like_deep_without_a_conflict(self) -> None:
         class W(Workflow):
             @step

@@ -440,8 +440,8 @@ COMPOSED: tuple[Mutation, ...] = (
         21,
         "the merge has three ways: it compares with the data before the block",
         ENGINE + "join.py",
-        "        data = merge.apply(data, merge.changes(base, changed))\n    return data\n",
-        "        data = merge.apply(data, merge.changes({}, changed))\n    return data\n",
+        "        data = merge.apply(data, merge.changes(base, changed), base)\n    return data\n",
+        "        data = merge.apply(data, merge.changes({}, changed), base)\n    return data\n",
         _MERGES + "an_unchanged_old_value_never_overwrites_a_change",
     ),
     mutation(

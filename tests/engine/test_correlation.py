@@ -48,6 +48,17 @@ class CorrelationTests(EngineTestCase):
         self.assertEqual(self.got(execution), 5)
         assert_waiting_for(without, event="paid")
 
+    def test_meta_key_may_be_a_dotted_key_as_in_a_flow(self) -> None:
+        class P(Paid):
+            class Meta(WorkflowMeta):
+                key = "order.id"
+
+        nested, plain = run(P, {"order": {"id": "o17"}}), run(P, {"order.id": "o18"})
+        durable.publish_event("paid", 5, key="o17")
+        durable.publish_event("paid", 6, key="o18")
+        drain()
+        self.assertEqual((self.got(nested), self.got(plain)), (5, 6))
+
     def test_meta_key_may_be_a_callable(self) -> None:
         class P(Paid):
             class Meta(WorkflowMeta):

@@ -150,6 +150,12 @@ def test_case_labels_never_collide() -> None:
     assert flow.default.path == "x/default"
 
 
+def test_no_path_begins_like_those_of_a_rollback() -> None:
+    assert paths(branch("~kind", {1: a})) == ["-kind/1/a"]
+    assert paths(chain(wait_for_event("~paid"), wait_for_event("-paid"))) == ["-paid", "-paid-2"]
+    assert paths(parallel(branch("~kind", {"~x": a}), name="p")) == ["p/-kind/-kind/-x/a"]
+
+
 def test_predicates_are_labelled_by_name_or_place() -> None:
     def large(value: Any) -> bool:
         return bool(value > 5)
@@ -546,6 +552,15 @@ naive = datetime(2024, 1, 1)  # noqa: DTZ001
         (lambda: catch(a, {KeyboardInterrupt: b}), ["catch()"]),  # type: ignore[dict-item]
         (lambda: when(5), ["when()"]),  # type: ignore[arg-type]
         (lambda: a.named("x/y"), ["'/'"]),
+        (lambda: tree(a.named("~x")), ["Sample.flow", "'~x' begins with '~'"]),
+        (lambda: tree(branch("x", {1: a}, name="~x")), ["'~x' begins with '~'"]),
+        (lambda: chain(a, name="x"), ["chain", "no option 'name'"]),  # type: ignore[arg-type]
+        (lambda: branch("x", {object(): a}), ["would never match", "object"]),
+        (lambda: branch("x", {("y", range(3)): a}), ["range(0, 3) would never match"]),
+        (lambda: sleep(timedelta(1), nme="x"), ["sleep", "Did you mean 'name'"]),  # type: ignore[arg-type]
+        (lambda: wait_for_event("x", timout=None), ["Did you mean 'timeout'"]),  # type: ignore[arg-type]
+        (lambda: wait_for_approval("x", assignee="kim"), ["Did you mean 'assignees'"]),  # type: ignore[call-arg]
+        (lambda: call_workflow("x", inpt="y"), ["Did you mean 'input'"]),  # type: ignore[arg-type]
         (lambda: tree("aa"), ["Sample.flow", "no step 'aa'"]),
         (lambda: tree(step(lambda self, data: None)), ["Sample.flow", "not a step of this class"]),
         (lambda: wait_for_approval("x", quorum=0), ["quorum"]),
@@ -566,7 +581,6 @@ def test_what_can_not_work_is_refused_at_definition(make: Any, words: list[str])
         lambda: wait_for_event("x", timeout=5),  # type: ignore[arg-type]
         lambda: wait_for_event("x", timeout=naive),
         lambda: wait_for_event(""),
-        lambda: wait_for_approval("x", assignee="kim"),  # type: ignore[call-arg]
         lambda: call_workflow(int),  # type: ignore[arg-type]
     ],
 )
