@@ -1,0 +1,58 @@
+"""Turns that are handed on while somebody pauses or stops the block: none slips through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import durable
+from durable import Workflow, chain, foreach, step
+from durable.engine.claim import claim_due
+from durable.engine.inline import InlineSession
+from durable.engine.runner import run as run_claim
+from durable.models import Execution
+from durable.models.fields import uuid7
+from durable.testing import assert_completed, drain
+from tests.cases import (
+    PATIENCE,
+    ThreadedTestCase,
+    blocked_by_a_lock,
+    elsewhere,
+    open_transaction,
+    until,
+)
+
+
+def define(**options: Any) -> None:
+    class Each(Workflow):
+        @step(atomic=False)
+        def one(self, data: Any, item: int, index: int) -> Any:
+            if item < 0:
+                raise ValueError
+            return item
+
+        flow = chain(foreach("items", one, collect_as="results", **options))
+
+
+@pytest.mark.only_on("postgresql")
+class PauseTests(ThreadedTestCase):
+    def test_an_item_whose_turn_comes_while_the_block_is_paused_does_not_begin(self) -> None:
+        define(concurrency=1)
+        execution = durable.start("each", {"items": [0, 1, 2]})
+        (root,) = claim_due(uuid7(), "default", ["each@1"], 1)
+        run_claim(root, InlineSession())  # opens the block
+        (first,) = claim_due(uuid7(), "default", ["each@1"], 9)
+        with elsewhere() as other, elsewhere() as operator:
+            with open_transaction(other):
+                other(lambda: run_claim(first, InlineSession()))  # it hands its turn on
+                pausing = operator.begin(lambda: durable.pause(execution.id))
+                until(lambda: blocked_by_a_lock() == 1)
+            pausing.result(PATIENCE)
+        self.assertFalse(Execution.objects.filter(ready_at__isnull=False).exists())
+        drain()
+        self.assertEqual(execution.children.filter(status="completed").count(), 1)
+        durable.resume(execution.id)
+        drain()
+        assert_completed(execution)
+        self.assertEqual(execution.data["results"], [0, 1, 2])
