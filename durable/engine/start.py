@@ -157,7 +157,9 @@ def _scheduled(options: StartOptions) -> Any:
         raise DurableError(f"scheduled_at must be an aware datetime, not {at!r}")
     if delay is not None and not isinstance(delay, timedelta):
         raise DurableError(f"delay must be a timedelta, not {delay!r}")
-    return at if delay is None else clock.now() + limits.later("delay", delay)
+    if delay is not None:
+        return clock.now() + limits.later("delay", max(delay, timedelta(0)))
+    return None if at is None else limits.instant("scheduled_at", at)
 
 
 def _subject(subject: models.Model | None, declared: str | None) -> dict[str, str]:
