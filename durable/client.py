@@ -294,7 +294,11 @@ def _twin(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
     return twin
 
 
-async def await_for_result(execution_id: Id, *, timeout: timedelta | None = None) -> Any:
+async def await_for_result(
+    execution_id: Id,
+    *,
+    timeout: timedelta | None = None,  # noqa: ASYNC109 - the same signature as its twin's
+) -> Any:
     """``wait_for_result`` for async code: other calls go on meanwhile."""
     return await _result.await_for_result(execution_id, timeout)
 

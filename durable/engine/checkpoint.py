@@ -146,7 +146,11 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
 
 def _with_their_roots(batch: Sequence[Checkpoint], skip_locked: bool) -> Sequence[Checkpoint]:
     """Lock the roots that branches and items write to; without ``skip_locked`` that is all."""
-    roots = {c.execution_id: c.root_id for c in batch if c.extras and c.root_id != c.execution_id}
+    roots = {
+        c.execution_id: c.root_id
+        for c in batch
+        if c.extras and c.root_id is not None and c.root_id != c.execution_id
+    }
     if not roots:
         return batch
     rows = lock(Execution.objects.filter(pk__in=roots.values()), skip_locked=skip_locked)

@@ -101,7 +101,9 @@ def _bring_in_line(row: Schedule | None, workflow: str, cron: Cron, present: dat
         return len(Schedule.objects.bulk_create([new], ignore_conflicts=True))
     changes = differences(row, workflow, wanted, data)
     first = first_slot(wanted, present)
-    if row.failures and (row.next_run_at is None or (first is not None and first < row.next_run_at)):
+    if row.failures and (
+        row.next_run_at is None or (first is not None and first < row.next_run_at)
+    ):
         changes["next_run_at"] = first  # perhaps this deploy repairs it: no longer back off
     if not changes:
         return 0

@@ -28,12 +28,17 @@ def wait_for_result(execution_id: Any, timeout: timedelta | None) -> Any:
     return _final_data(execution)
 
 
-async def await_for_result(execution_id: Any, timeout: timedelta | None) -> Any:
+async def await_for_result(
+    execution_id: Any,
+    timeout: timedelta | None,  # noqa: ASYNC109 - a result's, as in the call that blocks
+) -> Any:
     """``wait_for_result``, with nothing held between two looks: no thread that others need."""
     pauses = _pauses(timeout)
-    while not (execution := await sync_to_async(_look)(execution_id)).is_finished:
+    while True:
+        execution = await sync_to_async(_look)(execution_id)
+        if execution.is_finished:
+            return _final_data(execution)
         await asyncio.sleep(_next(pauses, execution, timeout))
-    return _final_data(execution)
 
 
 def follow(execution_id: Any, timeout: timedelta | None) -> Iterator[Execution]:

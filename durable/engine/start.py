@@ -16,7 +16,7 @@ from durable.authoring.workflow import Definition, Workflow
 from durable.conf import database
 from durable.engine import audit, limits, notify, position
 from durable.engine.failpoints import reach
-from durable.engine.transaction import in_callers_transaction
+from durable.engine.transaction import in_callers_transaction, refuse_unseen
 from durable.errors import DurableError, IdempotencyConflict
 from durable.models import CorrelationKey, Execution
 from durable.models.fields import Stored, uuid7
@@ -57,9 +57,10 @@ def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -
     try:
         with transaction.atomic(using=database(), savepoint=options.idempotency_key is not None):
             execution.save(force_insert=True, using=database())
-    except IntegrityError:
+    except IntegrityError as error:
         known = _started_before(definition, data, options.idempotency_key)
         if known is None:
+            refuse_unseen(error)
             raise
         return known
     if keys:

@@ -103,4 +103,3 @@ class ResultTests(ThreadedTestCase):
             await durable.await_for_result(execution.id)
         with self.assertRaises(durable.ExecutionNotFound):
             await durable.await_for_result("none")
-

@@ -69,7 +69,9 @@ class DeclaredTests(WorkflowTestCase):
         self.assertFalse(row().enabled)
         self.assertEqual(row().cron, "0 10 * * *")
 
-    def test_a_deploy_after_a_failure_neither_waits_longer_nor_forgets_a_slot_that_is_due(self) -> None:
+    def test_a_deploy_after_a_failure_neither_waits_longer_nor_forgets_a_slot_that_is_due(
+        self,
+    ) -> None:
         scheduled(Cron("0 * * * *", timezone="UTC"))
         register_declared()
         rests = MORNING + hours(5)  # it backs off: the deploy may have repaired it
