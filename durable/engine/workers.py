@@ -14,7 +14,7 @@ from durable.engine import notify
 from durable.engine.failures import no_worker
 from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution, Worker
-from durable.models.execution import HELD
+from durable.models.execution import HELD, ExecutionQuerySet
 from durable.models.fields import uuid7
 from durable.states import Status
 
@@ -63,7 +63,7 @@ def unblock(kinds: Iterable[str], *, only_by: str | None = None) -> int:
     return rows.move(Status.PENDING, ready_at=clock.now(), blocked_by="", error=None)
 
 
-def _unlocked(rows: Any) -> Any:
+def _unlocked(rows: ExecutionQuerySet) -> ExecutionQuerySet:
     """Those of the rows that nobody else has locked, locked for this transaction."""
     found = lock(rows, skip_locked=True).order_by().values_list("pk", flat=True)
     return rows.filter(pk__in=list(found))

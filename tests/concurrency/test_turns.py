@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 import durable
 from durable import Workflow, chain, foreach, step
-from durable.engine.claim import claim_due
+from durable.authoring import registry
+from durable.authoring.tree import Foreach
+from durable.engine.batch import give_back
+from durable.engine.claim import Claim, claim_due
 from durable.engine.inline import InlineSession
 from durable.engine.runner import run as run_claim
 from durable.models import Execution
@@ -35,6 +39,14 @@ def define(**options: Any) -> None:
         flow = chain(foreach("items", one, collect_as="results", **options))
 
 
+def block_of(claim: Claim) -> Foreach:
+    cls = registry.get(claim.workflow, claim.version)
+    assert cls is not None
+    node = cls.definition.tree.find(claim.parent_path)
+    assert isinstance(node, Foreach)
+    return node
+
+
 @pytest.mark.only_on("postgresql")
 class PauseTests(ThreadedTestCase):
     def test_an_item_whose_turn_comes_while_the_block_is_paused_does_not_begin(self) -> None:
@@ -56,3 +68,33 @@ class PauseTests(ThreadedTestCase):
         drain()
         assert_completed(execution)
         self.assertEqual(execution.data["results"], [0, 1, 2])
+
+
+@pytest.mark.only_on("postgresql")
+class StopTests(ThreadedTestCase):
+    def test_what_a_batch_gives_back_while_another_item_fails_does_not_begin(self) -> None:
+        define(concurrency=2, batch_size=3)
+        for first in ("give back", "fail"):
+            with self.subTest(first), elsewhere() as one, elsewhere() as two:
+                execution = durable.start("each", {"items": [0, -1, 2, 3, 4, 5, 6, 7]})
+                (root,) = claim_due(uuid7(), "default", ["each@1"], 1)
+                run_claim(root, InlineSession())
+                batch, failing = claim_due(uuid7(), "default", ["each@1"], 2)
+                node = block_of(batch)
+                rest, batch.rest = list(batch.rest), ()
+                calls = [
+                    partial(give_back, rest, node),
+                    partial(run_claim, failing, InlineSession()),
+                ]
+                before, after = calls if first == "give back" else calls[::-1]
+                with open_transaction(one):
+                    one(before)
+                    later = two.begin(after)
+                    until(lambda: blocked_by_a_lock() or later.done())  # noqa: B023
+                later.result(PATIENCE)
+                run_claim(batch, InlineSession())  # it has the turn, and would hand it on
+                drain()
+                execution.refresh_from_db()
+                self.assertEqual(execution.status, "failed")
+                began = execution.children.filter(status__in=("completed", "failed"))
+                self.assertEqual(set(began.values_list("index", flat=True)), {0, 1})
