@@ -19,6 +19,7 @@ from durable.models.fields import Stored
 from durable.states import UNFINISHED, EventStatus, Status, WaitKind, WaitStatus
 
 AT_ONCE = 100
+EVENTS_AT_ONCE = 500  # of one key, in one transaction: what is left stays due
 
 EVENT_KINDS = (WaitKind.EVENT, WaitKind.ANY, WaitKind.ALL)
 
@@ -52,7 +53,8 @@ def sort_mailbox(key: str) -> int:
     if not lock(Mailbox.objects.filter(pk=key), skip_locked=True).exists():
         return 0
     mail = Event.objects.filter(execution__isnull=True, key=key).in_order()
-    new = list(mail.pending())
+    kept = mail.filter(status=EventStatus.KEPT)
+    new = list(mail.pending()[:EVENTS_AT_ONCE])
     fresh = list(CorrelationKey.objects.filter(key=key, fresh=True))
     carriers = CorrelationKey.objects.filter(key=key, execution__status__in=UNFINISHED).order_by(
         "id"
@@ -60,11 +62,10 @@ def sort_mailbox(key: str) -> int:
     takers = [one.execution_id for one in carriers] if key else []
     newcomers = {one.execution_id for one in fresh}
     first = next((taker for taker in takers if taker in newcomers), None)
-    kept = list(mail.filter(status=EventStatus.KEPT)) if first or (new and key) else []
     heirs: list[UUID] = []  # what a trigger has started takes what comes after it
+    left: list[Event] = []  # what nobody takes
     if first:
-        _copy(kept, [first])
-        kept = []
+        _copy(list(kept), [first])
     if takers:
         _copy(new, takers)
     for event in () if takers else new:
@@ -74,9 +75,9 @@ def sort_mailbox(key: str) -> int:
             Event.objects.filter(pk=event.pk).pass_on()
             if key:  # it carries the key from now on, and is the first that does
                 heirs = started
-                _copy(kept, started[:1])
+                _copy([*kept, *left], started[:1])
         else:
-            kept.append(event)
+            left.append(event)
     # What was sent, or carries the key, since we looked is for the next time.
     Event.objects.filter(pk__in=[event.pk for event in new]).keep()
     seen = [one.pk for one in fresh]
