@@ -19,7 +19,7 @@ from durable.models.fields import Stored
 from durable.states import UNFINISHED, EventStatus, Status, WaitKind, WaitStatus
 
 AT_ONCE = 100
-EVENTS_AT_ONCE = 500  # of one key, in one transaction: what is left stays due
+EVENTS_AT_ONCE = 500  # of one key or inbox, in one transaction: what is left stays due
 
 EVENT_KINDS = (WaitKind.EVENT, WaitKind.ANY, WaitKind.ALL)
 
@@ -124,7 +124,8 @@ def empty_inbox(root_id: UUID) -> int:
     if not lock(Execution.objects.filter(pk=root_id), skip_locked=True).exists():
         return 0
     waits = list(Wait.objects.open().filter(root_id=root_id, kind__in=EVENT_KINDS).visible())
-    events = list(Event.objects.filter(execution=root_id).pending().in_order())
+    pending = Event.objects.filter(execution=root_id).pending()
+    events = list(pending.in_order()[:EVENTS_AT_ONCE])
     woken: set[UUID] = set()
     for event in events:
         for wait in waits:
@@ -144,12 +145,21 @@ def take_from_inbox(wait: Wait) -> bool:
 
     The caller holds the root's lock.
     """
-    for event in Event.objects.inbox(wait.root_id).filter(name__in=wait.names):
-        if _takes(wait, event):
-            _give(event, wait)
-            if wait.status != WaitStatus.OPEN:
-                return True
+    while (event := _first_for(wait)) is not None and _give(event, wait):
+        if wait.status != WaitStatus.OPEN:
+            return True
     return False
+
+
+def _first_for(wait: Wait) -> Event | None:
+    """The first event in the inbox that the wait takes; a long inbox is not read for it."""
+    names = set(wait.names) - set((wait.received or {}) if wait.kind == WaitKind.ALL else ())
+    events = Event.objects.inbox(wait.root_id).filter(name__in=names)
+    if wait.key:
+        events = events.filter(key__in=("", wait.key))
+    if wait.deadline_at is not None:
+        events = events.filter(created_at__lte=max(wait.deadline_at, wait.opened_at))
+    return events.first()
 
 
 def _takes(wait: Wait, event: Event) -> bool:

@@ -52,3 +52,25 @@ class MailboxTests(EngineTestCase):
         read = [one["sql"] for one in seen if "'kept'" in one["sql"] and "payload" in one["sql"]]
         self.assertEqual(read, [])
         self.assertEqual(run(Taking, keys=["k"]).data, {"got": [0, 1, 2]})
+
+
+class InboxTests(EngineTestCase):
+    def test_a_wait_reads_of_a_long_inbox_what_it_takes(self) -> None:
+        class Taking(Workflow):
+            @step
+            def only(self, data: Any) -> Any:
+                return {"one": self.wait_for_event("a"), "all": self.wait_for_all(["a", "b", "c"])}
+
+        execution = durable.start(Taking)
+        for n in range(20):
+            durable.send_event(execution.id, "abx"[n % 3], n)
+        for n in (1, 2):
+            durable.send_event(execution.id, "c", n)
+        with mock.patch.object(Event, "from_db", wraps=Event.from_db) as read:
+            deliver.empty_inbox(execution.pk)  # none of them has a wait yet
+            read.reset_mock()
+            drain()
+        self.assertEqual(read.call_count, 4)
+        execution.refresh_from_db()
+        self.assertEqual(execution.data, {"one": 0, "all": {"a": 3, "b": 1, "c": 1}})
+        self.assertEqual(execution.events.filter(status="kept").count(), 18)
