@@ -294,6 +294,15 @@ def _twin(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
     return twin
 
 
+async def await_for_result(
+    execution_id: Id,
+    *,
+    timeout: timedelta | None = None,  # noqa: ASYNC109 - the same signature as its twin's
+) -> Any:
+    """``wait_for_result`` for async code: other calls go on meanwhile."""
+    return await _result.await_for_result(execution_id, timeout)
+
+
 astart = _twin(start)
 astart_many = _twin(start_many)
 aget_execution = _twin(get_execution)
@@ -308,7 +317,6 @@ apause = _twin(pause)
 aresume = _twin(resume)
 aretry = _twin(retry)
 arerun = _twin(rerun)
-await_for_result = _twin(wait_for_result)
 aschedule = _twin(schedule)
 aunschedule = _twin(unschedule)
 aschedules = _twin(schedules)

@@ -31,10 +31,11 @@ class Action:
     call: Callable[..., Execution]
     options: tuple[str, ...] = ()
     dangerous: bool = False
+    also: Callable[[Execution], bool] = lambda execution: False
 
     def offered(self, execution: Execution) -> bool:
-        """Whether it makes sense where the execution stands now."""
-        return Status(execution.status) in self.statuses
+        """Whether it makes sense where the execution (``also``: what is below it) stands now."""
+        return Status(execution.status) in self.statuses or self.also(execution)
 
     def run(self, execution: Execution, *, by: Any, options: Mapping[str, Any]) -> Execution:
         """Check the permission and do it; ``AccessDenied``, or what the engine refuses with.
@@ -63,13 +64,27 @@ def _rerun(pk: Any, *, by: Any, from_step: str | None = None) -> Execution:
     return rerun.rerun(pk, from_step or None, by=by)
 
 
+def _is_blocked_below(execution: Execution) -> bool:
+    waiting = execution.status == Status.WAITING
+    return waiting and Execution.objects.blocked_parts(execution.pk).exists()
+
+
 RETRIABLE = frozenset({Status.FAILED, Status.BLOCKED, Status.COMPENSATION_FAILED})
 CANCELLABLE = UNFINISHED - {Status.COMPENSATING}
 
 ACTIONS: dict[str, Action] = {
     action.name: action
     for action in (
-        Action("retry", _("Retry"), _("retried"), "retry", RETRIABLE, _retry, ("restart_step",)),
+        Action(
+            "retry",
+            _("Retry"),
+            _("retried"),
+            "retry",
+            RETRIABLE,
+            _retry,
+            ("restart_step",),
+            also=_is_blocked_below,
+        ),
         Action(
             "pause",
             _("Pause"),

@@ -133,6 +133,8 @@ def give_back(claims: list[Claim], node: Foreach) -> None:
     """
     block = claims[0].block
     assert block is not None
+    all_of_them = Execution.objects.filter(pk__in=[claim.execution_id for claim in claims])
+    list(lock(all_of_them.order_by("index")).values_list("pk", flat=True))  # see ``turns``
     stopped = turns.is_stopped(block, node)
     for claim in claims:
         if claim.released and stopped:

@@ -173,9 +173,7 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
     out rather than waited for (PostgreSQL); it can't be told from one that lost its fence, so
     try what is missing once more alone.
     """
-    for checkpoint in batch:
-        if checkpoint.extras and checkpoint.root_id not in (None, checkpoint.execution_id):
-            lock(Execution.objects.filter(pk=checkpoint.root_id)).values_list("pk").first()
+    batch = _with_their_roots(batch, skip_locked)
     accepted = _advance(connection(), batch, skip_locked)
     taken = [checkpoint for checkpoint in batch if checkpoint.execution_id in accepted]
     write_attempts([c.attempt for c in taken if c.attempt is not None])
@@ -189,6 +187,20 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
     if taken:
         reach("finish.before_commit" if finished else "checkpoint.before_commit")
     return accepted
+
+
+def _with_their_roots(batch: Sequence[Checkpoint], skip_locked: bool) -> Sequence[Checkpoint]:
+    """Lock the roots that branches and items write to; without ``skip_locked`` that is all."""
+    roots = {
+        c.execution_id: c.root_id
+        for c in batch
+        if c.extras and c.root_id is not None and c.root_id != c.execution_id
+    }
+    if not roots:
+        return batch
+    rows = lock(Execution.objects.filter(pk__in=roots.values()), skip_locked=skip_locked)
+    held = {None, *rows.order_by("pk").values_list("pk", flat=True)}
+    return [c for c in batch if roots.get(c.execution_id) in held]
 
 
 def _hand_on(items: Sequence[Checkpoint], accepted: dict[UUID, Accepted]) -> None:

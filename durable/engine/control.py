@@ -23,8 +23,8 @@ from durable.engine.failures import from_stored
 from durable.engine.release import end_cancelled
 from durable.engine.transaction import in_callers_transaction, lock
 from durable.errors import InvalidTransition
-from durable.models import Execution, Role, StepRun
-from durable.states import Status, StepStatus
+from durable.models import Execution, Role
+from durable.states import Status
 
 
 def _locked(execution_id: Any, verb: str) -> Execution:
@@ -105,36 +105,40 @@ def resume(execution_id: Any, *, by: Any) -> Execution:
 
 @in_callers_transaction
 def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
-    """Continue a failed (or blocked) execution at its step, with fresh attempts."""
+    """Continue a failed execution at its step, with fresh attempts; or what is blocked of it."""
     execution = _locked(execution_id, "retried")
     if execution.status == Status.COMPENSATION_FAILED:
         _refuse_under_a_parent(execution, "retried")
         why = (execution.frames or {}).get(ROLLBACK) or rollback_frame(from_stored(execution))
         return _undo(execution, {**why, "failed": []}, "retry", by)
-    if execution.status not in (Status.FAILED, Status.BLOCKED):
+    if execution.status == Status.FAILED:
+        if _awaited(execution):
+            hint = f"retry its parent {execution.parent_id}, which knows"
+            raise _refuse(execution, "retried", hint)
+        _retry_failed(execution, restart_step)
+    elif not parts.unblock(execution, restart_step=restart_step):
         raise _refuse(execution, "retried", "only a failed or blocked execution can be")
-    if execution.status == Status.FAILED and _awaited(execution):
-        raise _refuse(execution, "retried", f"retry its parent {execution.parent_id}, which knows")
-    changes: dict[str, Any] = {}
-    if restart_step:
-        journal.forget(execution.pk, execution.path, execution.visit)
-        StepRun.objects.close_parked(execution.pk, StepStatus.CANCELLED, ended_at=clock.now())
-    if restart_step or execution.status == Status.FAILED:
-        changes = {
-            "attempt": execution.attempt + 1,
-            "attempt_floor": execution.attempt,
-            "recoveries": 0,
-        }
-    if execution.status == Status.FAILED:
-        changes |= {"finished_at": None, "deadline_at": _new_deadline(execution)}
-        if not restart_step:
-            journal.reopen(execution.pk, execution.path, execution.visit)
-    Execution.objects.filter(pk=execution.pk).move(
-        Status.PENDING, error=None, ready_at=clock.now(), wake_at=None, blocked_by="", **changes
-    )
-    if execution.status == Status.FAILED:
-        parts.revive(execution, changes["deadline_at"])
     return _note("retry", execution, by, {"restart_step": restart_step})
+
+
+def _retry_failed(execution: Execution, restart_step: bool) -> None:
+    deadline = _new_deadline(execution)
+    if restart_step:
+        afresh = parts.restart(execution)
+    else:
+        afresh = parts.fresh_attempts(execution)
+        journal.reopen(execution.pk, execution.path, execution.visit)
+    Execution.objects.filter(pk=execution.pk).move(
+        Status.PENDING,
+        error=None,
+        ready_at=clock.now(),
+        wake_at=None,
+        blocked_by="",
+        finished_at=None,
+        deadline_at=deadline,
+        **afresh,
+    )
+    parts.revive(execution, deadline)
 
 
 def _new_deadline(execution: Execution) -> Any:

@@ -19,6 +19,7 @@ from durable.models.fields import Stored
 from durable.states import UNFINISHED, EventStatus, Status, WaitKind, WaitStatus
 
 AT_ONCE = 100
+EVENTS_AT_ONCE = 500  # of one key or inbox, in one transaction: what is left stays due
 
 EVENT_KINDS = (WaitKind.EVENT, WaitKind.ANY, WaitKind.ALL)
 
@@ -52,7 +53,8 @@ def sort_mailbox(key: str) -> int:
     if not lock(Mailbox.objects.filter(pk=key), skip_locked=True).exists():
         return 0
     mail = Event.objects.filter(execution__isnull=True, key=key).in_order()
-    new = list(mail.pending())
+    kept = mail.filter(status=EventStatus.KEPT)
+    new = list(mail.pending()[:EVENTS_AT_ONCE])
     fresh = list(CorrelationKey.objects.filter(key=key, fresh=True))
     carriers = CorrelationKey.objects.filter(key=key, execution__status__in=UNFINISHED).order_by(
         "id"
@@ -60,11 +62,10 @@ def sort_mailbox(key: str) -> int:
     takers = [one.execution_id for one in carriers] if key else []
     newcomers = {one.execution_id for one in fresh}
     first = next((taker for taker in takers if taker in newcomers), None)
-    kept = list(mail.filter(status=EventStatus.KEPT)) if first or (new and key) else []
     heirs: list[UUID] = []  # what a trigger has started takes what comes after it
+    left: list[Event] = []  # what nobody takes
     if first:
-        _copy(kept, [first])
-        kept = []
+        _copy(list(kept), [first])
     if takers:
         _copy(new, takers)
     for event in () if takers else new:
@@ -74,9 +75,9 @@ def sort_mailbox(key: str) -> int:
             Event.objects.filter(pk=event.pk).pass_on()
             if key:  # it carries the key from now on, and is the first that does
                 heirs = started
-                _copy(kept, started[:1])
+                _copy([*kept, *left], started[:1])
         else:
-            kept.append(event)
+            left.append(event)
     # What was sent, or carries the key, since we looked is for the next time.
     Event.objects.filter(pk__in=[event.pk for event in new]).keep()
     seen = [one.pk for one in fresh]
@@ -123,7 +124,8 @@ def empty_inbox(root_id: UUID) -> int:
     if not lock(Execution.objects.filter(pk=root_id), skip_locked=True).exists():
         return 0
     waits = list(Wait.objects.open().filter(root_id=root_id, kind__in=EVENT_KINDS).visible())
-    events = list(Event.objects.filter(execution=root_id).pending().in_order())
+    pending = Event.objects.filter(execution=root_id).pending()
+    events = list(pending.in_order()[:EVENTS_AT_ONCE])
     woken: set[UUID] = set()
     for event in events:
         for wait in waits:
@@ -143,12 +145,21 @@ def take_from_inbox(wait: Wait) -> bool:
 
     The caller holds the root's lock.
     """
-    for event in Event.objects.inbox(wait.root_id).filter(name__in=wait.names):
-        if _takes(wait, event):
-            _give(event, wait)
-            if wait.status != WaitStatus.OPEN:
-                return True
+    while (event := _first_for(wait)) is not None and _give(event, wait):
+        if wait.status != WaitStatus.OPEN:
+            return True
     return False
+
+
+def _first_for(wait: Wait) -> Event | None:
+    """The first event in the inbox that the wait takes; a long inbox is not read for it."""
+    names = set(wait.names) - set((wait.received or {}) if wait.kind == WaitKind.ALL else ())
+    events = Event.objects.inbox(wait.root_id).filter(name__in=names)
+    if wait.key:
+        events = events.filter(key__in=("", wait.key))
+    if wait.deadline_at is not None:
+        events = events.filter(created_at__lte=max(wait.deadline_at, wait.opened_at))
+    return events.first()
 
 
 def _takes(wait: Wait, event: Event) -> bool:

@@ -100,12 +100,15 @@ def _bring_in_line(row: Schedule | None, workflow: str, cron: Cron, present: dat
         new = new_row(str(cron.name), workflow, wanted, data, present, declared=True)
         return len(Schedule.objects.bulk_create([new], ignore_conflicts=True))
     changes = differences(row, workflow, wanted, data)
-    if row.failures:  # perhaps this deploy repairs it: no longer back off
-        changes["next_run_at"] = first_slot(wanted, present)
+    first = first_slot(wanted, present)
+    if row.failures and (
+        row.next_run_at is None or (first is not None and first < row.next_run_at)
+    ):
+        changes["next_run_at"] = first  # perhaps this deploy repairs it: no longer back off
     if not changes:
         return 0
     if {"cron", "timezone"} & changes.keys():
-        changes["next_run_at"] = first_slot(wanted, present)
+        changes["next_run_at"] = first
     return Schedule.objects.filter(pk=row.pk, declared=True).update(**changes)
 
 

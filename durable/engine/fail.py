@@ -141,8 +141,8 @@ def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
         failure, undo=undo, path=claim.path, attempt=claim.attempt, floor=claim.attempt_floor
     )
     execution = Execution.objects.get(pk=claim.execution_id)
-    alive = [child for child in tree_of.live_below(execution) if not tree_of.stop(child)]
-    if alive or (undo and rollback.needed(claim.execution_id)):
+    ended = tree_of.stop_below(execution)
+    if not ended or (undo and rollback.needed(claim.execution_id)):
         send_back(claim.row(), claim.frames, why)
         return
     classes = list(failure.classes) if part else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from django.db.models import F
 from django.db.models.functions import Coalesce
@@ -15,7 +16,7 @@ from durable.engine import journal, turns
 from durable.engine.claim import ROLLBACK
 from durable.engine.transaction import lock
 from durable.models import Execution, Role, StepRun, Wait
-from durable.states import Status
+from durable.states import Status, StepStatus
 
 PARTS = (Role.BRANCH, Role.ITEM)
 
@@ -28,10 +29,21 @@ def _levels(execution: Execution) -> Iterator[list[Execution]]:
     level = [execution]
     while level:
         yield level
-        below = Execution.objects.unfinished().filter(
-            parent__in=[row.pk for row in level], role__in=PARTS, released=True
-        )
-        level = list(lock(below.order_by("id")))
+        level = _begun_below([row.pk for row in level])
+
+
+def _begun_below(parents: list[UUID]) -> list[Execution]:
+    """The unfinished parts that have had their turn, locked.
+
+    While a lock was waited for, the item that had it may have handed its turn on.
+    """
+    below = Execution.objects.unfinished().filter(parent__in=parents, role__in=PARTS, released=True)
+    found: list[Execution] = []
+    while True:
+        seen = list(below.exclude(pk__in=[row.pk for row in found]).values_list("pk", flat=True))
+        if not seen:
+            return found
+        found += lock(below.filter(pk__in=seen).order_by("id"))
 
 
 def pause(execution: Execution) -> None:
@@ -87,6 +99,33 @@ def _give_turns(execution: Execution) -> None:
     node = _node(execution)
     if isinstance(node, Foreach):
         turns.mend((execution.pk, execution.path, execution.visit), node)
+
+
+def unblock(execution: Execution, *, restart_step: bool) -> int:
+    """Give what is blocked another try: the execution, its branches, its items; how many."""
+    blocked = [r for level in _levels(execution) for r in level if r.status == Status.BLOCKED]
+    for row in blocked:
+        Execution.objects.filter(pk=row.pk).move(
+            Status.PENDING,
+            error=None,
+            ready_at=clock.now(),
+            wake_at=None,
+            blocked_by="",
+            **(restart(row) if restart_step else {}),
+        )
+    return len(blocked)
+
+
+def restart(execution: Execution) -> dict[str, Any]:
+    """Forget what the step at which it stands has on record; the columns that begin it anew."""
+    journal.forget(execution.pk, execution.path, execution.visit)
+    StepRun.objects.close_parked(execution.pk, StepStatus.CANCELLED, ended_at=clock.now())
+    return fresh_attempts(execution)
+
+
+def fresh_attempts(execution: Execution) -> dict[str, Any]:
+    """The columns with which a step is tried as if for the first time."""
+    return {"attempt": execution.attempt + 1, "attempt_floor": execution.attempt, "recoveries": 0}
 
 
 def revive(execution: Execution, deadline: Any) -> None:

@@ -88,13 +88,13 @@ def end_cancelled(rows: Any, frames: Any, *, compensate: bool) -> Status:
     What is alive below it is stopped first; the row parks until the last of that has ended.
     """
     execution = rows.get()
-    alive = [child for child in tree_of.live_below(execution) if not tree_of.stop(child)]
+    ended = tree_of.stop_below(execution)
     if compensate:
         why = rollback_frame(None)
         if not send_back(rows, frames or {}, why):
             raise ClaimLost
         return Status.PENDING
-    if not alive:
+    if ended:
         if not finish(rows, Status.CANCELLED, blocked_by="", error=None):  # of a block, if any
             raise ClaimLost
         return Status.CANCELLED

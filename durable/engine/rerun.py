@@ -11,7 +11,7 @@ from durable.engine.position import Frames
 from durable.engine.start import StartOptions, start, startable
 from durable.engine.transaction import in_callers_transaction
 from durable.errors import InvalidTransition
-from durable.models import CorrelationKey, Execution, StepRun
+from durable.models import CorrelationKey, Execution, Role, StepRun
 from durable.models.fields import Stored
 from durable.states import FINAL
 
@@ -20,6 +20,11 @@ from durable.states import FINAL
 def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
     """A new execution of the same workflow and input, linked by ``rerun_of``."""
     old = lookup.get(execution_id)
+    if old.role in (Role.BRANCH, Role.ITEM):
+        raise InvalidTransition(
+            f"execution {old.pk} can't be rerun by itself: it is a part "
+            f"({old.get_role_display()}) of {old.root_id}, whose id means the whole"
+        )
     if old.status not in FINAL:
         raise InvalidTransition(f"execution {old.pk} is {old.status}: only a finished one is rerun")
     options = StartOptions(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+
+from asgiref.sync import sync_to_async
 
 from durable import conf
 from durable.engine import lookup
@@ -22,6 +25,62 @@ def wait_for_result(execution_id: Any, timeout: timedelta | None) -> Any:
     for execution in follow(execution_id, timeout):
         if execution.is_finished:
             break
+    return _final_data(execution)
+
+
+async def await_for_result(
+    execution_id: Any,
+    timeout: timedelta | None,  # noqa: ASYNC109 - a result's, as in the call that blocks
+) -> Any:
+    """``wait_for_result``, with nothing held between two looks: no thread that others need."""
+    pauses = _pauses(timeout)
+    while True:
+        execution = await sync_to_async(_look)(execution_id)
+        if execution.is_finished:
+            return _final_data(execution)
+        await asyncio.sleep(_next(pauses, execution, timeout))
+
+
+def follow(execution_id: Any, timeout: timedelta | None) -> Iterator[Execution]:
+    """The execution as it is now, again and again, until it is finished: then for the last time.
+
+    ``ResultTimeout`` when ``timeout`` is over before that, ``InTransaction`` inside a transaction.
+    """
+    pauses = _pauses(timeout)
+    while True:
+        execution = _look(execution_id)
+        yield execution
+        if execution.is_finished:
+            return
+        time.sleep(_next(pauses, execution, timeout))  # noqa: TID251 - a client that blocks
+
+
+def _look(execution_id: Any) -> Execution:
+    if connection().in_atomic_block:
+        raise InTransaction(
+            "wait_for_result can't work inside a transaction: the worker would not see what the "
+            "transaction has started. Call it after the commit."
+        )
+    return lookup.get(execution_id)
+
+
+def _pauses(timeout: timedelta | None) -> Iterator[float]:
+    """Seconds to wait between two looks, longer each time, until ``timeout`` is over."""
+    end = None if timeout is None else time.monotonic() + timeout.total_seconds()
+    pause, longest = FIRST_PAUSE, conf.duration("POLL_INTERVAL").total_seconds()
+    while (left := pause if end is None else min(pause, end - time.monotonic())) > 0:
+        yield left
+        pause = min(pause * 2, longest)
+
+
+def _next(pauses: Iterator[float], execution: Execution, timeout: timedelta | None) -> float:
+    pause = next(pauses, None)
+    if pause is None:
+        raise ResultTimeout(f"execution {execution.pk} is still {execution.status} after {timeout}")
+    return pause
+
+
+def _final_data(execution: Execution) -> Any:
     if execution.status == Status.COMPLETED:
         return execution.data
     error = execution.error or {"message": execution.cancel_reason}
@@ -30,29 +89,3 @@ def wait_for_result(execution_id: Any, timeout: timedelta | None) -> Any:
         f"{error.get('type', '')} {error.get('message', '')}".rstrip(": "),
         execution=execution,
     )
-
-
-def follow(execution_id: Any, timeout: timedelta | None) -> Iterator[Execution]:
-    """The execution as it is now, again and again, until it is finished: then for the last time.
-
-    ``ResultTimeout`` when ``timeout`` is over before that, ``InTransaction`` inside a transaction.
-    """
-    if connection().in_atomic_block:
-        raise InTransaction(
-            "wait_for_result can't work inside a transaction: the worker would not see what the "
-            "transaction has started. Call it after the commit."
-        )
-    end = None if timeout is None else time.monotonic() + timeout.total_seconds()
-    pause, longest = FIRST_PAUSE, conf.duration("POLL_INTERVAL").total_seconds()
-    while True:
-        execution = lookup.get(execution_id)
-        yield execution
-        if execution.is_finished:
-            return
-        left = pause if end is None else min(pause, end - time.monotonic())
-        if left <= 0:
-            raise ResultTimeout(
-                f"execution {execution.pk} is still {execution.status} after {timeout}"
-            )
-        time.sleep(left)  # noqa: TID251 - a client that blocks, by its own wish
-        pause = min(pause * 2, longest)

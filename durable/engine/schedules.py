@@ -18,7 +18,7 @@ from durable.authoring.cron import Cron, slots_after, zone_of
 from durable.conf import database
 from durable.engine import audit, limits, notify
 from durable.engine.start import startable
-from durable.engine.transaction import in_callers_transaction, lock
+from durable.engine.transaction import in_callers_transaction, lock, refuse_unseen
 from durable.errors import DurableError, ScheduleNotFound
 from durable.models import Schedule
 from durable.models.fields import Stored
@@ -103,8 +103,11 @@ def schedule(workflow: Any, cron: Cron, *, by: Any) -> Schedule:
         try:
             with transaction.atomic(using=database()):
                 new.save(force_insert=True, using=database())
-        except IntegrityError:  # somebody else was first
-            row = find(name, lock(Schedule.objects.all()))
+        except IntegrityError as error:  # somebody else was first
+            row = _locked_or_none(name)
+            if row is None:
+                refuse_unseen(error)
+                raise
         else:
             return _note("schedule", new, None, by)
     if row.declared:

@@ -10,7 +10,7 @@ from durable import clock, codec
 from durable.conf import database
 from durable.engine import audit, limits, notify
 from durable.engine.lookup import root_of
-from durable.engine.transaction import in_callers_transaction
+from durable.engine.transaction import in_callers_transaction, refuse_unseen
 from durable.errors import IdempotencyConflict, InvalidTransition
 from durable.models import Event
 
@@ -56,9 +56,10 @@ def _insert(name: str, payload: Any, event_id: str | None, **where: Any) -> Even
     try:
         with transaction.atomic(using=database(), savepoint=event_id is not None):
             event.save(force_insert=True, using=database())
-    except IntegrityError:
+    except IntegrityError as error:
         known = _same(event_id, name, payload, where)
         if known is None:
+            refuse_unseen(error)
             raise
         return known
     notify.hint()

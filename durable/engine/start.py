@@ -17,7 +17,7 @@ from durable.authoring.workflow import Definition, Workflow
 from durable.conf import database
 from durable.engine import audit, limits, notify, position
 from durable.engine.failpoints import reach
-from durable.engine.transaction import in_callers_transaction
+from durable.engine.transaction import in_callers_transaction, refuse_unseen
 from durable.errors import DurableError, IdempotencyConflict
 from durable.models import CorrelationKey, Execution
 from durable.models.fields import Stored, uuid7
@@ -58,9 +58,10 @@ def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -
     try:
         with transaction.atomic(using=database(), savepoint=options.idempotency_key is not None):
             execution.save(force_insert=True, using=database())
-    except IntegrityError:
+    except IntegrityError as error:
         known = _started_before(definition, data, options.idempotency_key)
         if known is None:
+            refuse_unseen(error)
             raise
         return known
     if keys:
@@ -158,7 +159,9 @@ def _scheduled(options: StartOptions) -> Any:
         raise DurableError(f"scheduled_at must be an aware datetime, not {at!r}")
     if delay is not None and not isinstance(delay, timedelta):
         raise DurableError(f"delay must be a timedelta, not {delay!r}")
-    return at if delay is None else clock.now() + limits.later("delay", delay)
+    if delay is not None:
+        return clock.now() + limits.later("delay", max(delay, timedelta(0)))
+    return None if at is None else limits.instant("scheduled_at", at)
 
 
 def _subject(subject: models.Model | None, declared: str | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import OperationalError, connections, transaction
+from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from durable.conf import database
@@ -19,6 +19,15 @@ R = TypeVar("R")
 ATTEMPTS = 4
 #: serialization failure, deadlock, lock not available
 RETRIABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
+UNIQUE_VIOLATION = "23505"
+
+
+class StaleSnapshot(OperationalError):
+    """A row is in the way that this transaction's snapshot is too old to show.
+
+    Only above READ COMMITTED. As after a serialization failure the transaction is to be run again:
+    the engine does that with its own, whoever opened one around the call with theirs.
+    """
 
 
 def connection() -> BaseDatabaseWrapper:
@@ -28,10 +37,21 @@ def connection() -> BaseDatabaseWrapper:
 
 def is_retriable(error: BaseException) -> bool:
     """Whether the database says that the same transaction may succeed if it is run again."""
+    if isinstance(error, StaleSnapshot):
+        return True
     cause = error.__cause__
     if getattr(cause, "sqlstate", None) in RETRIABLE_SQLSTATES:
         return True
     return isinstance(error, OperationalError) and "database is locked" in str(error)
+
+
+def refuse_unseen(error: IntegrityError) -> None:
+    """``StaleSnapshot`` if ``error`` is about a row like ours, which the caller could not find."""
+    if getattr(error.__cause__, "sqlstate", None) == UNIQUE_VIOLATION:
+        raise StaleSnapshot(
+            "could not serialize access: somebody else was first with the same key or name, in a "
+            "transaction that this one can't see; run the transaction again"
+        ) from error
 
 
 def in_transaction(function: Callable[P, R]) -> Callable[P, R]:

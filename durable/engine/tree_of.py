@@ -40,15 +40,21 @@ def stop(execution: Execution) -> bool:
     if rolls_back(current):
         _hurry(rows, current)
         return False
-    _stop_unstarted(execution)
-    alive = [child for child in live_below(execution) if not stop(child)]
+    ended = stop_below(execution)
     if current.status in (Status.RUNNING, Status.COMPENSATING):
         return False
-    if alive:
+    if not ended:
         _hurry(rows, current)
         return False
     finish(rows, Status.CANCELLED)
     return True
+
+
+def stop_below(execution: Execution) -> bool:
+    """Cancel what is alive below an execution; True if nothing of it is any more."""
+    _stop_unstarted(execution)
+    alive = [child for child in live_below(execution) if not stop(child)]
+    return not alive
 
 
 def rolls_back(execution: Execution) -> bool:

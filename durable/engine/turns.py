@@ -143,8 +143,18 @@ def after_failure(
 ) -> None:
     """What the failure of an item that had a turn means for those that have not had theirs."""
     if is_stopped(block, node):
+        _await_batches(block)
         stop_turns(block)
     hand_on(block, [item], base if is_sequence(node) else None, heir)
+
+
+def _await_batches(block: Block) -> None:
+    """Let whoever is giving back what a batch has not begun finish: that waits for turns again.
+
+    Who comes to it later locks the same rows first, and sees the failure then.
+    """
+    along = Execution.objects.of_block(*block).filter(released=False, status=Status.RUNNING)
+    list(lock(along.order_by("index")).values_list("pk", flat=True))
 
 
 def stop_turns(block: Block) -> int:

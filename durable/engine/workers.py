@@ -14,7 +14,7 @@ from durable.engine import notify
 from durable.engine.failures import no_worker
 from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution, Worker
-from durable.models.execution import HELD
+from durable.models.execution import HELD, ExecutionQuerySet
 from durable.models.fields import uuid7
 from durable.states import Status
 
@@ -53,11 +53,20 @@ def sign_on(
 
 
 def unblock(kinds: Iterable[str], *, only_by: str | None = None) -> int:
-    """Give blocked executions of these workflows another try."""
+    """Give blocked executions of these workflows another try.
+
+    ``only_by`` is for those who come back for what somebody has locked at this moment.
+    """
     rows = Execution.objects.filter(status=Status.BLOCKED, kind__in=list(kinds))
     if only_by is not None:
-        rows = rows.filter(blocked_by=only_by)
+        rows = _unlocked(rows.filter(blocked_by=only_by))
     return rows.move(Status.PENDING, ready_at=clock.now(), blocked_by="", error=None)
+
+
+def _unlocked(rows: ExecutionQuerySet) -> ExecutionQuerySet:
+    """Those of the rows that nobody else has locked, locked for this transaction."""
+    found = lock(rows, skip_locked=True).order_by().values_list("pk", flat=True)
+    return rows.filter(pk__in=list(found))
 
 
 @in_transaction
@@ -203,7 +212,7 @@ def _unblock_parents(own_kinds: Set[str]) -> int:
     ids = [pk for pk, error in found if error and error["details"]["kind"] in own_kinds]
     if not ids:
         return 0
-    return waiting.filter(pk__in=ids).move(
+    return _unlocked(waiting.filter(pk__in=ids)).move(
         Status.PENDING, ready_at=clock.now(), blocked_by="", error=None
     )
 

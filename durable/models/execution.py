@@ -65,6 +65,11 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
             role__in=(Role.BRANCH, Role.ITEM),
         )
 
+    def blocked_parts(self, root_id: UUID) -> Self:
+        """The branches and items of an execution that are blocked: they have no id to retry by."""
+        parts = self.filter(root_id=root_id, role__in=(Role.BRANCH, Role.ITEM))
+        return parts.filter(status=Status.BLOCKED)
+
     def unreported(self) -> Self:
         """What has ended without its parent knowing."""
         return self.filter(unreported=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 
 import durable
 from durable import Data, Workflow, step
@@ -177,3 +179,53 @@ class RaceTests(ThreadedTestCase):
             again, more = waiting.result(PATIENCE)
         self.assertEqual((again.pk, again.created), (first.pk, False))
         self.assertEqual(Execution.objects.get(pk=more.pk).status, "pending")
+
+
+@pytest.mark.only_on("postgresql")
+class IsolationTests(ThreadedTestCase):
+    """Above READ COMMITTED who comes second can't see the first: the snapshot is older."""
+
+    LEVELS = ("REPEATABLE READ", "SERIALIZABLE")
+
+    def calls(self) -> dict[str, Callable[[str], Any]]:
+        define()
+        execution = durable.start("first")
+        return {
+            "start": lambda key: durable.start("first", {}, idempotency_key=key),
+            "send": lambda key: durable.send_event(execution.id, "go", 1, event_id=key),
+            "publish": lambda key: durable.publish_event("go", 1, event_id=key),
+            "schedule": lambda key: durable.schedule("first", "0 9 * * *", name=key),
+        }
+
+    def test_a_call_of_its_own_is_repeated_and_gets_the_first(self) -> None:
+        for level in self.LEVELS:
+            for name, call in self.calls().items():
+                with self.subTest(level=level, call=name), elsewhere() as one, elsewhere() as two:
+                    two(partial(by_default, level))
+                    with open_transaction(one):
+                        first = one(partial(call, level))
+                        second = two.begin(partial(call, level))  # its INSERT waits for the commit
+                        until(lambda: blocked_by_a_lock() == 1)
+                    self.assertEqual(second.result(PATIENCE).pk, first.pk)
+
+    def test_who_has_a_transaction_open_is_told_to_run_it_again(self) -> None:
+        for level in self.LEVELS:
+            for name, call in self.calls().items():
+                with (
+                    self.subTest(level=level, call=name),
+                    elsewhere() as other,
+                    transaction.atomic(),
+                ):
+                    with connection.cursor() as cursor:
+                        cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
+                    Execution.objects.count()  # the snapshot is taken here
+                    other(partial(call, level))
+                    with self.assertRaisesRegex(OperationalError, "run the transaction again"):
+                        call(level)
+                    Execution.objects.count()  # and it may go on, if it likes
+
+
+def by_default(level: str) -> None:
+    """Let every transaction of this connection have this isolation."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {level}")

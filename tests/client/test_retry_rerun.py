@@ -245,6 +245,21 @@ class RerunTests(WorkflowTestCase):
                 self.assertIn(repr(wrong), str(caught.exception))
         self.assertEqual(Execution.objects.count(), 1)
 
+    def test_a_branch_or_item_is_not_rerun_by_itself(self) -> None:
+        class Parts(Workflow):
+            @step
+            def left(self, data: Data) -> None: ...
+            @step
+            def one(self, data: Data, item: int, index: int) -> None: ...
+
+            flow = chain(parallel(left=left), foreach("items", one))
+
+        old = run(Parts, {"items": [1]})
+        for part in old.children.all():
+            with self.assertRaisesRegex(durable.InvalidTransition, str(old.pk)):
+                durable.rerun(part.pk)
+        self.assertEqual(Execution.objects.roots().count(), 1)
+
     def test_a_step_inside_a_branch_or_item_is_no_place_to_start_from(self) -> None:
         class Blocks(Workflow):
             @step

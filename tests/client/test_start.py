@@ -114,8 +114,9 @@ class StartTests(WorkflowTestCase):
         with time_travel(NOON):
             durable.start(self.workflow, scheduled_at=NOON - hours(1))
             durable.start(self.workflow, delay=-hours(1))
+            durable.start(self.workflow, delay=timedelta.min)
             drain()
-        self.assertEqual(Execution.objects.filter(status="completed").count(), 2)
+        self.assertEqual(Execution.objects.filter(status="completed").count(), 3)
 
     def test_a_time_in_another_zone_is_the_same_instant(self) -> None:
         tokyo = timezone(timedelta(hours=9))
@@ -254,6 +255,7 @@ class RefusalTests(WorkflowTestCase):
         self.refused("tags", tags=["not", "a", "dict"])
         self.refused("delay", delay=timedelta.max)
         self.refused("delay", delay=timedelta(days=3_000_000))
+        self.refused("scheduled_at", scheduled_at=datetime.max.replace(tzinfo=UTC))
 
     def test_input_that_is_no_object(self) -> None:
         for wrong in ([1], "text", 5, ("a",)):

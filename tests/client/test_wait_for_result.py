@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from asgiref.sync import sync_to_async
@@ -81,3 +82,24 @@ class ResultTests(ThreadedTestCase):
         execution = await durable.astart("adding", {"a": 1, "b": 2})
         await sync_to_async(drain)()
         self.assertEqual(await durable.await_for_result(execution.id), {"sum": 3})
+
+    async def test_the_async_twin_lets_other_calls_of_the_same_loop_go_on(self) -> None:
+        define()
+        execution = await durable.astart("adding", {"a": 1, "b": 2, "wait": True})
+        await sync_to_async(drain)()
+        result = asyncio.create_task(durable.await_for_result(execution.id, timeout=seconds(10)))
+        await asyncio.sleep(0.05)  # it waits by now
+        await durable.asend_event(execution.id, "go")
+        await sync_to_async(drain)()
+        self.assertEqual(await result, {"sum": 3})
+
+    async def test_the_async_twin_has_the_same_errors(self) -> None:
+        define()
+        execution = await durable.astart("adding", {"wait": True})
+        with self.assertRaisesRegex(durable.ResultTimeout, "pending"):
+            await durable.await_for_result(execution.id, timeout=timedelta(milliseconds=20))
+        await durable.acancel(execution.id, "no need")
+        with self.assertRaisesRegex(durable.ExecutionFailed, r"cancelled.*no need"):
+            await durable.await_for_result(execution.id)
+        with self.assertRaises(durable.ExecutionNotFound):
+            await durable.await_for_result("none")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 import durable
 from durable import Workflow, WorkflowMeta, call_workflow, chain, days, foreach, parallel, step
@@ -227,3 +231,40 @@ class RunningTests(CommittingTreeTestCase):
                 return
             runner.run(claim, InlineSession())
         raise AssertionError("no step was reached")
+
+
+class UnstartedItemTests(TreeTestCase):
+    """Items that have not had their turn end together, however many there are."""
+
+    def statements(self, count: int, end: Callable[[Execution], object]) -> int:
+        class Many(Workflow):
+            class Meta(WorkflowMeta):
+                name = f"many{count}{end.__name__}"
+                timeout = days(1)
+
+            @step
+            def each(self, data: Any, item: Any, index: Any) -> Any:
+                self.wait_for_event("go")
+
+            flow = chain(foreach("items", each, concurrency=2))
+
+        execution = run(Many, {"items": list(range(count))})
+        with CaptureQueriesContext(connection) as seen:
+            end(execution)
+        drain()
+        ended = set(execution.children.values_list("status", flat=True))
+        self.assertEqual(ended, {"cancelled"})
+        return len(seen)
+
+    def test_cancelling_takes_no_statement_for_each(self) -> None:
+        def cancel(execution: Execution) -> None:
+            durable.cancel(execution.id)
+
+        self.assertEqual(self.statements(5, cancel), self.statements(40, cancel))
+
+    def test_nor_does_running_out_of_time(self) -> None:
+        def time_out(execution: Execution) -> None:
+            advance(days=1)
+
+        with time_travel():
+            self.assertEqual(self.statements(5, time_out), self.statements(40, time_out))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -88,6 +89,17 @@ class BatchTests(ThreadedTestCase):
             with impatient():
                 self.assertEqual(self.write(skip_locked=True), self.ids(0, 1, 3, 4))
         self.assertEqual(set(checkpoints.write([checkpoint(self.claims[2])])), self.ids(2))
+
+    @pytest.mark.only_on("postgresql")
+    def test_nor_does_one_that_has_to_tell_its_root_which_is_locked_elsewhere(self) -> None:
+        root = self.claims[2].execution_id
+        part = replace(checkpoint(self.claims[0]), root_id=root)
+        batch = [part, checkpoint(self.claims[1]), checkpoint(self.claims[3])]
+        with elsewhere() as other, open_transaction(other):
+            other(lambda: durable.pause(root))
+            with impatient():
+                self.assertEqual(set(checkpoints.write(batch, skip_locked=True)), self.ids(1, 3))
+        self.assertEqual(set(checkpoints.write([part])), self.ids(0))
 
     def test_one_that_can_t_be_written_leaves_the_whole_batch_unwritten(self) -> None:
         bad = checkpoint(self.claims[0])

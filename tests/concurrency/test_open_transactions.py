@@ -11,6 +11,7 @@ from django.db.models import Q
 
 import durable
 from durable import hours, seconds
+from durable.engine import workers
 from durable.engine.claim import claim_due, promote
 from durable.models import Execution, Wait
 from durable.models.fields import uuid7
@@ -133,3 +134,16 @@ class LockTests(ThreadedTestCase):
             drain()
             answered.refresh_from_db()
             self.assertEqual(answered.data, {"got": "x"})
+
+    def test_one_that_acts_on_what_is_blocked_keeps_no_worker_from_its_upkeep(self) -> None:
+        for blocked_by in ("worker", "child"):
+            with self.subTest(blocked_by), elsewhere() as other:
+                execution = run("waiting")
+                error = {"details": {"kind": "waiting@1"}}
+                Execution.objects.filter(pk=execution.pk).move(
+                    "blocked", blocked_by=blocked_by, wake_at=None, error=error
+                )
+                with open_transaction(other):
+                    other(lambda pk=execution.pk: durable.pause(pk))
+                    self.soon(lambda: workers.tidy(["waiting@1"]))
+                durable.cancel(execution.pk)

@@ -497,10 +497,8 @@ COMPOSED: tuple[Mutation, ...] = (
         25,
         "a retry goes on in the same execution, with all that it has",
         ENGINE + "control.py",
-        "        Status.PENDING, error=None, ready_at=clock.now(), wake_at=None,"
-        ' blocked_by="", **changes\n',
-        "        Status.PENDING, error=None, ready_at=clock.now(), wake_at=None,"
-        ' blocked_by="", rank=0, **changes\n',
+        "        deadline_at=deadline,\n        **afresh,\n",
+        "        deadline_at=deadline,\n        rank=0,\n        **afresh,\n",
         "tests/client/test_retry_rerun.py::RetryTests::"
         "test_it_is_the_same_execution_with_its_queue_and_priority",
     ),

@@ -102,8 +102,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         5,
         "a retry asks anew what was cancelled",
         ENGINE + "control.py",
-        "            journal.reopen(execution.pk, execution.path, execution.visit)\n",
-        "            pass\n",
+        "        journal.reopen(execution.pk, execution.path, execution.visit)\n",
+        "",
         _W5 + "after_a_retry_a_cancelled_wait_is_asked_anew_and_later_sleeps_sleep",
     ),
     _mutation(

@@ -69,6 +69,21 @@ class DeclaredTests(WorkflowTestCase):
         self.assertFalse(row().enabled)
         self.assertEqual(row().cron, "0 10 * * *")
 
+    def test_a_deploy_after_a_failure_neither_waits_longer_nor_forgets_a_slot_that_is_due(
+        self,
+    ) -> None:
+        scheduled(Cron("0 * * * *", timezone="UTC"))
+        register_declared()
+        rests = MORNING + hours(5)  # it backs off: the deploy may have repaired it
+        Schedule.objects.update(failures=3, next_run_at=rests)
+        register_declared()
+        self.assertEqual(row().next_run_at, MORNING + hours(1))
+        advance(hours=2, work=False)
+        register_declared()
+        self.assertEqual(row().next_run_at, MORNING + hours(1))
+        drain()
+        self.assertEqual(planned(), [MORNING + hours(2)])
+
     def test_what_is_no_longer_declared_goes(self) -> None:
         scheduled(Cron(NINE, name="a"), Cron(NINE, name="b"))
         register_declared()
