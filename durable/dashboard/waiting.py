@@ -39,8 +39,10 @@ def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
             words = _("is blocked")
         case _other if execution.wake_at:
             words, found["moment"] = _("is due"), execution.wake_at
-        case _other:
+        case _other if execution.ready_at:
             words, found["moment"] = _("waits for a worker, due"), execution.ready_at
+        case _other:
+            words = _("waits for its parts")
     if execution.path.startswith(ROLLBACK):
         run = undone(execution)
         found["step"] = _("compensation of %s") % plain(run.name) if run else _("rollback")
