@@ -142,7 +142,9 @@ class ExecutionPages(Pages):
         when, took = shown.moment(row.created_at, clock.parse(row.present)), self.took(row)
         if not took:
             return when
-        return format_html('{}<span class="dw-below dw-narrow">{}</span>', when, took)
+        return format_html(
+            '{}<span class="dw-below dw-narrow">{}</span>', when, _("took %s") % took
+        )
 
     @admin.display(description=_("took"))
     def took(self, row: Any) -> str:
