@@ -39,6 +39,7 @@ class SchedulePages(Pages):
 
     sees = "view_schedules"
     list_display = ("title", "state", "at", "next_run", "last_run", "problem")
+    list_display_links = None  # the name is one, the workflow below it is not
     sortable_by = ("title", "next_run")
     list_filter = ("enabled", "declared")
     search_fields = ("name", "workflow")
@@ -66,7 +67,10 @@ class SchedulePages(Pages):
     def title(self, row: Schedule) -> str:
         """Its name, and what it starts."""
         return format_html(
-            '{}<span class="dw-below">{}</span>', shown.plain(row.name), shown.plain(row.workflow)
+            '<a href="{}">{}</a><span class="dw-below">{}</span>',
+            self.link("schedule_change", row.pk),
+            shown.plain(row.name),
+            shown.plain(row.workflow),
         )
 
     @admin.display(description=gettext_lazy("cron"))
