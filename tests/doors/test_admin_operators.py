@@ -336,6 +336,7 @@ class NewScheduleTests(Pages):
         simple()
         for field, wrong, problem in (
             ("cron", "every day", "has 2 fields instead of five"),
+            ("cron", "daily", "has 1 field instead of five"),
             ("cron", "", "This field is required"),
             ("timezone", "Mars/Base", "there is no time zone"),
             ("workflow", "unknown", "not one of the available choices"),
