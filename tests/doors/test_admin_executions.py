@@ -259,6 +259,18 @@ class PageTests(Pages):
                 if "changelist" not in address and address != page("auditentry_changelist"):
                     self.assertTrue(any(secret in whole for secret in secrets))
 
+    def test_a_filter_finds_no_tag_whose_value_is_hidden(self) -> None:
+        row = start(simple(), {}, StartOptions(tags={"api_token": "t-1", "shop": "Oslo"}))
+        for client, tag, sees in (
+            (self.viewer, "api_token=t-1", False),
+            (self.viewer, "shop=Oslo,api_token=t-1", False),
+            (self.viewer, "shop=Oslo", True),
+            (self.operator, "api_token=t-1", True),
+        ):
+            with self.subTest(tag=tag, sees=sees):
+                text = self.text(page("execution_changelist") + f"?tag={tag}", client)
+                self.assertEqual(page("execution_change", row.pk) in text, sees)
+
     def test_it_tells_where_it_stands_and_what_can_be_done(self) -> None:
         w = world()
         text = self.text(page("execution_change", w.waiting.pk))
