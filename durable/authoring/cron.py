@@ -128,7 +128,8 @@ def check_expression(expression: Any, where: str) -> None:
     parts = text.split()
     if len(parts) != len(FIELDS):
         names = ", ".join(name for name, *_ in FIELDS)
-        refuse(where, f"{expression!r} has {len(parts)} fields instead of five ({names}).")
+        found = "1 field" if len(parts) == 1 else f"{len(parts)} fields"
+        refuse(where, f"{expression!r} has {found} instead of five ({names}).")
     for part, (name, low, high, words) in zip(parts, FIELDS, strict=True):
         for term in part.split(","):
             _check_term(term, f"{where}: {name} {part!r}", low, high, words)

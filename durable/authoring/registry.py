@@ -38,12 +38,18 @@ def get(name: str, version: int) -> type[Workflow] | None:
     return _classes.get((name, version))
 
 
-def latest(name: str) -> type[Workflow]:
-    """The class of this name with the highest version; ``WorkflowNotFound`` if there is none."""
+def newest(name: str) -> type[Workflow] | None:
+    """The class of this name with the highest version, if there is one."""
     versions = [version for known, version in _classes if known == name]
-    if not versions:
+    return _classes[name, max(versions)] if versions else None
+
+
+def latest(name: str) -> type[Workflow]:
+    """The same; ``WorkflowNotFound`` if there is none."""
+    found = newest(name)
+    if found is None:
         raise WorkflowNotFound(_missing(name))
-    return _classes[name, max(versions)]
+    return found
 
 
 def resolve(workflow: type[Workflow] | str, version: int | None = None) -> type[Workflow]:

@@ -46,7 +46,7 @@ class OptionsForm(forms.Form):
         required=False,
         max_length=REASON_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=gettext_lazy("Kept with the execution and in the audit trail."),
+        help_text=gettext_lazy("Kept in the audit trail."),
     )
     restart_step = forms.BooleanField(
         label=gettext_lazy("Forget what the step has on record"),
@@ -58,7 +58,7 @@ class OptionsForm(forms.Form):
     def __init__(self, action: Action, execution: Execution | None, data: Any = None) -> None:
         super().__init__(data)
         for name in list(self.fields):
-            if name not in action.options:
+            if name not in ("reason", *action.options):
                 del self.fields[name]
         if "from_step" in self.fields:
             field: Any = self.fields["from_step"]

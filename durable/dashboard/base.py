@@ -52,6 +52,7 @@ class Pages(LookOnly, _Admin):
     actions_on_top = True
     show_full_result_count = False
     list_max_show_all = 0
+    preserve_filters = False  # no page of ours leads back to a list as it was
 
     class Media:
         css = {"all": (STYLESHEET,)}

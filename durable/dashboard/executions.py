@@ -138,8 +138,13 @@ class ExecutionPages(Pages):
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, row: Any) -> str:
-        """When, relative to now."""
-        return shown.moment(row.created_at, clock.parse(row.present))
+        """When, relative to now; and where there is no room for a column more, how long it took."""
+        when, took = shown.moment(row.created_at, clock.parse(row.present)), self.took(row)
+        if not took:
+            return when
+        return format_html(
+            '{}<span class="dw-below dw-narrow">{}</span>', when, _("took %s") % took
+        )
 
     @admin.display(description=_("took"))
     def took(self, row: Any) -> str:

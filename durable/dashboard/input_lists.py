@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Func, QuerySet, TextField
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -41,10 +41,27 @@ def asked_of(request: HttpRequest) -> list[Wait]:
     return known
 
 
+class Prompt(Func):
+    """The prompt of a question, out of its JSON: nothing else of it is searched.
+
+    What else there is (metadata) may be hidden from who searches.
+    """
+
+    output_field = TextField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **kwargs: Any) -> Any:
+        return self.as_sql(compiler, connection, template="((%(expressions)s)::json ->> 'prompt')")
+
+    def as_sqlite(self, compiler: Any, connection: Any, **kwargs: Any) -> Any:
+        return self.as_sql(
+            compiler, connection, template="json_extract(%(expressions)s, '$.prompt')"
+        )
+
+
 class ShowFilter(SimpleListFilter):
     """Which of the questions: those that wait for me, unless another choice is made."""
 
-    title = _("show")
+    title = _("state")
     parameter_name = "show"
     past = ("answered", "by_me")  # newest first
     names: ClassVar[list[tuple[str, Any]]] = [
@@ -118,6 +135,8 @@ class InputList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """One statement for all executions of a page, and one for each kind of subject."""
         super().get_results(request)
+        if not self.query:  # there is no other number to tell
+            self.full_result_count = self.result_count
         rows: list[Any] = list(self.result_list)
         roots = Execution.objects.filter(pk__in={row.root_id for row in rows})
         known = {root.pk: root for root in roots.defer(*access.LARGE)}

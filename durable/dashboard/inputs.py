@@ -8,8 +8,7 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -33,6 +32,7 @@ from durable.dashboard.input_forms import (
 from durable.dashboard.input_lists import (
     CappedPaginator,
     InputList,
+    Prompt,
     ShowFilter,
     WorkflowFilter,
     asked_of,
@@ -142,10 +142,10 @@ class InputAdmin(_Admin):
         words = search_term.replace("\0", "").split()
         for word in words:
             found = Q(name__icontains=word) | Q(execution__workflow__icontains=word)
-            found |= Q(question_text__icontains=word)
+            found |= Q(prompt__icontains=word)
             if (span := ids.span(word)) is not None and len(word) >= ids.SHORTEST:
                 found |= Q(root_id__range=span)
-            queryset = queryset.annotate(question_text=Cast("question", TextField())).filter(found)
+            queryset = queryset.annotate(prompt=Prompt("question")).filter(found)
         return queryset, False
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:

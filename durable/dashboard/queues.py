@@ -16,6 +16,7 @@ from durable.dashboard.shown import plain
 from durable.doors import access
 from durable.engine import queues
 from durable.errors import DurableError
+from durable.models import Worker
 
 HIGHEST = 2**31 - 1
 
@@ -92,12 +93,17 @@ def act(user: Any, name: str, act: str, limit: int | None) -> str:
 
 
 def rows(request: HttpRequest) -> list[dict[str, Any]]:
-    """Every queue that this person may see, with how long its oldest due execution waits."""
+    """Every queue that this person may see, with how long its oldest due execution waits.
+
+    It is deserted if something is due and no worker that is alive would claim it.
+    """
     present, user = now(request), request.user
+    served = {name for worker in Worker.objects.live() for name in worker.queues}
     return [
         {
             "state": state,
             "lag": present - state.due_since if state.due_since else None,
+            "deserted": state.depth > 0 and state.name not in served,
             "may_manage": access.may(user, "manage_queues", state.name),
         }
         for state in queues.states()

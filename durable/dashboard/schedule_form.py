@@ -7,12 +7,17 @@ from itertools import islice
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from durable.authoring import registry
 from durable.authoring.cron import Cron, slots_after, zone_of
+from durable.authoring.values import MAX_NAME
 from durable.dashboard.shown import plain
 from durable.dashboard.values import JsonField
+from durable.engine.schedules import known_workflows
 from durable.models import CatchUp, Overlap, Schedule
 
 PREVIEW = 5
@@ -43,7 +48,7 @@ class ScheduleForm(forms.Form):
             del self.fields["input"]
 
     def cron_of(self, schedule: Schedule) -> Cron:
-        """The schedule that is described; ``DurableError`` says what is wrong with it."""
+        """What is described of the schedule; ``DurableError`` says what is wrong with it."""
         values = self.cleaned_data
         jitter = values["jitter"]
         return Cron(
@@ -55,6 +60,46 @@ class ScheduleForm(forms.Form):
             jitter=timedelta(seconds=jitter) if jitter else None,
             input=JsonField.kept(values.get("input"), schedule.input),
         )
+
+
+class NewScheduleForm(ScheduleForm):
+    """A schedule that is not there yet: what it starts, and under which name."""
+
+    workflow = forms.ChoiceField(label=gettext_lazy("Workflow"))
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=MAX_NAME,
+        help_text=gettext_lazy("It can't be changed later."),
+    )
+    field_order = ("workflow", "name")
+
+    def __init__(self, data: Any, user: Any) -> None:
+        super().__init__(data, open=True)
+        starts = {
+            cls.definition.name: plain(capfirst(str(cls.definition.options.verbose_name)))
+            for cls in map(registry.latest, known_workflows())
+            if user.has_perms(cls.definition.options.permissions)
+        }
+        choices = sorted(starts.items(), key=lambda pair: pair[1].casefold())
+        field: Any = self.fields["workflow"]
+        field.choices = [("", "---------"), *choices]
+        self.fields["timezone"].initial = settings.TIME_ZONE
+        self.fields["cron"].help_text = _(
+            "Minute, hour, day of the month, month, day of the week: 0 9 * * 1-5 is nine o'clock "
+            "on working days. Or @daily, @hourly and so on."
+        )
+
+    def clean_name(self) -> str:
+        """A name that no schedule has."""
+        name = str(self.cleaned_data["name"])
+        if Schedule.objects.filter(name=name).exists():
+            raise forms.ValidationError(_("There is a schedule of this name."))
+        return name
+
+    def schedule(self) -> Schedule:
+        """The row that is meant, unsaved."""
+        values = self.cleaned_data
+        return Schedule(name=values["name"], workflow=values["workflow"], input={})
 
 
 def next_runs(schedule: Schedule, present: datetime) -> list[datetime]:
@@ -83,7 +128,7 @@ def initial(schedule: Schedule) -> dict[str, Any]:
 
 def declared(schedule: Schedule) -> str:
     return _(
-        "The schedule is declared in the Meta of %s: change it there. It can be switched off here."
+        "The schedule is declared in the Meta of %s: change it there. It can be disabled here."
     ) % plain(schedule.workflow)
 
 
@@ -91,4 +136,6 @@ def field_of(problem: str) -> str | None:
     """Which input a refusal is about."""
     if "time zone" in problem:
         return "timezone"
+    if "name" in problem and "is longer" in problem:
+        return "name"
     return "cron" if problem.startswith("Cron(") else None

@@ -38,7 +38,8 @@ class SchedulePages(Pages):
     """Those that classes declare, and those made at run time."""
 
     sees = "view_schedules"
-    list_display = ("title", "state", "flow", "at", "zone", "next_run", "last_run", "problem")
+    list_display = ("title", "state", "at", "next_run", "last_run", "problem")
+    list_display_links = None  # the name is one, the workflow below it is not
     sortable_by = ("title", "next_run")
     list_filter = ("enabled", "declared")
     search_fields = ("name", "workflow")
@@ -64,28 +65,26 @@ class SchedulePages(Pages):
 
     @admin.display(description=gettext_lazy("name"), ordering="name")
     def title(self, row: Schedule) -> str:
-        """Its name."""
-        return shown.plain(row.name)
-
-    @admin.display(description=gettext_lazy("workflow"))
-    def flow(self, row: Schedule) -> str:
-        """What it starts."""
-        return shown.plain(row.workflow)
+        """Its name, and what it starts."""
+        return format_html(
+            '<a href="{}">{}</a><span class="dw-below">{}</span>',
+            self.link("schedule_change", row.pk),
+            shown.plain(row.name),
+            shown.plain(row.workflow),
+        )
 
     @admin.display(description=gettext_lazy("cron"))
     def at(self, row: Schedule) -> str:
-        """The expression."""
-        return format_html("<code>{}</code>", shown.plain(row.cron))
+        """The expression, and the zone in which it holds."""
+        cron, zone = shown.plain(row.cron), shown.plain(row.timezone)
+        return format_html('<code>{}</code><span class="dw-below">{}</span>', cron, zone)
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Schedule) -> str:
         """Enabled or not."""
-        return shown.badge("alive", _("Enabled")) if row.enabled else shown.badge("off", _("Off"))
-
-    @admin.display(description=gettext_lazy("time zone"))
-    def zone(self, row: Schedule) -> str:
-        """Of the expression."""
-        return shown.plain(row.timezone)
+        return (
+            shown.badge("alive", _("Enabled")) if row.enabled else shown.badge("off", _("Disabled"))
+        )
 
     @admin.display(description=gettext_lazy("next run"), ordering="next_run_at")
     def next_run(self, row: Any) -> str:
@@ -107,6 +106,33 @@ class SchedulePages(Pages):
         title = shown.Shown(open=False).text(row.last_error, 300)
         return format_html('<span class="dw-error" title="{}">{}</span>', title, row.failures)
 
+    # -- a new one ---------------------------------------------------------------------------------
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Schedules can be made at run time, by whoever may manage them."""
+        return self.has_view_permission(request) and access.may(request.user, "manage_schedules")
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The form, or the schedule that it makes."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        posted = request.method == "POST"
+        form = schedule_form.NewScheduleForm(request.POST if posted else None, request.user)
+        if posted and form.is_valid():
+            new = form.schedule()
+            with acting(request):
+                access.require(request.user, "manage_schedules", new)
+                try:
+                    made = engine.schedule(new.workflow, form.cron_of(new), by=request.user)
+                except DurableError as refusal:
+                    form.add_error(schedule_form.field_of(str(refusal)), str(refusal))
+                else:
+                    tell(request, _("Added."))
+                    return HttpResponseRedirect(self.link("schedule_change", made.pk))
+        return self.page(request, "schedule_add.html", _("Add schedule"), {"form": form})
+
     # -- one schedule ------------------------------------------------------------------------------
 
     def get_urls(self) -> list[Any]:
@@ -123,7 +149,7 @@ class SchedulePages(Pages):
         return self._show(request, self._find(request, object_id), None)
 
     def act_view(self, request: HttpRequest, pk: UUID, name: str) -> HttpResponse:
-        """Enable, disable, run now, or save what was edited."""
+        """Enable, disable, run now, remove, or save what was edited."""
         schedule = self._find(request, pk)
         if request.method != "POST":
             return HttpResponseRedirect(self.link("schedule_change", schedule.pk))
@@ -134,10 +160,12 @@ class SchedulePages(Pages):
                     request,
                     schedule,
                     lambda: engine.switch(schedule.name, on=SWITCH[name], by=request.user),
-                    _("Enabled.") if SWITCH[name] else _("Switched off."),
+                    _("Enabled.") if SWITCH[name] else _("Disabled."),
                 )
             if name == "run":
                 return self._run_now(request, schedule)
+            if name == "remove":
+                return self._remove(request, schedule)
             if name == "edit":
                 return self._edit(request, schedule)
         raise Http404
@@ -161,6 +189,15 @@ class SchedulePages(Pages):
         seen = access.may(request.user, "view", execution)
         name, pk = ("execution_change", execution.pk) if seen else ("schedule_change", schedule.pk)
         return HttpResponseRedirect(self.link(name, pk))
+
+    def _remove(self, request: HttpRequest, schedule: Schedule) -> HttpResponse:
+        try:
+            engine.unschedule(schedule.name, by=request.user)
+        except DurableError as refusal:
+            tell(request, str(refusal), messages.ERROR)
+            return HttpResponseRedirect(self.link("schedule_change", schedule.pk))
+        tell(request, _("%s is removed; what it has started stays.") % shown.plain(schedule.name))
+        return HttpResponseRedirect(self.link("schedule_changelist"))
 
     def _edit(self, request: HttpRequest, schedule: Schedule) -> HttpResponse:
         if schedule.declared:

@@ -29,6 +29,7 @@ EVERYTHING = 4_000_000
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+YEAR = timedelta(days=365)
 
 
 def plain(text: Any) -> str:
@@ -100,7 +101,9 @@ def rough(size: timedelta) -> str:
         return _("%d h") % (size // HOUR)
     if size < 60 * DAY:
         return ngettext("%d day", "%d days", size.days) % size.days
-    return ngettext("%d month", "%d months", size.days // 30) % (size.days // 30)
+    if size < 2 * YEAR:
+        return ngettext("%d month", "%d months", size.days // 30) % (size.days // 30)
+    return ngettext("%d year", "%d years", size // YEAR) % (size // YEAR)
 
 
 def duration(span: timedelta | None) -> str:
@@ -139,6 +142,14 @@ def moment(value: datetime | None, present: datetime) -> SafeString | str:
         absolute(value),
         ago(value, present),
     )
+
+
+def exact(value: datetime | None, present: datetime) -> SafeString | str:
+    """A relative time with the absolute one beside it, for pages that have the room."""
+    if value is None:
+        return "–"
+    beside = '{} <span class="dw-quiet dw-exact">{}</span>'
+    return format_html(beside, moment(value, present), absolute(value))
 
 
 def short(pk: Any) -> str:

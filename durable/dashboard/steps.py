@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db.models import Case, F, QuerySet, TextField, Value, When
 from django.db.models.functions import Length
+from django.utils.timezone import localtime
 
 from durable.dashboard.shown import Shown, plain
 from durable.models import Execution, Role, StepRun
@@ -23,7 +24,7 @@ DEPTH = 5
 
 @dataclass(frozen=True)
 class LogLine:
-    """One captured log record."""
+    """One captured log record; ``at`` is the time of day in the reader's zone."""
 
     at: str
     level: str
@@ -159,8 +160,9 @@ def log_lines(text: str, shown: Shown) -> Iterable[LogLine]:
     for line in filter(None, text.splitlines()):
         try:
             record = json.loads(line)
+            at = localtime(datetime.fromisoformat(record["at"]))
             yield LogLine(
-                plain(str(record["at"])[11:23]),
+                at.strftime("%H:%M:%S.%f")[:-3],
                 plain(record["level"]),
                 plain(record["logger"]),
                 shown.text(record["message"]),

@@ -11,6 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from durable.dashboard import waiting
 from durable.dashboard.shown import absolute, cut, duration, plain
 
 LANES = 40
@@ -65,7 +66,8 @@ def current_bar(execution: Any) -> Bar | None:
     if execution.is_finished or not execution.path:
         return None
     since = execution.last_completed_at or execution.started_at
-    lane = ("", execution.path)
+    undone = waiting.undone(execution)
+    lane = ("", f"{undone.path} ↩" if undone is not None else execution.path)
     if execution.worker is not None and since is not None:
         return Bar(lane, since, None, "running", _("runs"))
     return None

@@ -9,10 +9,12 @@ from django.utils.translation import gettext as _
 
 from durable.dashboard.shown import Shown, plain
 from durable.doors import access
-from durable.models import Event, Execution, Wait, WaitKind, WaitStatus, Worker
+from durable.engine.claim import ROLLBACK
+from durable.models import Event, Execution, StepRun, Wait, WaitKind, WaitStatus, Worker
 from durable.states import Status
 
 SHOWN_EVENTS = 50
+SHOWN_PROMPT = 300  # characters: the page of the question has the rest
 
 
 def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
@@ -24,10 +26,6 @@ def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
     open_waits = [wait for wait in waits if wait.status == WaitStatus.OPEN]
     found: dict[str, Any] = {"step": step, "attempt": attempt, "moment": None}
     match Status(execution.status):
-        case Status.PENDING if execution.wake_at:
-            words, found["moment"] = _("is due"), execution.wake_at
-        case Status.PENDING:
-            words, found["moment"] = _("waits for a worker since"), execution.ready_at
         case Status.RUNNING | Status.COMPENSATING if execution.worker:
             words = _("runs")
             found["worker"] = Worker.objects.filter(pk=execution.worker).first()
@@ -39,9 +37,24 @@ def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
             words = _("is paused")
         case Status.BLOCKED:
             words = _("is blocked")
+        case _other if execution.wake_at:
+            words, found["moment"] = _("is due"), execution.wake_at
+        case _other if execution.ready_at:
+            words, found["moment"] = _("waits for a worker, due"), execution.ready_at
         case _other:
-            words, found["moment"] = _("waits for a worker"), execution.wake_at
+            words = _("waits for its parts")
+    if execution.path.startswith(ROLLBACK):
+        run = undone(execution)
+        found["step"] = _("compensation of %s") % plain(run.name) if run else _("rollback")
     return {**found, "words": words}
+
+
+def undone(execution: Execution) -> StepRun | None:
+    """The attempt of a step whose compensation comes next, or runs; none at the beginning."""
+    pk = execution.path.removeprefix(ROLLBACK)
+    if not pk or pk == execution.path:
+        return None
+    return StepRun.objects.only("path").filter(pk=pk).first()
 
 
 def _waits_for(waits: list[Wait]) -> str:
@@ -72,7 +85,7 @@ def row(wait: Wait, names: Any, shown: Shown, mine: bool) -> dict[str, Any]:
         "row": wait,
         "name": plain(wait.name),
         "branch": names.get(wait.execution_id, ""),
-        "prompt": shown.text(question.get("prompt") or ""),
+        "prompt": shown.text(question.get("prompt") or "", SHOWN_PROMPT),
         "for": ", ".join(plain(name) for name in wait.assignees),
         "by": plain(wait.by_name),
         "comment": shown.text(wait.comment),

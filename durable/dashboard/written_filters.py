@@ -17,6 +17,8 @@ from django.utils.translation import gettext_lazy as _
 
 from durable import clock
 from durable.dashboard.paging import COUNTED
+from durable.doors import access
+from durable.doors.masking import HIDDEN, mask
 from durable.errors import DurableError
 from durable.models import Execution
 from durable.models.fields import HasTag
@@ -148,8 +150,11 @@ class ByTag(Written):
         """Those that carry it, as text or (a number, true, false) as JSON."""
         if not self.text("tag"):
             return queryset
+        open = access.may(request.user, "view_payload")
         try:
             for name, values in self._wanted():
+                if not open and mask({name: 0})[name] == HIDDEN:  # finding it would tell its value
+                    return queryset.none()
                 queryset = queryset.filter(self._has_one(name, values))
         except DurableError:  # a text that no tag can have
             return queryset.none()

@@ -19,7 +19,7 @@ from durable.authoring import registry
 from durable.conf import database
 from durable.engine import people
 from durable.errors import DurableError
-from durable.models import Event, Execution, Role, Wait
+from durable.models import Event, Execution, Role, Schedule, Wait
 from durable.states import WaitKind
 
 if TYPE_CHECKING:
@@ -133,12 +133,17 @@ def _agreed(user: Any, action: str, target: Any) -> bool:
 
 
 def _own_permissions(target: Any) -> Iterable[str]:
-    """What ``Meta.permissions`` of the workflow asks of whoever acts on it, besides."""
+    """What ``Meta.permissions`` of the workflow asks of whoever acts on it, besides.
+
+    Who decides what a schedule starts, and when, starts the workflow too.
+    """
     if isinstance(target, Wait):
         target = target.execution
     cls = target
     if isinstance(target, Execution):
         cls = registry.get(target.workflow, target.version)
+    elif isinstance(target, Schedule):
+        cls = registry.newest(target.workflow)
     definition = getattr(cls, "definition", None)
     return definition.options.permissions if definition is not None else ()
 

@@ -9,8 +9,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from durable.doors import access
-from durable.engine import control, rerun
-from durable.engine.audit import origin
+from durable.engine import control, limits, rerun
+from durable.engine.audit import origin, reason
 from durable.models import Execution
 from durable.states import FINAL, UNFINISHED, Status
 
@@ -19,8 +19,9 @@ from durable.states import FINAL, UNFINISHED, Status
 class Action:
     """One thing to do; ``statuses`` says when it is offered (the engine has the last word).
 
-    ``options`` are the names of what it takes besides the execution: ``reason`` (text),
-    ``from_step`` (path or name of a step), ``restart_step`` (yes or no).
+    ``options`` are the names of what it takes besides the execution: ``from_step`` (path or name
+    of a step), ``restart_step`` (yes or no), ``reason`` (text) if the execution keeps it. The
+    audit trail keeps a ``reason`` whatever the action.
     """
 
     name: str
@@ -45,7 +46,11 @@ class Action:
         if by is not None:
             access.require(by, self.permission, execution)
         given = {name: value for name, value in options.items() if name in self.options}
-        return self.call(execution.pk, by=by, **given)
+        token = reason.set(limits.free_text("reason", options.get("reason") or ""))
+        try:
+            return self.call(execution.pk, by=by, **given)
+        finally:
+            reason.reset(token)
 
 
 def _cancel(pk: Any, *, by: Any, reason: str = "") -> Execution:

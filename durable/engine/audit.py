@@ -16,6 +16,9 @@ from durable.models.fields import Stored
 #: where the change comes from ("admin", "rest 10.0.0.7", "command"); set by the doors
 origin: ContextVar[str] = ContextVar("durable_origin", default="")
 
+#: why, in the words of whoever acts; set by the doors that ask
+reason: ContextVar[str] = ContextVar("durable_reason", default="")
+
 
 def is_due(by: Any) -> bool:
     """Whether somebody outside has asked for a change: a person, or whoever uses a door.
@@ -46,9 +49,18 @@ def record(
         wait_id=wait,
         target=target,
         before=_stored(before),
-        after=_stored(after),
+        after=_stored(_with_reason(after)),
         origin=origin.get(),
     )
+
+
+def _with_reason(after: Any) -> Any:
+    """What came of it, with the reason beside it if one was given."""
+    why = reason.get()
+    if not why:
+        return after
+    known = after if isinstance(after, dict) else {} if after is None else {"value": after}
+    return {**known, "reason": why}
 
 
 def check_actor(by: Any) -> None:

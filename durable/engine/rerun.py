@@ -46,7 +46,8 @@ def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
         frames = position.encode(_frames(old, run))
         changes |= {"path": run.path, "data": Stored(codec.dumps(run.input)), "frames": frames}
     Execution.objects.filter(pk=new.pk).update(**changes)
-    audit.record("rerun", by=by, execution=new.pk, target=str(old.pk), after=from_step)
+    after = None if from_step is None else {"from_step": from_step}
+    audit.record("rerun", by=by, execution=new.pk, target=str(old.pk), after=after)
     new.refresh_from_db()
     return new
 

@@ -82,6 +82,12 @@ def moment(context: Any, value: datetime | None) -> SafeString | str:
     return shown.moment(value, present)
 
 
+@register.simple_tag(takes_context=True)
+def exact(context: Any, value: datetime | None) -> SafeString | str:
+    """A relative time with the absolute one beside it."""
+    return shown.exact(value, context.get("now") or base.now(context["request"]))
+
+
 @register.filter
 def duration(span: timedelta | str | None) -> str:
     """A span for people; nothing for what a template does not know."""

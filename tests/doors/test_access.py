@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.models import AnonymousUser, Group, User
+from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.test import override_settings
 
 import durable
@@ -69,6 +69,24 @@ class PermissionTests(AccessCase):
         self.assertTrue(access.may(operator, "view", execution))
         operator = User.objects.create_superuser("root")
         self.assertTrue(access.may(operator, "cancel", execution))
+
+    def test_permissions_of_a_workflow_are_needed_to_start_it_by_a_schedule(self) -> None:
+        class Guarded(Workflow):
+            class Meta(WorkflowMeta):
+                permissions = ("auth.change_group",)
+
+            @step
+            def only(self, data: Data) -> None: ...
+
+        schedule = durable.schedule(Guarded, "0 9 * * *", name="nine")
+        operator = person("op", *OPERATOR)
+        self.assertFalse(access.may(operator, "manage_schedules", schedule))
+        self.assertTrue(access.may(operator, "view_schedules", schedule))
+        operator.user_permissions.add(Permission.objects.get(codename="change_group"))
+        operator = User.objects.get(pk=operator.pk)  # permissions are remembered
+        self.assertTrue(access.may(operator, "manage_schedules", schedule))
+        schedule.workflow = "gone"  # its code is not in this process
+        self.assertTrue(access.may(operator, "manage_schedules", schedule))
 
     def test_a_policy_can_only_narrow(self) -> None:
         execution, operator = run(self.workflow), person("op", *OPERATOR)

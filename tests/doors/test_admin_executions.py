@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import datetime
 from typing import Any
 from unittest import mock
 
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test.utils import CaptureQueriesContext, override_settings
+from django.utils import timezone
 
 from durable import Data, Fail, Workflow, chain, foreach, step
 from durable.dashboard import bulk, paging
@@ -256,6 +259,18 @@ class PageTests(Pages):
                 if "changelist" not in address and address != page("auditentry_changelist"):
                     self.assertTrue(any(secret in whole for secret in secrets))
 
+    def test_a_filter_finds_no_tag_whose_value_is_hidden(self) -> None:
+        row = start(simple(), {}, StartOptions(tags={"api_token": "t-1", "shop": "Oslo"}))
+        for client, tag, sees in (
+            (self.viewer, "api_token=t-1", False),
+            (self.viewer, "shop=Oslo,api_token=t-1", False),
+            (self.viewer, "shop=Oslo", True),
+            (self.operator, "api_token=t-1", True),
+        ):
+            with self.subTest(tag=tag, sees=sees):
+                text = self.text(page("execution_changelist") + f"?tag={tag}", client)
+                self.assertEqual(page("execution_change", row.pk) in text, sees)
+
     def test_it_tells_where_it_stands_and_what_can_be_done(self) -> None:
         w = world()
         text = self.text(page("execution_change", w.waiting.pk))
@@ -266,6 +281,52 @@ class PageTests(Pages):
         for words in ("Broken", "/do/retry/", "/do/rerun/", "it broke"):
             self.assertIn(words, text)
         self.assertNotIn(f"{w.failed.pk}/do/cancel/", text)
+
+    def test_a_compensation_is_told_by_the_name_of_its_step(self) -> None:
+        class Undone(Workflow):
+            @step
+            def one(self, data: Data) -> None: ...
+
+            @one.compensate(retry=2)
+            def undo(self, data: Data) -> None:
+                raise ConnectionError
+
+            @step
+            def two(self, data: Data) -> None:
+                raise Fail("no")
+
+        with time_travel():
+            row = run(Undone, {})
+            self.assertEqual(row.path[0], "~")
+            text = self.text(page("execution_change", row.pk))
+            self.assertRegex(text, r"<strong>compensation of one</strong>\s+is due")
+            advance(minutes=1, work=False)
+            text = self.text(page("execution_change", row.pk))
+        self.assertNotIn(f"~{row.path[1:]}<", text)
+
+    def test_logs_have_the_times_of_the_readers_zone(self) -> None:
+        class Says(Workflow):
+            @step
+            def it(self, data: Data) -> None:
+                self.log.warning("here")
+
+        row = run(Says, {})
+        (run_,) = StepRun.objects.filter(execution=row)
+        at = datetime.fromisoformat(json.loads(run_.logs.splitlines()[0])["at"])
+        with timezone.override("Asia/Kathmandu"):
+            text = self.text(page("execution_step", row.pk, run_.pk))
+            self.assertIn(f"{timezone.localtime(at):%H:%M:%S}.", text)
+
+    def test_a_long_prompt_is_cut_and_leads_to_its_page(self) -> None:
+        class Asks(Workflow):
+            @step
+            def it(self, data: Data) -> None:
+                self.wait_for_approval("boss", prompt="please " * 700)
+
+        row = run(Asks, {})
+        text = self.text(page("execution_change", row.pk))
+        self.assertEqual(text.count("please"), 43)
+        self.assertIn(page("input_change", row.waits.get().pk), text)
 
     def test_branches_and_items_have_pages_below_their_parent(self) -> None:
         w = world()

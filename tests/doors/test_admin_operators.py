@@ -304,8 +304,114 @@ class ScheduleTests(Pages):
         self.assertEqual((row.cron, row.input), ("0 7 * * 1", {"token": "t-1"}))
 
 
+class NewScheduleTests(Pages):
+    """Making a schedule, and removing one."""
+
+    GOOD = {
+        "workflow": "simple", "name": "nightly", "cron": "0 1 * * *", "timezone": "Asia/Tokyo",
+        "catch_up": "none", "overlap": "skip", "jitter": "60", "input": '{"n": 1}',
+    }  # fmt: skip
+
+    def post(self, **changes: str) -> Any:
+        return self.operator.post(page("schedule_add"), {**self.GOOD, **changes})
+
+    def test_it_is_made_as_it_is_written_and_its_page_follows(self) -> None:
+        simple()
+        self.assertIn(page("schedule_add"), self.text(page("schedule_changelist")))
+        self.assertIn('value="UTC"', self.text(page("schedule_add")))
+        answer = self.post()
+        row = Schedule.objects.get()
+        self.assertRedirects(answer, page("schedule_change", row.pk))
+        self.assertEqual(
+            (row.name, row.workflow, row.cron, row.timezone, row.catch_up, row.overlap, row.jitter),
+            ("nightly", "simple", "0 1 * * *", "Asia/Tokyo", "none", "skip", timedelta(minutes=1)),
+        )
+        self.assertEqual((row.input, row.declared, row.enabled), ({"n": 1}, False, True))
+        entry = AuditEntry.objects.get()
+        self.assertEqual(
+            (entry.action, entry.actor, entry.target), ("schedule", self.user, row.name)
+        )
+
+    def test_what_is_wrong_is_said_in_place_and_nothing_is_made(self) -> None:
+        simple()
+        for field, wrong, problem in (
+            ("cron", "every day", "has 2 fields instead of five"),
+            ("cron", "daily", "has 1 field instead of five"),
+            ("cron", "", "This field is required"),
+            ("timezone", "Mars/Base", "there is no time zone"),
+            ("workflow", "unknown", "not one of the available choices"),
+            ("workflow", "", "This field is required"),
+            ("name", "", "This field is required"),
+            ("name", "x" * 101, "at most 100 characters"),
+            ("name", "\x00", "Null characters are not allowed"),
+            ("overlap", "sometimes", "not one of the available choices"),
+            ("jitter", "-1", "greater than or equal to 0"),
+            ("input", "{", "This is not JSON"),
+            ("input", "[1]", "It must be an object"),
+        ):
+            with self.subTest(field=field, wrong=wrong):
+                answer = self.post(**{field: wrong})
+                self.assertEqual(answer.status_code, 200)
+                told = " ".join(answer.context["form"].errors.get(field, []))
+                self.assertIn(problem, told)
+        self.assertFalse(Schedule.objects.exists())
+
+    def test_a_name_that_is_taken_changes_nothing(self) -> None:
+        simple()
+        row = schedules.schedule("simple", Cron("0 5 * * *", name="nightly"), by=None)
+        answer = self.post()
+        self.assertEqual(
+            answer.context["form"].errors["name"], ["There is a schedule of this name."]
+        )
+        row.refresh_from_db()
+        self.assertEqual((row.cron, row.input), ("0 5 * * *", {}))
+
+    def test_it_takes_the_permissions_of_the_workflow(self) -> None:
+        class Simple(Workflow):
+            class Meta(WorkflowMeta):
+                permissions = ("auth.view_group",)
+
+            @step
+            def only(self, data: Data) -> Data:
+                return data
+
+        self.assertIn("workflow", self.post().context["form"].errors)
+        self.user.user_permissions.add(Permission.objects.get(codename="view_group"))
+        self.assertEqual(self.post().status_code, 302)
+
+    def test_it_is_removed_unless_a_class_declares_it(self) -> None:
+        class Nightly(Workflow):
+            class Meta(WorkflowMeta):
+                schedules = (Cron("0 1 * * *"),)
+
+            @step
+            def only(self, data: Data) -> Data:
+                return data
+
+        drain()
+        simple()
+        self.post(name="ours")
+        ours, declared = Schedule.objects.order_by("declared")
+        self.assertNotIn("/do/remove/", self.text(page("schedule_change", declared.pk)))
+        answer = self.operator.post(page("schedule_act", declared.pk, "remove"))
+        self.assertIn("is declared by nightly", self.told(answer))
+        answer = self.operator.post(page("schedule_act", ours.pk, "remove"))
+        self.assertRedirects(answer, page("schedule_changelist"))
+        self.assertEqual(list(Schedule.objects.all()), [declared])
+
+
 class QueueTests(Pages):
     """Queues."""
+
+    def test_a_queue_that_no_worker_serves_is_told(self) -> None:
+        world()  # its worker serves the default queue
+        start_many(simple(), [{}], StartOptions(queue="mail"))
+        start_many(simple(), [{}], StartOptions())
+        for name in ("queue_changelist", "overview"):
+            answer = self.operator.get(page(name))
+            rows = {row["state"].name: row["deserted"] for row in answer.context["queues"]}
+            self.assertEqual((rows["mail"], rows["default"]), (True, False))
+            self.assertContains(answer, "no worker", count=1)
 
     def test_depth_lag_and_limits_are_shown(self) -> None:
         with time_travel(NOON):

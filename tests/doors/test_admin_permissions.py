@@ -40,6 +40,7 @@ def cells(w: World) -> list[Cell]:
     chosen = {"action": "cancel", "_selected_action": [str(pk)], "confirmed": "1"}
     edit = {"cron": "0 8 * * *", "timezone": "UTC", "catch_up": "latest", "overlap": "allow"}
     edit["input"] = "{}"
+    new = {**edit, "name": "umbrella-hourly", "workflow": "ship"}
     found = []
 
     def add(
@@ -73,7 +74,15 @@ def cells(w: World) -> list[Cell]:
     add("execution_act", pk, "resume", allowed=ACTING, other=404)
     add("schedule_changelist", allowed=SEEING)
     add("schedule_change", w.schedule.pk, allowed=SEEING, other=404)
-    for act, data in (("run", {}), ("disable", {}), ("enable", {}), ("edit", edit)):
+    add("schedule_add", allowed=ACTING)
+    add("schedule_add", post=new, allowed=ACTING, status=302, other=403)
+    for act, data in (
+        ("run", {}),
+        ("disable", {}),
+        ("enable", {}),
+        ("edit", edit),
+        ("remove", {}),
+    ):
         args = (w.schedule.pk, act)
         add("schedule_act", *args, post=data, allowed=ACTING, status=302, other=404)
     add("queue_changelist", allowed=SEEING)
@@ -177,8 +186,9 @@ class MatrixTests(WorkflowTestCase):
         for model, row in rows.items():
             for method in ("get", "post"):
                 ask = getattr(superuser, method)
-                self.assertEqual(ask(page(f"{model}_add")).status_code, 403)
                 self.assertEqual(ask(page(f"{model}_delete", row.pk)).status_code, 403)
+                if model != "schedule":
+                    self.assertEqual(ask(page(f"{model}_add")).status_code, 403)
 
 
 class AuditTests(WorkflowTestCase):
@@ -216,6 +226,27 @@ class AuditTests(WorkflowTestCase):
                 self.assertEqual(
                     (entry.action, entry.actor, entry.origin), (action, operator, "admin 10.0.0.7")
                 )
+                self.before.add(entry.pk)
+
+    def test_the_reason_of_each_action_is_on_record(self) -> None:
+        client = browser(person("operator"))
+        waiting, failed = self.world.waiting.pk, self.world.failed.pk
+        for action, pk in (
+            ("pause", waiting),
+            ("resume", waiting),
+            ("cancel", waiting),
+            ("rerun", failed),
+            ("retry", failed),
+        ):
+            with self.subTest(action=action):
+                chosen = {"action": action, "_selected_action": [str(pk)]}
+                asks = client.post(page("execution_changelist"), chosen)
+                self.assertContains(asks, 'name="reason"')
+                sure = {**chosen, "confirmed": "1", "reason": f"{action}, as agreed"}
+                client.post(page("execution_changelist"), sure)
+                (entry,) = self.new()
+                self.assertEqual(entry.action, action)
+                self.assertEqual(entry.after["reason"], f"{action}, as agreed")
                 self.before.add(entry.pk)
 
     def test_what_is_refused_leaves_no_trace(self) -> None:

@@ -503,6 +503,14 @@ class ListTests(AdminCase):
         self.assertEqual(len(self.rows("root", workflow=name)), 2)
         self.assertEqual(self.rows("root", workflow="other"), set())
 
+    def test_a_search_tells_nothing_of_what_is_hidden(self) -> None:
+        told = {"Password": "hunter2", "Purpose": "A lathe"}
+        wait = self.asked(prompt='Buy "it"\nnow?', metadata=told)
+        for word in ("hunter2", "hunter", "lathe", "metadata", "Password"):
+            self.assertEqual(self.rows("root", q=word, show="all"), set(), word)
+        for word in ('"it"', "BUY", "now?"):
+            self.assertEqual(self.rows("root", q=word, show="all"), {str(wait.pk)}, word)
+
     def test_viewers_have_neither_buttons_nor_actions(self) -> None:
         self.asked(), self.asked(assignees=["user:named"])
         for name, has in (("viewer", False), ("operator", False), ("approver", True)):
@@ -534,7 +542,9 @@ class ListTests(AdminCase):
         with time_travel(NOON):
             wait = self.asked(assignees=["user:named"], escalate=[[24, "group:finance"]])
             self.assertEqual(self.rows("member"), set())
-            self.assertIn("group finance, from", self.page("named", change(wait)))
+            text = self.page("named", change(wait))
+            self.assertRegex(text, "group finance, <time[^>]*>in 1 day</time>")
+            self.assertIn("2025-03-04 12:00:00 UTC", text)
             self.page("member", change(wait), 404)
             advance(hours=24)
             self.assertEqual(self.rows("member"), {str(wait.pk)})

@@ -1,10 +1,24 @@
-/* Shows where one is in the navigation of a narrow window, and refreshes the page of an unfinished
-   execution. Without it the pages work, and that one has a link to do so. */
+/* Shows where one is in the navigation of a narrow window and in a flow wider than its page, and
+   refreshes the page of an unfinished execution. Without it the pages work: one scrolls, and
+   follows a link. */
 "use strict";
 (() => {
   const here = document.querySelector(".dw-nav [aria-current]");
   const list = here && here.closest("ul");
   if (list) list.scrollLeft = here.offsetLeft - list.offsetLeft - (list.clientWidth - here.clientWidth) / 2;
+})();
+
+(() => {
+  const states = ["failed", "running", "waiting", "blocked", "paused"];
+  for (const graph of document.querySelectorAll(".dw-scroll > .durable-graph")) {
+    const box = graph.parentElement;
+    if (box.scrollWidth <= box.clientWidth) continue;
+    const state = states.find((one) => graph.querySelector(`.dg-node.dg-is-${one}`));
+    const node = graph.querySelector(state ? `.dg-node.dg-is-${state}` : ".dg-node");
+    if (!node) continue;
+    const at = node.getBoundingClientRect(), seen = box.getBoundingClientRect();
+    box.scrollLeft += at.left + at.width / 2 - seen.left - seen.width / 2;
+  }
 })();
 
 (() => {
