@@ -3,7 +3,8 @@
 An item whose last step ends without anything that needs a commit of its own is kept; what was
 kept is written when the batch ends, or a moment after the first of it. An item that needs more
 (a wait, another attempt, its failure) goes on by itself: what was kept is written before, the
-rest of the batch is given back. So a crash makes run again what was not written.
+rest of the batch is given back, as it is when the batch has had its slot for long enough: other
+work waits too. So a crash makes run again what was not written.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from durable.models import Execution
 from durable.states import Status
 
 KEPT_FOR = 0.5  # seconds; longer steps are written one by one
+HELD_FOR = 2.0  # seconds in which a batch begins items: its slot is not its own
 
 
 class Batch:
@@ -39,12 +41,13 @@ class Batch:
         self._kept: list[tuple[Claim, Checkpoint]] = []
         self._since, self._size = 0.0, 0
         self._over = False
+        self._begun = time.monotonic()
 
     def __iter__(self) -> Iterator[Claim]:
         """The items, one at a time; the batch may end early."""
         self._first.heir = self._next()
         yield self._first
-        while self._rest and not self._over:
+        while self._rest and not self._over and time.monotonic() - self._begun < HELD_FOR:
             if self._is_enough() and not self.write():
                 break
             claim = self._rest.pop(0)

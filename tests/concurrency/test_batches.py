@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 import durable
 from durable import Data, Workflow, chain, foreach, step
+from durable.engine import batch, inline
 from durable.engine import checkpoint as checkpoints
 from durable.engine.claim import claim_due
 from durable.engine.inline import InlineSession
@@ -184,6 +185,35 @@ class KeptItemsTests(WorkflowTestCase):
         assert_completed(execution)
         self.assertEqual(execution.data["pages"], ["x" * 60] * 12)
         self.assertLessEqual(max(written), 3)
+
+    def test_a_batch_gives_its_slot_back_before_others_have_waited_long(self) -> None:
+        """What it has not begun waits for its turn again, in this slot or in another."""
+        order: list[str] = []
+        now = [0.0]
+
+        class Slow(Workflow):
+            @step
+            def draw(self, data: Data, item: int, index: int) -> Data:
+                order.append(f"item {item}")
+                now[0] += 0.9
+                return data
+
+            flow = chain(foreach("items", draw, concurrency=2, batch_size=50))
+
+        class Other(Workflow):
+            @step
+            def greet(self, data: Data) -> Data:
+                order.append("other")
+                return data
+
+        durable.start(Slow, {"items": list(range(12))})
+        inline.work(1)  # the block is open
+        durable.start(Other, {})
+        with mock.patch.object(batch.time, "monotonic", side_effect=lambda: now[0]):
+            drain()
+        self.assertLess(order.index("other"), 7, order)
+        self.assertEqual(sorted(order), sorted([*(f"item {n}" for n in range(12)), "other"]))
+        self.assertEqual(set(Execution.objects.values_list("status", flat=True)), {"completed"})
 
 
 def checkpoint_without_extras(claim: Any) -> Any:
