@@ -39,9 +39,7 @@ class Opened(WorkflowTestCase):
                 return increment(data, "sent")
 
             flow = chain(
-                foreach(
-                    lambda data: range(ITEMS), send, concurrency=4, batch_size=self.batch_size
-                )
+                foreach(lambda data: range(ITEMS), send, concurrency=4, batch_size=self.batch_size)
             )
 
         durable.start(Campaign, {})
