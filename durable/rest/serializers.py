@@ -11,7 +11,7 @@ from durable.doors import actions, questions
 from durable.doors.masking import mask
 from durable.errors import DefinitionError
 from durable.models import Execution
-from durable.rest.shown import Data, Error, Logs, plain
+from durable.rest.shown import Answer, Change, Data, Error, Logs, Received, plain
 
 Read = serializers.Serializer[Any]
 
@@ -144,8 +144,8 @@ class Wait(Read):
     opened_at = serializers.DateTimeField()
     deadline_at = serializers.DateTimeField(allow_null=True)
     resolved_at = serializers.DateTimeField(allow_null=True)
-    answer = Data()
-    received = Data()
+    answer = Answer()
+    received = Received()
     child = serializers.UUIDField(source="child_id", allow_null=True)
     assignees = serializers.ListField(child=serializers.CharField())
     due_at = serializers.DateTimeField(allow_null=True)
@@ -176,8 +176,8 @@ class AuditEntry(Read):
     action = serializers.CharField()
     execution = serializers.UUIDField(source="execution_id", allow_null=True)
     target = serializers.CharField()
-    before = Data()
-    after = Data()
+    before = Change()
+    after = Change()
     origin = serializers.CharField()
 
 
@@ -226,7 +226,7 @@ class Question(Read):
     due_at = serializers.DateTimeField(allow_null=True)
     deadline_at = serializers.DateTimeField(allow_null=True)
     resolved_at = serializers.DateTimeField(allow_null=True)
-    answer = Data()
+    answer = Answer()
     by = serializers.CharField(source="by_name")
     comment = serializers.CharField()
 

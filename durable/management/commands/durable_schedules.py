@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from durable import clock
 from durable.authoring.cron import slots_after, zone_of
 from durable.conf import database
+from durable.doors.masking import mask_text
 from durable.engine import fire, schedules
 from durable.errors import ScheduleNotFound
 from durable.management.arguments import positive
@@ -85,7 +86,7 @@ class Command(DurableCommand):
                     _state(schedule),
                     ago(schedule.next_run_at, present) if schedule.enabled else "",
                     moment(schedule.last_run_at),
-                    schedule.last_error,
+                    mask_text(schedule.last_error),
                 )
                 for schedule in found
             ],
@@ -153,5 +154,5 @@ def _shown(schedule: Schedule) -> dict[str, Any]:
         "next_run_at": schedule.next_run_at,
         "last_run_at": schedule.last_run_at,
         "failures": schedule.failures,
-        "last_error": schedule.last_error,
+        "last_error": mask_text(schedule.last_error),
     }
