@@ -10,7 +10,7 @@ from rest_framework import serializers
 from durable.doors import actions, questions
 from durable.doors.masking import mask
 from durable.errors import DefinitionError
-from durable.models import Execution
+from durable.models import Execution, Role
 from durable.rest.shown import Answer, Change, Data, Error, Logs, Received, plain
 
 Read = serializers.Serializer[Any]
@@ -103,7 +103,9 @@ class ExecutionDetail(ExecutionSummary):
         return sorted(row.keys.values_list("key", flat=True))
 
     def get_actions(self, row: Execution) -> list[str]:
-        """Names of actions, as in their addresses."""
+        """Names of actions, as in their addresses; one acts on the whole, not on its parts."""
+        if row.role in (Role.BRANCH, Role.ITEM):
+            return []
         user = self.context["request"].user
         names = [action.name for action in actions.offered(row, user)]
         return [name for name in names if name != "cancel_compensate"]

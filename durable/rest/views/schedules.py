@@ -73,7 +73,7 @@ class Schedules(_ScheduleView):
         permissions.require(request.user, "view_schedules")
 
         def seen(rows: Any) -> Any:
-            return [row for row in rows if access.may(request.user, "view_schedules", row)]
+            return access.allowed(request.user, "view_schedules", rows)
 
         return self.listed(request, Row.objects.all(), Order(("name",)), Schedule, keep=seen)
 
