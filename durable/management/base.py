@@ -76,6 +76,8 @@ class DurableCommand(BaseCommand, ABC):
         """Set up who acts and how to answer, then ``answer``."""
         self.as_json = options["json"]
         self.paint = Paint(wants_colour(self.stdout, options))
+        if hasattr(self.stdout, "reconfigure"):  # a terminal, or a pipe, that lacks our characters
+            self.stdout.reconfigure(errors="backslashreplace")
         token = origin.set(where_from())
         try:
             self.by = self._user(options.get("by"))
