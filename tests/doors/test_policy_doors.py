@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 from django.contrib.auth.models import Permission
-from django.core.management import CommandError
 from django.test import override_settings
 
 import durable
 from durable import Data, Workflow, call_workflow, chain, clock, parallel, step
 from durable.doors.access import Policy
+from durable.engine import answer
 from durable.models import Execution, Schedule, Worker
 from durable.testing import run
 from tests.doors.commands import Called
@@ -175,9 +176,16 @@ class WordsTests(DoorsTestCase):
             answer = self.as_operator.post("executions/", {"workflow": "failing"})
         self.assertProblem(answer, 403, "may not start with failing: ")
 
-    def test_an_answer_by_command_is_one_by_this_person_as_it_is_now(self) -> None:
-        row = self.ask(wait={"assignees": ["user:olga"]})
-        self.call("provide_input", row.pk, "manager", "approved", "--by", "olga", "--comment", "ok")
+    def test_what_a_person_may_is_read_anew_when_a_command_answers(self) -> None:
+        row, found = self.ask(), answer.open_question
+
+        def then_withdrawn(*args: Any) -> Any:
+            self.operator.user_permissions.remove(Permission.objects.get(codename="approve"))
+            return found(*args)
+
+        given = (row.pk, "manager", "approved", "--by", "olga")
+        with mock.patch.object(answer, "open_question", then_withdrawn):
+            self.refused("it takes the permission durable.approve", "provide_input", *given)
+        self.operator.user_permissions.add(Permission.objects.get(codename="approve"))
+        self.call("provide_input", *given)
         self.assertEqual(self.audited("provide_input").actor, self.operator)
-        with self.assertRaisesMessage(CommandError, "already approved by olga"):
-            self.call("provide_input", row.pk, "manager", "rejected", "--by", "olga")
