@@ -19,7 +19,7 @@ from durable import clock
 from durable.conf import database
 from durable.dashboard.input_forms import is_approval
 from durable.doors import access, inputs
-from durable.doors.masking import mask
+from durable.doors.masking import mask, mask_answer
 from durable.engine import people
 from durable.models import AnswerLink, AuditEntry, Execution, Wait
 from durable.states import WaitStatus
@@ -151,7 +151,7 @@ def _answer(wait: Wait, hides: bool) -> str:
 
 def masked(wait: Wait, answer: Any, hides: bool) -> Any:
     """An answer without what looks secret, by the names of fields or of the question itself."""
-    return mask({wait.name: answer})[wait.name] if hides else answer
+    return mask_answer(wait.name, answer) if hides else answer
 
 
 def later(wait: Wait, now: datetime) -> list[tuple[datetime, list[str]]]:

@@ -208,10 +208,15 @@ class AuditPages(Table):
     def change(self, row: AuditEntry) -> str:
         """From what to what, in short and masked."""
         values = shown.Shown(open=False)
-        before, after = values.line(row.before, 80), values.line(row.after, 80)
+        before, after = (
+            values.line(trail.known(row, value, values), 80) for value in (row.before, row.after)
+        )
         if row.before is None:
             return "" if row.after is None else after
         return f"{before} → {after}"
+
+    def _whole(self, row: AuditEntry, value: Any, values: shown.Shown) -> str:
+        return "" if value is None else values.value(trail.known(row, value, values))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -222,8 +227,8 @@ class AuditPages(Table):
         values = shown.Shown(access.may(request.user, "view_payload", execution))
         context = {
             "entry": trail.entry(row, values),
-            "before": "" if row.before is None else values.value(row.before),
-            "after": "" if row.after is None else values.value(row.after),
+            "before": self._whole(row, row.before, values),
+            "after": self._whole(row, row.after, values),
             "execution": execution,
         }
         return self.page(request, "audit_entry.html", _("Audit entry"), context)

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from durable.dashboard.shown import Shown, plain
 from durable.doors import access
+from durable.doors.masking import mask_change
 from durable.models import AuditEntry, Execution
 
 SHOWN_ENTRIES = 50
@@ -29,6 +30,11 @@ def entry(row: AuditEntry, shown: Shown) -> dict[str, Any]:
         "action": plain(row.action.replace("_", " ")),
         "target": plain(row.target),
         "origin": plain(row.origin),
-        "before": "" if row.before is None else shown.line(row.before, 300),
-        "after": "" if row.after is None else shown.line(row.after, 300),
+        "before": "" if row.before is None else shown.line(known(row, row.before, shown), 300),
+        "after": "" if row.after is None else shown.line(known(row, row.after, shown), 300),
     }
+
+
+def known(row: AuditEntry, value: Any, shown: Shown) -> Any:
+    """What was before or after, as far as this person may see it."""
+    return value if shown.open else mask_change(row.action, row.target, value)

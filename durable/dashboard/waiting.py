@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from durable.dashboard.shown import Shown, plain
 from durable.doors import access
+from durable.doors.masking import mask_answer
 from durable.engine.claim import ROLLBACK
 from durable.models import Event, Execution, StepRun, Wait, WaitKind, WaitStatus, Worker
 from durable.states import Status
@@ -89,11 +90,15 @@ def row(wait: Wait, names: Any, shown: Shown, mine: bool) -> dict[str, Any]:
         "for": ", ".join(plain(name) for name in wait.assignees),
         "by": plain(wait.by_name),
         "comment": shown.text(wait.comment),
-        "answer": "" if wait.answer is None else shown.line(wait.answer, 400),
+        "answer": "" if wait.answer is None else shown.line(_answer(wait, shown), 400),
         "took": took,
         "votes": wait.vote_count,
         "mine": mine,
     }
+
+
+def _answer(wait: Wait, shown: Shown) -> Any:
+    return wait.answer if shown.open else mask_answer(wait.name, wait.answer)
 
 
 def events(execution: Execution, shown: Shown, user: Any) -> list[dict[str, Any]]:

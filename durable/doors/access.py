@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from django.db.models import Q, QuerySet, TextField
@@ -25,6 +25,8 @@ from durable.states import WaitKind
 if TYPE_CHECKING:
     from durable.models.execution import ExecutionQuerySet
     from durable.models.wait import WaitQuerySet
+
+T = TypeVar("T")
 
 #: What one needs for each action, by the name of Django's permission.
 PERMISSIONS = {
@@ -80,8 +82,8 @@ class Policy:
     def allows(self, user: Any, action: str, target: Any) -> bool:
         """Whether ``user`` may do ``action`` (a key of ``PERMISSIONS``) with ``target``.
 
-        The target is an ``Execution``, a ``Wait``, a ``Schedule``, the name of a queue, a
-        workflow class (to start), or ``None``: an event to whoever carries its key.
+        The target is an ``Execution``, a ``Wait``, a ``Schedule``, a ``Worker``, the name of a
+        queue, a workflow class (to start), or ``None``: an event to whoever carries its key.
         """
         return True
 
@@ -118,11 +120,18 @@ def may(user: Any, action: str, target: Any = None) -> bool:
 def require(user: Any, action: str, target: Any = None) -> None:
     """``AccessDenied`` unless the user may do this."""
     if not may(user, action, target):
-        about = f" with {target}" if target is not None else ""
+        definition = getattr(target, "definition", None)  # a class has no words of its own
+        named = definition.name if definition is not None else target
+        about = f" with {named}" if target is not None else ""
         raise AccessDenied(
             f"{user.get_username() or 'anonymous'} may not {action.replace('_', ' ')}{about}: "
             f"it takes the permission {PERMISSIONS[action]}, and the consent of every policy"
         )
+
+
+def allowed(user: Any, action: str, targets: Iterable[T]) -> list[T]:
+    """Those of the targets with which the user may do this."""
+    return [target for target in targets if may(user, action, target)]
 
 
 def _agreed(user: Any, action: str, target: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Count
 
 from durable.doors import access
-from durable.doors.masking import mask, mask_text
+from durable.doors.masking import mask, mask_answer, mask_change, mask_error, mask_text
 from durable.models import AuditEntry, CorrelationKey, Event, Execution, Role, StepRun, Wait, Worker
 
 #: rows of one kind that are shown, the newest
@@ -29,17 +29,25 @@ class Wanted:
         """Users' data, masked unless secrets are wanted."""
         return value if self.secrets else mask(value)
 
+    def change(self, entry: AuditEntry, value: Any) -> Any:
+        """What was before or after the change that is on record."""
+        return value if self.secrets else mask_change(entry.action, entry.target, value)
+
     def text(self, text: str) -> str:
         """A text that may quote data."""
         return text if self.secrets else mask_text(text)
+
+    def answer(self, name: str, answer: Any) -> Any:
+        """What somebody has answered to the question of this name."""
+        return answer if self.secrets else mask_answer(name, answer)
 
     def error(self, error: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """An error; its traceback only with the logs."""
         if error is None:
             return None
-        shown = {**error, "message": self.text(str(error.get("message", "")))}
-        shown["details"] = self.value(error.get("details") or {})
-        traceback = self.text(str(shown.pop("traceback", "") or ""))
+        shown: dict[str, Any] = dict(error) if self.secrets else mask_error(error)
+        shown["details"] = shown.get("details") or {}
+        traceback = str(shown.pop("traceback", "") or "")
         return {**shown, "traceback": traceback} if self.logs else shown
 
 
@@ -172,7 +180,7 @@ def _wait(wait: Wait, wanted: Wanted) -> dict[str, Any]:
         "execution": wait.execution_id,
     }
     if wanted.data:
-        shown["answer"] = wanted.value(wait.answer)
+        shown["answer"] = wanted.answer(wait.name, wait.answer)
     return shown
 
 
@@ -227,8 +235,8 @@ def _audit(execution: Execution, wanted: Wanted) -> list[dict[str, Any]]:
             "by": entry.actor_name,
             "origin": entry.origin,
             "target": entry.target,
-            "before": wanted.value(entry.before),
-            "after": wanted.value(entry.after),
+            "before": wanted.change(entry, entry.before),
+            "after": wanted.change(entry, entry.after),
         }
         for entry in _newest(entries, "at")
     ]

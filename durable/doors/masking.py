@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from durable import conf
+from durable.engine.answer import APPROVED, REJECTED
 
 HIDDEN = "••••••"
 
@@ -40,6 +41,39 @@ def mask_text(text: str, patterns: Iterable[str] | None = None) -> str:
             parts += [text[shown : name.end()], HIDDEN]
             shown = value.end()
     return "".join([*parts, text[shown:]])
+
+
+def mask_error(error: Any) -> Any:
+    """An error as it is described: secrets are hidden in its texts at any depth, too.
+
+    That of a child workflow, or those of items, stand in the details with their own messages and
+    tracebacks.
+    """
+    return _texts_masked(mask(error))
+
+
+def mask_answer(name: str, answer: Any) -> Any:
+    """An answer to the question of this name: hidden if the name looks secret, or a field's does.
+
+    A decision is no secret, whatever it is about.
+    """
+    decided = isinstance(answer, str) and answer in (APPROVED, REJECTED)
+    return answer if decided else mask({name: answer})[name]
+
+
+def mask_change(action: str, target: str, value: Any) -> Any:
+    """What an audit entry about ``target`` has as before or after."""
+    if action == "provide_input" and isinstance(value, Mapping) and "answer" in value:
+        return {**mask(value), "answer": mask_answer(target, value["answer"])}
+    return mask(value)
+
+
+def _texts_masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask_text(value)
+    if isinstance(value, Mapping):
+        return {key: _texts_masked(item) for key, item in value.items()}
+    return [_texts_masked(item) for item in value] if isinstance(value, list) else value
 
 
 def _normalised(patterns: Iterable[str] | None) -> tuple[str, ...]:

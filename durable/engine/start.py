@@ -180,15 +180,26 @@ def correlation_keys(definition: Definition, data: str, given: Sequence[str]) ->
     if isinstance(given, str):
         raise DurableError(f"keys must be a list of strings, not the string {given!r}")
     keys = list(given)
-    own = definition.options.key
+    own = _own_key(definition, data)
     if own is not None:
-        input = _raw(data)
-        value = own(input) if callable(own) else input.get(own, lookup(input, own))
-        if value is not None:
-            keys.append(str(value))
+        keys.append(str(own))
     for key in keys:
         limits.text("a correlation key", key)
     return list(dict.fromkeys(keys))
+
+
+def _own_key(definition: Definition, data: str) -> Any:
+    """What ``Meta.key`` makes of the input; ``DurableError`` if the input is none that it knows."""
+    own, input = definition.options.key, _raw(data)
+    if not callable(own):
+        return None if own is None else input.get(own, lookup(input, own))
+    try:
+        return own(input)
+    except Exception as error:
+        raise DurableError(
+            f"Meta.key of {definition.name} can't be told from this input: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _readable(execution: Execution, data: str) -> Execution:

@@ -9,7 +9,7 @@ import sys
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
@@ -23,6 +23,11 @@ from durable.management.output import Paint, as_json, printable, wants_colour
 from durable.models import Execution
 
 Options = Mapping[str, Any]
+T = TypeVar("T")
+
+
+def _itself(target: Any) -> Any:
+    return target
 
 
 def where_from() -> str:
@@ -71,6 +76,8 @@ class DurableCommand(BaseCommand, ABC):
         """Set up who acts and how to answer, then ``answer``."""
         self.as_json = options["json"]
         self.paint = Paint(wants_colour(self.stdout, options))
+        if hasattr(self.stdout, "reconfigure"):  # a terminal, or a pipe, that lacks our characters
+            self.stdout.reconfigure(errors="backslashreplace")
         token = origin.set(where_from())
         try:
             self.by = self._user(options.get("by"))
@@ -123,6 +130,14 @@ class DurableCommand(BaseCommand, ABC):
         """``AccessDenied`` unless whoever acts may do this; the program may do everything."""
         if self.by is not None:
             access.require(self.by, action, target)
+
+    def allowed(
+        self, action: str, targets: Iterable[T], of: Callable[[T], Any] = _itself
+    ) -> list[T]:
+        """Those with which whoever acts may do this; ``of`` says what a policy is asked about."""
+        if self.by is None:
+            return list(targets)
+        return [one for one in targets if access.may(self.by, action, of(one))]
 
     # -- the answer -------------------------------------------------------------------------------
 

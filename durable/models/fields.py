@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
@@ -110,8 +111,18 @@ class HasTag(models.Func):
             return f"{test}tag.type = 'text' AND tag.value = %s)", [*params, self.value]
         if isinstance(self.value, int | float):
             numbers = "tag.type IN ('integer', 'real') AND tag.value = %s"
-            return f"{test}{numbers})", [*params, self.value]
+            return f"{test}{numbers})", [*params, _as_sqlite_reads(self.value)]
         return f"{test}tag.value = json(%s))", [*params, json.dumps(self.value)]
+
+
+def _as_sqlite_reads(number: float) -> float:
+    """A number as SQLite reads it in JSON: of more than 64 bits a whole one is a float."""
+    if isinstance(number, float) or -(2**63) <= number < 2**63:
+        return number
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 class MomentField(_DateTime):

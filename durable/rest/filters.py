@@ -14,6 +14,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from durable.engine.limits import FIRST, LAST
+from durable.errors import NotSerializable
 from durable.models import Event, EventStatus, Execution, Status
 from durable.models.fields import HasTag
 from durable.rest.operations import Parameter
@@ -79,8 +80,8 @@ def _tagged(name: str, wanted: str) -> Q:
         value = json.loads(wanted) if len(wanted) < 20 else None
         if isinstance(value, bool | int | float) or wanted == "null":
             found |= Q(HasTag(name, value))
-    except (ValueError, RecursionError):
-        pass
+    except (ValueError, RecursionError, NotSerializable):
+        pass  # no number that a tag can have: the text alone is meant
     return found
 
 

@@ -10,8 +10,8 @@ from rest_framework import serializers
 from durable.doors import actions, questions
 from durable.doors.masking import mask
 from durable.errors import DefinitionError
-from durable.models import Execution
-from durable.rest.shown import Data, Error, Logs, plain
+from durable.models import Execution, Role
+from durable.rest.shown import Answer, Change, Data, Error, Logs, Received, plain
 
 Read = serializers.Serializer[Any]
 
@@ -103,7 +103,9 @@ class ExecutionDetail(ExecutionSummary):
         return sorted(row.keys.values_list("key", flat=True))
 
     def get_actions(self, row: Execution) -> list[str]:
-        """Names of actions, as in their addresses."""
+        """Names of actions, as in their addresses; one acts on the whole, not on its parts."""
+        if row.role in (Role.BRANCH, Role.ITEM):
+            return []
         user = self.context["request"].user
         names = [action.name for action in actions.offered(row, user)]
         return [name for name in names if name != "cancel_compensate"]
@@ -144,8 +146,8 @@ class Wait(Read):
     opened_at = serializers.DateTimeField()
     deadline_at = serializers.DateTimeField(allow_null=True)
     resolved_at = serializers.DateTimeField(allow_null=True)
-    answer = Data()
-    received = Data()
+    answer = Answer()
+    received = Received()
     child = serializers.UUIDField(source="child_id", allow_null=True)
     assignees = serializers.ListField(child=serializers.CharField())
     due_at = serializers.DateTimeField(allow_null=True)
@@ -176,8 +178,8 @@ class AuditEntry(Read):
     action = serializers.CharField()
     execution = serializers.UUIDField(source="execution_id", allow_null=True)
     target = serializers.CharField()
-    before = Data()
-    after = Data()
+    before = Change()
+    after = Change()
     origin = serializers.CharField()
 
 
@@ -226,7 +228,7 @@ class Question(Read):
     due_at = serializers.DateTimeField(allow_null=True)
     deadline_at = serializers.DateTimeField(allow_null=True)
     resolved_at = serializers.DateTimeField(allow_null=True)
-    answer = Data()
+    answer = Answer()
     by = serializers.CharField(source="by_name")
     comment = serializers.CharField()
 

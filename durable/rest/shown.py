@@ -13,8 +13,9 @@ from uuid import UUID
 from django.utils.duration import duration_iso_string
 from rest_framework import serializers
 
-from durable.doors.masking import mask, mask_text
+from durable.doors.masking import mask, mask_answer, mask_change, mask_error, mask_text
 from durable.increments import plain_number
+from durable.states import WaitKind
 
 #: Whether the user of a request may see the masked values of a row; in the serializers' context.
 Reveals = Callable[[Any], bool]
@@ -57,9 +58,9 @@ class _Masked(serializers.JSONField):
     def to_representation(self, value: Any) -> Any:
         row, found = value
         reveals: Reveals = self.context["reveals"]
-        return self.shown(found, whole=found is None or reveals(row))
+        return self.shown(row, found, whole=found is None or reveals(row))
 
-    def shown(self, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
         """What is answered."""
         raise AssertionError("one of the kinds below")
 
@@ -67,9 +68,43 @@ class _Masked(serializers.JSONField):
 class Data(_Masked):
     """Users' data: secret-looking keys have their values hidden."""
 
-    def shown(self, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
         """Plain JSON."""
         return plain(value) if whole else mask(plain(value))
+
+
+class Answer(_Masked):
+    """What somebody has answered; the name of the question may look secret, too."""
+
+    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+        """Plain JSON."""
+        return plain(value) if whole else mask_answer(row.name, plain(value))
+
+
+class Received(_Masked):
+    """What a wait has got: payloads, or how its child has ended, with the child's error."""
+
+    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+        """Plain JSON."""
+        if whole:
+            return plain(value)
+        return (mask_error if row.kind == WaitKind.CHILD else mask)(plain(value))
+
+
+class Change(_Masked):
+    """What was before or after a change on record."""
+
+    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+        """Plain JSON."""
+        return plain(value) if whole else mask_change(row.action, row.target, plain(value))
+
+
+class Text(_Masked):
+    """A text that may quote data."""
+
+    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+        """The text, secrets hidden."""
+        return value if whole else mask_text(str(value))
 
 
 class Error(_Masked):
@@ -79,27 +114,20 @@ class Error(_Masked):
         super().__init__(**options)
         self.brief = brief
 
-    def shown(self, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
         """``{"type", "message", "step", …}``."""
         found = plain(value)
         if not isinstance(found, dict):
             return found
         if self.brief:
             found = {name: found.get(name) for name in ("type", "message", "step")}
-        if whole:
-            return found
-        texts = {
-            name: mask_text(text)
-            for name, text in found.items()
-            if name in ("message", "traceback") and isinstance(text, str)
-        }
-        return {**mask(found), **texts}
+        return found if whole else mask_error(found)
 
 
 class Logs(_Masked):
     """Captured log records: ``[{"at", "level", "logger", "message"}]``."""
 
-    def shown(self, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
         """The records, secrets hidden in their messages."""
         if whole:
             return value

@@ -1,4 +1,4 @@
-"""Start an execution for somebody: their policies' tags, the row it is about, a key used before."""
+"""Start an execution as a request asks for it: the row that it is about, the time, the key."""
 
 from __future__ import annotations
 
@@ -10,22 +10,16 @@ from django.core.exceptions import ValidationError as Invalid
 from rest_framework.exceptions import ValidationError
 
 from durable.authoring.workflow import Workflow
-from durable.doors import access
+from durable.doors import starting
 from durable.engine.limits import FIRST, LAST
 from durable.engine.start import StartOptions
-from durable.engine.start import start as engine_start
-from durable.errors import IdempotencyConflict
 from durable.models import Execution
 
 
 def start(
     user: Any, workflow: type[Workflow], key: str | None, fields: dict[str, Any]
-) -> Execution | None:
-    """The execution, new or known; ``None`` if another tenant has used the key.
-
-    What the fields are is said by ``requests.Start``. ``IdempotencyConflict`` tells of the
-    execution only whom the policies let see it.
-    """
+) -> Execution:
+    """The execution, new or known; what the fields are is said by ``requests.Start``."""
     at = fields.get("scheduled_at")
     if at is not None and not FIRST < at < LAST:
         raise ValidationError({"scheduled_at": ["It is not within the calendar."]})
@@ -35,26 +29,12 @@ def start(
         priority=fields.get("priority"),
         scheduled_at=at,
         delay=None if delay is None else timedelta(seconds=delay),
-        by=user,
         idempotency_key=key,
         keys=fields.get("keys", ()),
         subject=_subject(workflow, fields.get("subject")),
-        tags=access.tags_of(user, fields.get("tags", {})),
+        tags=fields.get("tags", {}),
     )
-    try:
-        execution = engine_start(workflow, fields.get("input", {}), options)
-    except IdempotencyConflict:
-        name = workflow.definition.name
-        known = Execution.objects.filter(workflow=name, idempotency_key=key)
-        if access.in_scope(user, known).exists():
-            raise
-        return None
-    if (
-        execution.created
-        or access.in_scope(user, Execution.objects.filter(pk=execution.pk)).exists()
-    ):
-        return execution
-    return None
+    return starting.start(user, workflow, fields.get("input", {}), options)
 
 
 def _subject(workflow: type[Workflow], pk: str | None) -> Any:

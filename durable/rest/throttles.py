@@ -9,6 +9,8 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
+from durable import conf
+
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -47,6 +49,8 @@ class Webhooks(_Scoped):
     scope = "durable_webhook"
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        """A flood at one source doesn't shut out another."""
-        ident = f"{view.kwargs.get('source')}-{self.get_ident(request)}"
+        """A flood at one source doesn't shut out another; names that are none share one count."""
+        name = view.kwargs.get("source")
+        source = name if name in conf.get("WEBHOOKS") else ""
+        ident = f"{source}-{self.get_ident(request)}"
         return self.cache_format % {"scope": self.scope, "ident": ident}

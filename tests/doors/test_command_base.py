@@ -248,6 +248,13 @@ class TerminalTests(CommandTestCase):
         self.assertNotIn("\x1b[", self.call("list"))
         self.assertIn("\x1b[", self.call("list", "--force-color"))
 
+    def test_what_an_output_has_no_character_for_is_written_as_an_escape(self) -> None:
+        durable.start(quick(), tags={}, queue="\u00e9\u2192")
+        raw = io.BytesIO()
+        narrow = io.TextIOWrapper(raw, encoding="ascii", write_through=True)
+        call_command("durable_list", stdout=narrow)
+        self.assertIn(b"\\xe9\\u2192", raw.getvalue())
+
     def test_what_a_terminal_would_obey_is_shown_as_an_escape(self) -> None:
         evil = "\x1b]0;owned\x07\x1b[2J\u202egnp\r\n"
         execution = durable.start(quick(), {"name": evil}, tags={"t": evil}, keys=[f"k{evil}"])

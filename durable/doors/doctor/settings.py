@@ -14,6 +14,7 @@ from durable.doors.doctor.findings import (
     counted,
     samples_of,
 )
+from durable.doors.masking import mask_text
 from durable.engine import queues
 from durable.models import Execution, Schedule
 from durable.states import Status
@@ -26,7 +27,7 @@ def schedules() -> Iterator[Finding]:
             "schedule-failing",
             ERROR,
             f"the schedule {row.name!r} failed {counted(row.failures, 'time')} in a row: "
-            f"{row.last_error or 'no reason is on record'}",
+            f"{mask_text(row.last_error) or 'no reason is on record'}",
             f"repair {row.workflow}, then durable_schedules trigger {row.name}; or disable it",
             count=row.failures,
             samples=[row.name],

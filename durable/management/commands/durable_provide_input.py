@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from durable.doors import access
+from durable.doors import access, inputs
 from durable.engine import answer
-from durable.errors import NotAllowed
 from durable.management.arguments import json_or_text
 from durable.management.base import DurableCommand, Options, asked
 
@@ -40,27 +39,21 @@ class Command(DurableCommand):
             branch = self.execution(branch, access.parts_of(execution)).pk
         given = options["answer"]
         value = given if options["text"] else json_or_text(given, "the answer")
-        if self.by is not None:
-            wait = answer.open_question(execution.pk, options["name"], branch)
-            reason = access.why_not(self.by, wait)
-            if reason is not None:
-                raise NotAllowed(f"{self.by.get_username()} may not answer {wait.name!r}: {reason}")
-        after = answer.provide_input(
-            execution.pk,
-            options["name"],
-            value,
-            by=self.by,
-            comment=options["comment"],
-            branch=branch,
-        )
+        name, comment = options["name"], options["comment"]
+        if self.by is None:
+            answer.provide_input(execution.pk, name, value, by=None, comment=comment, branch=branch)
+        else:  # what this person may is decided under the question's lock
+            wait = answer.open_question(execution.pk, name, branch)
+            inputs.answer(wait.pk, value, by=self.by, comment=comment)
+        execution.refresh_from_db()
         if self.as_json:
             self.show(
                 {
-                    "id": after.pk,
-                    "workflow": after.workflow,
-                    "status": after.status,
+                    "id": execution.pk,
+                    "workflow": execution.workflow,
+                    "status": execution.status,
                     "name": options["name"],
                 }
             )
         else:
-            self.say(f"{after.pk} answered")
+            self.say(f"{execution.pk} answered")

@@ -39,18 +39,16 @@ class Command(DurableCommand):
     def answer(self, options: Options) -> None:
         """List them, or change one."""
         action, name, number = options["action"], options["name"], options["number"]
-        known = queues.states()
         if action == "list":
             if name is not None:
                 raise CommandError("list takes no name")
-            self.require("view_queues")
-            self._list(known)
+            self._list(self._seen())
             return
         if name is None:
             raise CommandError(f"which queue? {action} takes its name")
         if (number is not None) != (action == "limit"):
             raise CommandError(f"limit takes a number or {NO_LIMIT!r}; the others take none")
-        names = [state.name for state in known]
+        names = [state.name for state in self._seen()]
         if name not in names:
             raise CommandError(f"there is no queue {name!r}, only {', '.join(names)}")
         self.require("manage_queues", name)
@@ -58,7 +56,12 @@ class Command(DurableCommand):
             queues.limit(name, _limit(number), by=self.by)
         else:
             (queues.pause if action == "pause" else queues.resume)(name, by=self.by)
-        self._list([state for state in queues.states() if state.name == name])
+        self._list([state for state in self._seen() if state.name == name])
+
+    def _seen(self) -> list[QueueState]:
+        """The queues that exist for whoever acts."""
+        self.require("view_queues")
+        return self.allowed("view_queues", queues.states(), lambda state: state.name)
 
     def _list(self, states: list[QueueState]) -> None:
         present = clock.read(database())

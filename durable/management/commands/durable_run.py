@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from durable.authoring import registry
-from durable.doors import access
+from durable.doors import starting
 from durable.doors.dossier import summary
 from durable.doors.masking import mask
 from durable.engine.result import follow
@@ -92,25 +92,20 @@ class Command(DurableCommand):
         self.require("start", cls)
         if options["show_secrets"]:
             self.require("view_payload")
-        given = tags(options["tag"])
-        if self.by is not None:
-            for policy in access.policies():
-                given |= policy.tags(self.by)
-        execution = start(
-            cls,
-            _input(options),
-            StartOptions(
-                queue=options["queue"],
-                priority=options["priority"],
-                scheduled_at=options["at"],
-                delay=options["delay"],
-                by=self.by,
-                idempotency_key=options["idempotency_key"],
-                keys=options["key"],
-                subject=subject(options["subject"]),
-                tags=given,
-            ),
+        asked = StartOptions(
+            queue=options["queue"],
+            priority=options["priority"],
+            scheduled_at=options["at"],
+            delay=options["delay"],
+            idempotency_key=options["idempotency_key"],
+            keys=options["key"],
+            subject=subject(options["subject"]),
+            tags=tags(options["tag"]),
         )
+        if self.by is None:
+            execution = start(cls, _input(options), asked)
+        else:
+            execution = starting.start(self.by, cls, _input(options), asked)
         if not execution.created and options["verbosity"]:
             self.tell("it was started before with this idempotency key")
         if options["wait"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from contextlib import suppress
 from datetime import datetime
 from difflib import get_close_matches
 from itertools import islice
@@ -13,6 +14,7 @@ from django.core.management.base import CommandError
 from durable import clock
 from durable.authoring.cron import slots_after, zone_of
 from durable.conf import database
+from durable.doors.masking import mask_text
 from durable.engine import fire, schedules
 from durable.errors import ScheduleNotFound
 from durable.management.arguments import positive
@@ -53,9 +55,9 @@ class Command(DurableCommand):
             return
         if name is None:
             raise CommandError(f"which schedule? {action} takes its name")
-        schedule = _find(name)
+        self.require("view_schedules")
+        schedule = self._find(name)
         if action == "next":
-            self.require("view_schedules", schedule)
             self._next(schedule, options["number"])
             return
         self.require("manage_schedules", schedule)
@@ -68,8 +70,18 @@ class Command(DurableCommand):
         else:
             self.say(f"{after.name} {'enabled' if after.enabled else 'disabled'}")
 
+    def _find(self, name: str) -> Schedule:
+        """That of this name; what whoever acts may not see isn't there."""
+        with suppress(ScheduleNotFound):
+            if found := self.allowed("view_schedules", [schedules.find(name)]):
+                return found[0]
+        seen = self.allowed("view_schedules", Schedule.objects.order_by("name"))
+        close = get_close_matches(name, [schedule.name for schedule in seen], n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "; durable_schedules lists them"
+        raise CommandError(f"there is no schedule {name!r}{hint}")
+
     def _list(self) -> None:
-        found = list(Schedule.objects.order_by("name"))
+        found = self.allowed("view_schedules", Schedule.objects.order_by("name"))
         if self.as_json:
             self.show({"schedules": [_shown(schedule) for schedule in found]})
             return
@@ -85,7 +97,7 @@ class Command(DurableCommand):
                     _state(schedule),
                     ago(schedule.next_run_at, present) if schedule.enabled else "",
                     moment(schedule.last_run_at),
-                    schedule.last_error,
+                    mask_text(schedule.last_error),
                 )
                 for schedule in found
             ],
@@ -123,16 +135,6 @@ class Command(DurableCommand):
             self.say(str(execution.pk))
 
 
-def _find(name: str) -> Schedule:
-    try:
-        return schedules.find(name)
-    except ScheduleNotFound:
-        names = list(Schedule.objects.order_by("name").values_list("name", flat=True))
-        close = get_close_matches(name, names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else "; durable_schedules lists them"
-        raise CommandError(f"there is no schedule {name!r}{hint}") from None
-
-
 def _state(schedule: Schedule) -> str:
     if not schedule.enabled:
         return "disabled"
@@ -153,5 +155,5 @@ def _shown(schedule: Schedule) -> dict[str, Any]:
         "next_run_at": schedule.next_run_at,
         "last_run_at": schedule.last_run_at,
         "failures": schedule.failures,
-        "last_error": schedule.last_error,
+        "last_error": mask_text(schedule.last_error),
     }

@@ -92,13 +92,10 @@ class Command(DurableCommand):
     # what whoever acts may see
 
     def _queues(self, seen: Overview) -> list[QueueState]:
-        return seen.queues if self._may("view_queues") else []
+        return self.allowed("view_queues", seen.queues, lambda state: state.name)
 
     def _workers(self, seen: Overview) -> list[Worker]:
-        return seen.workers if self._may("view_workers") else []
+        return self.allowed("view_workers", seen.workers)
 
     def _schedules(self, seen: Overview) -> list[Schedule]:
-        return list(seen.schedules) if self._may("view_schedules") else []
-
-    def _may(self, action: str) -> bool:
-        return self.by is None or access.may(self.by, action)
+        return self.allowed("view_schedules", seen.schedules)

@@ -31,6 +31,7 @@ class Command(DurableCommand):
         if options["all"]:
             gone = Worker.objects.filter(stopped_at__isnull=False).order_by("-stopped_at")
             found += gone[:STOPPED_SHOWN]
+        found = self.allowed("view_workers", found)
         if self.as_json:
             self.show({"workers": [shown(worker, present) for worker in found]})
             return

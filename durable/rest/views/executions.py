@@ -18,7 +18,6 @@ from durable.rest import filters, pagination, permissions, requests, serializers
 from durable.rest.base import View
 from durable.rest.operations import ID, Operation, idempotency_key
 from durable.rest.pagination import NEWEST
-from durable.rest.problems import Conflict
 from durable.rest.serializers import ExecutionDetail, ExecutionSummary
 from durable.rest.views.found import ExecutionView
 
@@ -61,8 +60,6 @@ class Executions(View):
             raise ValidationError({"workflow": ["There is no workflow of this name."]}) from None
         access.require(request.user, "start", workflow)
         execution = starting.start(request.user, workflow, key, fields)
-        if execution is None:
-            raise Conflict("This idempotency key was used before.")
         code = 201 if execution.created else 200
         return Response(
             self.shown(execution, code), code, headers={"Location": self._address(execution)}

@@ -19,6 +19,7 @@ from durable.rest.base import View
 from durable.rest.operations import ID, Operation, Parameter
 from durable.rest.pagination import Order
 from durable.rest.serializers import Question
+from durable.rest.shown import Reveals
 from durable.rest.views.found import id_of, unknown, whole_of
 
 NAME = Parameter("name", "The name of the question.", place="path")
@@ -27,11 +28,18 @@ MINE = Parameter("mine", "`true`: only those that you may answer.", "boolean")
 
 
 class _QuestionView(View):
-    """What is shown of a question depends on its execution."""
+    """What is shown of a question depends on the whole that asks, not on the part of it."""
 
-    def reveals(self, row: Any) -> bool:
-        """As its execution does."""
-        return access.may(self.request.user, "view_payload", row.execution)
+    def as_json(self, serializer: Any, rows: Any, *, reveals: Reveals | None = None) -> Any:
+        """As the executions do, which are read together."""
+        waits = rows if isinstance(rows, list) else [rows]
+        parts = {wait.root_id for wait in waits if wait.root_id != wait.execution_id}
+        wholes = Execution.objects.defer(*access.LARGE).in_bulk(parts) if parts else {}
+
+        def as_the_whole(wait: Wait) -> bool:
+            return self.reveals(wholes.get(wait.root_id, wait.execution))
+
+        return super().as_json(serializer, rows, reveals=reveals or as_the_whole)
 
 
 class Inputs(_QuestionView):

@@ -18,6 +18,7 @@ from durable.rest import pagination, requests, serializers
 from durable.rest.operations import ID, Operation, idempotency_key
 from durable.rest.pagination import OLDEST, Order
 from durable.rest.serializers import ExecutionSummary, Read
+from durable.rest.shown import Reveals
 from durable.rest.views.found import ExecutionView, Found, whole_of
 
 
@@ -40,9 +41,13 @@ class _List(ExecutionView):
     def get(self, request: Request, id: str) -> Response:
         """A page of them."""
         found = self.found(request, id)
-        whole = self.reveals(found.root)
         rows = self.rows(found)
-        return self.listed(request, rows, self.order, self.row, reveals=lambda row: whole)
+        return self.listed(request, rows, self.order, self.row, reveals=self.reveals_of(found))
+
+    def reveals_of(self, found: Found) -> Reveals:
+        """All as the whole."""
+        whole = self.reveals(found.root)
+        return lambda row: whole
 
     def rows(self, found: Found) -> QuerySet[Any]:
         """All of them."""
@@ -86,6 +91,11 @@ class Children(_List):
         parts = Q(role__in=(Role.BRANCH, Role.ITEM))
         rows = below.filter(parts | Q(pk__in=seen.order_by().values("pk")))
         return rows.defer(*ExecutionSummary.LEFT_OUT)
+
+    def reveals_of(self, found: Found) -> Reveals:
+        """Parts as the whole; a child workflow is one of its own."""
+        whole = super().reveals_of(found)
+        return lambda row: self.reveals(row) if row.role == Role.CHILD else whole(row)
 
 
 class Audit(_List):

@@ -175,4 +175,9 @@ class Workers(View):
             When(living, then=Value(True)), default=Value(False), output_field=BooleanField()
         )
         rows = Row.objects.annotate(alive=alive)
-        return self.listed(request, rows, Order(("started_at", "id"), newest_first=True), Worker)
+
+        def seen(found: Any) -> Any:
+            return access.allowed(request.user, "view_workers", found)
+
+        order = Order(("started_at", "id"), newest_first=True)
+        return self.listed(request, rows, order, Worker, keep=seen)

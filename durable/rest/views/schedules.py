@@ -17,7 +17,7 @@ from durable.rest.base import View
 from durable.rest.operations import Operation, Parameter
 from durable.rest.pagination import Order
 from durable.rest.serializers import ExecutionSummary, Read
-from durable.rest.shown import Data
+from durable.rest.shown import Data, Text
 
 NAME = Parameter("name", "The name of a schedule.", place="path")
 
@@ -38,7 +38,7 @@ class Schedule(Read):
     next_run_at = fields.DateTimeField(allow_null=True)
     last_run_at = fields.DateTimeField(allow_null=True)
     failures = fields.IntegerField()
-    last_error = fields.CharField()
+    last_error = Text()
 
     def get_jitter(self, row: Row) -> float | None:
         """As a number."""
@@ -73,7 +73,7 @@ class Schedules(_ScheduleView):
         permissions.require(request.user, "view_schedules")
 
         def seen(rows: Any) -> Any:
-            return [row for row in rows if access.may(request.user, "view_schedules", row)]
+            return access.allowed(request.user, "view_schedules", rows)
 
         return self.listed(request, Row.objects.all(), Order(("name",)), Schedule, keep=seen)
 
