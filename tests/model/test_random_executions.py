@@ -11,11 +11,10 @@ from django.test import TransactionTestCase
 
 import durable
 from durable import clock, testing
-from durable.models import AuditEntry, Event, Execution, Record, StepRun, Wait, Worker
+from durable.models import AuditEntry, Event, Execution, Record, StepRun, Wait
 from durable.states import FINAL
-from tests.defects.stage import NOON
 from tests.model.flows import ATOMIC_EFFECTS, ATTEMPTS, BACKOFF, ORDER, Outside, define
-from tests.model.world import Sent, World
+from tests.model.world import Sent, World, clear
 from tests.shop.models import Effect
 
 SEEDS = range(24)
@@ -94,13 +93,9 @@ class RandomExecutionTests(TransactionTestCase):
         return world.happened
 
     def clear(self) -> None:
-        AuditEntry.objects.all()._raw_delete("default")
-        for model in (Effect, Event, Wait, Record, StepRun, Execution):
-            model._default_manager.all().delete()
-        Worker.objects.all().delete()
+        clear()
         self.outside.visits.clear()
         self.outside.remembered.clear()
-        clock.set_frozen(NOON)
 
     # -- the oracle -----------------------------------------------------------------------------
 

@@ -11,16 +11,13 @@ from django.test import TransactionTestCase
 
 import durable
 from durable import clock, testing
-from durable.engine import workers
-from durable.engine.claim import promote, text_of
-from durable.engine.deliver import deliver_due
-from durable.engine.report import report_due
-from durable.models import AuditEntry, Event, Execution, Record, StepRun, Wait, Worker
-from durable.states import FINAL, Status
+from durable.engine.claim import text_of
+from durable.models import Execution, StepRun
+from durable.states import FINAL
 from tests.composition.leftovers import leftovers
-from tests.defects.stage import NOON, bury_the_dead
+from tests.model.forest import Forest
 from tests.model.trees import EFFECTS, UNDONE, define
-from tests.model.world import Sent, World
+from tests.model.world import Sent, World, clear
 from tests.shop.models import Effect
 
 SEEDS = range(3)
@@ -38,40 +35,6 @@ AT_LEAST = {
     "completed": 3,
     "compensated": 3,
 }
-
-
-class Forest(World):
-    """A world in which ends are told to parents, and operators mean whole trees."""
-
-    def tick(self) -> None:
-        chores = [
-            deliver_due,
-            report_due,
-            promote,
-            bury_the_dead,
-            lambda: workers.block_orphans([]),
-        ]
-        self.dice.shuffle(chores)
-        for chore in chores:
-            chore()
-
-    def cancel(self) -> None:
-        """With or without a rollback."""
-
-        def undo(pk: UUID) -> None:
-            durable.cancel(pk, compensate=True)
-
-        self.operate(undo if self.dice.random() < 0.5 else durable.cancel)
-
-    def resume(self) -> None:
-        paused = Execution.objects.roots().filter(status=Status.PAUSED).order_by("id")
-        for pk in paused.values_list("pk", flat=True)[:1]:
-            durable.resume(pk)
-
-    def help(self, execution: Execution) -> None:
-        """A tree only waits for time and for its operator."""
-        if execution.parent_id is None and execution.status == Status.PAUSED:
-            durable.resume(execution.pk)
 
 
 class RandomTreeTests(TransactionTestCase):
@@ -94,7 +57,7 @@ class RandomTreeTests(TransactionTestCase):
 
     def quiet(self) -> dict[str, Any]:
         """The data at the end, by how it ends."""
-        self.clear()
+        clear()
         world = Forest(0, [self.workflow], kill=0, interrupt=0)
         for number in (1, 2):
             pk = durable.start(self.workflow, {"key": f"trip {number}"}).pk
@@ -109,7 +72,7 @@ class RandomTreeTests(TransactionTestCase):
 
     def play(self, seed: int, expected: dict[str, Any]) -> Counter[str]:
         """One seed from the first act to the oracle."""
-        self.clear()
+        clear()
         world = Forest(seed, [self.workflow], kill=0.08, interrupt=0.35)
         self.ends: dict[UUID, tuple[Any, ...]] = {}
         self.fences: dict[UUID, int] = {}
@@ -127,12 +90,6 @@ class RandomTreeTests(TransactionTestCase):
         roots = Execution.objects.filter(parent__isnull=True)
         world.happened.update(roots.values_list("status", flat=True))
         return world.happened
-
-    def clear(self) -> None:
-        AuditEntry.objects.all()._raw_delete("default")
-        for model in (Effect, Event, Wait, Record, StepRun, Execution, Worker):
-            model._default_manager.all().delete()
-        clock.set_frozen(NOON)
 
     def watch(self) -> None:
         """After each act: fences only grow, and what is final stays so."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,14 +23,24 @@ from durable.engine import failpoints, workers
 from durable.engine.claim import Claim, promote
 from durable.engine.deliver import deliver_due
 from durable.errors import AlreadyAnswered, AmbiguousWait, InvalidTransition, WaitNotFound
-from durable.models import Execution, Wait
+from durable.models import AuditEntry, Event, Execution, Record, StepRun, Wait
+from durable.models import Worker as WorkerRow
 from durable.states import Status
 from tests.defects.stage import LEASE, NOON, Hand, Killed, bury_the_dead, in_the_open
+from tests.shop.models import Effect
 
 FLEET = 3
 DEEP = 3  # how many people may interrupt each other
 REFUSALS = (InvalidTransition, AlreadyAnswered, WaitNotFound, AmbiguousWait)
 SPANS = (1, 20, 70, 150, 400)  # seconds
+
+
+def clear() -> None:
+    """Begin anew: nothing was ever done, and it is noon."""
+    AuditEntry.objects.all()._raw_delete("default")
+    for model in (Effect, Event, Wait, Record, StepRun, Execution, WorkerRow):
+        model._default_manager.all().delete()
+    clock.set_frozen(NOON)
 
 
 @dataclass
@@ -63,6 +73,21 @@ class Lost(logging.Handler):
 
 class World:
     """Everything that happens, decided by one seed."""
+
+    #: what may happen, and how often
+    acts: Mapping[str, float] = {
+        "start": 3,
+        "claim": 24,
+        "work": 12,
+        "crash": 4,
+        "tick": 10,
+        "pass_time": 9,
+        "send": 9,
+        "answer": 4,
+        "pause": 1,
+        "resume": 2,
+        "cancel": 0.8,
+    }
 
     def __init__(self, seed: int, workflows: list[Any], *, kill: float, interrupt: float) -> None:
         self.dice = Random(seed)
@@ -114,7 +139,7 @@ class World:
 
     def act(self) -> None:
         """Somebody does one thing; a process that dies of it leaves what it has committed."""
-        names, weights = zip(*_ACTS.items(), strict=True)
+        names, weights = zip(*self.acts.items(), strict=True)
         name = self.dice.choices(names, weights)[0]
         self.diary.append(f"{'  ' * len(self.frames)}{name}")
         self.frames.append(False)
@@ -250,12 +275,15 @@ class World:
 
     # -- the end ----------------------------------------------------------------------------------
 
-    def heal(self) -> None:
-        """Faults stop: whoever is at work is dead, everything is sent, and time goes by."""
+    def heal(self, rounds: int = 15) -> None:
+        """Faults stop: whoever is at work is dead, everything is sent, and time goes by.
+
+        Until all is finished: one nap, or one wait for another attempt, takes a round.
+        """
         clock.set_frozen((clock.frozen_at() or NOON) + 3 * LEASE)
-        for _ in range(15):
+        for _ in range(rounds):
             bury_the_dead()
-            testing.drain(max_steps=1000)
+            testing.drain()
             unfinished = list(Execution.objects.unfinished())
             if not unfinished:
                 return
@@ -276,18 +304,3 @@ class World:
             if wait.kind == "input":
                 durable.provide_input(execution.pk, wait.name, "approved")
                 self.audited += 1
-
-
-_ACTS = {
-    "start": 3,
-    "claim": 24,
-    "work": 12,
-    "crash": 4,
-    "tick": 10,
-    "pass_time": 9,
-    "send": 9,
-    "answer": 4,
-    "pause": 1,
-    "resume": 2,
-    "cancel": 0.8,
-}
