@@ -15,12 +15,17 @@ VENDORS = {"sqlite3": "sqlite", "postgresql": "postgresql"}
 LONG = (
     "tests/browser/",
     "tests/client/test_refusals.py",
+    "tests/concurrency/test_messages.py",
     "tests/crash/",
     "tests/doors/test_admin_escapes.py",
     "tests/doors/test_rest_malformed.py",
     "tests/doors/test_rest_openapi.py",
+    "tests/doors/test_run_overlay.py::AnyFlowTests",
+    "tests/engine/test_backoff.py::BackoffTests::test_jitter",
     "tests/example/test_demo.py",
     "tests/model/test_random",
+    "tests/schedules/test_retention.py::RetentionTests::test_ten_thousand",
+    "tests/schedules/test_several_workers.py",
     "tests/test_quickstart.py",
 )
 

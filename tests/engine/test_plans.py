@@ -17,10 +17,13 @@ import durable
 from durable import Workflow, chain, foreach, increment, step
 from durable.authoring import registry
 from durable.engine import checkpoint as checkpoints
-from durable.engine import inline
-from durable.engine.claim import pulse
+from durable.engine import inline, runner
+from durable.engine.claim import claim_due, promote, pulse
+from durable.engine.deliver import deliver_due
+from durable.engine.report import report_due
 from durable.models import Execution
 from tests.cases import WorkflowTestCase
+from tests.engine.cases import a_worker
 
 ITEMS = 4000
 
@@ -44,6 +47,7 @@ class Opened(WorkflowTestCase):
 
         durable.start(Campaign, {})
         inline.work(1)
+        self.worker = a_worker()
         self.assertEqual(Execution.objects.unfinished().count(), ITEMS + 1)
 
     def assert_by_index(self, act: Callable[[], object]) -> None:
@@ -65,7 +69,12 @@ class Opened(WorkflowTestCase):
                 self.assertNotIn("Seq Scan on durable_execution", plan)
 
     def work(self) -> None:
-        inline.work(3)
+        """What a worker does at each look, and two claims from one end to the other."""
+        promote()
+        deliver_due()
+        report_due()
+        for claim in claim_due(self.worker, "default", registry.kinds(), 2):
+            runner.run(claim, inline.InlineSession())
 
     def analyze(self) -> None:
         with connection.cursor() as cursor:
