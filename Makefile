@@ -17,6 +17,7 @@ EXTRA ?=
 RUN ?= py
 PYTEST_ARGS ?=
 WORKERS ?= 2
+DATABASES ?= sqlite postgres
 RESULTS := .cache/results
 
 VENV_313 := .venv-313
@@ -90,13 +91,13 @@ browser:
 		break; \
 	done
 
-# Both databases are always run; the last lines are pytest's counts for each.
+# Both databases, unless told otherwise; the last lines are the counts for each.
 test: $(VENV)/.installed-dev browser
 	@failed=; \
-	for database in sqlite postgres; do \
+	for database in $(DATABASES); do \
 		$(MAKE) --no-print-directory test-$$database || failed=1; \
 	done; \
-	$(BIN)/python -m tests.summary $(RESULTS)/$(RUN)-sqlite.xml $(RESULTS)/$(RUN)-postgres.xml \
+	$(BIN)/python -m tests.summary $(foreach one,$(DATABASES),$(RESULTS)/$(RUN)-$(one).xml) \
 		|| failed=1; \
 	test -z "$$failed"
 
