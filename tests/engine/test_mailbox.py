@@ -6,6 +6,7 @@ from typing import Any
 from unittest import mock
 
 from django.db import connection
+from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 
 import durable
@@ -66,11 +67,18 @@ class InboxTests(EngineTestCase):
             durable.send_event(execution.id, "abx"[n % 3], n)
         for n in (1, 2):
             durable.send_event(execution.id, "c", n)
-        with mock.patch.object(Event, "from_db", wraps=Event.from_db) as read:
-            deliver.empty_inbox(execution.pk)  # none of them has a wait yet
-            read.reset_mock()
+        deliver.empty_inbox(execution.pk)  # none of them has a wait yet
+        read: list[Event] = []
+
+        def note(instance: Event, **_: Any) -> None:
+            read.append(instance)
+
+        post_init.connect(note, sender=Event)
+        try:
             drain()
-        self.assertEqual(read.call_count, 4)
+        finally:
+            post_init.disconnect(note, sender=Event)
+        self.assertEqual(len(read), 4)
         execution.refresh_from_db()
         self.assertEqual(execution.data, {"one": 0, "all": {"a": 3, "b": 1, "c": 1}})
         self.assertEqual(execution.events.filter(status="kept").count(), 18)
