@@ -222,11 +222,11 @@ class Forward:
 
     def _look_at_size(self) -> Sequence[Callable[[], object]]:
         """Items 1, 2, 4, 8, … look how large the results have become: seldom, and soon enough."""
-        block, (_, index) = self.claim.block, self.element()
-        collects = isinstance(self.block, Foreach) and self.block.collect_as is not None
-        if block is None or not collects or index & (index - 1):
+        block = self.claim.block
+        if block is None or not isinstance(self.block, Foreach) or self.block.collect_as is None:
             return ()
-        return (lambda: stop_if_too_large(block),)
+        _, index = self.element()
+        return () if index & (index - 1) else (lambda: stop_if_too_large(block),)
 
     def _outcome(self, block: Foreach, text: str) -> str:
         """What an item leaves behind: its value if they are collected, else its changes."""
