@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.defects.mutation import Edit, Mutation
+from tests.defects.mutation import Edit, Misfit, Mutation, changed
 from tests.defects.mutations import MUTATIONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,13 +28,13 @@ AT_ONCE = max(2, (os.cpu_count() or 2) // 2)
 def apply(edits: Sequence[Edit], root: Path) -> list[str]:
     """Change the files below ``root``; what does not fit (not found, or not once) is returned."""
     misfits = []
-    for file, old, new in edits:
-        path = root / file
-        text = path.read_text()
-        if text.count(old) != 1:
-            misfits.append(f"{file}: found {text.count(old)} times: {old.strip()[:70]!r}")
+    for edit in edits:
+        try:
+            path, text = changed(root, edit)
+        except Misfit as misfit:
+            misfits.append(str(misfit))
         else:
-            path.write_text(text.replace(old, new))
+            path.write_text(text)
     return misfits
 
 

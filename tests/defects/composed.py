@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from tests.defects.mutation import Edit, Mutation, mutation
 
-ENGINE = "durable/engine/"
-WORKER = "durable/worker/"
-
 TREES = "tests/defects/test_trees.py::"
 ROLLBACK = "tests/defects/test_rollback.py::Defect16RollbackTests::test_"
 CALENDAR = "tests/defects/test_calendar.py::"
@@ -32,7 +29,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         0,
         "a slot tells the heartbeat of a doubtful claim",
-        WORKER + "slots.py",
+        "slots:Slots._work",
         "            if failed:\n                self._doubtful()\n",
         "",
         "tests/worker/test_claims.py::PartTests::"
@@ -41,7 +38,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         0,
         "what lies in a paused queue is not ready",
-        ENGINE + "claim.py",
+        "claim:_PULSE",
         "\n     AND queue NOT IN (SELECT name FROM durable_queue WHERE paused)\n",
         "\n",
         CALENDAR + "PausedQueueTests::test_what_lies_in_a_paused_queue_is_not_ready",
@@ -49,7 +46,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         0,
         "from a paused queue nothing is claimed",
-        ENGINE + "queues.py",
+        "queues:room",
         "    if row.paused:\n        return 0\n",
         "",
         "tests/concurrency/test_claims.py::ClaimTests::"
@@ -58,7 +55,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         0,
         "what a killed drain held has a lease",
-        ENGINE + "inline.py",
+        "inline:_next",
         "        claims = claim_due(presence.worker(), queue, registry.kinds(), 1)\n",
         "        claims = claim_due(uuid7(), queue, registry.kinds(), 1)\n",
         "tests/kit/test_testing_kit.py::KilledTests::"
@@ -67,7 +64,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         1,
         "a status moves along the table only",
-        "durable/models/execution.py",
+        "execution:ExecutionQuerySet.move",
         "self.filter(status__in=sources(target)).update(",
         "self.update(",
         _T1 + "whoever_comes_late_with_another_end_changes_nothing",
@@ -75,7 +72,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         1,
         "an execution that rolls back keeps its status while nobody holds it",
-        ENGINE + "release.py",
+        "release:let_go",
         "    if claim.status == Status.COMPENSATING and target in"
         " (Status.PENDING, Status.WAITING):\n",
         "    if False:\n",
@@ -84,7 +81,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         1,
         "a claim leaves an execution that rolls back in its status",
-        ENGINE + "claim.py",
+        "claim:claim_due",
         "    if rolling_back:  # they stay",
         "    if False:  # they stay",
         _T1 + "a_rollback_that_goes_through_the_queue_ends_as_compensated",
@@ -92,7 +89,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         1,
         "a rollback ends in a status of its own",
-        ENGINE + "rollback.py",
+        "rollback:_conclude",
         'if why["failed"] else Status.COMPENSATED\n',
         'if why["failed"] else Status.FAILED\n',
         _T1 + "a_rollback_that_goes_through_the_queue_ends_as_compensated",
@@ -100,7 +97,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         3,
         "a branch ends at the end of its own steps",
-        ENGINE + "position.py",
+        "position:Walk.leave",
         "                case _:  # the end of the flow, of a branch or of an item\n",
         "                case Parallel():\n"
         "                    path = owner.path\n"
@@ -110,7 +107,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         3,
         "a wait belongs to the branch that waits",
-        ENGINE + "suspend.py",
+        "suspend:_open",
         "        execution_id=claim.execution_id,\n        root_id=claim.root_id,\n",
         "        execution_id=claim.root_id,\n        root_id=claim.root_id,\n",
         _T3 + "after_a_wait_in_a_branch_the_rest_of_that_branch_runs_and_nothing_else",
@@ -119,7 +116,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         3,
         "a branch stands at a position of its own",
-        ENGINE + "fan_out.py",
+        "fan_out:_child",
         "        path=path,\n        visit=1,\n",
         "        path=body.nodes[-1].path,\n        visit=1,\n",
         _T3 + "after_a_wait_in_a_branch_the_rest_of_that_branch_runs_and_nothing_else",
@@ -127,7 +124,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         8,
         "every end is to be told",
-        ENGINE + "finish.py",
+        "finish:_RELEASED",
         'default=F("awaited")),',
         'default=F("unreported")),',
         _T8 + "a_parent_is_woken_by_a_child_that_completes",
@@ -138,7 +135,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         8,
         "a cancelled one is to be told too, also an item",
-        ENGINE + "finish.py",
+        "finish:finish",
         '        changes["unreported"] = F("awaited")',
         '        changes["unreported"] = F("unreported")',
         _T8 + "a_parent_is_woken_by_a_child_that_is_cancelled",
@@ -148,7 +145,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         8,
         "a wait is answered by whatever end its child comes to",
-        ENGINE + "report.py",
+        "report:_answer",
         "    Wait.objects.filter(child=child).resolve(",
         "    if child.status == Status.COMPLETED:\n"
         "        Wait.objects.filter(child=child).resolve(",
@@ -160,7 +157,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         8,
         "a parent that is told is woken",
-        ENGINE + "report.py",
+        "report:report_to",
         "    if not parent.is_finished:\n        _wake(parent)\n",
         "",
         _T8 + "a_parent_is_woken_by_a_child_that_completes",
@@ -169,7 +166,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         8,
         "a worker sees that there is something to tell",
-        ENGINE + "claim.py",
+        "claim:_PULSE",
         ",\n    (SELECT 1 FROM durable_execution WHERE unreported ORDER BY parent_id LIMIT 1)),",
         "),",
         _T8 + "a_worker_sees_that_a_parent_is_to_be_told",
@@ -177,7 +174,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         11,
         "start and advance are one transaction",
-        ENGINE + "fire.py",
+        "fire:_fire",
         "@in_transaction\ndef _fire(",
         "def _fire(",
         _FIRES + "a_crash_before_the_commit_leaves_the_slot_due",
@@ -185,7 +182,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         11,
         "what is due is looked at again under the lock",
-        ENGINE + "fire.py",
+        "fire:_fire",
         "lock(Schedule.objects.due().filter(pk=pk), skip_locked=True)",
         "lock(Schedule.objects.filter(pk=pk), skip_locked=True)",
         _C11 + "whoever_comes_second_looks_again_and_finds_nothing_due",
@@ -193,7 +190,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         11,
         "a start advances its schedule",
-        ENGINE + "fire.py",
+        "fire:_fire",
         "    Schedule.objects.filter(pk=pk).update(next_run_at=following)\n",
         "",
         _C11 + "a_start_and_the_next_time_go_together",
@@ -202,7 +199,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         11,
         "a slot that was fired is passed over",
-        ENGINE + "fire.py",
+        "fire:_fire",
         "        if slot not in known and not _fire_slot(",
         "        if not _fire_slot(",
         _C11 + "a_slot_that_was_fired_is_not_fired_again_whatever_the_next_time_says",
@@ -210,13 +207,13 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         11,
         "a slot is unique",
-        "durable/models/schedule.py",
+        "schedule:Firing.Meta",
         'models.UniqueConstraint(fields=("schedule", "slot"), name="durable_firing_once"),',
         "",
         _C11 + "no_slot_is_on_record_twice",
         more=(
             Edit(
-                "durable/migrations/0001_initial.py",
+                "0001_initial:Migration",
                 "        migrations.AddConstraint(\n"
                 "            model_name='firing',\n"
                 "            constraint=models.UniqueConstraint(fields=('schedule', 'slot'),"
@@ -229,7 +226,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "what a dead worker was undoing is due again",
-        ENGINE + "workers.py",
+        "workers:_free",
         "    freed = rolling_back.update(worker=None, **changes)\n",
         "    freed = 0\n",
         ROLLBACK + "a_worker_that_dies_in_a_rollback_leaves_the_rest_to_another",
@@ -237,7 +234,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "what is undone is not undone again",
-        ENGINE + "rollback.py",
+        "rollback:_to_undo",
         "runs.filter(~Exists(undone), status__in=",
         "runs.filter(status__in=",
         ROLLBACK + "a_worker_that_dies_in_a_rollback_leaves_the_rest_to_another",
@@ -245,7 +242,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "a compensation has retries of its own",
-        ENGINE + "attempt.py",
+        "attempt:StepAttempt.fail",
         "        delay = fail.next_delay(self.step.retry, error,"
         " claim.attempt - claim.attempt_floor)\n",
         "        delay = fail.next_delay(self.step.retry, error,"
@@ -256,7 +253,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "a compensation that fails for good counts",
-        ENGINE + "rollback.py",
+        "rollback:_conclude",
         'target = Status.COMPENSATION_FAILED if why["failed"] else Status.COMPENSATED',
         "target = Status.COMPENSATED",
         ROLLBACK + "a_compensation_that_raises_is_tried_again_and_then_counts_as_failed",
@@ -264,7 +261,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "the rest is undone although one failed",
-        ENGINE + "fail.py",
+        "fail:_fail_for_good",
         "    if claim.rolls_back:\n        _go_on_undoing(claim)\n        return\n",
         "    if claim.rolls_back:\n"
         "        rollback._conclude(claim, {**claim.frames['~'], 'failed': [1]})\n"
@@ -274,7 +271,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "branches, items and children are undone too",
-        ENGINE + "rollback.py",
+        "rollback:_to_undo",
         "own | _below(execution_id, why)",
         "own",
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
@@ -283,7 +280,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "what is below children and branches is undone too",
-        ENGINE + "rollback.py",
+        "rollback:_below",
         "    while level.exists():\n        condition |=",
         "    for _ in range(1):\n        condition |=",
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
@@ -291,7 +288,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "the steps of a child whose class is not here are not passed over",
-        ENGINE + "rollback.py",
+        "rollback:_compensable",
         "        yield True  # perhaps\n",
         "        yield False\n",
         "tests/composition/test_compensation.py::LackingTests::"
@@ -300,7 +297,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "newest first",
-        ENGINE + "rollback.py",
+        "rollback:_to_undo",
         '.order_by("-ended_at", "-id")',
         '.order_by("ended_at", "id")',
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
@@ -309,7 +306,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "a compensation gets the data that its step left",
-        ENGINE + "rollback.py",
+        "rollback:Undo.data",
         "        value = self.run.output if self.run.status == StepStatus.COMPLETED"
         " else self.run.input\n",
         "        value = codec.loads(self.claim.data)\n",
@@ -318,7 +315,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         17,
         "a start that fails is caught and counted",
-        ENGINE + "fire.py",
+        "fire:_start",
         "    except Exception as error:\n        _count_failure(schedule, error, present)\n",
         "    except ZeroDivisionError as error:\n"
         "        _count_failure(schedule, error, present)\n",
@@ -328,7 +325,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         17,
         "a schedule that can't start moves on",
-        ENGINE + "fire.py",
+        "fire:_count_failure",
         '        changes["next_run_at"] = _following(schedule, present + rest)\n',
         '        changes["next_run_at"] = present\n',
         _C17 + "a_start_that_fails_is_not_due_again_at_once",
@@ -336,7 +333,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         17,
         "a schedule that can't start is tried less and less often",
-        ENGINE + "fire.py",
+        "fire:_count_failure",
         "        rest = pause if schedule.failures else timedelta(0)\n",
         "        rest = pause * 0\n",
         _FAILS + "it_is_tried_less_and_less_often",
@@ -344,7 +341,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         17,
         "failures are counted",
-        ENGINE + "fire.py",
+        "fire:_count_failure",
         '        "failures": F("failures") + 1,\n',
         "",
         _C17 + "a_start_that_fails_is_not_due_again_at_once",
@@ -353,7 +350,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         17,
         "the last error is shown",
-        ENGINE + "fire.py",
+        "fire:_count_failure",
         '        "last_error": f"{type(error).__name__}: {error}"[:2000],\n',
         "",
         _C17 + "a_start_that_fails_is_not_due_again_at_once",
@@ -362,7 +359,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         17,
         "a start that succeeds resets the count",
-        ENGINE + "fire.py",
+        "fire:_start",
         'pk=schedule.pk).update(last_run_at=slot, failures=0, last_error="")',
         "pk=schedule.pk).update(last_run_at=slot)",
         _FAILS + "success_resets_the_count",
@@ -370,7 +367,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         20,
         "increments are operations, not values",
-        ENGINE + "merge.py",
+        "merge:_operation",
         "    if delta is not None:\n",
         "    if False:\n",
         _BLOCKS + "foreach_counts_every_item_whatever_the_concurrency",
@@ -379,7 +376,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         20,
         "increments survive storage within a branch or item",
-        ENGINE + "work.py",
+        "work:Forward.checkpoint",
         "            keep = self.block is not None\n",
         "            keep = False\n",
         _MERGES + "increments_survive_many_steps_of_a_branch_and_a_retry",
@@ -387,7 +384,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         20,
         "an item leaves its changes behind, not all of its data",
-        ENGINE + "work.py",
+        "work:Forward._outcome",
         "        self._changed = made = merge.changes(self._base, codec.loads(text))\n",
         "        self._changed = made = merge.changes({}, codec.loads(text))\n",
         _T20 + "an_item_that_leaves_a_value_alone_does_not_take_back_the_change_of_another",
@@ -395,7 +392,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         20,
         "continue starts the next item although one failed",
-        ENGINE + "turns.py",
+        "turns:is_stopped",
         '    if node.on_error == "continue":\n',
         "    if node.max_failures is not None:\n",
         _ITEMS + "ErrorTests::test_continue_tries_every_item_and_says_what_became_of_them",
@@ -403,7 +400,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         20,
         "continue goes on after the block although items failed",
-        ENGINE + "join.py",
+        "join:join_foreach",
         '    if failures and (node.on_error == "fail_fast" or (limit is not None'
         " and failures > limit)):\n",
         "    if failures:\n",
@@ -413,7 +410,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         20,
         "a block that is open is not opened again",
-        ENGINE + "runner.py",
+        "runner:Runner._block",
         "            if not join.has_children(claim):\n",
         "            if True:\n",
         _T20 + "a_worker_that_dies_while_it_closes_the_block_has_no_item_run_again",
@@ -421,7 +418,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         20,
         "an item that is finished is on record as such",
-        ENGINE + "checkpoint.py",
+        "checkpoint:write",
         "        finish_completed([(c.execution_id, c.journaled) for c in finished])\n",
         "        if finished[0].role != Role.ITEM:\n"
         "            finish_completed([(c.execution_id, c.journaled) for c in finished])\n",
@@ -430,7 +427,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         21,
         "an unchanged value is no change",
-        ENGINE + "merge.py",
+        "merge:_operation",
         '    return None if old is not MISSING and _same(old, value) else ["set", value]\n',
         '    return ["set", value]\n',
         _MERGES + "an_unchanged_old_value_never_overwrites_a_change",
@@ -439,7 +436,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         21,
         "the merge has three ways: it compares with the data before the block",
-        ENGINE + "join.py",
+        "join:_deep",
         "        data = merge.apply(data, merge.changes(base, changed), base)\n    return data\n",
         "        data = merge.apply(data, merge.changes({}, changed), base)\n    return data\n",
         _MERGES + "an_unchanged_old_value_never_overwrites_a_change",
@@ -447,7 +444,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         21,
         "dicts are merged inside",
-        ENGINE + "merge.py",
+        "merge:_operation",
         "    if isinstance(value, dict) and (old is MISSING or isinstance(old, dict)):\n",
         "    if False:\n",
         _MERGES + "deep_applies_what_a_branch_changed_or_added_and_keeps_the_rest",
@@ -456,7 +453,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         21,
         "another type is a change",
-        ENGINE + "merge.py",
+        "merge:_same",
         "    if type(one) is not type(other) or one != other:\n",
         "    if one != other:\n",
         _CHANGES + "types_count_as_changes",
@@ -464,7 +461,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         25,
         "a class is listed by its one name",
-        "durable/client.py",
+        "client:list_executions",
         "        name = workflow if isinstance(workflow, str) else workflow.definition.name\n",
         "        name = workflow if isinstance(workflow, str) else workflow.__name__\n",
         _LISTS + "by_class_and_by_name",
@@ -473,7 +470,7 @@ COMPOSED: tuple[Mutation, ...] = (
         mutation(
             25,
             f"a rerun keeps the {what}",
-            ENGINE + "rerun.py",
+            "rerun:rerun",
             line,
             "",
             _RERUNS + test,
@@ -496,7 +493,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         25,
         "a retry goes on in the same execution, with all that it has",
-        ENGINE + "control.py",
+        "control:_retry_failed",
         "        deadline_at=deadline,\n        **afresh,\n",
         "        deadline_at=deadline,\n        rank=0,\n        **afresh,\n",
         "tests/client/test_retry_rerun.py::RetryTests::"
@@ -505,7 +502,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         25,
         "trees are removed whole",
-        ENGINE + "prune.py",
+        "prune:_remove_trees",
         "    for level in reversed(levels):\n",
         "    for level in levels[:1]:\n",
         _PRUNES + "a_tree_goes_whole_and_the_audit_stays",
@@ -513,7 +510,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         25,
         "a tree with an unfinished child stays whole",
-        ENGINE + "prune.py",
+        "prune:_finished_trees",
         "                if status in UNFINISHED:\n",
         "                if False:\n",
         _PRUNES + "nothing_of_a_tree_goes_while_a_child_is_unfinished",
@@ -521,7 +518,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         28,
         "the zone of a date helper is honoured",
-        "durable/helpers.py",
+        "helpers:_zone",
         "    return ZoneInfo(tz) if isinstance(tz, str) else tz\n",
         "    return timezone.get_current_timezone()\n",
         "tests/unit/test_helpers.py::MomentTests::test_the_zone_decides_what_today_is",
@@ -529,7 +526,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         28,
         "the zone of a schedule is honoured",
-        ENGINE + "fire.py",
+        "fire:_slots",
         "    return slots_after(schedule.cron, zone_of(schedule.timezone), after)\n",
         '    return slots_after(schedule.cron, zone_of("UTC"), after)\n',
         "tests/schedules/test_slots.py::SlotTests::"
@@ -538,7 +535,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         28,
         "a worker looks again when the next is due, not when it polls",
-        WORKER + "dispatcher.py",
+        "dispatcher:Dispatcher._until_next",
         "        return poll if until is None else min(poll, max(until, 0.001))\n",
         "        return poll\n",
         _C28 + "a_worker_waits_no_longer_than_until_the_next_sleeper_or_slot_is_due",
@@ -546,7 +543,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         28,
         "sleepers are among what is due next",
-        ENGINE + "claim.py",
+        "claim:Pulse.seconds_to_next",
         "        moments = (self.next_wake, self.next_expiry, self.next_slot)\n",
         "        moments = (self.next_expiry, self.next_slot)\n",
         _C28 + "a_worker_waits_no_longer_than_until_the_next_sleeper_or_slot_is_due",
@@ -554,7 +551,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         28,
         "slots are among what is due next",
-        ENGINE + "claim.py",
+        "claim:Pulse.seconds_to_next",
         "        moments = (self.next_wake, self.next_expiry, self.next_slot)\n",
         "        moments = (self.next_wake, self.next_expiry)\n",
         _C28 + "a_worker_waits_no_longer_than_until_the_next_sleeper_or_slot_is_due",

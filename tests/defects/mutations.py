@@ -9,8 +9,6 @@ from tests.defects.composed import COMPOSED
 from tests.defects.mutation import Edit, Mutation
 from tests.defects.mutation import mutation as _mutation
 
-ENGINE = "durable/engine/"
-
 POSITIONS = "tests/defects/test_positions.py::"
 DATA = "tests/defects/test_data.py::"
 WAITS = "tests/defects/test_waits.py::"
@@ -42,7 +40,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         2,
         "the next step follows from the tree, not from the order of writing",
-        ENGINE + "position.py",
+        "position:Walk.leave",
         "            following = self.tree.following(path)\n",
         "            flat = [leaf.path for leaf in self.tree.leaves()]\n"
         "            following = self.tree.following(path)\n"
@@ -54,7 +52,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         2,
         "a choice is recorded before anything runs in it",
-        ENGINE + "runner.py",
+        "runner:Runner._decide",
         "        return self._advance("
         "Forward(claim, self.definition, None).at(walk, claim.data))\n",
         "        claim.path, claim.visit, claim.frames = walk.path, walk.visit, walk.frames\n"
@@ -64,7 +62,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         2,
         "a choice that fails is written at the position that the row has",
-        ENGINE + "runner.py",
+        "runner:Runner._decide",
         "            if walk.path == claim.path:\n",
         "            claim.path = walk.path\n            if True:\n",
         _B2 + "a_choice_that_fails_inside_a_choice_fails_the_execution",
@@ -72,7 +70,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         4,
         "the claim gives an outcome to waits whose time is over",
-        ENGINE + "claim.py",
+        "claim:_expire",
         ").expire()",
         ")",
         _W4 + "any_gives_the_timeout_value_when_time_is_over",
@@ -83,7 +81,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         4,
         "a wait that timed out is told as such to the step",
-        ENGINE + "step_context.py",
+        "step_context:StepContext.ask",
         "        elif wait.status == WaitStatus.TIMED_OUT:\n",
         "        elif False:\n",
         _W4 + "any_gives_the_timeout_value_when_time_is_over",
@@ -92,7 +90,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         5,
         "an execution that ends closes its waits",
-        ENGINE + "finish.py",
+        "finish:close",
         "    Wait.objects.filter(execution__in=executions).resolve(WaitStatus.CANCELLED)\n",
         "",
         _W5 + "the_waits_of_a_cancelled_execution_are_cancelled_and_take_nothing",
@@ -101,7 +99,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         5,
         "a retry asks anew what was cancelled",
-        ENGINE + "control.py",
+        "control:_retry_failed",
         "        journal.reopen(execution.pk, execution.path, execution.visit)\n",
         "",
         _W5 + "after_a_retry_a_cancelled_wait_is_asked_anew_and_later_sleeps_sleep",
@@ -109,7 +107,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         6,
         "the last checkpoint of a cancelled execution does not complete it",
-        ENGINE + "checkpoint.py",
+        "checkpoint:Accepted.may_end",
         "not (self.cancel_requested or self.unfinished)",
         "not self.unfinished",
         _L6 + "a_cancellation_during_the_last_step_is_not_overwritten_by_completed",
@@ -117,7 +115,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         6,
         "a checkpoint says whether somebody has cancelled meanwhile",
-        ENGINE + "runner.py",
+        "runner:Runner._advance",
         "        claim.cancel_requested = accepted.cancel_requested\n",
         "",
         _L6 + "no_further_step_starts_after_a_cancellation",
@@ -125,7 +123,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         6,
         "letting go of a claim obeys a cancellation",
-        ENGINE + "release.py",
+        "release:let_go",
         "    if asked.cancel and not whole_rollback(claim):\n",
         "    if False:\n",
         _L6 + "a_step_that_is_cancelled_and_then_waits_ends_without_an_open_wait",
@@ -134,7 +132,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         6,
         "a cancellation clears what a block has left",
-        ENGINE + "release.py",
+        "release:end_cancelled",
         'Status.CANCELLED, blocked_by="", error=None)',
         "Status.CANCELLED)",
         _L6 + "what_was_blocked_and_is_cancelled_has_nothing_of_the_block_left",
@@ -142,7 +140,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         6,
         "what is finished is not cancelled",
-        ENGINE + "control.py",
+        "control:cancel",
         '    if execution.is_finished:\n        raise _refuse(execution, "cancelled")\n',
         "",
         _L6 + "what_is_completed_can_not_be_cancelled",
@@ -150,7 +148,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         7,
         "parking looks into the inbox once more",
-        ENGINE + "suspend.py",
+        "suspend:park",
         "(wait.kind in EVENT_KINDS and take_from_inbox(wait))",
         "False",
         _W7 + "an_event_delivered_while_the_body_runs_is_found_at_the_park",
@@ -160,7 +158,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         7,
         "wait and status are one transaction",
-        ENGINE + "suspend.py",
+        "suspend:park",
         "@in_transaction\ndef park(",
         "def park(",
         _W7 + "a_crash_while_parking_leaves_neither_wait_nor_status",
@@ -168,7 +166,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         9,
         "an event is consumed by the wait that takes it",
-        ENGINE + "deliver.py",
+        "deliver:_give",
         "    wait.status = WaitStatus.ANSWERED\n"
         "    return bool(Event.objects.filter(pk=event.pk).consume(wait.pk))\n",
         "    wait.status = WaitStatus.ANSWERED\n    return True\n",
@@ -177,7 +175,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         9,
         "waits of one name are told apart by their place",
-        ENGINE + "journal.py",
+        "journal:Journal.place",
         "        return kind, name, ordinal\n",
         "        return kind, name, 0\n",
         _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",
@@ -185,7 +183,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         9,
         "an event without a wait is kept",
-        ENGINE + "deliver.py",
+        "deliver:empty_inbox",
         "[event.pk for event in events]).keep()\n",
         "[event.pk for event in events]).pending().delete()\n",
         _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",
@@ -194,7 +192,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         10,
         "a wait on record is used again",
-        ENGINE + "suspend.py",
+        "suspend:park",
         "_open(claim, request) if known is None else",
         "_open(claim, request) if True else",
         _W10 + "a_step_that_parks_again_in_the_same_wait_uses_its_row",
@@ -202,13 +200,13 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         10,
         "the record of an attempt is brought up to date, not inserted twice",
-        ENGINE + "checkpoint.py",
+        "checkpoint:_INSERT",
         "ON CONFLICT (execution_id, path,",
         "/* ON CONFLICT (execution_id, path,",
         _W10 + "a_step_with_several_waits_is_one_attempt_however_often_it_runs",
         more=(
             Edit(
-                ENGINE + "checkpoint.py",
+                "checkpoint:_INSERT",
                 "worker = excluded.worker\n",
                 "worker = excluded.worker */\n",
             ),
@@ -217,7 +215,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         12,
         "result and position are one transaction",
-        ENGINE + "checkpoint.py",
+        "checkpoint:write",
         "@in_transaction\ndef write(",
         "def write(",
         _P12 + "a_crash_before_the_commit_leaves_neither_result_nor_position",
@@ -225,7 +223,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         12,
         "the position moves with the checkpoint",
-        ENGINE + "checkpoint.py",
+        "checkpoint:_UPDATE",
         "SET data = v.data, path = v.path,",
         "SET data = v.data, path = CASE v.path WHEN '' THEN '' ELSE durable_execution.path END,",
         _P12 + "a_finished_step_does_not_run_again_after_a_crash",
@@ -233,7 +231,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         12,
         "a position that the code has lost blocks",
-        ENGINE + "runner.py",
+        "runner:Runner.step",
         "                return self._block(node)\n        return self._lost_position()\n",
         "                return self._block(node)\n        return self._advance(\n"
         "            Checkpoint(claim.execution_id, claim.fence, claim.data, '', 1,"
@@ -243,7 +241,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         12,
         "what goes on after a pause has nothing of a block left",
-        ENGINE + "parts.py",
+        "parts:_unpause",
         '{"resume_at": None, "blocked_by": "", "error": None}',
         '{"resume_at": None}',
         _P12 + "what_was_blocked_and_paused_goes_on_as_if_nothing_had_been",
@@ -251,7 +249,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         13,
         "a step that kills its workers counts as failed after max_recoveries",
-        ENGINE + "runner.py",
+        "runner:Runner._leaf",
         "        if claim.recoveries > self.definition.options.max_recoveries:\n",
         "        if False:\n",
         _A13 + "a_step_that_kills_its_workers_fails_after_max_recoveries",
@@ -260,7 +258,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         13,
         "a worker's death is counted",
-        ENGINE + "workers.py",
+        "workers:_free",
         "(1 if died else 0)",
         "0",
         _A13 + "a_step_that_kills_its_workers_fails_after_max_recoveries",
@@ -268,7 +266,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         13,
         "the timeout of a step limits its attempt",
-        ENGINE + "attempt.py",
+        "attempt:StepAttempt._limit",
         "for limit in (self.step.timeout, left)",
         "for limit in (left,)",
         _A13 + "a_step_that_takes_longer_than_its_timeout_fails",
@@ -276,7 +274,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         13,
         "the timeout of a workflow is its deadline",
-        ENGINE + "start.py",
+        "start:new_row",
         "deadline_at=None if timeout is None else begin + timeout,",
         "deadline_at=None,",
         _A13 + "a_workflow_that_takes_longer_than_its_timeout_fails_waits_included",
@@ -284,7 +282,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         13,
         "what sleeps in a wait is due at the workflow's deadline too",
-        ENGINE + "suspend.py",
+        "suspend:_wake_at",
         "        return wait.deadline_at or deadline\n",
         "        return wait.deadline_at\n",
         _A13 + "a_workflow_that_takes_longer_than_its_timeout_fails_waits_included",
@@ -292,7 +290,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         13,
         "priority decides who goes first",
-        ENGINE + "start.py",
+        "start:new_row",
         "rank=-priority,",
         "rank=0,",
         _A13 + "the_queue_and_priority_of_the_workflow_decide_who_takes_it_and_when",
@@ -300,7 +298,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         13,
         "the workflow's queue decides who takes it",
-        ENGINE + "claim.py",
+        "claim:claim_due",
         "Execution.objects.ready(queue, kinds)",
         "Execution.objects.ready(queue, kinds).model.objects.filter(ready_at__isnull=False)",
         _A13 + "the_queue_and_priority_of_the_workflow_decide_who_takes_it_and_when",
@@ -308,7 +306,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         13,
         "max_attempts bounds the attempts",
-        ENGINE + "fail.py",
+        "fail:next_delay",
         " or attempts >= retry.max_attempts:",
         ":",
         _A13 + "a_step_has_as_many_attempts_as_its_retry_says",
@@ -316,7 +314,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         14,
         "a step gets its data as read back from storage",
-        ENGINE + "attempt.py",
+        "attempt:StepAttempt._body",
         "        data = codec.loads(self.work.data)\n        reach(",
         "        data = getattr(self.claim, 'raw', None) or codec.loads(self.work.data)\n"
         "        reach(",
@@ -324,7 +322,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _D14 + "the_first_run_gets_plain_stored_values",
         more=(
             Edit(
-                ENGINE + "attempt.py",
+                "attempt:StepAttempt._body",
                 "        return data if result is None else result\n",
                 "        self.claim.raw = data if result is None else result\n"
                 "        return self.claim.raw\n",
@@ -334,7 +332,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         15,
         "a checkpoint carries the fence",
-        ENGINE + "checkpoint.py",
+        "checkpoint:_UPDATE",
         " AND durable_execution.fence = v.fence\n",
         "\n",
         _L15 + "a_late_checkpoint_is_refused",
@@ -344,7 +342,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         15,
         "every other write of a claim carries the fence",
-        "durable/models/execution.py",
+        "execution:ExecutionQuerySet.held_by",
         "status__in=HELD, worker__isnull=False, fence=fence)",
         "status__in=HELD, worker__isnull=False)",
         _L15 + "a_late_wait_is_refused",
@@ -355,29 +353,29 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         15,
         "a claim raises the fence",
-        ENGINE + "claim.py",
+        "claim:claim_due",
         '        "fence": F("fence") + 1,\n',
         "",
         _L15 + "fences_only_grow",
         more=(
-            Edit(ENGINE + "claim.py", 'fence=row["fence"] + 1,', 'fence=row["fence"],'),
-            Edit(ENGINE + "claim.py", '        fence=F("fence") + 1,\n', ""),
-            Edit(ENGINE + "workers.py", '        "fence": F("fence") + 1,\n', ""),
+            Edit("claim:_claim", 'fence=row["fence"] + 1,', 'fence=row["fence"],'),
+            Edit("claim:_take_along", '        fence=F("fence") + 1,\n', ""),
+            Edit("workers:_free", '        "fence": F("fence") + 1,\n', ""),
         ),
     ),
     _mutation(
         15,
         "a checkpoint is taken from a running execution only",
-        ENGINE + "checkpoint.py",
+        "checkpoint:_UPDATE",
         "  AND durable_execution.status IN ('running', 'compensating')\n",
         "",
         _L15 + "a_buried_worker_can_write_nothing_even_before_another_claims",
-        more=(Edit(ENGINE + "checkpoint.py", " AND durable_execution.fence = v.fence", ""),),
+        more=(Edit("checkpoint:_UPDATE", " AND durable_execution.fence = v.fence", ""),),
     ),
     _mutation(
         18,
         "increment of a missing key",
-        "durable/increments.py",
+        "increments:incremented",
         "        return counted(amount, amount, None)\n",
         "        return counted(0, 0, None)\n",
         _D18 + "increment_of_a_missing_key_is_the_amount",
@@ -385,7 +383,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         18,
         "append to a missing key",
-        "durable/increments.py",
+        "increments:appended",
         "        return Grown([item], 1)\n",
         "        return Grown([], 0)\n",
         _D18 + "append_to_a_missing_key_is_a_list_of_the_item",
@@ -393,7 +391,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         19,
         "what a step returns is the data",
-        ENGINE + "attempt.py",
+        "attempt:StepAttempt._body",
         "        return data if result is None else result\n",
         "        result = data if result is None else result\n"
         "        return {**codec.loads(self.work.data), **result}\n",
@@ -404,7 +402,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         22,
         "an execution that waits for its retry is let go",
-        ENGINE + "fail.py",
+        "fail:_try_again",
         "    let_go(\n        claim,\n        Status.PENDING,\n        wake_at=",
         "    import time\n\n    time.sleep(0)\n"
         "    (lambda claim, target, **kwargs: claim.row().update(attempt=claim.attempt + 1))(\n"
@@ -414,7 +412,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         22,
         "a retry has its due time",
-        ENGINE + "fail.py",
+        "fail:_try_again",
         "if at_deadline else clock.now() + delay,",
         "if at_deadline else clock.now(),",
         _A22 + "an_execution_that_waits_for_its_retry_is_in_nobodys_hands",
@@ -422,7 +420,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         22,
         "a pause gives the delay of a retry back",
-        ENGINE + "parts.py",
+        "parts:_unpause",
         "    elif StepRun.objects.parked(execution.pk).filter(attempt=execution.attempt).exists():",
         "    elif Wait.objects.filter(execution=execution).exists():",
         _A22 + "a_pause_does_not_shorten_the_delay_of_a_retry",
@@ -430,7 +428,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         23,
         "an error without words is described",
-        ENGINE + "failures.py",
+        "failures:_text",
         "    except BaseException as problem:",
         "    except ZeroDivisionError as problem:",
         _A23 + "an_error_without_words_is_described",
@@ -438,7 +436,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         23,
         "text of errors is made storable",
-        ENGINE + "failures.py",
+        "failures:_text",
         '    text = text.replace("\\x00", "\\\\x00").encode("utf-8", "backslashreplace")'
         '.decode("utf-8")\n',
         "",
@@ -447,7 +445,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         23,
         "text of errors is cut",
-        ENGINE + "failures.py",
+        "failures:_text",
         "    return text if len(text) <= limit else ",
         "    return text if len(text) >= 0 else ",
         _A23 + "a_huge_error_is_cut",
@@ -455,7 +453,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         23,
         "details of errors are made storable",
-        ENGINE + "failures.py",
+        "failures:_storable",
         '        return {"not_storable": str(problem)}\n',
         "        pass\n",
         _A23 + "details_that_can_not_be_stored_do_not_hide_the_error",
@@ -463,7 +461,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         23,
         "exits and interrupts are failures of the step",
-        ENGINE + "attempt.py",
+        "attempt:StepAttempt._once",
         "        except BaseException as error:  # SystemExit and the like",
         "        except Exception as error:  # SystemExit and the like",
         _A23 + "exits_and_interrupts_are_failures_of_the_step",
@@ -471,13 +469,13 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         26,
         "the first start is kept",
-        ENGINE + "claim.py",
+        "claim:claim_due",
         '"started_at": Coalesce("started_at", clock.now())',
         '"started_at": clock.now()',
         _A26 + "the_first_start_logs_and_input_are_kept_across_waits_and_deaths",
         more=(
             Edit(
-                ENGINE + "claim.py",
+                "claim:_take_along",
                 'started_at=Coalesce("started_at", clock.now())',
                 "started_at=clock.now()",
             ),
@@ -486,7 +484,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         26,
         "logs before a wait are kept",
-        ENGINE + "checkpoint.py",
+        "checkpoint:_INSERT",
         "logs = durable_steprun.logs || excluded.logs,",
         "logs = excluded.logs,",
         _A26 + "the_first_start_logs_and_input_are_kept_across_waits_and_deaths",
@@ -494,7 +492,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         26,
         "a step's input is recorded",
-        ENGINE + "attempt.py",
+        "attempt:StepAttempt.record",
         "            input=self.work.recorded_input,\n",
         "",
         _A26 + "the_first_start_logs_and_input_are_kept_across_waits_and_deaths",
@@ -503,7 +501,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         27,
         "answers are validated before anything is stored",
-        ENGINE + "answer.py",
+        "answer:answer_wait",
         "answers.validate(question, answer, _workflow_of(wait))",
         "answer",
         _A27 + "an_answer_that_is_no_choice_is_refused",
@@ -513,7 +511,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         24,
         "an operator's action takes the permission for it",
-        "durable/doors/actions.py",
+        "actions:Action.run",
         "            access.require(by, self.permission, execution)\n",
         "            pass\n",
         _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
@@ -522,7 +520,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         24,
         "a schedule is managed by who may manage schedules",
-        "durable/dashboard/schedules.py",
+        "schedules:SchedulePages.act_view",
         '        allow(request, "manage_schedules", schedule)\n',
         "",
         _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
@@ -530,7 +528,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         24,
         "a queue is paused and limited by who may change queues",
-        "durable/dashboard/queues.py",
+        "queues:QueuePages.act_view",
         '        allow(request, "manage_queues", name)\n',
         "",
         _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
@@ -538,7 +536,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         24,
         "an execution is started by who may start that workflow",
-        "durable/dashboard/catalogue.py",
+        "catalogue:respond",
         '            access.require(request.user, "start", cls)\n',
         "",
         _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
@@ -546,7 +544,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         24,
         "what a person may not see does not exist for them",
-        "durable/dashboard/executions.py",
+        "executions:ExecutionPages.find",
         "        if found is None or not self._exists(request, found):\n",
         "        if found is None:\n",
         _D24 + "MatrixTests::test_for_another_tenant_it_does_not_exist",
@@ -554,7 +552,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         24,
         "what is done in the admin says where it comes from",
-        "durable/dashboard/base.py",
+        "base:acting",
         "    token = origin.set(f\"admin {request.META.get('REMOTE_ADDR', '')}\".strip())\n",
         '    token = origin.set("")\n',
         _D24 + "AuditTests::test_each_action_is_on_record_once",
