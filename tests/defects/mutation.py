@@ -47,7 +47,7 @@ def find(root: Path, edit: Edit) -> Place:
 
 
 def changed(root: Path, edit: Edit) -> tuple[Path, str]:
-    """The file that ``edit`` changes, and its text without the guard; ``Misfit`` if there is none."""
+    """The file that ``edit`` changes, and its text without the guard, or ``Misfit``."""
     file, start, end = find(root, edit)
     text = file.read_text()
     piece = text[start:end]
