@@ -23,7 +23,7 @@ SHARED = "doors"  # what several doors need
 FACADE = "facade"  # durable/__init__.py: the public names
 GLUE = "glue"  # what Django asks for by name; nobody imports it
 
-#: Each module or package directly under ``durable``, and the layer that it belongs to.
+#: The layer of each module or package, by the longest dotted prefix (under ``durable``) that fits.
 LAYERS: dict[str, str] = {
     **dict.fromkeys(
         (
@@ -42,8 +42,12 @@ LAYERS: dict[str, str] = {
     "authoring": AUTHORING,
     "models": MODELS,
     "migrations": MODELS,
+    "storage": ENGINE,
+    "people": ENGINE,
+    "people.reach": SHARED,
     "engine": ENGINE,
     "drawing": DRAWING,
+    "showing": SHARED,
     "doors": SHARED,
     # Doors: each is a layer of its own.
     **{
@@ -163,10 +167,14 @@ def sources() -> list[Source]:
     return found
 
 
-def place(module: str) -> str:
-    """The name under ``durable`` that decides about a module's layer."""
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
+def layer_of(module: str) -> str | None:
+    """The layer of a module, or of a name in one: that of the longest prefix in ``LAYERS``."""
+    parts = module.split(".")[1:] or ["__init__"]
+    for length in range(len(parts), 0, -1):
+        layer = LAYERS.get(".".join(parts[:length]))
+        if layer is not None:
+            return layer
+    return None
 
 
 def imports(source: Source) -> Iterator[Import]:
@@ -211,7 +219,7 @@ def _called(node: ast.Call) -> str:
 
 def breaks_of_layers(source: Source) -> Iterator[str]:
     """Imports point one way: vocabulary ← authoring, models ← engine ← doors."""
-    layer = LAYERS.get(place(source.module))
+    layer = layer_of(source.module)
     if layer is None:
         yield f"{source.module} belongs to no layer: add it to LAYERS"
         return
@@ -219,7 +227,7 @@ def breaks_of_layers(source: Source) -> Iterator[str]:
         where = f"{source.module}:{line}"
         if target == "durable" or target.startswith("durable."):
             # ``from durable import start`` asks the façade; ``from durable import clock`` doesn't.
-            other = LAYERS.get(place(target), FACADE)
+            other = layer_of(target) or FACADE
             allowed = MAY_IMPORT[layer] | (
                 MAY_IMPORT_LAZILY.get(layer, frozenset()) if lazy else frozenset()
             )
