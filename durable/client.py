@@ -15,7 +15,6 @@ from durable.authoring.workflow import Workflow
 from durable.engine import answer as _answer
 from durable.engine import control as _control
 from durable.engine import fire as _fire
-from durable.engine import lookup as _lookup
 from durable.engine import rerun as _rerun
 from durable.engine import result as _result
 from durable.engine import schedules as _schedules
@@ -24,6 +23,7 @@ from durable.engine import start as _start
 from durable.errors import DurableError
 from durable.models import Event, Execution, Schedule
 from durable.states import Status
+from durable.storage import lookup as _lookup
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser

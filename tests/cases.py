@@ -14,7 +14,7 @@ from unittest import TestCase as PlainTestCase
 from django.db import connections, transaction
 from django.test import TestCase, TransactionTestCase
 
-from durable.engine import notify
+from durable.storage import notify
 from durable.testing import isolate_workflows
 
 R = TypeVar("R")

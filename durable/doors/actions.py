@@ -9,10 +9,11 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from durable.doors import access
-from durable.engine import control, limits, rerun
-from durable.engine.audit import origin, reason
+from durable.engine import control, rerun
 from durable.models import Execution
 from durable.states import FINAL, UNFINISHED, Status
+from durable.storage import sizes
+from durable.storage.audit import origin, reason
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Action:
         if by is not None:
             access.require(by, self.permission, execution)
         given = {name: value for name, value in options.items() if name in self.options}
-        token = reason.set(limits.free_text("reason", options.get("reason") or ""))
+        token = reason.set(sizes.free_text("reason", options.get("reason") or ""))
         try:
             return self.call(execution.pk, by=by, **given)
         finally:

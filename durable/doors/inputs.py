@@ -21,12 +21,12 @@ from durable.conf import database
 from durable.doors import access
 from durable.engine import answer as engine
 from durable.engine import people
-from durable.engine.audit import origin
-from durable.engine.transaction import in_callers_transaction
 from durable.errors import NotAllowed
 from durable.models import Wait
 from durable.models.wait import WaitQuerySet
 from durable.states import WaitKind, WaitStatus
+from durable.storage.audit import origin
+from durable.storage.transaction import in_callers_transaction
 
 #: controls, and the marks that turn the direction of what follows them
 _UNSEEN = re.compile(

@@ -22,10 +22,10 @@ from durable.conf import database
 from durable.doors import access, inputs
 from durable.engine import people
 from durable.engine.answer import APPROVED, REJECTED
-from durable.engine.transaction import in_callers_transaction
 from durable.errors import DurableError
 from durable.models import AnswerLink, Wait
 from durable.states import WaitStatus
+from durable.storage.transaction import in_callers_transaction
 
 LIFETIME = timedelta(days=14)  # of a link to a question without a deadline, or with a later one
 SALT = "durable.answer_link"

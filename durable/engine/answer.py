@@ -10,11 +10,12 @@ from django.db.models import Q
 from durable import clock, codec
 from durable.authoring import registry
 from durable.conf import database
-from durable.engine import answers, audit, limits, lookup, notices, notify, people
-from durable.engine.transaction import in_callers_transaction, lock
+from durable.engine import answers, notices, people
 from durable.errors import AlreadyAnswered, AmbiguousWait, NotAllowed, WaitNotFound
 from durable.models import Execution, Wait
 from durable.states import WaitKind, WaitStatus
+from durable.storage import audit, lookup, notify, sizes
+from durable.storage.transaction import in_callers_transaction, lock
 
 APPROVED, REJECTED = "approved", "rejected"
 
@@ -65,7 +66,7 @@ def answer_wait(wait: Wait, answer: Any, *, by: Any, comment: str) -> None:
     _check_person(wait, by)
     question = wait.question or {}
     value = answers.validate(question, answer, _workflow_of(wait))
-    limits.free_text("comment", comment)
+    sizes.free_text("comment", comment)
     if question.get("type") == "approval" and question.get("quorum", 1) > 1:
         _vote(wait, value, by, comment)
     else:
@@ -118,7 +119,7 @@ def open_question(execution_id: Any, name: str, branch: Any = None) -> Wait:
 
 def _the_open_wait(execution: Execution, name: str, branch: Any) -> Wait:
     asked = Wait.objects.filter(kind=WaitKind.INPUT).visible()
-    asked = asked.filter(name=name) if limits.is_text(name, 500) else asked.none()
+    asked = asked.filter(name=name) if sizes.is_text(name, 500) else asked.none()
     if execution.root_id == execution.pk:
         asked = asked.filter(root_id=execution.pk)
     else:

@@ -17,13 +17,10 @@ from durable.engine import checkpoint as checkpoints
 from durable.engine import direct, fail, failures, log_capture
 from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.claim import Claim
-from durable.engine.failpoints import reach
 from durable.engine.journal import Journal
-from durable.engine.reconnect import persist, reconnect, was_cut
 from durable.engine.session import Session
 from durable.engine.step_context import Request, StepContext
 from durable.engine.step_transaction import StepTransaction, Watch, restore
-from durable.engine.transaction import ATTEMPTS, connection, is_retriable, pause
 from durable.engine.work import Work, call
 from durable.errors import (
     Abandoned,
@@ -38,6 +35,9 @@ from durable.errors import (
 )
 from durable.models import Execution
 from durable.states import StepStatus
+from durable.storage.failpoints import reach
+from durable.storage.reconnect import persist, reconnect, was_cut
+from durable.storage.transaction import ATTEMPTS, connection, is_retriable, pause
 
 logger = logging.getLogger("durable.engine")
 

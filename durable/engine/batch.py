@@ -19,12 +19,12 @@ from durable.engine import checkpoint as checkpoints
 from durable.engine import turns
 from durable.engine.checkpoint import Accepted, Checkpoint
 from durable.engine.claim import Claim
-from durable.engine.failpoints import reach
-from durable.engine.reconnect import persist, persistent
 from durable.engine.release import let_go
-from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution
 from durable.states import Status
+from durable.storage.failpoints import reach
+from durable.storage.reconnect import persist, persistent
+from durable.storage.transaction import in_transaction, lock
 
 KEPT_FOR = 0.5  # seconds; longer steps are written one by one
 HELD_FOR = 2.0  # seconds in which a batch begins items: its slot is not its own

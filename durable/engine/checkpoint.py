@@ -14,14 +14,14 @@ from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from durable.engine.failpoints import reach
 from durable.engine.finish import finish_completed
-from durable.engine.rowset import Rowset
-from durable.engine.transaction import connection, in_transaction, lock
 from durable.engine.turns import Block, Heir, hand_on
 from durable.models import Execution, Role
 from durable.models.fields import uuid7
 from durable.states import StepStatus
+from durable.storage.failpoints import reach
+from durable.storage.rowset import Rowset
+from durable.storage.transaction import connection, in_transaction, lock
 
 
 @dataclass(frozen=True)

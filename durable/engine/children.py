@@ -8,11 +8,11 @@ from uuid import UUID, uuid5
 
 from durable import clock, codec
 from durable.conf import database
-from durable.engine import notify
 from durable.engine.claim import Claim
 from durable.engine.journal import Place
 from durable.engine.start import StartOptions, correlation_keys, new_row, startable
 from durable.models import CorrelationKey, Execution, Record, RecordKind, Role
+from durable.storage import notify
 
 
 def child_id(claim: Claim, place: Place) -> UUID:

@@ -16,12 +16,12 @@ from django.db.models.functions import Coalesce
 from durable import clock
 from durable.authoring import registry
 from durable.engine import queues, tree_of
-from durable.engine.failpoints import reach
 from durable.engine.position import Frames
-from durable.engine.transaction import connection, in_transaction, lock
 from durable.engine.turns import Heir, batch_size, waiting_for_turn
 from durable.models import Execution, Role, Wait
 from durable.states import Status, WaitStatus
+from durable.storage.failpoints import reach
+from durable.storage.transaction import connection, in_transaction, lock
 
 PROMOTED_AT_ONCE = 500
 LOOK_AGAIN = timedelta(seconds=1)

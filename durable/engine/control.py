@@ -6,25 +6,16 @@ from typing import Any
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine import (
-    audit,
-    journal,
-    limits,
-    lookup,
-    notify,
-    parts,
-    position,
-    rollback,
-    tree_of,
-)
+from durable.engine import journal, parts, position, rollback, tree_of
 from durable.engine.back import rollback_frame
 from durable.engine.claim import ROLLBACK
 from durable.engine.failures import from_stored
 from durable.engine.release import end_cancelled
-from durable.engine.transaction import in_callers_transaction, lock
 from durable.errors import InvalidTransition
 from durable.models import Execution, Role
 from durable.states import Status
+from durable.storage import audit, lookup, notify, sizes
+from durable.storage.transaction import in_callers_transaction, lock
 
 
 def _locked(execution_id: Any, verb: str) -> Execution:
@@ -63,7 +54,7 @@ def _note(action: str, execution: Execution, by: Any, after: Any = None) -> Exec
 @in_callers_transaction
 def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Execution:
     """End an execution; one whose step is running ends with that step's checkpoint."""
-    limits.free_text("reason", reason)
+    sizes.free_text("reason", reason)
     execution = _locked(execution_id, "cancelled")
     if execution.is_finished:
         raise _refuse(execution, "cancelled")

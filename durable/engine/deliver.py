@@ -10,13 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from durable import clock, codec
-from durable.engine import notify
-from durable.engine.failpoints import reach
-from durable.engine.transaction import in_transaction, lock
 from durable.engine.triggers import start_triggered
 from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
 from durable.models.fields import Stored
 from durable.states import UNFINISHED, EventStatus, Status, WaitKind, WaitStatus
+from durable.storage import notify
+from durable.storage.failpoints import reach
+from durable.storage.transaction import in_transaction, lock
 
 AT_ONCE = 100
 EVENTS_AT_ONCE = 500  # of one key or inbox, in one transaction: what is left stays due

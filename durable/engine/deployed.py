@@ -22,9 +22,9 @@ from durable.engine.schedules import (
     new_row,
     next_slot,
 )
-from durable.engine.transaction import in_transaction
 from durable.errors import DurableError
 from durable.models import Firing, Schedule, Worker
+from durable.storage.transaction import in_transaction
 
 logger = logging.getLogger("durable.schedules")
 

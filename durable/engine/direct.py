@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from durable.engine import checkpoint as checkpoints
 from durable.engine.checkpoint import Accepted, Checkpoint
-from durable.engine.reconnect import persist
 from durable.models import Execution
+from durable.storage.reconnect import persist
 
 
 def commit(checkpoint: Checkpoint, *, in_doubt: bool = False) -> Accepted | None:

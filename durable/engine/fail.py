@@ -15,12 +15,9 @@ from durable.engine import position, rollback, tree_of
 from durable.engine.back import rollback_frame, send_back
 from durable.engine.checkpoint import Attempt, write_attempts
 from durable.engine.claim import Claim
-from durable.engine.failpoints import reach
 from durable.engine.failures import Failure, encode
 from durable.engine.finish import finish
-from durable.engine.reconnect import persistent
 from durable.engine.release import hold, let_go, whole_rollback
-from durable.engine.transaction import in_transaction, lock
 from durable.errors import (
     Fail,
     InvalidStepInput,
@@ -34,6 +31,9 @@ from durable.errors import (
 )
 from durable.models import Execution, Role
 from durable.states import Status
+from durable.storage.failpoints import reach
+from durable.storage.reconnect import persistent
+from durable.storage.transaction import in_transaction, lock
 
 #: no delay goes beyond the calendars of the databases
 LONGEST = timedelta(days=365_000)

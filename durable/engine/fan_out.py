@@ -11,14 +11,14 @@ from durable.authoring.tree import Chain, Foreach, Leaf, Parallel
 from durable.engine import item_rows, position
 from durable.engine.bases import plain
 from durable.engine.claim import Claim
-from durable.engine.failpoints import reach
 from durable.engine.release import give_back, hold, let_go
-from durable.engine.transaction import in_callers_transaction, in_transaction
 from durable.engine.turns import is_sequence
 from durable.errors import DurableError
 from durable.models import Execution, Role
 from durable.models.fields import Stored, uuid7
 from durable.states import Status
+from durable.storage.failpoints import reach
+from durable.storage.transaction import in_callers_transaction, in_transaction
 
 PORTION = 1000
 

@@ -16,12 +16,12 @@ from django.db.models import F
 from durable import clock
 from durable.authoring.cron import slots_after, zone_of
 from durable.conf import database
-from durable.engine import audit
-from durable.engine.failpoints import reach
 from durable.engine.schedules import find, known_workflows
 from durable.engine.start import StartOptions, start
-from durable.engine.transaction import in_callers_transaction, in_transaction, lock
 from durable.models import CatchUp, Execution, Firing, Outcome, Overlap, Schedule, Worker
+from durable.storage import audit
+from durable.storage.failpoints import reach
+from durable.storage.transaction import in_callers_transaction, in_transaction, lock
 
 logger = logging.getLogger("durable.schedules")
 

@@ -23,9 +23,9 @@ from durable.engine.claim import Claim, claim_due, promote
 from durable.engine.deliver import deliver_due
 from durable.engine.report import report_due
 from durable.engine.session import Limited
-from durable.engine.transaction import connection
 from durable.models import Execution
 from durable.models.fields import uuid7
+from durable.storage.transaction import connection
 
 logger = logging.getLogger("durable.engine")
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from durable import clock
-from durable.engine.rowset import Rowset
-from durable.engine.transaction import connection
 from durable.models import Execution
+from durable.storage.rowset import Rowset
+from durable.storage.transaction import connection
 
 _ITEMS = Rowset(id="uuid", number="integer", element="text")
 

@@ -19,8 +19,8 @@ from uuid import UUID
 from django.dispatch import Signal
 
 from durable import clock, signals
-from durable.engine.transaction import in_transaction, lock
 from durable.models import Wait
+from durable.storage.transaction import in_transaction, lock
 
 logger = logging.getLogger("durable.notices")
 

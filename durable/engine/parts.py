@@ -14,9 +14,9 @@ from durable.authoring import registry
 from durable.authoring.tree import Foreach, Node
 from durable.engine import journal, turns
 from durable.engine.claim import ROLLBACK
-from durable.engine.transaction import lock
 from durable.models import Execution, Role, StepRun, Wait
 from durable.states import Status, StepStatus
+from durable.storage.transaction import lock
 
 PARTS = (Role.BRANCH, Role.ITEM)
 

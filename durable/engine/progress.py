@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from durable.engine.transaction import connection, in_transaction, lock
 from durable.models import Execution
+from durable.storage.transaction import connection, in_transaction, lock
 
 
 class Shown(NamedTuple):

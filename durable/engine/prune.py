@@ -12,9 +12,9 @@ from django.db.models import CASCADE, QuerySet
 from durable import clock, conf
 from durable.conf import database
 from durable.engine.schedules import declared_options
-from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution
 from durable.states import FINAL, UNFINISHED
+from durable.storage.transaction import in_transaction, lock
 
 TREES_AT_ONCE = 200  # roots that one transaction removes, with all below them
 ROWS_AT_ONCE = 500  # executions that one statement is about

@@ -9,10 +9,10 @@ from typing import Any
 from django.db.models import Count, Min, Q
 
 from durable import conf
-from durable.engine import audit, limits, notify
-from durable.engine.transaction import in_callers_transaction, lock
 from durable.errors import DurableError
 from durable.models import Execution, Queue
+from durable.storage import audit, notify, sizes
+from durable.storage.transaction import in_callers_transaction, lock
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def resume(name: str, *, by: Any) -> Queue:
 def limit(name: str, concurrency: int | None, *, by: Any) -> Queue:
     """Run at most so many executions of a queue at once, over all workers; ``None``: no limit."""
     whole = isinstance(concurrency, int) and not isinstance(concurrency, bool)
-    if concurrency is not None and not (whole and 1 <= concurrency <= limits.HIGHEST):
+    if concurrency is not None and not (whole and 1 <= concurrency <= sizes.HIGHEST):
         raise DurableError(
             f"the limit of a queue is a whole number from 1 on, or none, not {concurrency!r}"
         )
@@ -82,7 +82,7 @@ def limit(name: str, concurrency: int | None, *, by: Any) -> Queue:
 
 
 def _change(action: str, name: str, by: Any, **wanted: Any) -> Queue:
-    Queue.objects.get_or_create(name=limits.text("the name of a queue", name, 100))
+    Queue.objects.get_or_create(name=sizes.text("the name of a queue", name, 100))
     row: Queue = lock(Queue.objects.filter(pk=name)).get()
     before = {column: getattr(row, column) for column in wanted}
     if before != wanted:

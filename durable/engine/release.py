@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from durable import clock
-from durable.engine import failures, notify, tree_of, turns
+from durable.engine import failures, tree_of, turns
 from durable.engine.back import rollback_frame, send_back
 from durable.engine.claim import ROLLBACK, Claim
 from durable.engine.finish import finish
-from durable.engine.reconnect import persistent
-from durable.engine.transaction import in_transaction, lock
 from durable.errors import ClaimLost, DurableError
 from durable.models import Execution, Role
 from durable.states import Status
+from durable.storage import notify
+from durable.storage.reconnect import persistent
+from durable.storage.transaction import in_transaction, lock
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from durable import clock
 from durable.authoring import registry
 from durable.authoring.tree import Foreach, Parallel
 from durable.engine import tree_of, turns
-from durable.engine.failpoints import reach
-from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution, Role, Wait
 from durable.states import Status, WaitStatus
+from durable.storage.failpoints import reach
+from durable.storage.transaction import in_transaction, lock
 
 AT_ONCE = 100
 

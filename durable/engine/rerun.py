@@ -6,14 +6,15 @@ from typing import Any
 
 from durable import codec
 from durable.authoring.tree import Catch, Repeat
-from durable.engine import audit, lookup, position
+from durable.engine import position
 from durable.engine.position import Frames
 from durable.engine.start import StartOptions, start, startable
-from durable.engine.transaction import in_callers_transaction
 from durable.errors import InvalidTransition
 from durable.models import CorrelationKey, Execution, Role, StepRun
 from durable.models.fields import Stored
 from durable.states import FINAL
+from durable.storage import audit, lookup
+from durable.storage.transaction import in_callers_transaction
 
 
 @in_callers_transaction

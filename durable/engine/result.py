@@ -11,11 +11,11 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from durable import conf
-from durable.engine import lookup
-from durable.engine.transaction import connection
 from durable.errors import ExecutionFailed, InTransaction, ResultTimeout
 from durable.models import Execution
 from durable.states import Status
+from durable.storage import lookup
+from durable.storage.transaction import connection
 
 FIRST_PAUSE = 0.01  # seconds; doubled up to POLL_INTERVAL
 

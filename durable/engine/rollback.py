@@ -22,15 +22,15 @@ from durable.engine import journal, position, turns
 from durable.engine.back import rollback_frame
 from durable.engine.checkpoint import Checkpoint
 from durable.engine.claim import ROLLBACK, Claim
-from durable.engine.failpoints import reach
 from durable.engine.finish import finish
 from durable.engine.position import Walk
 from durable.engine.release import block_for_child, hold, let_go
-from durable.engine.transaction import in_transaction
 from durable.engine.work import KEPT_BYTES, Identity, next_completed_at
 from durable.errors import NotSerializable
 from durable.models import Execution, Role, StepRun
 from durable.states import Status, StepStatus
+from durable.storage.failpoints import reach
+from durable.storage.transaction import in_transaction
 
 #: errors after which nobody knows what an attempt has done
 UNKNOWN_OUTCOMES = ("StepTimeout", "StepCrashed", "WorkflowTimeout")

@@ -17,7 +17,6 @@ from durable.engine.bases import base_of
 from durable.engine.batch import Batch
 from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.claim import ROLLBACK, Claim
-from durable.engine.failpoints import reach
 from durable.engine.journal import Journal
 from durable.engine.position import ChoiceFailed
 from durable.engine.release import (
@@ -42,6 +41,7 @@ from durable.errors import (
 )
 from durable.models import Role
 from durable.states import Status, StepStatus
+from durable.storage.failpoints import reach
 
 logger = logging.getLogger("durable.engine")
 

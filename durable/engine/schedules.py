@@ -16,12 +16,12 @@ from durable import clock, codec
 from durable.authoring import registry
 from durable.authoring.cron import Cron, slots_after, zone_of
 from durable.conf import database
-from durable.engine import audit, limits, notify
 from durable.engine.start import startable
-from durable.engine.transaction import in_callers_transaction, lock, refuse_unseen
 from durable.errors import DurableError, ScheduleNotFound
 from durable.models import Schedule
 from durable.models.fields import Stored
+from durable.storage import audit, notify, sizes
+from durable.storage.transaction import in_callers_transaction, lock, refuse_unseen
 
 logger = logging.getLogger("durable.schedules")
 
@@ -48,7 +48,7 @@ def known_workflows() -> list[str]:
 def columns_of(cron: Cron) -> dict[str, Any]:
     """What a row holds of a ``Cron``."""
     return {
-        "cron": limits.text("a cron expression", cron.expression, 200),
+        "cron": sizes.text("a cron expression", cron.expression, 200),
         "timezone": cron.timezone or settings.TIME_ZONE,
         "catch_up": cron.catch_up,
         "overlap": cron.overlap,
@@ -66,7 +66,7 @@ def new_row(
 ) -> Schedule:
     """A schedule that is not saved yet; it begins with the next slot."""
     return Schedule(
-        name=limits.text("the name of a schedule", name, 200),
+        name=sizes.text("the name of a schedule", name, 200),
         workflow=workflow,
         input=Stored(data),
         declared=declared,
@@ -93,7 +93,7 @@ def differences(row: Schedule, workflow: str, wanted: dict[str, Any], data: str)
 def schedule(workflow: Any, cron: Cron, *, by: Any) -> Schedule:
     """Create the schedule ``cron.name``, or change it; a changed time begins with the next slot."""
     definition = startable(workflow)
-    name = limits.text("the name of a schedule", cron.name, 200)
+    name = sizes.text("the name of a schedule", cron.name, 200)
     wanted = columns_of(cron)
     data = codec.dump_data(cron.input, path="input")
     present = clock.read(database())
@@ -152,7 +152,7 @@ def switch(name: str, *, on: bool, by: Any) -> Schedule:
 def find(name: str, rows: Any = None) -> Schedule:
     """The schedule of this name; ``ScheduleNotFound``."""
     rows = Schedule.objects.all() if rows is None else rows
-    found: Schedule | None = rows.filter(name=name).first() if limits.is_text(name, 200) else None
+    found: Schedule | None = rows.filter(name=name).first() if sizes.is_text(name, 200) else None
     if found is None:
         raise ScheduleNotFound(
             f"there is no schedule {str(name)[:100]!r}; durable.schedules() has them all"

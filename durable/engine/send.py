@@ -8,11 +8,11 @@ from django.db import IntegrityError, transaction
 
 from durable import clock, codec
 from durable.conf import database
-from durable.engine import audit, limits, notify
-from durable.engine.lookup import root_of
-from durable.engine.transaction import in_callers_transaction, refuse_unseen
 from durable.errors import IdempotencyConflict, InvalidTransition
 from durable.models import Event
+from durable.storage import audit, notify, sizes
+from durable.storage.lookup import root_of
+from durable.storage.transaction import in_callers_transaction, refuse_unseen
 
 
 @in_callers_transaction
@@ -36,7 +36,7 @@ def publish_event(
     name: str, payload: Any, *, key: str | None, event_id: str | None, by: Any
 ) -> Event:
     """Publish an event to whoever carries ``key``."""
-    event = _insert(name, payload, event_id, key=limits.text("key", key) if key is not None else "")
+    event = _insert(name, payload, event_id, key=sizes.text("key", key) if key is not None else "")
     if event.created and audit.is_due(by):
         audit.record(
             "publish_event", by=by, target=f"{name} {key or ''}".strip()[:500], after=payload
@@ -45,9 +45,9 @@ def publish_event(
 
 
 def _insert(name: str, payload: Any, event_id: str | None, **where: Any) -> Event:
-    limits.text("an event's name", name)
+    sizes.text("an event's name", name)
     if event_id is not None:
-        limits.text("event_id", event_id)
+        sizes.text("event_id", event_id)
     codec.dumps(payload, path="payload")
     known = _same(event_id, name, payload, where)
     if known is not None:

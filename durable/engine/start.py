@@ -15,13 +15,14 @@ from durable.authoring.callables import lookup
 from durable.authoring.tree import Leaf
 from durable.authoring.workflow import Definition, Workflow
 from durable.conf import database
-from durable.engine import audit, limits, notify, position
-from durable.engine.failpoints import reach
-from durable.engine.transaction import in_callers_transaction, refuse_unseen
+from durable.engine import position
 from durable.errors import DurableError, IdempotencyConflict
 from durable.models import CorrelationKey, Execution
 from durable.models.fields import Stored, uuid7
 from durable.states import Status
+from durable.storage import audit, notify, sizes
+from durable.storage.failpoints import reach
+from durable.storage.transaction import in_callers_transaction, refuse_unseen
 
 BATCH = 1000
 
@@ -114,10 +115,10 @@ def new_row(definition: Definition, data: str, options: StartOptions) -> Executi
     at = _scheduled(options)
     begin = at if at is not None else clock.now()
     timeout = defaults.timeout
-    priority = defaults.priority if options.priority is None else limits.priority(options.priority)
+    priority = defaults.priority if options.priority is None else sizes.priority(options.priority)
     if options.idempotency_key is not None:
-        limits.text("idempotency_key", options.idempotency_key)
-    home = defaults.queue if options.queue is None else limits.text("queue", options.queue, 100)
+        sizes.text("idempotency_key", options.idempotency_key)
+    home = defaults.queue if options.queue is None else sizes.text("queue", options.queue, 100)
     path, frames = position.start_of(definition.tree.root, data)
     return Execution(
         id=pk,
@@ -135,7 +136,7 @@ def new_row(definition: Definition, data: str, options: StartOptions) -> Executi
         frames=position.encode(frames),
         input=Stored(data),
         data=Stored(data),
-        tags=limits.tags(options.tags),
+        tags=sizes.tags(options.tags),
         idempotency_key=options.idempotency_key,
         created_at=clock.now(),
         scheduled_at=at,
@@ -160,8 +161,8 @@ def _scheduled(options: StartOptions) -> Any:
     if delay is not None and not isinstance(delay, timedelta):
         raise DurableError(f"delay must be a timedelta, not {delay!r}")
     if delay is not None:
-        return clock.now() + limits.later("delay", max(delay, timedelta(0)))
-    return None if at is None else limits.instant("scheduled_at", at)
+        return clock.now() + sizes.later("delay", max(delay, timedelta(0)))
+    return None if at is None else sizes.instant("scheduled_at", at)
 
 
 def _subject(subject: models.Model | None, declared: str | None) -> dict[str, str]:
@@ -184,7 +185,7 @@ def correlation_keys(definition: Definition, data: str, given: Sequence[str]) ->
     if own is not None:
         keys.append(str(own))
     for key in keys:
-        limits.text("a correlation key", key)
+        sizes.text("a correlation key", key)
     return list(dict.fromkeys(keys))
 
 

@@ -17,12 +17,10 @@ from django.utils.functional import SimpleLazyObject
 from durable import clock, codec
 from durable.authoring.context import UNSET, Ask
 from durable.authoring.decision import Decision
-from durable.engine import answers, children, limits, people
+from durable.engine import answers, children, people
 from durable.engine.claim import Claim
 from durable.engine.journal import Journal, Place
-from durable.engine.reconnect import persistent
 from durable.engine.start import startable
-from durable.engine.transaction import in_transaction
 from durable.engine.work import Identity
 from durable.errors import (
     Blocked,
@@ -37,6 +35,9 @@ from durable.errors import (
 from durable.models import Execution, Record, RecordKind, Wait
 from durable.models.fields import Stored
 from durable.states import WaitKind, WaitStatus
+from durable.storage import sizes
+from durable.storage.reconnect import persistent
+from durable.storage.transaction import in_transaction
 
 if TYPE_CHECKING:
     from durable.engine.session import Session
@@ -144,7 +145,7 @@ class StepContext:
             startable(ask.workflow or "")
             codec.check(ask.input, path="input")
         self._not_leaving()
-        limits.wait(ask)
+        sizes.wait(ask)
         if ask.timeout_value is not UNSET:
             codec.dumps(ask.timeout_value, path="timeout_value")
         place = self._journal.place(ask.kind, ask.name)
@@ -231,7 +232,7 @@ class StepContext:
             )
         self._not_leaving()
         called: str = name or getattr(fn, "__name__", None) or type(fn).__name__
-        place = self._journal.place(RecordKind.RUN, limits.text("the name of a run()", called))
+        place = self._journal.place(RecordKind.RUN, sizes.text("the name of a run()", called))
         record = self._journal.record(place)
         if record is None:
             self._fits(place, among_gathered=self.is_async)
@@ -271,7 +272,7 @@ class StepContext:
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags, written by the transaction that ends the visit."""
-        self.new_tags.update(limits.tags(tags))
+        self.new_tags.update(sizes.tags(tags))
 
 
 def _checked(place: Place, result: Any) -> Stored:

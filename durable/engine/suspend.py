@@ -12,15 +12,15 @@ from durable.engine import children, notices
 from durable.engine.checkpoint import Attempt, write_attempts
 from durable.engine.claim import Claim
 from durable.engine.deliver import EVENT_KINDS, take_from_inbox
-from durable.engine.failpoints import reach
 from durable.engine.journal import Journal
-from durable.engine.reconnect import persistent
 from durable.engine.release import hold, let_go
 from durable.engine.step_context import Request
-from durable.engine.transaction import in_transaction, lock
 from durable.models import CorrelationKey, Execution, Wait
 from durable.models.fields import in_utc
 from durable.states import Status, WaitKind, WaitStatus
+from durable.storage.failpoints import reach
+from durable.storage.reconnect import persistent
+from durable.storage.transaction import in_transaction, lock
 
 
 @persistent

@@ -9,9 +9,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from durable import clock, conf
 from durable.engine.prune import remove, retentions
-from durable.engine.transaction import in_transaction, lock
 from durable.models import Event, Execution, Firing, Mailbox, Outcome, Worker
 from durable.states import EventStatus
+from durable.storage.transaction import in_transaction, lock
 
 AT_ONCE = 500  # rows that one transaction removes
 

@@ -8,9 +8,9 @@ from django.db.models import Q
 
 from durable import clock
 from durable.engine.finish import finish
-from durable.engine.transaction import lock
 from durable.models import Execution, Role
 from durable.states import Status
+from durable.storage.transaction import lock
 
 #: what an execution waits for: its branches, its items, and children of call_workflow
 AWAITED = Q(awaited=True)

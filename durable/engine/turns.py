@@ -17,10 +17,10 @@ from django.db.models.functions import Length
 from durable import clock, codec, conf
 from durable.authoring.tree import Foreach, Node
 from durable.engine import merge
-from durable.engine.transaction import connection, lock
 from durable.models import Execution
 from durable.models.fields import Stored
 from durable.states import Status
+from durable.storage.transaction import connection, lock
 
 Block = tuple[UUID, str, int]  # the parent, the block's path, the visit
 

@@ -10,13 +10,13 @@ from uuid import UUID
 from django.db.models import Case, F, Q, When
 
 from durable import clock
-from durable.engine import notify
 from durable.engine.failures import no_worker
-from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution, Worker
 from durable.models.execution import HELD, ExecutionQuerySet
 from durable.models.fields import uuid7
 from durable.states import Status
+from durable.storage import notify
+from durable.storage.transaction import in_transaction, lock
 
 BLOCKED_AT_ONCE = 500
 

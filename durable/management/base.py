@@ -17,10 +17,10 @@ from django.db import Error
 from django.db.models import Q
 
 from durable.doors import access, ids
-from durable.engine.audit import origin
 from durable.errors import DurableError
 from durable.management.output import Paint, as_json, printable, wants_colour
 from durable.models import Execution
+from durable.storage.audit import origin
 
 Options = Mapping[str, Any]
 T = TypeVar("T")

@@ -18,13 +18,13 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from durable.doors import access
-from durable.engine.audit import origin
 from durable.rest import openapi, permissions, throttles
 from durable.rest.bodies import JSONBody
 from durable.rest.operations import Operation
 from durable.rest.pagination import Keep, Order, page_of
 from durable.rest.problems import problem_of
 from durable.rest.shown import Reveals
+from durable.storage.audit import origin
 
 LONGEST_ORIGIN = 200
 

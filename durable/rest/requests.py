@@ -10,8 +10,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from durable.engine.limits import HIGHEST
 from durable.rest.operations import IDEMPOTENCY_KEY
+from durable.storage.sizes import HIGHEST
 
 UNKNOWN = _("There is no such field.")
 

@@ -11,9 +11,9 @@ from rest_framework.exceptions import ValidationError
 
 from durable.authoring.workflow import Workflow
 from durable.doors import starting
-from durable.engine.limits import FIRST, LAST
 from durable.engine.start import StartOptions
 from durable.models import Execution
+from durable.storage.sizes import FIRST, LAST
 
 
 def start(

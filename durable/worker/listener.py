@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connections
 
 from durable.conf import database
-from durable.engine.notify import CHANNEL, MEMORY
+from durable.storage.notify import CHANNEL, MEMORY
 
 logger = logging.getLogger("durable.worker")
 

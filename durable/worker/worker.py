@@ -20,8 +20,8 @@ from durable.authoring import registry
 from durable.engine import log_capture, runner, workers
 from durable.engine.checkpoint import Accepted, Checkpoint
 from durable.engine.claim import Claim
-from durable.engine.reconnect import disconnect
 from durable.engine.session import Limited
+from durable.storage.reconnect import disconnect
 from durable.worker.bell import Bell
 from durable.worker.committer import Committer
 from durable.worker.connections import refresh_connections, release_connections

@@ -11,10 +11,10 @@ import pytest
 
 import durable
 from durable import Data, Workflow, hours, seconds, step
-from durable.engine import failpoints
 from durable.engine.deliver import deliver_due
 from durable.models import Event, Execution, Wait
 from durable.states import Status
+from durable.storage import failpoints
 from durable.testing import (
     assert_completed,
     assert_waiting_for,

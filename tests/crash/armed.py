@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import OperationalError, connection
 
-from durable.engine import failpoints
+from durable.storage import failpoints
 
 #: ``point:action:n``, in a child process: at the n-th time that it is reached
 VARIABLE = "DURABLE_TEST_FAILPOINT"

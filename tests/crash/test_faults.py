@@ -16,8 +16,8 @@ from django.test import override_settings
 
 import durable
 from durable import Data, Workflow, step
-from durable.engine import failpoints
 from durable.models import Execution, Wait
+from durable.storage import failpoints
 from durable.testing import worker
 from tests.cases import until
 from tests.crash.armed import armed, cut

@@ -7,8 +7,8 @@ from collections import Counter
 from uuid import UUID
 
 import durable
-from durable.engine import failpoints
 from durable.models import Event, Execution, StepRun, Wait
+from durable.storage import failpoints
 from tests.cases import ThreadedTestCase
 from tests.crash.armed import VARIABLE, Injected, armed
 from tests.crash.workflows import CrashOrder, CrashStarter

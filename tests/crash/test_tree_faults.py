@@ -6,8 +6,8 @@ import pytest
 from django.test import override_settings
 
 import durable
-from durable.engine import failpoints
 from durable.models import Execution
+from durable.storage import failpoints
 from durable.testing import worker
 from tests.cases import until
 from tests.composition.leftovers import CommittingTreeTestCase

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import durable
 from durable import clock, minutes
-from durable.engine import failpoints
 from durable.models import Execution, Firing, Schedule
+from durable.storage import failpoints
 from durable.testing import drain
 from tests.cases import ThreadedTestCase
 from tests.composition.leftovers import CommittingTreeTestCase

@@ -13,9 +13,9 @@ from unittest import TestCase as PlainTestCase
 import durable
 from durable import Data, Fail, Workflow, step
 from durable.engine import queues, send
-from durable.engine.audit import origin
 from durable.engine.start import StartOptions, start
 from durable.models import Event, Execution, Schedule, StepRun, Wait, Worker
+from durable.storage.audit import origin
 from durable.testing import drain
 from tests.cases import WorkflowTestCase
 from tests.doors.site import browser, cells_to_see, page, person, world

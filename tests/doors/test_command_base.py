@@ -167,7 +167,7 @@ class WhoTests(CommandTestCase):
             self.assertRegex(where_from(), r"^command \d+@\S+$")
 
     def test_the_origin_is_forgotten_afterwards(self) -> None:
-        from durable.engine.audit import origin
+        from durable.storage.audit import origin
 
         quick()
         self.call("run", "quick")

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine import failpoints, runner, workers
+from durable.engine import runner, workers
 from durable.engine.claim import Claim, claim_due
 from durable.engine.inline import InlineSession
 from durable.errors import ClaimLost
 from durable.models import Execution, Worker
+from durable.storage import failpoints
 from tests.cases import ThreadedTestCase, WorkflowTestCase
 
 

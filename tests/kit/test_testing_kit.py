@@ -11,8 +11,9 @@ from django.db import transaction
 import durable
 from durable import Data, Workflow, clock, minutes, step
 from durable.authoring import registry
-from durable.engine import failpoints, workers
+from durable.engine import workers
 from durable.models import Worker
+from durable.storage import failpoints
 from durable.testing import (
     advance,
     assert_completed,

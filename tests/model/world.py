@@ -19,13 +19,14 @@ from uuid import UUID
 
 import durable
 from durable import clock, testing
-from durable.engine import failpoints, workers
+from durable.engine import workers
 from durable.engine.claim import Claim, promote
 from durable.engine.deliver import deliver_due
 from durable.errors import AlreadyAnswered, AmbiguousWait, InvalidTransition, WaitNotFound
 from durable.models import AuditEntry, Event, Execution, Record, StepRun, Wait
 from durable.models import Worker as WorkerRow
 from durable.states import Status
+from durable.storage import failpoints
 from tests.defects.stage import LEASE, NOON, Hand, Killed, bury_the_dead, in_the_open
 from tests.shop.models import Effect
 

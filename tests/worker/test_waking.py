@@ -16,8 +16,8 @@ from django.db.backends.utils import CursorWrapper
 
 import durable
 from durable import Data, Workflow, clock, seconds, step
-from durable.engine import notify
 from durable.models import Execution, Queue, Worker
+from durable.storage import notify
 from durable.testing import worker
 from durable.worker.listener import Listener
 from tests.cases import Elsewhere, elsewhere, open_transaction, until

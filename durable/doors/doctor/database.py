@@ -14,8 +14,8 @@ from durable import clock, conf
 from durable.authoring import registry
 from durable.conf import database
 from durable.doors.doctor.findings import ERROR, INFO, WARNING, Finding
-from durable.engine.notify import CHANNEL
 from durable.models import Execution, Worker
+from durable.storage.notify import CHANNEL
 
 OLDEST_POSTGRESQL = (14,)
 SKEW = timedelta(seconds=5)

@@ -10,9 +10,9 @@ from durable.engine import finish, tree_of, workers
 from durable.engine.claim import promote
 from durable.engine.deliver import deliver_due
 from durable.engine.report import report_due
-from durable.engine.transaction import in_transaction, lock
 from durable.models import Execution, StepRun, Wait, Worker
 from durable.states import FINAL, StepStatus
+from durable.storage.transaction import in_transaction, lock
 
 ROUNDS = 1000  # of one repair: more than that is not a repair, but a worker's work
 AT_ONCE = 500

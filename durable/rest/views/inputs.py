@@ -11,7 +11,6 @@ from rest_framework.response import Response
 
 from durable.doors import access
 from durable.doors import inputs as questions
-from durable.engine.limits import is_text
 from durable.errors import AmbiguousWait, WaitNotFound
 from durable.models import Execution, Wait, WaitKind
 from durable.rest import pagination, requests, serializers
@@ -21,6 +20,7 @@ from durable.rest.pagination import Order
 from durable.rest.serializers import Question
 from durable.rest.shown import Reveals
 from durable.rest.views.found import id_of, unknown, whole_of
+from durable.storage.sizes import is_text
 
 NAME = Parameter("name", "The name of the question.", place="path")
 BRANCH = Parameter("branch", "The part that asks, if several ask under this name.", "uuid")

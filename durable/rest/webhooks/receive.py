@@ -9,13 +9,14 @@ from rest_framework.exceptions import AuthenticationFailed, ParseError
 
 from durable import clock, codec
 from durable.conf import database
-from durable.engine import limits, send
+from durable.engine import send
 from durable.errors import DurableError, IdempotencyConflict, NotSerializable
 from durable.rest import bodies
 from durable.rest.problems import Unmappable
 from durable.rest.webhooks.schemes import verified
 from durable.rest.webhooks.sources import Source
 from durable.rest.webhooks.templates import Missing, Template
+from durable.storage import sizes
 
 TOLERANCE = 300  # seconds that sender and receiver may differ
 
@@ -38,7 +39,7 @@ def receive(source: Source, headers: Mapping[str, str], body: bytes) -> None:
     try:
         for what, text in (("event", name), ("key", key), ("id", id)):
             if text is not None:
-                limits.text(what, text)
+                sizes.text(what, text)
     except DurableError as error:
         raise Unmappable(str(error)) from None
     try:

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import Error, InterfaceError, OperationalError
 
 from durable import conf
-from durable.engine.transaction import connection, is_retriable
+from durable.storage.transaction import connection, is_retriable
 
 P = ParamSpec("P")
 R = TypeVar("R")

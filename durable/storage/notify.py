@@ -7,8 +7,8 @@ import time
 from django.db import transaction
 
 from durable.conf import database
-from durable.engine.transaction import connection
 from durable.models import Worker
+from durable.storage.transaction import connection
 
 CHANNEL = "durable_work"
 
