@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from durable.dashboard.base import Pages, acting, allow, now, tell
 from durable.dashboard.shown import plain
 from durable.doors import access
-from durable.engine import queues
+from durable.engine.operators import queues
 from durable.errors import DurableError
 from durable.models import Worker
 

@@ -10,8 +10,8 @@ from django.db.models import Count
 
 from durable import clock
 from durable.conf import database
-from durable.engine import queues
-from durable.engine.queues import QueueState
+from durable.engine.operators import queues
+from durable.engine.operators.queues import QueueState
 from durable.models import Execution, Schedule, Wait, Worker
 from durable.states import Status, WaitKind
 

@@ -15,7 +15,8 @@ from django.db.models.functions import Coalesce
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine import queues, tree_of
+from durable.engine import tree_of
+from durable.engine.operators import queues
 from durable.engine.position import Frames
 from durable.engine.turns import Heir, batch_size, waiting_for_turn
 from durable.models import Execution, Role, Wait

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 import durable
 from durable.doors import links
-from durable.engine import queues
+from durable.engine.operators import queues
 from durable.models import AuditEntry, Event, Schedule
 from durable.testing import drain, run
 from tests.browser.cases import PHONE, BrowserTestCase

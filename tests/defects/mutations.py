@@ -241,7 +241,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         12,
         "what goes on after a pause has nothing of a block left",
-        "parts:_unpause",
+        "whole:_unpause",
         '{"resume_at": None, "blocked_by": "", "error": None}',
         '{"resume_at": None}',
         _P12 + "what_was_blocked_and_paused_goes_on_as_if_nothing_had_been",
@@ -420,7 +420,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         22,
         "a pause gives the delay of a retry back",
-        "parts:_unpause",
+        "whole:_unpause",
         "    elif StepRun.objects.parked(execution.pk).filter(attempt=execution.attempt).exists():",
         "    elif Wait.objects.filter(execution=execution).exists():",
         _A22 + "a_pause_does_not_shorten_the_delay_of_a_retry",

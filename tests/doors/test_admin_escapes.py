@@ -12,7 +12,8 @@ from unittest import TestCase as PlainTestCase
 
 import durable
 from durable import Data, Fail, Workflow, step
-from durable.engine import queues, send
+from durable.engine import send
+from durable.engine.operators import queues
 from durable.engine.start import StartOptions, start
 from durable.models import Event, Execution, Schedule, StepRun, Wait, Worker
 from durable.storage.audit import origin

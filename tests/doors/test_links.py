@@ -209,7 +209,7 @@ class DeadTests(LinkCase):
         self.assertFalse(AnswerLink.objects.filter(used_at__isnull=False).exists())
 
     def test_it_goes_with_the_execution_when_that_is_removed(self) -> None:
-        from durable.engine.prune import prune
+        from durable.engine.operators.prune import prune
 
         wait, tokens = self.pair()
         self.post(tokens["approved"])

@@ -15,8 +15,8 @@ import durable
 from durable import Cron, Workflow, clock, days, hours, minutes, parallel, step
 from durable.engine import workers
 from durable.engine.claim import claim_due
-from durable.engine.prune import prune, remove
-from durable.engine.sweep import sweep
+from durable.engine.operators.prune import prune, remove
+from durable.engine.operators.sweep import sweep
 from durable.models import AuditEntry, Event, Execution, Mailbox, StepRun, Worker
 from durable.models.fields import uuid7
 from durable.testing import advance, drain, isolate_workflows, run, time_travel
@@ -237,8 +237,8 @@ class SweepTests(WorkflowTestCase):
             Event(name="x", key="k", status="delivered", created_at=clock.now()) for _ in range(5)
         )
         with (
-            mock.patch("durable.engine.sweep.AT_ONCE", 2),
-            mock.patch("durable.engine.sweep.remove", wraps=remove) as removed,
+            mock.patch("durable.engine.operators.sweep.AT_ONCE", 2),
+            mock.patch("durable.engine.operators.sweep.remove", wraps=remove) as removed,
         ):
             self.assertEqual(sweep(timedelta(0)).events, 5)
         self.assertEqual(removed.call_count, 3)

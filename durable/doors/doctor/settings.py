@@ -15,7 +15,7 @@ from durable.doors.doctor.findings import (
     samples_of,
 )
 from durable.doors.masking import mask_text
-from durable.engine import queues
+from durable.engine.operators import queues
 from durable.models import Execution, Schedule
 from durable.states import Status
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from durable.engine.prune import prune
-from durable.engine.sweep import Swept, sweep
+from durable.engine.operators.prune import prune
+from durable.engine.operators.sweep import Swept, sweep
 from durable.management.arguments import span
 from durable.management.base import DurableCommand, Options
 from durable.states import FINAL

@@ -9,8 +9,8 @@ from django.core.management.base import CommandError
 
 from durable import clock
 from durable.conf import database
-from durable.engine import queues
-from durable.engine.queues import QueueState
+from durable.engine.operators import queues
+from durable.engine.operators.queues import QueueState
 from durable.management.base import DurableCommand, Options
 from durable.management.output import ago
 

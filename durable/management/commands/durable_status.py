@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from durable.doors import access
 from durable.doors.dossier import summary
 from durable.doors.overview import Overview, overview
-from durable.engine.queues import QueueState
+from durable.engine.operators.queues import QueueState
 from durable.management.base import DurableCommand, Options
 from durable.management.commands import durable_queues as queues
 from durable.management.commands import durable_workers as workers

@@ -12,8 +12,8 @@ from rest_framework.response import Response
 
 from durable import clock
 from durable.doors import access
-from durable.engine import queues as engine
-from durable.engine.queues import QueueState
+from durable.engine.operators import queues as engine
+from durable.engine.operators.queues import QueueState
 from durable.models import Worker as Row
 from durable.rest import pagination, permissions, requests, serializers
 from durable.rest.base import View

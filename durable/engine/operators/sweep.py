@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from durable import clock, conf
-from durable.engine.prune import remove, retentions
+from durable.engine.operators.prune import remove, retentions
 from durable.models import Event, Execution, Firing, Mailbox, Outcome, Worker
 from durable.states import EventStatus
 from durable.storage.transaction import in_transaction, lock

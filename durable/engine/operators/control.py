@@ -6,10 +6,11 @@ from typing import Any
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine import journal, parts, position, rollback, tree_of
+from durable.engine import journal, position, rollback, tree_of
 from durable.engine.back import rollback_frame
 from durable.engine.claim import ROLLBACK
 from durable.engine.failures import from_stored
+from durable.engine.operators import whole
 from durable.engine.release import end_cancelled
 from durable.errors import InvalidTransition
 from durable.models import Execution, Role
@@ -78,7 +79,7 @@ def pause(execution_id: Any, *, by: Any) -> Execution:
         raise _refuse(execution, "paused")
     if tree_of.rolls_back(execution):
         raise _refuse(execution, "paused", "it rolls back")
-    parts.pause(execution)
+    whole.pause(execution)
     return _note("pause", execution, by)
 
 
@@ -90,7 +91,7 @@ def resume(execution_id: Any, *, by: Any) -> Execution:
         raise _refuse(execution, "resumed")
     if execution.status != Status.PAUSED and not execution.pause_requested:
         raise _refuse(execution, "resumed", "it is not paused")
-    parts.resume(execution)
+    whole.resume(execution)
     return _note("resume", execution, by)
 
 
@@ -107,7 +108,7 @@ def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
             hint = f"retry its parent {execution.parent_id}, which knows"
             raise _refuse(execution, "retried", hint)
         _retry_failed(execution, restart_step)
-    elif not parts.unblock(execution, restart_step=restart_step):
+    elif not whole.unblock(execution, restart_step=restart_step):
         raise _refuse(execution, "retried", "only a failed or blocked execution can be")
     return _note("retry", execution, by, {"restart_step": restart_step})
 
@@ -115,9 +116,9 @@ def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
 def _retry_failed(execution: Execution, restart_step: bool) -> None:
     deadline = _new_deadline(execution)
     if restart_step:
-        afresh = parts.restart(execution)
+        afresh = whole.restart(execution)
     else:
-        afresh = parts.fresh_attempts(execution)
+        afresh = whole.fresh_attempts(execution)
         journal.reopen(execution.pk, execution.path, execution.visit)
     Execution.objects.filter(pk=execution.pk).move(
         Status.PENDING,
@@ -129,7 +130,7 @@ def _retry_failed(execution: Execution, restart_step: bool) -> None:
         deadline_at=deadline,
         **afresh,
     )
-    parts.revive(execution, deadline)
+    whole.revive(execution, deadline)
 
 
 def _new_deadline(execution: Execution) -> Any:
