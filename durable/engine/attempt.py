@@ -14,10 +14,11 @@ from durable import codec, conf
 from durable.authoring import context as authoring_context
 from durable.authoring.context import UNSET
 from durable.engine import checkpoint as checkpoints
-from durable.engine import direct, fail, failures, log_capture
+from durable.engine import direct, fail, log_capture
 from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.claim import Claim
-from durable.engine.journal import Journal
+from durable.engine.row import failures
+from durable.engine.row.journal import Journal
 from durable.engine.session import Session
 from durable.engine.step_context import Request, StepContext
 from durable.engine.step_transaction import StepTransaction, Watch, restore

@@ -17,7 +17,7 @@ from durable import clock
 from durable.authoring import registry
 from durable.engine import tree_of
 from durable.engine.operators import queues
-from durable.engine.position import Frames
+from durable.engine.row.position import Frames
 from durable.engine.turns import Heir, batch_size, waiting_for_turn
 from durable.models import Execution, Role, Wait
 from durable.states import Status, WaitStatus

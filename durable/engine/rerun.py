@@ -6,8 +6,8 @@ from typing import Any
 
 from durable import codec
 from durable.authoring.tree import Catch, Repeat
-from durable.engine import position
-from durable.engine.position import Frames
+from durable.engine.row import position
+from durable.engine.row.position import Frames
 from durable.engine.start import StartOptions, start, startable
 from durable.errors import InvalidTransition
 from durable.models import CorrelationKey, Execution, Role, StepRun

@@ -18,13 +18,14 @@ from durable import codec
 from durable.authoring import registry
 from durable.authoring.tree import Catch, Foreach, Leaf
 from durable.authoring.workflow import Definition, Workflow
-from durable.engine import journal, position, turns
+from durable.engine import turns
 from durable.engine.back import rollback_frame
 from durable.engine.checkpoint import Checkpoint
 from durable.engine.claim import ROLLBACK, Claim
 from durable.engine.finish import finish
-from durable.engine.position import Walk
 from durable.engine.release import block_for_child, hold, let_go
+from durable.engine.row import journal, position
+from durable.engine.row.position import Walk
 from durable.engine.work import KEPT_BYTES, Identity, next_completed_at
 from durable.errors import NotSerializable
 from durable.models import Execution, Role, StepRun

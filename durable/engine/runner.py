@@ -11,14 +11,12 @@ from durable import clock, codec
 from durable.authoring import registry
 from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
-from durable.engine import fail, failures, fan_out, join, rollback, suspend
+from durable.engine import fail, fan_out, join, rollback, suspend
 from durable.engine.attempt import Completed, Failed, Parked, StepAttempt, Stuck
 from durable.engine.bases import base_of
 from durable.engine.batch import Batch
 from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.claim import ROLLBACK, Claim
-from durable.engine.journal import Journal
-from durable.engine.position import ChoiceFailed
 from durable.engine.release import (
     block,
     block_for_child,
@@ -27,6 +25,9 @@ from durable.engine.release import (
     let_go,
     whole_rollback,
 )
+from durable.engine.row import failures
+from durable.engine.row.journal import Journal
+from durable.engine.row.position import ChoiceFailed
 from durable.engine.session import Session
 from durable.engine.step_context import StepContext
 from durable.engine.work import Forward, Work, element_of, walk_from

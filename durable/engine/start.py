@@ -15,7 +15,7 @@ from durable.authoring.callables import lookup
 from durable.authoring.tree import Leaf
 from durable.authoring.workflow import Definition, Workflow
 from durable.conf import database
-from durable.engine import position
+from durable.engine.row import position
 from durable.errors import DurableError, IdempotencyConflict
 from durable.models import CorrelationKey, Execution
 from durable.models.fields import Stored, uuid7

@@ -19,7 +19,7 @@ from durable.authoring.context import UNSET, Ask
 from durable.authoring.decision import Decision
 from durable.engine import answers, children, people
 from durable.engine.claim import Claim
-from durable.engine.journal import Journal, Place
+from durable.engine.row.journal import Journal, Place
 from durable.engine.start import startable
 from durable.engine.work import Identity
 from durable.errors import (

@@ -12,8 +12,8 @@ from durable.engine import children, notices
 from durable.engine.checkpoint import Attempt, write_attempts
 from durable.engine.claim import Claim
 from durable.engine.deliver import EVENT_KINDS, take_from_inbox
-from durable.engine.journal import Journal
 from durable.engine.release import hold, let_go
+from durable.engine.row.journal import Journal
 from durable.engine.step_context import Request
 from durable.models import CorrelationKey, Execution, Wait
 from durable.models.fields import in_utc

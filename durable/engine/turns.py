@@ -16,7 +16,7 @@ from django.db.models.functions import Length
 
 from durable import clock, codec, conf
 from durable.authoring.tree import Foreach, Node
-from durable.engine import merge
+from durable.engine.row import merge
 from durable.models import Execution
 from durable.models.fields import Stored
 from durable.states import Status

@@ -15,11 +15,11 @@ from durable.authoring.steps import Method
 from durable.authoring.tree import Foreach, Node
 from durable.authoring.typed import bind
 from durable.authoring.workflow import Definition
-from durable.engine import merge
 from durable.engine.bases import base_of
 from durable.engine.checkpoint import Checkpoint
 from durable.engine.claim import Claim
-from durable.engine.position import ChoiceFailed, Walk, encode
+from durable.engine.row import merge
+from durable.engine.row.position import ChoiceFailed, Walk, encode
 from durable.engine.turns import is_sequence, stop_if_too_large
 from durable.errors import InvalidStepResult, NotSerializable
 from durable.models import Role

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Case, F, Q, When
 
 from durable import clock
-from durable.engine.failures import no_worker
+from durable.engine.row.failures import no_worker
 from durable.models import Execution, Worker
 from durable.models.execution import HELD, ExecutionQuerySet
 from durable.models.fields import uuid7

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable import MergeConflict, append, codec, increment
-from durable.engine import merge
+from durable.engine.row import merge
 
 VALUES: Any = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text("xyz é", max_size=2),

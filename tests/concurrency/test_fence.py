@@ -14,8 +14,8 @@ from durable.engine import direct, fail, progress
 from durable.engine.checkpoint import Attempt, Checkpoint
 from durable.engine.claim import Claim, claim_due
 from durable.engine.inline import InlineSession
-from durable.engine.journal import Journal
 from durable.engine.release import block, give_back, let_go
+from durable.engine.row.journal import Journal
 from durable.engine.runner import run as run_claim
 from durable.engine.step_context import Request, StepContext
 from durable.engine.suspend import park

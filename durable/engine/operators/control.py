@@ -6,12 +6,13 @@ from typing import Any
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine import journal, position, rollback, tree_of
+from durable.engine import rollback, tree_of
 from durable.engine.back import rollback_frame
 from durable.engine.claim import ROLLBACK
-from durable.engine.failures import from_stored
 from durable.engine.operators import whole
 from durable.engine.release import end_cancelled
+from durable.engine.row import journal, position
+from durable.engine.row.failures import from_stored
 from durable.errors import InvalidTransition
 from durable.models import Execution, Role
 from durable.states import Status
