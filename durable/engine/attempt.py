@@ -13,10 +13,10 @@ from typing import Any
 from durable import codec, conf
 from durable.authoring import context as authoring_context
 from durable.authoring.context import UNSET
-from durable.engine import checkpoint as checkpoints
 from durable.engine import direct, fail, log_capture
-from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.claim import Claim
+from durable.engine.ends import checkpoint as checkpoints
+from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.row import failures
 from durable.engine.row.journal import Journal
 from durable.engine.session import Session

@@ -15,11 +15,11 @@ from dataclasses import replace
 
 from durable import clock
 from durable.authoring.tree import Foreach
-from durable.engine import checkpoint as checkpoints
-from durable.engine import turns
-from durable.engine.checkpoint import Accepted, Checkpoint
 from durable.engine.claim import Claim
-from durable.engine.release import let_go
+from durable.engine.ends import checkpoint as checkpoints
+from durable.engine.ends import turns
+from durable.engine.ends.checkpoint import Accepted, Checkpoint
+from durable.engine.ends.release import let_go
 from durable.models import Execution
 from durable.states import Status
 from durable.storage.failpoints import reach

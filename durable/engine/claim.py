@@ -15,10 +15,10 @@ from django.db.models.functions import Coalesce
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine import tree_of
+from durable.engine.ends import tree_of
+from durable.engine.ends.turns import Heir, batch_size, waiting_for_turn
 from durable.engine.operators import queues
 from durable.engine.row.position import Frames
-from durable.engine.turns import Heir, batch_size, waiting_for_turn
 from durable.models import Execution, Role, Wait
 from durable.states import Status, WaitStatus
 from durable.storage.failpoints import reach

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from durable.engine import checkpoint as checkpoints
-from durable.engine.checkpoint import Accepted, Checkpoint
+from durable.engine.ends import checkpoint as checkpoints
+from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.models import Execution
 from durable.storage.reconnect import persist
 

@@ -11,9 +11,9 @@ from durable.authoring.tree import Chain, Foreach, Leaf, Parallel
 from durable.engine import item_rows
 from durable.engine.bases import plain
 from durable.engine.claim import Claim
-from durable.engine.release import give_back, hold, let_go
+from durable.engine.ends.release import give_back, hold, let_go
+from durable.engine.ends.turns import is_sequence
 from durable.engine.row import position
-from durable.engine.turns import is_sequence
 from durable.errors import DurableError
 from durable.models import Execution, Role
 from durable.models.fields import Stored, uuid7

@@ -10,7 +10,7 @@ from django.db.models import Q
 from durable import clock
 from durable.authoring import registry
 from durable.authoring.tree import Foreach, Parallel
-from durable.engine import tree_of, turns
+from durable.engine.ends import tree_of, turns
 from durable.models import Execution, Role, Wait
 from durable.states import Status, WaitStatus
 from durable.storage.failpoints import reach

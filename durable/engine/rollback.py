@@ -18,12 +18,12 @@ from durable import codec
 from durable.authoring import registry
 from durable.authoring.tree import Catch, Foreach, Leaf
 from durable.authoring.workflow import Definition, Workflow
-from durable.engine import turns
-from durable.engine.back import rollback_frame
-from durable.engine.checkpoint import Checkpoint
 from durable.engine.claim import ROLLBACK, Claim
-from durable.engine.finish import finish
-from durable.engine.release import block_for_child, hold, let_go
+from durable.engine.ends import turns
+from durable.engine.ends.back import rollback_frame
+from durable.engine.ends.checkpoint import Checkpoint
+from durable.engine.ends.finish import finish
+from durable.engine.ends.release import block_for_child, hold, let_go
 from durable.engine.row import journal, position
 from durable.engine.row.position import Walk
 from durable.engine.work import KEPT_BYTES, Identity, next_completed_at

@@ -15,9 +15,9 @@ from durable.engine import fail, fan_out, join, rollback, suspend
 from durable.engine.attempt import Completed, Failed, Parked, StepAttempt, Stuck
 from durable.engine.bases import base_of
 from durable.engine.batch import Batch
-from durable.engine.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.claim import ROLLBACK, Claim
-from durable.engine.release import (
+from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
+from durable.engine.ends.release import (
     block,
     block_for_child,
     complete,

@@ -18,8 +18,8 @@ from django.db import Error
 from durable import conf
 from durable.authoring import registry
 from durable.engine import log_capture, runner, workers
-from durable.engine.checkpoint import Accepted, Checkpoint
 from durable.engine.claim import Claim
+from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.session import Limited
 from durable.storage.reconnect import disconnect
 from durable.worker.bell import Bell

@@ -9,12 +9,12 @@ from typing import Any
 import durable
 from durable import Data, Workflow, step
 from durable.authoring.context import Ask
-from durable.engine import checkpoint as checkpoints
 from durable.engine import direct, fail, progress
-from durable.engine.checkpoint import Attempt, Checkpoint
 from durable.engine.claim import Claim, claim_due
+from durable.engine.ends import checkpoint as checkpoints
+from durable.engine.ends.checkpoint import Attempt, Checkpoint
+from durable.engine.ends.release import block, give_back, let_go
 from durable.engine.inline import InlineSession
-from durable.engine.release import block, give_back, let_go
 from durable.engine.row.journal import Journal
 from durable.engine.runner import run as run_claim
 from durable.engine.step_context import Request, StepContext

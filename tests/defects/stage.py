@@ -11,9 +11,9 @@ from uuid import UUID
 from durable import clock, testing
 from durable.authoring import registry
 from durable.engine import inline, log_capture, runner, workers
-from durable.engine.checkpoint import Accepted, Checkpoint
 from durable.engine.claim import Claim, claim_due, promote
 from durable.engine.deliver import deliver_due
+from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.models import Execution
 from durable.storage import failpoints
 from durable.storage.transaction import connection

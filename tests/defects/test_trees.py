@@ -23,7 +23,7 @@ from durable import (
     step,
 )
 from durable.engine.claim import pulse
-from durable.engine.finish import finish
+from durable.engine.ends.finish import finish
 from durable.engine.report import report_due
 from durable.models import Execution, Worker
 from durable.states import Status

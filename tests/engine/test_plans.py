@@ -16,10 +16,10 @@ from django.db import connection
 import durable
 from durable import Workflow, chain, foreach, increment, step
 from durable.authoring import registry
-from durable.engine import checkpoint as checkpoints
 from durable.engine import inline, runner
 from durable.engine.claim import claim_due, promote, pulse
 from durable.engine.deliver import deliver_due
+from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.report import report_due
 from durable.models import Execution
 from tests.cases import WorkflowTestCase

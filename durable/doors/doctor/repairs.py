@@ -6,9 +6,10 @@ from collections.abc import Callable
 from uuid import UUID
 
 from durable.authoring import registry
-from durable.engine import finish, tree_of, workers
+from durable.engine import workers
 from durable.engine.claim import promote
 from durable.engine.deliver import deliver_due
+from durable.engine.ends import finish, tree_of
 from durable.engine.report import report_due
 from durable.models import Execution, StepRun, Wait, Worker
 from durable.states import FINAL, StepStatus

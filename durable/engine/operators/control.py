@@ -6,11 +6,12 @@ from typing import Any
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine import rollback, tree_of
-from durable.engine.back import rollback_frame
+from durable.engine import rollback
 from durable.engine.claim import ROLLBACK
+from durable.engine.ends import tree_of
+from durable.engine.ends.back import rollback_frame
+from durable.engine.ends.release import end_cancelled
 from durable.engine.operators import whole
-from durable.engine.release import end_cancelled
 from durable.engine.row import journal, position
 from durable.engine.row.failures import from_stored
 from durable.errors import InvalidTransition

@@ -12,8 +12,8 @@ from django.db.models.functions import Coalesce
 from durable import clock
 from durable.authoring import registry
 from durable.authoring.tree import Foreach, Node
-from durable.engine import turns
 from durable.engine.claim import ROLLBACK
+from durable.engine.ends import turns
 from durable.engine.row import journal
 from durable.models import Execution, Role, StepRun, Wait
 from durable.states import Status, StepStatus

@@ -14,8 +14,8 @@ from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from durable.engine.finish import finish_completed
-from durable.engine.turns import Block, Heir, hand_on
+from durable.engine.ends.finish import finish_completed
+from durable.engine.ends.turns import Block, Heir, hand_on
 from durable.models import Execution, Role
 from durable.models.fields import uuid7
 from durable.states import StepStatus

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from durable import clock
-from durable.engine import tree_of, turns
-from durable.engine.back import rollback_frame, send_back
 from durable.engine.claim import ROLLBACK, Claim
-from durable.engine.finish import finish
+from durable.engine.ends import tree_of, turns
+from durable.engine.ends.back import rollback_frame, send_back
+from durable.engine.ends.finish import finish
 from durable.engine.row import failures
 from durable.errors import ClaimLost, DurableError
 from durable.models import Execution, Role

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Q
 
 from durable import clock
-from durable.engine.finish import finish
+from durable.engine.ends.finish import finish
 from durable.models import Execution, Role
 from durable.states import Status
 from durable.storage.transaction import lock

@@ -6,7 +6,7 @@ from typing import Any
 
 from durable import clock
 from durable.engine.claim import ROLLBACK
-from durable.engine.finish import leave
+from durable.engine.ends.finish import leave
 from durable.engine.row import position
 from durable.engine.row.failures import Failure
 from durable.states import Status
