@@ -14,12 +14,12 @@ from durable.authoring.cron import Cron
 from durable.authoring.workflow import Workflow
 from durable.engine import answer as _answer
 from durable.engine import fire as _fire
-from durable.engine import rerun as _rerun
 from durable.engine import result as _result
 from durable.engine import schedules as _schedules
-from durable.engine import send as _send
-from durable.engine import start as _start
 from durable.engine.operators import control as _control
+from durable.engine.start import rerun as _rerun
+from durable.engine.start import send as _send
+from durable.engine.start import start as _start
 from durable.errors import DurableError
 from durable.models import Event, Execution, Schedule
 from durable.states import Status

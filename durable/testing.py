@@ -21,7 +21,7 @@ from durable.authoring import registry
 from durable.authoring.workflow import Workflow
 from durable.conf import database
 from durable.engine import deployed, inline
-from durable.engine.start import StartOptions, start
+from durable.engine.start.start import StartOptions, start
 from durable.errors import ClockNotFrozen, DurableError
 from durable.models import Execution, Schedule, Wait
 from durable.states import WaitKind

@@ -18,7 +18,7 @@ from durable.dashboard.search import distinct
 from durable.dashboard.shown import plain
 from durable.dashboard.values import JsonField
 from durable.doors import access
-from durable.engine.start import StartOptions, start
+from durable.engine.start.start import StartOptions, start
 from durable.errors import DurableError
 from durable.models import Schedule
 

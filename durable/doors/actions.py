@@ -9,8 +9,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from durable.doors import access
-from durable.engine import rerun
 from durable.engine.operators import control
+from durable.engine.start import rerun
 from durable.models import Execution
 from durable.states import FINAL, UNFINISHED, Status
 from durable.storage import sizes

@@ -7,8 +7,8 @@ from typing import Any
 
 from durable.authoring.workflow import Workflow
 from durable.doors import access
-from durable.engine.start import StartOptions
-from durable.engine.start import start as engine_start
+from durable.engine.start.start import StartOptions
+from durable.engine.start.start import start as engine_start
 from durable.errors import IdempotencyConflict
 from durable.models import Execution
 

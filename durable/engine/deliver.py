@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from durable import clock, codec
-from durable.engine.triggers import start_triggered
+from durable.engine.start.triggers import start_triggered
 from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
 from durable.models.fields import Stored
 from durable.states import UNFINISHED, EventStatus, Status, WaitKind, WaitStatus

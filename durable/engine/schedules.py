@@ -16,7 +16,7 @@ from durable import clock, codec
 from durable.authoring import registry
 from durable.authoring.cron import Cron, slots_after, zone_of
 from durable.conf import database
-from durable.engine.start import startable
+from durable.engine.start.start import startable
 from durable.errors import DurableError, ScheduleNotFound
 from durable.models import Schedule
 from durable.models.fields import Stored

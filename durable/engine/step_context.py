@@ -17,10 +17,11 @@ from django.utils.functional import SimpleLazyObject
 from durable import clock, codec
 from durable.authoring.context import UNSET, Ask
 from durable.authoring.decision import Decision
-from durable.engine import answers, children, people
+from durable.engine import answers, people
 from durable.engine.claim import Claim
 from durable.engine.row.journal import Journal, Place
-from durable.engine.start import startable
+from durable.engine.start import children
+from durable.engine.start.start import startable
 from durable.engine.work import Identity
 from durable.errors import (
     Blocked,

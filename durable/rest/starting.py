@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 
 from durable.authoring.workflow import Workflow
 from durable.doors import starting
-from durable.engine.start import StartOptions
+from durable.engine.start.start import StartOptions
 from durable.models import Execution
 from durable.storage.sizes import FIRST, LAST
 

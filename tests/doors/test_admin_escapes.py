@@ -12,9 +12,9 @@ from unittest import TestCase as PlainTestCase
 
 import durable
 from durable import Data, Fail, Workflow, step
-from durable.engine import send
 from durable.engine.operators import queues
-from durable.engine.start import StartOptions, start
+from durable.engine.start import send
+from durable.engine.start.start import StartOptions, start
 from durable.models import Event, Execution, Schedule, StepRun, Wait, Worker
 from durable.storage.audit import origin
 from durable.testing import drain

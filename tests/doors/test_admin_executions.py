@@ -17,7 +17,7 @@ from durable import Data, Fail, Workflow, chain, foreach, step
 from durable.dashboard import bulk, paging
 from durable.dashboard.paging import BoundedPaginator
 from durable.doors.masking import HIDDEN
-from durable.engine.start import StartOptions, start, start_many
+from durable.engine.start.start import StartOptions, start, start_many
 from durable.models import AuditEntry, Event, Execution, StepRun
 from durable.states import Status
 from durable.testing import advance, drain, run, time_travel

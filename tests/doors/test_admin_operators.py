@@ -10,9 +10,10 @@ from django.contrib.messages import get_messages
 from django.test import override_settings
 
 from durable import Cron, Data, Workflow, WorkflowMeta, step
-from durable.engine import schedules, send
+from durable.engine import schedules
 from durable.engine.operators import queues
-from durable.engine.start import StartOptions, start, start_many
+from durable.engine.start import send
+from durable.engine.start.start import StartOptions, start, start_many
 from durable.models import AuditEntry, Execution, Queue, Schedule, Worker
 from durable.testing import advance, drain, run, time_travel
 from tests.cases import WorkflowTestCase

@@ -203,7 +203,7 @@ class SeveralWorkersTests(ThreadedTestCase):
             mock.patch("durable.engine.deliver.start_triggered") as start,
             self.assertRaises(Crash),
         ):
-            from durable.engine.triggers import start_triggered
+            from durable.engine.start.triggers import start_triggered
 
             def dies(event: Event) -> Any:
                 start_triggered(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from durable.engine import send
+from durable.engine.start import send
 from durable.management.arguments import json_of
 from durable.management.base import DurableCommand, Options
 

@@ -13,7 +13,7 @@ from durable.doors import starting
 from durable.doors.dossier import summary
 from durable.doors.masking import mask
 from durable.engine.result import follow
-from durable.engine.start import StartOptions, start
+from durable.engine.start.start import StartOptions, start
 from durable.errors import ResultTimeout
 from durable.management.arguments import (
     file_text,

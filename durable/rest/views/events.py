@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from durable.doors import access
 from durable.doors.access import AccessDenied
-from durable.engine import send
+from durable.engine.start import send
 from durable.errors import IdempotencyConflict
 from durable.rest import filters, pagination, requests, serializers
 from durable.rest.base import View

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from durable.authoring import registry
 from durable.authoring.graph import graph
 from durable.doors import access
-from durable.engine import send
+from durable.engine.start import send
 from durable.models import AuditEntry, Event, Execution, Role, StepRun, Wait
 from durable.rest import pagination, requests, serializers
 from durable.rest.operations import ID, Operation, idempotency_key

@@ -9,7 +9,7 @@ from rest_framework.exceptions import AuthenticationFailed, ParseError
 
 from durable import clock, codec
 from durable.conf import database
-from durable.engine import send
+from durable.engine.start import send
 from durable.errors import DurableError, IdempotencyConflict, NotSerializable
 from durable.rest import bodies
 from durable.rest.problems import Unmappable

@@ -8,7 +8,7 @@ from durable import codec
 from durable.authoring.tree import Catch, Repeat
 from durable.engine.row import position
 from durable.engine.row.position import Frames
-from durable.engine.start import StartOptions, start, startable
+from durable.engine.start.start import StartOptions, start, startable
 from durable.errors import InvalidTransition
 from durable.models import CorrelationKey, Execution, Role, StepRun
 from durable.models.fields import Stored

@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError
 
 from durable.authoring import registry
 from durable.authoring.workflow import Workflow
-from durable.engine.start import StartOptions, start
+from durable.engine.start.start import StartOptions, start
 from durable.models import CorrelationKey, Event
 
 logger = logging.getLogger("durable.triggers")
