@@ -12,7 +12,6 @@ from asgiref.sync import sync_to_async
 
 from durable.authoring.cron import Cron
 from durable.authoring.workflow import Workflow
-from durable.engine import answer as _answer
 from durable.engine import fire as _fire
 from durable.engine import result as _result
 from durable.engine import schedules as _schedules
@@ -22,6 +21,7 @@ from durable.engine.start import send as _send
 from durable.engine.start import start as _start
 from durable.errors import DurableError
 from durable.models import Event, Execution, Schedule
+from durable.people import answer as _answer
 from durable.states import Status
 from durable.storage import lookup as _lookup
 

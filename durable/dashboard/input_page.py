@@ -20,8 +20,8 @@ from durable.conf import database
 from durable.dashboard.input_forms import is_approval
 from durable.doors import access, inputs
 from durable.doors.masking import mask, mask_answer
-from durable.engine import people
 from durable.models import AnswerLink, AuditEntry, Execution, Wait
+from durable.people import who as people
 from durable.states import WaitStatus
 
 MOST_CHARACTERS = 20_000  # of a value that is shown

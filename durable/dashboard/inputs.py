@@ -39,9 +39,9 @@ from durable.dashboard.input_lists import (
 )
 from durable.dashboard.input_page import page_of
 from durable.doors import access, ids, inputs
-from durable.engine.answer import APPROVED, REJECTED
 from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllowed
 from durable.models import Input, Wait
+from durable.people.answer import APPROVED, REJECTED
 from durable.states import WaitStatus
 
 if TYPE_CHECKING:

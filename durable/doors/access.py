@@ -17,9 +17,9 @@ from django.utils.module_loading import import_string
 from durable import clock, conf
 from durable.authoring import registry
 from durable.conf import database
-from durable.engine import people
 from durable.errors import DurableError
 from durable.models import Event, Execution, Role, Schedule, Wait
+from durable.people import who as people
 from durable.states import WaitKind
 
 if TYPE_CHECKING:

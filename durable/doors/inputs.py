@@ -19,11 +19,11 @@ from django.utils.translation import gettext as _
 from durable import clock
 from durable.conf import database
 from durable.doors import access
-from durable.engine import answer as engine
-from durable.engine import people
 from durable.errors import NotAllowed
 from durable.models import Wait
 from durable.models.wait import WaitQuerySet
+from durable.people import answer as engine
+from durable.people import who as people
 from durable.states import WaitKind, WaitStatus
 from durable.storage.audit import origin
 from durable.storage.transaction import in_callers_transaction

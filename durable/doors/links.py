@@ -20,10 +20,10 @@ from django.utils.translation import gettext as _
 from durable import clock
 from durable.conf import database
 from durable.doors import access, inputs
-from durable.engine import people
-from durable.engine.answer import APPROVED, REJECTED
 from durable.errors import DurableError
 from durable.models import AnswerLink, Wait
+from durable.people import who as people
+from durable.people.answer import APPROVED, REJECTED
 from durable.states import WaitStatus
 from durable.storage.transaction import in_callers_transaction
 

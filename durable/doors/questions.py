@@ -8,9 +8,9 @@ from typing import Any
 from django import forms
 
 from durable.authoring import registry
-from durable.engine import answers
-from durable.engine.answers import ANSWER, APPROVED, REJECTED
 from durable.models import Wait
+from durable.people import question as answers
+from durable.people.question import ANSWER, APPROVED, REJECTED
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

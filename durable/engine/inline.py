@@ -17,7 +17,7 @@ from asgiref.sync import async_to_sync
 
 from durable import clock, conf
 from durable.authoring import registry
-from durable.engine import direct, fire, log_capture, notices, runner, workers
+from durable.engine import direct, fire, log_capture, runner, workers
 from durable.engine.claim import Claim, claim_due, promote
 from durable.engine.deliver import deliver_due
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
@@ -25,6 +25,7 @@ from durable.engine.report import report_due
 from durable.engine.session import Limited
 from durable.models import Execution
 from durable.models.fields import uuid7
+from durable.people import notices
 from durable.storage.transaction import connection
 
 logger = logging.getLogger("durable.engine")

@@ -17,7 +17,6 @@ from django.utils.functional import SimpleLazyObject
 from durable import clock, codec
 from durable.authoring.context import UNSET, Ask
 from durable.authoring.decision import Decision
-from durable.engine import answers, people
 from durable.engine.claim import Claim
 from durable.engine.row.journal import Journal, Place
 from durable.engine.start import children
@@ -35,6 +34,8 @@ from durable.errors import (
 )
 from durable.models import Execution, Record, RecordKind, Wait
 from durable.models.fields import Stored
+from durable.people import question as answers
+from durable.people import who as people
 from durable.states import WaitKind, WaitStatus
 from durable.storage import sizes
 from durable.storage.reconnect import persistent

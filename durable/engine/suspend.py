@@ -8,7 +8,6 @@ from typing import Any
 
 from durable import clock
 from durable.authoring.context import People
-from durable.engine import notices
 from durable.engine.claim import Claim
 from durable.engine.deliver import EVENT_KINDS, take_from_inbox
 from durable.engine.ends.checkpoint import Attempt, write_attempts
@@ -18,6 +17,7 @@ from durable.engine.start import children
 from durable.engine.step_context import Request
 from durable.models import CorrelationKey, Execution, Wait
 from durable.models.fields import in_utc
+from durable.people import notices
 from durable.states import Status, WaitKind, WaitStatus
 from durable.storage.failpoints import reach
 from durable.storage.reconnect import persistent

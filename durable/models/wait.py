@@ -105,7 +105,7 @@ class Wait(models.Model):
     exclude = models.JSONField(default=list, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)
     notice_at = MomentField(null=True, blank=True)  # when somebody is to be told next
-    notice = DataField(null=True, blank=True)  # of what: see ``engine/notices.py``
+    notice = DataField(null=True, blank=True)  # of what: see ``people/notices.py``
     votes = DataField(null=True, blank=True)  # [{"by", "id", "decision", "comment", "at"}]
     vote_count = models.PositiveIntegerField(default=0)
     by = models.ForeignKey(

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from durable.doors import access
 from durable.doors.access import PERMISSIONS, AccessDenied
-from durable.engine import people
+from durable.people import who as people
 
 
 class IsKnown(BasePermission):

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from durable.engine import notices
+from durable.people import notices
 from durable.worker.connections import refresh_connections, release_connections
 
 logger = logging.getLogger("durable.worker")

@@ -17,9 +17,9 @@ from django.test import override_settings
 
 import durable
 from durable import clock, signals
-from durable.engine import notices
 from durable.engine.claim import pulse
 from durable.models import AnswerLink, Wait
+from durable.people import notices
 from durable.testing import advance, drain, time_travel, worker
 from tests.cases import ThreadedTestCase, WorkflowTestCase, together, until
 from tests.doors.asking import NOON, PUBLIC, XSS, AskingMixin

@@ -12,8 +12,8 @@ from django.test import override_settings
 import durable
 from durable import Data, Workflow, call_workflow, chain, clock, parallel, step
 from durable.doors.access import Policy
-from durable.engine import answer
 from durable.models import Execution, Schedule, Worker
+from durable.people import answer
 from durable.testing import run
 from tests.doors.commands import Called
 from tests.doors.rest_cases import Api, RestTestCase, with_tenants

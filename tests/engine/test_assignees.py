@@ -24,7 +24,7 @@ from tests.engine.test_approvals import NOON, ApprovalTestCase
 class PeopleTests(ApprovalTestCase):
     def allowed(self, execution: Execution) -> set[str]:
         """Who of the three may answer (asked without answering)."""
-        from durable.engine.answer import _check_person
+        from durable.people.answer import _check_person
 
         found = set()
         for user in (self.kim, self.lee, self.max):

@@ -12,8 +12,9 @@ from django.test import SimpleTestCase, TestCase
 from django.utils.functional import SimpleLazyObject
 
 from durable.authoring.context import Question
-from durable.engine import answers, people
 from durable.errors import DefinitionError, InvalidInput, NotSerializable
+from durable.people import question as answers
+from durable.people import who as people
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from durable import codec
 from durable.authoring.context import Question
 from durable.authoring.decision import Decision
-from durable.engine import answers
 from durable.errors import DefinitionError, InvalidInput
+from durable.people import question as answers
 
 
 class Color(TextChoices):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from durable.doors import access, inputs
-from durable.engine import answer
 from durable.management.arguments import json_or_text
 from durable.management.base import DurableCommand, Options, asked
+from durable.people import answer
 
 
 class Command(DurableCommand):

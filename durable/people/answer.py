@@ -10,9 +10,11 @@ from django.db.models import Q
 from durable import clock, codec
 from durable.authoring import registry
 from durable.conf import database
-from durable.engine import answers, notices, people
 from durable.errors import AlreadyAnswered, AmbiguousWait, NotAllowed, WaitNotFound
 from durable.models import Execution, Wait
+from durable.people import notices
+from durable.people import question as answers
+from durable.people import who as people
 from durable.states import WaitKind, WaitStatus
 from durable.storage import audit, lookup, notify, sizes
 from durable.storage.transaction import in_callers_transaction, lock
