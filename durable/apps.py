@@ -23,7 +23,7 @@ class DurableConfig(AppConfig):
         """Register what needs all apps to be loaded: checks, mails, the workflows of all apps."""
         import_module("durable.checks")
         import_module("durable.door_checks")
-        import_module("durable.doors.mail").connect()
+        import_module("durable.people.reach.mail").connect()
         autodiscover_modules("workflows")
         post_migrate.connect(register_schedules, sender=self)
 

@@ -14,10 +14,11 @@ from django.utils.translation import ngettext
 
 from durable.dashboard.base import as_typed
 from durable.dashboard.input_forms import COMMENT, CommentForm, is_approval
-from durable.doors import access, inputs
+from durable.doors import access
 from durable.errors import AlreadyAnswered, DurableError, NotAllowed
 from durable.models import Input, Wait
 from durable.people.answer import APPROVED
+from durable.people.reach import inputs
 from durable.states import WaitStatus
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from durable.dashboard.base import as_typed
-from durable.doors import questions
 from durable.errors import DefinitionError
 from durable.models import Wait
 from durable.people import question as answers
 from durable.people import who as people
 from durable.people.question import ANSWER
+from durable.people.reach import schema as questions
 
 #: The names of our own fields: no question's field begins like this.
 COMMENT, DECISION = "_comment", "_decision"

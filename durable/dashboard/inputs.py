@@ -38,10 +38,11 @@ from durable.dashboard.input_lists import (
     asked_of,
 )
 from durable.dashboard.input_page import page_of
-from durable.doors import access, ids, inputs
+from durable.doors import access, ids
 from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllowed
 from durable.models import Input, Wait
 from durable.people.answer import APPROVED, REJECTED
+from durable.people.reach import inputs
 from durable.states import WaitStatus
 
 if TYPE_CHECKING:

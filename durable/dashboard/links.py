@@ -16,9 +16,9 @@ from durable.dashboard.base import as_typed
 from durable.dashboard.input_bulk import done
 from durable.dashboard.input_forms import COMMENT, CommentForm, answer_form, answer_of
 from durable.dashboard.input_page import facts
-from durable.doors import inputs, links
 from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllowed
 from durable.models import AnswerLink
+from durable.people.reach import inputs, links
 
 STYLESHEETS = ("durable/inputs.css", "durable/answer.css")
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from durable.authoring.definition import Definition
 from durable.authoring.tree import Chain, Leaf, Node
 from durable.authoring.typed import model_of
-from durable.doors.questions import DIALECT
+from durable.people.reach.schema import DIALECT
 
 SCALARS: Mapping[Any, str] = {
     str: "string",

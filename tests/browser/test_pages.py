@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 import durable
-from durable.doors import links
 from durable.engine.operators import queues
 from durable.models import AuditEntry, Event, Schedule
+from durable.people.reach import links
 from durable.testing import drain, run
 from tests.browser.cases import PHONE, BrowserTestCase
 from tests.browser.stage import Workflows

@@ -137,8 +137,8 @@ class RoleTests(AdminCase):
         self.assertEqual(self.status(wait), "open")
 
     def test_who_lost_the_permission_a_moment_ago_is_refused(self) -> None:
-        from durable.doors import inputs
         from durable.errors import NotAllowed
+        from durable.people.reach import inputs
 
         wait, user = self.asked(), User.objects.get(username="approver")
         self.assertTrue(user.has_perm("durable.approve"))  # remembered from now on
@@ -148,8 +148,8 @@ class RoleTests(AdminCase):
         self.assertEqual(self.status(wait), "open")
 
     def test_who_was_asked_until_a_moment_ago_is_told_why_not(self) -> None:
-        from durable.doors import inputs
         from durable.errors import NotAllowed
+        from durable.people.reach import inputs
 
         wait = self.asked(assignees=["user:operator"])
         refusal = NotAllowed("you may not answer this: it is for user:member")

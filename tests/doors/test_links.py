@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 import durable
-from durable.doors import links
 from durable.models import AnswerLink, AuditEntry, Wait
+from durable.people.reach import links
 from durable.testing import advance, assert_completed, drain, time_travel
 from tests.cases import ThreadedTestCase, WorkflowTestCase, together
 from tests.doors.asking import NOON, PUBLIC, XSS, AskingMixin, change, trail

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from durable.doors import access, inputs
+from durable.doors import access
 from durable.management.arguments import json_or_text
 from durable.management.base import DurableCommand, Options, asked
 from durable.people import answer
+from durable.people.reach import inputs
 
 
 class Command(DurableCommand):

@@ -10,9 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from durable.doors import access
-from durable.doors import inputs as questions
 from durable.errors import AmbiguousWait, WaitNotFound
 from durable.models import Execution, Wait, WaitKind
+from durable.people.reach import inputs as questions
 from durable.rest import pagination, requests, serializers
 from durable.rest.base import View
 from durable.rest.operations import ID, Operation, Parameter

@@ -19,11 +19,12 @@ from django.utils.translation import gettext as _
 
 from durable import clock
 from durable.conf import database
-from durable.doors import access, inputs
+from durable.doors import access
 from durable.errors import DurableError
 from durable.models import AnswerLink, Wait
 from durable.people import who as people
 from durable.people.answer import APPROVED, REJECTED
+from durable.people.reach import inputs
 from durable.states import WaitStatus
 from durable.storage.transaction import in_callers_transaction
 

@@ -19,9 +19,10 @@ from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 
 from durable import conf, signals
-from durable.doors import access, inputs, links
-from durable.doors.links import Made
+from durable.doors import access
 from durable.models import AnswerLink, Wait
+from durable.people.reach import inputs, links
+from durable.people.reach.links import Made
 
 logger = logging.getLogger("durable.mail")
 
@@ -40,7 +41,7 @@ KINDS: dict[Signal, str] = {
 def connect() -> None:
     """Send mails for each of the signals."""
     for signal in KINDS:
-        signal.connect(receive, dispatch_uid="durable.doors.mail")
+        signal.connect(receive, dispatch_uid="durable.people.reach.mail")
 
 
 def receive(signal: Signal, wait: Wait, to: Sequence[str], **kwargs: Any) -> timedelta | None:
