@@ -11,7 +11,7 @@ from durable import clock, codec
 from durable.authoring import registry
 from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
-from durable.engine import fail, fan_out, join, rollback, suspend
+from durable.engine import fan_out, join, suspend
 from durable.engine.attempt import Completed, Failed, Parked, StepAttempt, Stuck
 from durable.engine.bases import base_of
 from durable.engine.batch import Batch
@@ -30,6 +30,7 @@ from durable.engine.row.journal import Journal
 from durable.engine.row.position import ChoiceFailed
 from durable.engine.session import Session
 from durable.engine.step_context import StepContext
+from durable.engine.undo import fail, rollback
 from durable.engine.work import Forward, Work, element_of, walk_from
 from durable.errors import (
     Abandoned,

@@ -9,7 +9,7 @@ from typing import Any
 import durable
 from durable import Data, Workflow, step
 from durable.authoring.context import Ask
-from durable.engine import direct, fail, progress
+from durable.engine import direct, progress
 from durable.engine.claim import Claim, claim_due
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends.checkpoint import Attempt, Checkpoint
@@ -19,6 +19,7 @@ from durable.engine.row.journal import Journal
 from durable.engine.runner import run as run_claim
 from durable.engine.step_context import Request, StepContext
 from durable.engine.suspend import park
+from durable.engine.undo import fail
 from durable.engine.workers import bury, free, register, stop
 from durable.errors import ClaimLost, DurableError
 from durable.models import AuditEntry, Execution, Record, StepRun, Wait, Worker

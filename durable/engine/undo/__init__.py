@@ -1,0 +1,4 @@
+"""What a failure means: another attempt, a catch, or the rollback of completed steps.
+
+May import: start, ends, row and storage.
+"""
