@@ -21,7 +21,7 @@ from durable.engine import direct, fire, log_capture, runner, workers
 from durable.engine.claim import Claim, claim_due, promote
 from durable.engine.deliver import deliver_due
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
-from durable.engine.report import report_due
+from durable.engine.parts.report import report_due
 from durable.engine.session import Limited
 from durable.models import Execution
 from durable.models.fields import uuid7

@@ -11,10 +11,8 @@ from durable import clock, codec
 from durable.authoring import registry
 from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
-from durable.engine import fan_out, join, suspend
+from durable.engine import suspend
 from durable.engine.attempt import Completed, Failed, Parked, StepAttempt, Stuck
-from durable.engine.bases import base_of
-from durable.engine.batch import Batch
 from durable.engine.claim import ROLLBACK, Claim
 from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.ends.release import (
@@ -25,6 +23,9 @@ from durable.engine.ends.release import (
     let_go,
     whole_rollback,
 )
+from durable.engine.parts import fan_out, join
+from durable.engine.parts.bases import base_of
+from durable.engine.parts.batch import Batch
 from durable.engine.row import failures
 from durable.engine.row.journal import Journal
 from durable.engine.row.position import ChoiceFailed

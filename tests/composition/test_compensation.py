@@ -28,7 +28,7 @@ from durable import (
 )
 from durable.engine import runner, workers
 from durable.engine.inline import InlineSession
-from durable.engine.report import report_due
+from durable.engine.parts.report import report_due
 from durable.errors import InvalidTransition
 from durable.models import AuditEntry, Execution, StepRun
 from durable.testing import advance, drain, isolate_workflows, run, time_travel

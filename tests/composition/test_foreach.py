@@ -93,7 +93,7 @@ class ItemTests(EngineTestCase):
             flow = chain(foreach(numbers, one))
 
         execution = durable.start(W)
-        with mock.patch("durable.engine.fan_out.PORTION", 3):
+        with mock.patch("durable.engine.parts.fan_out.PORTION", 3):
             die_at("fan_out.after_commit")
         self.assertEqual(portions, [0, 3, 6])  # each portion is stored before the next is read
         drain()
@@ -660,7 +660,7 @@ class BatchTests(EngineTestCase):
         runner.run(claim_as(worker), InlineSession())  # opens the block
         claim = claim_as(worker)
         self.assertEqual(len(claim.rest), 4)
-        with mock.patch("durable.engine.batch.Batch.end"):  # dead before it could
+        with mock.patch("durable.engine.parts.batch.Batch.end"):  # dead before it could
             runner.run(claim, InlineSession())
         bury(worker)
         drain()

@@ -532,7 +532,7 @@ class ErrorTests(EngineTestCase):
                 # meanwhile, in another worker, the sibling fails and is reported
                 claim = claim_as(sessions[0])
                 runner.run(claim, InlineSession())
-                durable.engine.report.report_due()
+                durable.engine.parts.report.report_due()
                 ran.append("slow")
                 return {**data, "slow": 1}
 
@@ -550,7 +550,7 @@ class ErrorTests(EngineTestCase):
 
             flow = chain(parallel(x=chain(slow, next), bad=bad))
 
-        import durable.engine.report
+        import durable.engine.parts.report
 
         sessions.append(a_worker())
         execution = run(W)

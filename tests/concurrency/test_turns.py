@@ -11,9 +11,9 @@ import durable
 from durable import Workflow, chain, foreach, step
 from durable.authoring import registry
 from durable.authoring.tree import Foreach
-from durable.engine.batch import give_back
 from durable.engine.claim import Claim, claim_due
 from durable.engine.inline import InlineSession
+from durable.engine.parts.batch import give_back
 from durable.engine.runner import run as run_claim
 from durable.models import Execution
 from durable.models.fields import uuid7

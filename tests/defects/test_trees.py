@@ -24,7 +24,7 @@ from durable import (
 )
 from durable.engine.claim import pulse
 from durable.engine.ends.finish import finish
-from durable.engine.report import report_due
+from durable.engine.parts.report import report_due
 from durable.models import Execution, Worker
 from durable.states import Status
 from tests.defects.stage import (

@@ -20,7 +20,7 @@ from durable.engine import inline, runner
 from durable.engine.claim import claim_due, promote, pulse
 from durable.engine.deliver import deliver_due
 from durable.engine.ends import checkpoint as checkpoints
-from durable.engine.report import report_due
+from durable.engine.parts.report import report_due
 from durable.models import Execution
 from tests.cases import WorkflowTestCase
 from tests.engine.cases import a_worker

@@ -8,7 +8,7 @@ import durable
 from durable.engine import workers
 from durable.engine.claim import promote
 from durable.engine.deliver import deliver_due
-from durable.engine.report import report_due
+from durable.engine.parts.report import report_due
 from durable.models import Execution
 from durable.states import Status
 from tests.defects.stage import bury_the_dead

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from durable import Data, Fail, increment
-from durable.engine.join import Result
+from durable.engine.parts.join import Result
 from durable.increments import Collected
 from tests.model.compositions import (
     TURNS,

@@ -11,9 +11,9 @@ from django.db.models import Max
 
 from durable import codec, conf
 from durable.authoring.tree import Foreach, Parallel
-from durable.engine.bases import plain
 from durable.engine.claim import Claim
 from durable.engine.ends import turns
+from durable.engine.parts.bases import plain
 from durable.engine.row import merge
 from durable.engine.row.failures import Failure, from_stored
 from durable.errors import Fail, ForeachFailed
