@@ -13,7 +13,9 @@ from typing import Any
 from durable import codec, conf
 from durable.authoring import context as authoring_context
 from durable.authoring.context import UNSET
-from durable.engine import direct, log_capture
+from durable.engine import direct
+from durable.engine.body import log_capture
+from durable.engine.body.step_transaction import StepTransaction, Watch, restore
 from durable.engine.claim import Claim
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
@@ -21,7 +23,6 @@ from durable.engine.row import failures
 from durable.engine.row.journal import Journal
 from durable.engine.session import Session
 from durable.engine.step_context import Request, StepContext
-from durable.engine.step_transaction import StepTransaction, Watch, restore
 from durable.engine.undo import fail
 from durable.engine.work import Work, call
 from durable.errors import (

@@ -17,7 +17,8 @@ from asgiref.sync import async_to_sync
 
 from durable import clock, conf
 from durable.authoring import registry
-from durable.engine import direct, fire, log_capture, runner, workers
+from durable.engine import direct, fire, runner, workers
+from durable.engine.body import log_capture
 from durable.engine.claim import Claim, claim_due, promote
 from durable.engine.deliver import deliver_due
 from durable.engine.ends.checkpoint import Accepted, Checkpoint

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from durable.engine.step_transaction import Watch, restore
+from durable.engine.body.step_transaction import Watch, restore
 
 
 def refresh_connections() -> None:

@@ -14,9 +14,10 @@ from django.db import connections
 
 from durable import conf
 from durable.conf import database
-from durable.engine import progress, workers
+from durable.engine import workers
+from durable.engine.body import progress
+from durable.engine.body.progress import Shown
 from durable.engine.claim import Claim
-from durable.engine.progress import Shown
 from durable.worker.connections import refresh_connections, release_connections
 
 logger = logging.getLogger("durable.worker")

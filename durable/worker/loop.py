@@ -11,7 +11,7 @@ from typing import Any
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.db import connections
 
-from durable.engine.step_transaction import Watch
+from durable.engine.body.step_transaction import Watch
 from durable.worker.connections import release_connections
 
 logger = logging.getLogger("durable.worker")

@@ -17,7 +17,8 @@ from django.db import Error
 
 from durable import conf
 from durable.authoring import registry
-from durable.engine import log_capture, runner, workers
+from durable.engine import runner, workers
+from durable.engine.body import log_capture
 from durable.engine.claim import Claim
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.session import Limited

@@ -9,7 +9,8 @@ from typing import Any
 import durable
 from durable import Data, Workflow, step
 from durable.authoring.context import Ask
-from durable.engine import direct, progress
+from durable.engine import direct
+from durable.engine.body import progress
 from durable.engine.claim import Claim, claim_due
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends.checkpoint import Attempt, Checkpoint

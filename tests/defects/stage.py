@@ -10,7 +10,8 @@ from uuid import UUID
 
 from durable import clock, testing
 from durable.authoring import registry
-from durable.engine import inline, log_capture, runner, workers
+from durable.engine import inline, runner, workers
+from durable.engine.body import log_capture
 from durable.engine.claim import Claim, claim_due, promote
 from durable.engine.deliver import deliver_due
 from durable.engine.ends.checkpoint import Accepted, Checkpoint

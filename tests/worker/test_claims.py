@@ -217,7 +217,7 @@ class ProgressTests(WorkerTestCase):
         self.assertEqual(Effect.objects.count(), 1)
 
     def test_a_thousand_heartbeats_are_a_handful_of_writes(self) -> None:
-        from durable.engine import progress
+        from durable.engine.body import progress
 
         writes = list[int]()
         plain = progress.show
@@ -263,7 +263,7 @@ class ProgressTests(WorkerTestCase):
         self.assertEqual(execution.progress, {"done": 1})
 
     def test_progress_of_a_lost_claim_is_not_written(self) -> None:
-        from durable.engine import progress
+        from durable.engine.body import progress
 
         class Plain(Workflow):
             @step
