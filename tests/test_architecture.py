@@ -375,7 +375,7 @@ class LayerRuleTests(TestCase):
     def test_vocabulary_imports_vocabulary_only(self) -> None:
         self.accepted("durable.clock", "from durable import conf\nfrom durable.errors import Fail")
         self.refused("durable.clock", "from durable.models import Execution")
-        self.refused("durable.clock", "import durable.engine.claim")
+        self.refused("durable.clock", "import durable.engine.run.claim")
         self.refused("durable.clock", "def f():\n    from durable import models")
         self.refused("durable.conf", "import durable")
 
@@ -409,11 +409,11 @@ class LayerRuleTests(TestCase):
         self.refused("durable.models.wait", "def f():\n    from durable.engine import claim")
 
     def test_the_engine_knows_no_door(self) -> None:
-        self.accepted("durable.engine.claim", "from durable.models import Execution")
-        self.accepted("durable.engine.claim", "from durable.authoring import registry")
-        self.refused("durable.engine.claim", "from durable.worker import loop")
-        self.refused("durable.engine.claim", "def f():\n    from durable.client import start")
-        self.refused("durable.engine.claim", "from durable import start")
+        self.accepted("durable.engine.run.claim", "from durable.models import Execution")
+        self.accepted("durable.engine.run.claim", "from durable.authoring import registry")
+        self.refused("durable.engine.run.claim", "from durable.worker import loop")
+        self.refused("durable.engine.run.claim", "def f():\n    from durable.client import start")
+        self.refused("durable.engine.run.claim", "from durable import start")
 
     def test_doors_do_not_import_one_another(self) -> None:
         self.accepted("durable.rest.views", "from durable.engine import cancel")
@@ -447,7 +447,7 @@ class LayerRuleTests(TestCase):
         self.accepted("durable.rest.views", "from durable.drawing import svg")
         self.accepted("durable.rest.views", "from durable.doors.run_overlay import run_overlay")
         self.refused("durable.worker.loop", "from durable.drawing import svg")
-        self.refused("durable.engine.claim", "from durable.doors import run_overlay")
+        self.refused("durable.engine.run.claim", "from durable.doors import run_overlay")
 
 
 class OtherRuleTests(TestCase):

@@ -17,13 +17,14 @@ from asgiref.sync import async_to_sync
 
 from durable import clock, conf
 from durable.authoring import registry
-from durable.engine import direct, fire, runner, workers
+from durable.engine import fire, workers
 from durable.engine.body import log_capture
-from durable.engine.claim import Claim, claim_due, promote
 from durable.engine.deliver import deliver_due
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.parts.report import report_due
-from durable.engine.session import Limited
+from durable.engine.run import direct, runner
+from durable.engine.run.claim import Claim, claim_due, promote
+from durable.engine.run.session import Limited
 from durable.models import Execution
 from durable.models.fields import uuid7
 from durable.people import notices

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from durable import conf
 from durable.authoring import registry
 from durable.engine import deployed, fire, workers
-from durable.engine.claim import Pulse, claim_due, promote, pulse
 from durable.engine.deliver import deliver_due
 from durable.engine.parts.report import report_due
+from durable.engine.run.claim import Pulse, claim_due, promote, pulse
 from durable.worker.heartbeat import Heartbeat
 from durable.worker.listener import Listener
 from durable.worker.slots import Slots

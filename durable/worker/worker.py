@@ -17,11 +17,12 @@ from django.db import Error
 
 from durable import conf
 from durable.authoring import registry
-from durable.engine import runner, workers
+from durable.engine import workers
 from durable.engine.body import log_capture
-from durable.engine.claim import Claim
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
-from durable.engine.session import Limited
+from durable.engine.run import runner
+from durable.engine.run.claim import Claim
+from durable.engine.run.session import Limited
 from durable.storage.reconnect import disconnect
 from durable.worker.bell import Bell
 from durable.worker.committer import Committer

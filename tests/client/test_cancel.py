@@ -9,7 +9,7 @@ from django.test import override_settings
 
 import durable
 from durable import Data, Retry, Workflow, hours, minutes, step
-from durable.engine.claim import claim_due
+from durable.engine.run.claim import claim_due
 from durable.engine.workers import block_orphans
 from durable.models import AuditEntry, Execution
 from durable.models.fields import uuid7

@@ -221,8 +221,8 @@ class RunningTests(CommittingTreeTestCase):
                     self.assertEnded(execution, status)
 
     def _until_a_leaf(self, worker: Any, execution: Execution) -> None:
-        from durable.engine import runner
         from durable.engine.inline import InlineSession
+        from durable.engine.run import runner
 
         for _ in range(9):
             claim = claim_as(worker)

@@ -500,8 +500,8 @@ class RaceTests(CommittingTreeTestCase):
             with self.subTest(point=point):
                 execution = durable.start(self.parent, {"n": 3})
                 parent = a_worker()
-                from durable.engine import runner
                 from durable.engine.inline import InlineSession
+                from durable.engine.run import runner
 
                 runner.run(claim_as(parent), InlineSession())
                 die_at(point)
@@ -524,8 +524,8 @@ class RaceTests(CommittingTreeTestCase):
 
         with time_travel():
             execution = durable.start(Q)
-            from durable.engine import runner
             from durable.engine.inline import InlineSession
+            from durable.engine.run import runner
 
             runner.run(claim_as(a_worker()), InlineSession())
             slow = a_worker("slow")

@@ -26,9 +26,10 @@ from durable import (
     step,
     wait_for_event,
 )
-from durable.engine import runner, workers
+from durable.engine import workers
 from durable.engine.inline import InlineSession
 from durable.engine.parts.report import report_due
+from durable.engine.run import runner
 from durable.errors import InvalidTransition
 from durable.models import AuditEntry, Execution, StepRun
 from durable.testing import advance, drain, isolate_workflows, run, time_travel
@@ -806,7 +807,7 @@ class CrashTests(Sagas, CommittingTreeTestCase):
         execution = durable.start(self.flow(B.a, B.fails))
         die_at("failure.after_commit")
         die_at("body.before")
-        gone = mock.patch("durable.engine.runner.rollback.undo_at", return_value=None)
+        gone = mock.patch("durable.engine.run.runner.rollback.undo_at", return_value=None)
         with gone:
             drain()
         execution.refresh_from_db()

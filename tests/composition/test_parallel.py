@@ -21,8 +21,8 @@ from durable import (
     seconds,
     step,
 )
-from durable.engine import runner
 from durable.engine.inline import InlineSession
+from durable.engine.run import runner
 from durable.models import Execution
 from durable.testing import advance, assert_completed, assert_waiting_for, drain, run, time_travel
 from tests.engine.cases import EngineTestCase, a_worker, claim_as

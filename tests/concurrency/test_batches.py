@@ -14,12 +14,12 @@ from django.test.utils import CaptureQueriesContext
 import durable
 from durable import Data, Workflow, chain, foreach, step
 from durable.engine import inline
-from durable.engine.claim import claim_due
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends.release import give_back
 from durable.engine.inline import InlineSession
 from durable.engine.parts import batch
-from durable.engine.runner import run as run_claim
+from durable.engine.run.claim import claim_due
+from durable.engine.run.runner import run as run_claim
 from durable.models import Execution, StepRun
 from durable.models.fields import uuid7
 from durable.testing import assert_completed, drain, run

@@ -9,17 +9,17 @@ from typing import Any
 import durable
 from durable import Data, Workflow, step
 from durable.authoring.context import Ask
-from durable.engine import direct
 from durable.engine.body import progress
-from durable.engine.claim import Claim, claim_due
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends.checkpoint import Attempt, Checkpoint
 from durable.engine.ends.release import block, give_back, let_go
 from durable.engine.inline import InlineSession
 from durable.engine.row.journal import Journal
-from durable.engine.runner import run as run_claim
-from durable.engine.step_context import Request, StepContext
-from durable.engine.suspend import park
+from durable.engine.run import direct
+from durable.engine.run.claim import Claim, claim_due
+from durable.engine.run.runner import run as run_claim
+from durable.engine.run.step_context import Request, StepContext
+from durable.engine.run.suspend import park
 from durable.engine.undo import fail
 from durable.engine.workers import bury, free, register, stop
 from durable.errors import ClaimLost, DurableError

@@ -12,7 +12,7 @@ from django.db.models import Q
 import durable
 from durable import hours, seconds
 from durable.engine import workers
-from durable.engine.claim import claim_due, promote
+from durable.engine.run.claim import claim_due, promote
 from durable.models import Execution, Wait
 from durable.models.fields import uuid7
 from durable.testing import advance, assert_completed, assert_waiting_for, drain, run, time_travel

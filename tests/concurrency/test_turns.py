@@ -11,10 +11,10 @@ import durable
 from durable import Workflow, chain, foreach, step
 from durable.authoring import registry
 from durable.authoring.tree import Foreach
-from durable.engine.claim import Claim, claim_due
 from durable.engine.inline import InlineSession
 from durable.engine.parts.batch import give_back
-from durable.engine.runner import run as run_claim
+from durable.engine.run.claim import Claim, claim_due
+from durable.engine.run.runner import run as run_claim
 from durable.models import Execution
 from durable.models.fields import uuid7
 from durable.testing import assert_completed, drain

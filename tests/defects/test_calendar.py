@@ -13,8 +13,8 @@ import durable
 from durable import Cron, Workflow, clock, hours, seconds, step
 from durable.authoring import registry
 from durable.engine import fire
-from durable.engine.claim import pulse
 from durable.engine.deployed import register_declared
+from durable.engine.run.claim import pulse
 from durable.models import Execution, Firing, Queue, Schedule
 from durable.worker.dispatcher import Dispatcher
 from tests.defects.stage import NOON, IsolatedWorkflows

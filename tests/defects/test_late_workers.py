@@ -10,8 +10,8 @@ from django.test import TransactionTestCase
 import durable
 from durable import Data, Retry, Workflow, clock, minutes, step
 from durable.engine import workers
-from durable.engine.claim import Claim
 from durable.engine.ends import release
+from durable.engine.run.claim import Claim
 from durable.errors import ClaimLost, DurableError, InvalidTransition
 from durable.models import Execution, Record, StepRun, Wait
 from durable.states import Status

@@ -212,7 +212,7 @@ class WaitTests(CommittingCommandTestCase):
     def test_an_interrupted_wait_ends_with_130_and_it_goes_on(self) -> None:
         quick()
         with (
-            mock.patch("durable.engine.result.time.sleep", side_effect=KeyboardInterrupt),
+            mock.patch("durable.engine.run.result.time.sleep", side_effect=KeyboardInterrupt),
             self.assertRaises(CommandError) as caught,
         ):
             self.call("run", "quick", "--wait")

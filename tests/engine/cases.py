@@ -9,9 +9,10 @@ from uuid import UUID
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine import runner, workers
-from durable.engine.claim import Claim, claim_due
+from durable.engine import workers
 from durable.engine.inline import InlineSession
+from durable.engine.run import runner
+from durable.engine.run.claim import Claim, claim_due
 from durable.errors import ClaimLost
 from durable.models import Execution, Worker
 from durable.storage import failpoints

@@ -16,11 +16,12 @@ from django.db import connection
 import durable
 from durable import Workflow, chain, foreach, increment, step
 from durable.authoring import registry
-from durable.engine import inline, runner
-from durable.engine.claim import claim_due, promote, pulse
+from durable.engine import inline
 from durable.engine.deliver import deliver_due
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.parts.report import report_due
+from durable.engine.run import runner
+from durable.engine.run.claim import claim_due, promote, pulse
 from durable.models import Execution
 from tests.cases import WorkflowTestCase
 from tests.engine.cases import a_worker

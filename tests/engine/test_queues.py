@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 
 from durable import Data, DurableError, Workflow, start, step
 from durable.authoring import registry
-from durable.engine.claim import claim_due
 from durable.engine.operators import queues
+from durable.engine.run.claim import claim_due
 from durable.models import AuditEntry, Queue
 from durable.testing import drain
 from tests.cases import ThreadedTestCase, WorkflowTestCase, together

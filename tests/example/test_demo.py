@@ -22,9 +22,9 @@ from django.db.models import F
 from django.test import SimpleTestCase, override_settings
 
 from durable.authoring import registry
-from durable.engine import runner
-from durable.engine.claim import claim_due
 from durable.engine.inline import InlineSession
+from durable.engine.run import runner
+from durable.engine.run.claim import claim_due
 from durable.errors import ClaimLost
 from durable.models import Event, Execution, Schedule, StepRun, Wait
 from durable.testing import advance, drain, time_travel

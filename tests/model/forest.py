@@ -6,9 +6,9 @@ from uuid import UUID
 
 import durable
 from durable.engine import workers
-from durable.engine.claim import promote
 from durable.engine.deliver import deliver_due
 from durable.engine.parts.report import report_due
+from durable.engine.run.claim import promote
 from durable.models import Execution
 from durable.states import Status
 from tests.defects.stage import bury_the_dead

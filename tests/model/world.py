@@ -20,8 +20,8 @@ from uuid import UUID
 import durable
 from durable import clock, testing
 from durable.engine import workers
-from durable.engine.claim import Claim, promote
 from durable.engine.deliver import deliver_due
+from durable.engine.run.claim import Claim, promote
 from durable.errors import AlreadyAnswered, AmbiguousWait, InvalidTransition, WaitNotFound
 from durable.models import AuditEntry, Event, Execution, Record, StepRun, Wait
 from durable.models import Worker as WorkerRow

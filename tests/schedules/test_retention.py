@@ -14,9 +14,9 @@ from django.test import override_settings
 import durable
 from durable import Cron, Workflow, clock, days, hours, minutes, parallel, step
 from durable.engine import workers
-from durable.engine.claim import claim_due
 from durable.engine.operators.prune import prune, remove
 from durable.engine.operators.sweep import sweep
+from durable.engine.run.claim import claim_due
 from durable.models import AuditEntry, Event, Execution, Mailbox, StepRun, Worker
 from durable.models.fields import uuid7
 from durable.testing import advance, drain, isolate_workflows, run, time_travel

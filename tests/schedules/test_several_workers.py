@@ -12,8 +12,8 @@ import durable
 from durable import Cron, clock, hours, minutes
 from durable.authoring.cron import slots_after
 from durable.engine import fire
-from durable.engine.claim import pulse
 from durable.engine.deployed import register_declared
+from durable.engine.run.claim import pulse
 from durable.models import Execution, Firing, Schedule
 from durable.states import Status
 from durable.testing import time_travel, worker

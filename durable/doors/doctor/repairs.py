@@ -7,10 +7,10 @@ from uuid import UUID
 
 from durable.authoring import registry
 from durable.engine import workers
-from durable.engine.claim import promote
 from durable.engine.deliver import deliver_due
 from durable.engine.ends import finish, tree_of
 from durable.engine.parts.report import report_due
+from durable.engine.run.claim import promote
 from durable.models import Execution, StepRun, Wait, Worker
 from durable.states import FINAL, StepStatus
 from durable.storage.transaction import in_transaction, lock

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from durable import clock
-from durable.engine.claim import ROLLBACK
 from durable.engine.ends.finish import leave
 from durable.engine.row import position
 from durable.engine.row.failures import Failure
+from durable.engine.run.claim import ROLLBACK
 from durable.states import Status
 
 

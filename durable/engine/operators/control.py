@@ -6,13 +6,13 @@ from typing import Any
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine.claim import ROLLBACK
 from durable.engine.ends import tree_of
 from durable.engine.ends.back import rollback_frame
 from durable.engine.ends.release import end_cancelled
 from durable.engine.operators import whole
 from durable.engine.row import journal, position
 from durable.engine.row.failures import from_stored
+from durable.engine.run.claim import ROLLBACK
 from durable.engine.undo import rollback
 from durable.errors import InvalidTransition
 from durable.models import Execution, Role

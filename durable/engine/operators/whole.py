@@ -12,9 +12,9 @@ from django.db.models.functions import Coalesce
 from durable import clock
 from durable.authoring import registry
 from durable.authoring.tree import Foreach, Node
-from durable.engine.claim import ROLLBACK
 from durable.engine.ends import turns
 from durable.engine.row import journal
+from durable.engine.run.claim import ROLLBACK
 from durable.models import Execution, Role, StepRun, Wait
 from durable.states import Status, StepStatus
 from durable.storage.transaction import lock

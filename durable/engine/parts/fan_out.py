@@ -8,12 +8,12 @@ from typing import Any
 
 from durable import clock, codec
 from durable.authoring.tree import Chain, Foreach, Leaf, Parallel
-from durable.engine.claim import Claim
 from durable.engine.ends.release import give_back, hold, let_go
 from durable.engine.ends.turns import is_sequence
 from durable.engine.parts import item_rows
 from durable.engine.parts.bases import plain
 from durable.engine.row import position
+from durable.engine.run.claim import Claim
 from durable.errors import DurableError
 from durable.models import Execution, Role
 from durable.models.fields import Stored, uuid7

@@ -11,11 +11,11 @@ from django.db.models import Max
 
 from durable import codec, conf
 from durable.authoring.tree import Foreach, Parallel
-from durable.engine.claim import Claim
 from durable.engine.ends import turns
 from durable.engine.parts.bases import plain
 from durable.engine.row import merge
 from durable.engine.row.failures import Failure, from_stored
+from durable.engine.run.claim import Claim
 from durable.errors import Fail, ForeachFailed
 from durable.increments import Collected
 from durable.models import Execution

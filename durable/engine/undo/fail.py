@@ -11,7 +11,6 @@ from durable.authoring import registry
 from durable.authoring.retry import Retry
 from durable.authoring.tree import Catch
 from durable.authoring.workflow import Definition
-from durable.engine.claim import Claim
 from durable.engine.ends import tree_of
 from durable.engine.ends.back import rollback_frame, send_back
 from durable.engine.ends.checkpoint import Attempt, write_attempts
@@ -19,6 +18,7 @@ from durable.engine.ends.finish import finish
 from durable.engine.ends.release import hold, let_go, whole_rollback
 from durable.engine.row import position
 from durable.engine.row.failures import Failure, encode
+from durable.engine.run.claim import Claim
 from durable.engine.undo import rollback
 from durable.errors import (
     Fail,

@@ -18,7 +18,6 @@ from durable import codec
 from durable.authoring import registry
 from durable.authoring.tree import Catch, Foreach, Leaf
 from durable.authoring.workflow import Definition, Workflow
-from durable.engine.claim import ROLLBACK, Claim
 from durable.engine.ends import turns
 from durable.engine.ends.back import rollback_frame
 from durable.engine.ends.checkpoint import Checkpoint
@@ -26,7 +25,8 @@ from durable.engine.ends.finish import finish
 from durable.engine.ends.release import block_for_child, hold, let_go
 from durable.engine.row import journal, position
 from durable.engine.row.position import Walk
-from durable.engine.work import KEPT_BYTES, Identity, next_completed_at
+from durable.engine.run.claim import ROLLBACK, Claim
+from durable.engine.run.work import KEPT_BYTES, Identity, next_completed_at
 from durable.errors import NotSerializable
 from durable.models import Execution, Role, StepRun
 from durable.states import Status, StepStatus

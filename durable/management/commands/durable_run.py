@@ -12,7 +12,7 @@ from durable.authoring import registry
 from durable.doors import starting
 from durable.doors.dossier import summary
 from durable.doors.masking import mask
-from durable.engine.result import follow
+from durable.engine.run.result import follow
 from durable.engine.start.start import StartOptions, start
 from durable.errors import ResultTimeout
 from durable.management.arguments import (

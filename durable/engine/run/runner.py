@@ -11,9 +11,6 @@ from durable import clock, codec
 from durable.authoring import registry
 from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
-from durable.engine import suspend
-from durable.engine.attempt import Completed, Failed, Parked, StepAttempt, Stuck
-from durable.engine.claim import ROLLBACK, Claim
 from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.ends.release import (
     block,
@@ -29,10 +26,13 @@ from durable.engine.parts.batch import Batch
 from durable.engine.row import failures
 from durable.engine.row.journal import Journal
 from durable.engine.row.position import ChoiceFailed
-from durable.engine.session import Session
-from durable.engine.step_context import StepContext
+from durable.engine.run import suspend
+from durable.engine.run.attempt import Completed, Failed, Parked, StepAttempt, Stuck
+from durable.engine.run.claim import ROLLBACK, Claim
+from durable.engine.run.session import Session
+from durable.engine.run.step_context import StepContext
+from durable.engine.run.work import Forward, Work, element_of, walk_from
 from durable.engine.undo import fail, rollback
-from durable.engine.work import Forward, Work, element_of, walk_from
 from durable.errors import (
     Abandoned,
     ClaimLost,

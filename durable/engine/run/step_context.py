@@ -17,11 +17,11 @@ from django.utils.functional import SimpleLazyObject
 from durable import clock, codec
 from durable.authoring.context import UNSET, Ask
 from durable.authoring.decision import Decision
-from durable.engine.claim import Claim
 from durable.engine.row.journal import Journal, Place
+from durable.engine.run.claim import Claim
+from durable.engine.run.work import Identity
 from durable.engine.start import children
 from durable.engine.start.start import startable
-from durable.engine.work import Identity
 from durable.errors import (
     Blocked,
     ChildFailed,
@@ -42,7 +42,7 @@ from durable.storage.reconnect import persistent
 from durable.storage.transaction import in_transaction
 
 if TYPE_CHECKING:
-    from durable.engine.session import Session
+    from durable.engine.run.session import Session
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,18 @@ from typing import Any
 from durable import codec, conf
 from durable.authoring import context as authoring_context
 from durable.authoring.context import UNSET
-from durable.engine import direct
 from durable.engine.body import log_capture
 from durable.engine.body.step_transaction import StepTransaction, Watch, restore
-from durable.engine.claim import Claim
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.row import failures
 from durable.engine.row.journal import Journal
-from durable.engine.session import Session
-from durable.engine.step_context import Request, StepContext
+from durable.engine.run import direct
+from durable.engine.run.claim import Claim
+from durable.engine.run.session import Session
+from durable.engine.run.step_context import Request, StepContext
+from durable.engine.run.work import Work, call
 from durable.engine.undo import fail
-from durable.engine.work import Work, call
 from durable.errors import (
     Abandoned,
     Blocked,

@@ -8,13 +8,13 @@ from typing import Any
 
 from durable import clock
 from durable.authoring.context import People
-from durable.engine.claim import Claim
 from durable.engine.deliver import EVENT_KINDS, take_from_inbox
 from durable.engine.ends.checkpoint import Attempt, write_attempts
 from durable.engine.ends.release import hold, let_go
 from durable.engine.row.journal import Journal
+from durable.engine.run.claim import Claim
+from durable.engine.run.step_context import Request
 from durable.engine.start import children
-from durable.engine.step_context import Request
 from durable.models import CorrelationKey, Execution, Wait
 from durable.models.fields import in_utc
 from durable.people import notices

@@ -15,12 +15,12 @@ from durable.authoring.steps import Method
 from durable.authoring.tree import Foreach, Node
 from durable.authoring.typed import bind
 from durable.authoring.workflow import Definition
-from durable.engine.claim import Claim
 from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.turns import is_sequence, stop_if_too_large
 from durable.engine.parts.bases import base_of
 from durable.engine.row import merge
 from durable.engine.row.position import ChoiceFailed, Walk, encode
+from durable.engine.run.claim import Claim
 from durable.errors import InvalidStepResult, NotSerializable
 from durable.models import Role
 

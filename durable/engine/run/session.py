@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from durable.engine.body.step_transaction import Watch
-from durable.engine.claim import Claim
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
+from durable.engine.run.claim import Claim
 from durable.errors import DurableError
 
 
