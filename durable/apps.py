@@ -30,4 +30,4 @@ class DurableConfig(AppConfig):
 
 def register_schedules(using: str, plan: Any = (), **kwargs: Any) -> None:
     """After ``migrate``: the schedules that classes declare, if this is the engine's database."""
-    import_module("durable.engine.deployed").register_after_migrate(using)
+    import_module("durable.engine.calendar.deployed").register_after_migrate(using)

@@ -12,8 +12,8 @@ from asgiref.sync import sync_to_async
 
 from durable.authoring.cron import Cron
 from durable.authoring.workflow import Workflow
-from durable.engine import fire as _fire
-from durable.engine import schedules as _schedules
+from durable.engine.calendar import fire as _fire
+from durable.engine.calendar import schedules as _schedules
 from durable.engine.operators import control as _control
 from durable.engine.run import result as _result
 from durable.engine.start import rerun as _rerun

@@ -17,7 +17,7 @@ from durable.authoring.cron import Cron, slots_after, zone_of
 from durable.authoring.values import MAX_NAME
 from durable.dashboard.shown import plain
 from durable.dashboard.values import JsonField
-from durable.engine.schedules import known_workflows
+from durable.engine.calendar.schedules import known_workflows
 from durable.models import CatchUp, Overlap, Schedule
 
 PREVIEW = 5

@@ -22,8 +22,8 @@ from durable import clock
 from durable.dashboard import paging, schedule_form, shown, trail
 from durable.dashboard.base import Pages, acting, allow, allowed, now, tell
 from durable.doors import access
-from durable.engine import fire
-from durable.engine import schedules as engine
+from durable.engine.calendar import fire
+from durable.engine.calendar import schedules as engine
 from durable.errors import DurableError
 from durable.models import AuditEntry, Execution, Firing, Schedule
 

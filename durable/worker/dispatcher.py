@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 
 from durable import conf
 from durable.authoring import registry
-from durable.engine import deployed, fire, workers
+from durable.engine import workers
+from durable.engine.calendar import deployed, fire
 from durable.engine.deliver import deliver_due
 from durable.engine.parts.report import report_due
 from durable.engine.run.claim import Pulse, claim_due, promote, pulse

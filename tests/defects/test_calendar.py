@@ -12,8 +12,8 @@ from django.test import TestCase, override_settings
 import durable
 from durable import Cron, Workflow, clock, hours, seconds, step
 from durable.authoring import registry
-from durable.engine import fire
-from durable.engine.deployed import register_declared
+from durable.engine.calendar import fire
+from durable.engine.calendar.deployed import register_declared
 from durable.engine.run.claim import pulse
 from durable.models import Execution, Firing, Queue, Schedule
 from durable.worker.dispatcher import Dispatcher

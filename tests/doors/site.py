@@ -12,7 +12,7 @@ from django.urls import reverse
 from durable import Data, Fail, Workflow, chain, foreach, hours, parallel, step
 from durable.authoring.cron import Cron
 from durable.doors.access import Policy
-from durable.engine import schedules
+from durable.engine.calendar import schedules
 from durable.engine.operators import queues
 from durable.engine.start import send
 from durable.engine.start.start import StartOptions, start

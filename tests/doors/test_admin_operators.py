@@ -10,7 +10,7 @@ from django.contrib.messages import get_messages
 from django.test import override_settings
 
 from durable import Cron, Data, Workflow, WorkflowMeta, step
-from durable.engine import schedules
+from durable.engine.calendar import schedules
 from durable.engine.operators import queues
 from durable.engine.start import send
 from durable.engine.start.start import StartOptions, start, start_many

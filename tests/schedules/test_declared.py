@@ -9,7 +9,7 @@ import durable
 from durable import Cron, DurableError, hours, minutes
 from durable.authoring import registry
 from durable.engine import workers
-from durable.engine.deployed import register_after_migrate, register_declared
+from durable.engine.calendar.deployed import register_after_migrate, register_declared
 from durable.models import Schedule
 from durable.testing import advance, drain, isolate_workflows, time_travel
 from tests.cases import WorkflowTestCase

@@ -11,8 +11,8 @@ from unittest import mock
 import durable
 from durable import Cron, clock, hours, minutes
 from durable.authoring.cron import slots_after
-from durable.engine import fire
-from durable.engine.deployed import register_declared
+from durable.engine.calendar import fire
+from durable.engine.calendar.deployed import register_declared
 from durable.engine.run.claim import pulse
 from durable.models import Execution, Firing, Schedule
 from durable.states import Status
@@ -66,7 +66,7 @@ class SeveralWorkersTests(ThreadedTestCase):
         with time_travel(MORNING):
             register_declared()
         with time_travel(MORNING + hours(1)):
-            with mock.patch("durable.engine.fire.reach", die), self.assertRaises(Crash):
+            with mock.patch("durable.engine.calendar.fire.reach", die), self.assertRaises(Crash):
                 fire.fire_due()
             self.assertEqual((planned(), outcomes()), ([], []))
             self.assertEqual(row().next_run_at, MORNING + hours(1))

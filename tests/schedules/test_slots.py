@@ -8,8 +8,8 @@ from unittest import mock
 
 import durable
 from durable import Cron, Workflow, days, hours, minutes, seconds, step
-from durable.engine import fire
-from durable.engine.deployed import register_declared
+from durable.engine.calendar import fire
+from durable.engine.calendar.deployed import register_declared
 from durable.models import Execution, Schedule
 from durable.testing import advance, drain, isolate_workflows, time_travel
 from tests.cases import WorkflowTestCase

@@ -11,7 +11,7 @@ from django.db.models import CASCADE, QuerySet
 
 from durable import clock, conf
 from durable.conf import database
-from durable.engine.schedules import declared_options
+from durable.engine.calendar.schedules import declared_options
 from durable.models import Execution
 from durable.states import FINAL, UNFINISHED
 from durable.storage.transaction import in_transaction, lock

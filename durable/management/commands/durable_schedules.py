@@ -15,7 +15,7 @@ from durable import clock
 from durable.authoring.cron import slots_after, zone_of
 from durable.conf import database
 from durable.doors.masking import mask_text
-from durable.engine import fire, schedules
+from durable.engine.calendar import fire, schedules
 from durable.errors import ScheduleNotFound
 from durable.management.arguments import positive
 from durable.management.base import DurableCommand, Options

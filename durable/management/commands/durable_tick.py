@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from durable.engine import deployed, fire
+from durable.engine.calendar import deployed, fire
 from durable.worker.worker import Worker
 
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from durable.doors import access
-from durable.engine import fire, schedules
+from durable.engine.calendar import fire, schedules
 from durable.models import Schedule as Row
 from durable.rest import pagination, permissions, requests, serializers
 from durable.rest.base import View

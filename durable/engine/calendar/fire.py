@@ -16,7 +16,7 @@ from django.db.models import F
 from durable import clock
 from durable.authoring.cron import slots_after, zone_of
 from durable.conf import database
-from durable.engine.schedules import find, known_workflows
+from durable.engine.calendar.schedules import find, known_workflows
 from durable.engine.start.start import StartOptions, start
 from durable.models import CatchUp, Execution, Firing, Outcome, Overlap, Schedule, Worker
 from durable.storage import audit

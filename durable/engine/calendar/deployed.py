@@ -13,7 +13,7 @@ from django.db.models import Q
 from durable import clock, codec
 from durable.authoring.cron import Cron
 from durable.conf import database
-from durable.engine.schedules import (
+from durable.engine.calendar.schedules import (
     columns_of,
     declared_options,
     differences,
