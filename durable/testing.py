@@ -20,8 +20,8 @@ from durable import clock
 from durable.authoring import registry
 from durable.authoring.workflow import Workflow
 from durable.conf import database
-from durable.engine import inline
 from durable.engine.calendar import deployed
+from durable.engine.duties import inline
 from durable.engine.start.start import StartOptions, start
 from durable.errors import ClockNotFrozen, DurableError
 from durable.models import Execution, Schedule, Wait

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 
 from durable import conf
 from durable.authoring import registry
-from durable.engine import workers
 from durable.engine.calendar import deployed, fire
 from durable.engine.deliver import deliver_due
+from durable.engine.duties import workers
 from durable.engine.parts.report import report_due
 from durable.engine.run.claim import Pulse, claim_due, promote, pulse
 from durable.worker.heartbeat import Heartbeat

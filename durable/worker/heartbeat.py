@@ -14,9 +14,9 @@ from django.db import connections
 
 from durable import conf
 from durable.conf import database
-from durable.engine import workers
 from durable.engine.body import progress
 from durable.engine.body.progress import Shown
+from durable.engine.duties import workers
 from durable.engine.run.claim import Claim
 from durable.worker.connections import refresh_connections, release_connections
 

@@ -17,8 +17,8 @@ from django.db import Error
 
 from durable import conf
 from durable.authoring import registry
-from durable.engine import workers
 from durable.engine.body import log_capture
+from durable.engine.duties import workers
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.run import runner
 from durable.engine.run.claim import Claim

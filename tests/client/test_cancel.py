@@ -9,8 +9,8 @@ from django.test import override_settings
 
 import durable
 from durable import Data, Retry, Workflow, hours, minutes, step
+from durable.engine.duties.workers import block_orphans
 from durable.engine.run.claim import claim_due
-from durable.engine.workers import block_orphans
 from durable.models import AuditEntry, Execution
 from durable.models.fields import uuid7
 from durable.testing import advance, drain, run, time_travel, worker

@@ -221,7 +221,7 @@ class RunningTests(CommittingTreeTestCase):
                     self.assertEnded(execution, status)
 
     def _until_a_leaf(self, worker: Any, execution: Execution) -> None:
-        from durable.engine.inline import InlineSession
+        from durable.engine.duties.inline import InlineSession
         from durable.engine.run import runner
 
         for _ in range(9):

@@ -500,7 +500,7 @@ class RaceTests(CommittingTreeTestCase):
             with self.subTest(point=point):
                 execution = durable.start(self.parent, {"n": 3})
                 parent = a_worker()
-                from durable.engine.inline import InlineSession
+                from durable.engine.duties.inline import InlineSession
                 from durable.engine.run import runner
 
                 runner.run(claim_as(parent), InlineSession())
@@ -524,7 +524,7 @@ class RaceTests(CommittingTreeTestCase):
 
         with time_travel():
             execution = durable.start(Q)
-            from durable.engine.inline import InlineSession
+            from durable.engine.duties.inline import InlineSession
             from durable.engine.run import runner
 
             runner.run(claim_as(a_worker()), InlineSession())

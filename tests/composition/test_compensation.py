@@ -26,8 +26,8 @@ from durable import (
     step,
     wait_for_event,
 )
-from durable.engine import workers
-from durable.engine.inline import InlineSession
+from durable.engine.duties import workers
+from durable.engine.duties.inline import InlineSession
 from durable.engine.parts.report import report_due
 from durable.engine.run import runner
 from durable.errors import InvalidTransition

@@ -25,8 +25,8 @@ from durable import (
     step,
     wait_for_event,
 )
-from durable.engine import workers
-from durable.engine.inline import InlineSession
+from durable.engine.duties import workers
+from durable.engine.duties.inline import InlineSession
 from durable.engine.run import runner
 from durable.models import Execution
 from durable.testing import advance, assert_completed, drain, isolate_workflows, run, time_travel

@@ -21,7 +21,7 @@ from durable import (
     seconds,
     step,
 )
-from durable.engine.inline import InlineSession
+from durable.engine.duties.inline import InlineSession
 from durable.engine.run import runner
 from durable.models import Execution
 from durable.testing import advance, assert_completed, assert_waiting_for, drain, run, time_travel

@@ -13,10 +13,10 @@ from django.test.utils import CaptureQueriesContext
 
 import durable
 from durable import Data, Workflow, chain, foreach, step
-from durable.engine import inline
+from durable.engine.duties import inline
+from durable.engine.duties.inline import InlineSession
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends.release import give_back
-from durable.engine.inline import InlineSession
 from durable.engine.parts import batch
 from durable.engine.run.claim import claim_due
 from durable.engine.run.runner import run as run_claim

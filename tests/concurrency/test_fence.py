@@ -10,10 +10,11 @@ import durable
 from durable import Data, Workflow, step
 from durable.authoring.context import Ask
 from durable.engine.body import progress
+from durable.engine.duties.inline import InlineSession
+from durable.engine.duties.workers import bury, free, register, stop
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends.checkpoint import Attempt, Checkpoint
 from durable.engine.ends.release import block, give_back, let_go
-from durable.engine.inline import InlineSession
 from durable.engine.row.journal import Journal
 from durable.engine.run import direct
 from durable.engine.run.claim import Claim, claim_due
@@ -21,7 +22,6 @@ from durable.engine.run.runner import run as run_claim
 from durable.engine.run.step_context import Request, StepContext
 from durable.engine.run.suspend import park
 from durable.engine.undo import fail
-from durable.engine.workers import bury, free, register, stop
 from durable.errors import ClaimLost, DurableError
 from durable.models import AuditEntry, Execution, Record, StepRun, Wait, Worker
 from durable.models.fields import uuid7

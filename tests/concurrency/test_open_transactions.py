@@ -11,7 +11,7 @@ from django.db.models import Q
 
 import durable
 from durable import hours, seconds
-from durable.engine import workers
+from durable.engine.duties import workers
 from durable.engine.run.claim import claim_due, promote
 from durable.models import Execution, Wait
 from durable.models.fields import uuid7

@@ -11,7 +11,7 @@ import durable
 from durable import Workflow, chain, foreach, step
 from durable.authoring import registry
 from durable.authoring.tree import Foreach
-from durable.engine.inline import InlineSession
+from durable.engine.duties.inline import InlineSession
 from durable.engine.parts.batch import give_back
 from durable.engine.run.claim import Claim, claim_due
 from durable.engine.run.runner import run as run_claim

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from durable import clock, testing
 from durable.authoring import registry
-from durable.engine import inline, workers
 from durable.engine.body import log_capture
 from durable.engine.deliver import deliver_due
+from durable.engine.duties import inline, workers
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.run import runner
 from durable.engine.run.claim import Claim, claim_due, promote

@@ -9,7 +9,7 @@ from django.test import TransactionTestCase
 
 import durable
 from durable import Data, Retry, Workflow, clock, minutes, step
-from durable.engine import workers
+from durable.engine.duties import workers
 from durable.engine.ends import release
 from durable.engine.run.claim import Claim
 from durable.errors import ClaimLost, DurableError, InvalidTransition

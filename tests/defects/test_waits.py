@@ -6,8 +6,8 @@ from django.test import TestCase, TransactionTestCase
 
 import durable
 from durable import Data, Workflow, days, minutes, step
-from durable.engine import workers
 from durable.engine.deliver import deliver_due
+from durable.engine.duties import workers
 from durable.errors import AlreadyAnswered, InvalidTransition
 from durable.models import Event, StepRun, Wait
 from durable.testing import advance, assert_completed, assert_waiting_for, run

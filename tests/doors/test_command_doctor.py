@@ -16,7 +16,7 @@ import durable
 from durable import Workflow, clock, parallel, step
 from durable.doors import doctor
 from durable.doors.doctor import database
-from durable.engine import workers
+from durable.engine.duties import workers
 from durable.engine.operators import queues
 from durable.models import Event, Execution, Schedule, StepRun, Wait, Worker
 from durable.states import Status, WaitStatus

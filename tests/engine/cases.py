@@ -9,8 +9,8 @@ from uuid import UUID
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine import workers
-from durable.engine.inline import InlineSession
+from durable.engine.duties import workers
+from durable.engine.duties.inline import InlineSession
 from durable.engine.run import runner
 from durable.engine.run.claim import Claim, claim_due
 from durable.errors import ClaimLost

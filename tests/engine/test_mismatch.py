@@ -6,7 +6,7 @@ from typing import Any
 
 import durable
 from durable import days, hours
-from durable.engine import workers
+from durable.engine.duties import workers
 from durable.models import Execution, Record, StepRun, Wait
 from durable.testing import (
     assert_completed,

@@ -16,8 +16,8 @@ from django.db import connection
 import durable
 from durable import Workflow, chain, foreach, increment, step
 from durable.authoring import registry
-from durable.engine import inline
 from durable.engine.deliver import deliver_due
+from durable.engine.duties import inline
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.parts.report import report_due
 from durable.engine.run import runner

@@ -6,8 +6,9 @@ from typing import Any
 
 import durable
 from durable import Retry, Workflow, WorkflowMeta, clock, minutes, seconds, step
-from durable.engine import deliver, workers
-from durable.engine.inline import InlineSession
+from durable.engine import deliver
+from durable.engine.duties import workers
+from durable.engine.duties.inline import InlineSession
 from durable.engine.run import runner
 from durable.models import Execution, Worker
 from durable.testing import advance, assert_completed, assert_step, drain, run, time_travel

@@ -21,7 +21,7 @@ from django.test import override_settings
 
 import durable
 from durable import Data, Workflow, conf, seconds, step
-from durable.engine import workers
+from durable.engine.duties import workers
 from durable.models import Execution, Worker
 from durable.testing import assert_completed, drain, run, worker
 from durable.worker.worker import Worker as WorkerProcess

@@ -11,7 +11,7 @@ from django.test import SimpleTestCase, TestCase
 
 import durable
 from durable import Data, Workflow, clock, step
-from durable.engine import workers
+from durable.engine.duties import workers
 from durable.engine.undo import rollback
 from durable.errors import InvalidTransition
 from durable.models import AuditEntry, Execution, Wait

@@ -6,7 +6,7 @@ from typing import Any
 
 import durable
 from durable import Workflow, WorkflowMeta, WorkflowNotFound, chain, days, hours, step
-from durable.engine import workers
+from durable.engine.duties import workers
 from durable.models import Execution
 from durable.testing import advance, assert_completed, drain, isolate_workflows, run, time_travel
 from tests.engine.cases import EngineTestCase, a_worker

@@ -11,7 +11,7 @@ from django.db import transaction
 import durable
 from durable import Data, Workflow, clock, minutes, step
 from durable.authoring import registry
-from durable.engine import workers
+from durable.engine.duties import workers
 from durable.models import Worker
 from durable.storage import failpoints
 from durable.testing import (
@@ -206,7 +206,7 @@ class KilledTests(ThreadedTestCase):
                 raise Killed
 
         with (
-            mock.patch("durable.engine.inline._Presence.end"),  # it never came to that
+            mock.patch("durable.engine.duties.inline._Presence.end"),  # it never came to that
             mock.patch.object(failpoints, "armed", die),
             self.assertRaises(Killed),
         ):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 import durable
-from durable.engine import workers
 from durable.engine.deliver import deliver_due
+from durable.engine.duties import workers
 from durable.engine.parts.report import report_due
 from durable.engine.run.claim import promote
 from durable.models import Execution

@@ -19,8 +19,8 @@ from uuid import UUID
 
 import durable
 from durable import clock, testing
-from durable.engine import workers
 from durable.engine.deliver import deliver_due
+from durable.engine.duties import workers
 from durable.engine.run.claim import Claim, promote
 from durable.errors import AlreadyAnswered, AmbiguousWait, InvalidTransition, WaitNotFound
 from durable.models import AuditEntry, Event, Execution, Record, StepRun, Wait

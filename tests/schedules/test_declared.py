@@ -8,8 +8,8 @@ from django.test import override_settings
 import durable
 from durable import Cron, DurableError, hours, minutes
 from durable.authoring import registry
-from durable.engine import workers
 from durable.engine.calendar.deployed import register_after_migrate, register_declared
+from durable.engine.duties import workers
 from durable.models import Schedule
 from durable.testing import advance, drain, isolate_workflows, time_travel
 from tests.cases import WorkflowTestCase

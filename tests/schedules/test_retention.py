@@ -13,7 +13,7 @@ from django.test import override_settings
 
 import durable
 from durable import Cron, Workflow, clock, days, hours, minutes, parallel, step
-from durable.engine import workers
+from durable.engine.duties import workers
 from durable.engine.operators.prune import prune, remove
 from durable.engine.operators.sweep import sweep
 from durable.engine.run.claim import claim_due

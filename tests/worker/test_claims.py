@@ -15,7 +15,7 @@ from django.db import connections
 
 import durable
 from durable import Data, Workflow, clock, minutes, seconds, step
-from durable.engine import workers
+from durable.engine.duties import workers
 from durable.models import Execution, Worker
 from durable.testing import isolate_workflows, worker
 from durable.worker import dispatcher

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from uuid import UUID
 
 from durable.authoring import registry
-from durable.engine import workers
 from durable.engine.deliver import deliver_due
+from durable.engine.duties import workers
 from durable.engine.ends import finish, tree_of
 from durable.engine.parts.report import report_due
 from durable.engine.run.claim import promote

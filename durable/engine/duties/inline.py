@@ -17,10 +17,10 @@ from asgiref.sync import async_to_sync
 
 from durable import clock, conf
 from durable.authoring import registry
-from durable.engine import workers
 from durable.engine.body import log_capture
 from durable.engine.calendar import fire
 from durable.engine.deliver import deliver_due
+from durable.engine.duties import workers
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.parts.report import report_due
 from durable.engine.run import direct, runner
