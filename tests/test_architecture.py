@@ -442,10 +442,10 @@ class LayerRuleTests(TestCase):
         self.accepted("durable.drawing.layout", "from durable.authoring.tree import Tree")
         self.refused("durable.drawing.layout", "from durable.models import Execution")
         self.refused("durable.drawing.layout", "from durable.doors import run_overlay")
-        self.accepted("durable.doors.run_overlay", "from durable.drawing import Overlay")
-        self.refused("durable.doors.run_overlay", "from durable.rest import views")
+        self.accepted("durable.showing.run.overlay", "from durable.drawing import Overlay")
+        self.refused("durable.showing.run.overlay", "from durable.rest import views")
         self.accepted("durable.rest.views", "from durable.drawing import svg")
-        self.accepted("durable.rest.views", "from durable.doors.run_overlay import run_overlay")
+        self.accepted("durable.rest.views", "from durable.showing.run.overlay import run_overlay")
         self.refused("durable.worker.loop", "from durable.drawing import svg")
         self.refused("durable.engine.run.claim", "from durable.doors import run_overlay")
 

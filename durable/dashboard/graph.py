@@ -9,9 +9,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from durable.dashboard.shown import plain
-from durable.doors.run_overlay import run_overlay, tree_of_run
 from durable.drawing import layout, svg
 from durable.models import Execution
+from durable.showing.run.overlay import run_overlay, tree_of_run
 
 
 def render(execution: Execution, links: Mapping[str, str]) -> SafeString | str:

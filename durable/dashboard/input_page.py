@@ -19,10 +19,10 @@ from durable import clock
 from durable.conf import database
 from durable.dashboard.input_forms import is_approval
 from durable.doors import access
-from durable.doors.masking import mask, mask_answer
 from durable.models import AnswerLink, AuditEntry, Execution, Wait
 from durable.people import who as people
 from durable.people.reach import inputs
+from durable.showing.masking import mask, mask_answer
 from durable.states import WaitStatus
 
 MOST_CHARACTERS = 20_000  # of a value that is shown

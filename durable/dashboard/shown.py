@@ -14,8 +14,8 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from durable.doors.masking import mask, mask_text
 from durable.models import Outcome
+from durable.showing.masking import mask, mask_text
 from durable.states import EventStatus, Status, StepStatus, WaitStatus
 
 #: controls, and the marks that turn the direction of what follows them

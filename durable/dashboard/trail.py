@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 
 from durable.dashboard.shown import Shown, plain
 from durable.doors import access
-from durable.doors.masking import mask_change
 from durable.models import AuditEntry, Execution
+from durable.showing.masking import mask_change
 
 SHOWN_ENTRIES = 50
 

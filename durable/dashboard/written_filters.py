@@ -18,10 +18,10 @@ from django.utils.translation import gettext_lazy as _
 from durable import clock
 from durable.dashboard.paging import COUNTED
 from durable.doors import access
-from durable.doors.masking import HIDDEN, mask
 from durable.errors import DurableError
 from durable.models import Execution
 from durable.models.fields import HasTag
+from durable.showing.masking import HIDDEN, mask
 
 SPANS = {
     "1h": (timedelta(hours=1), _("Past hour")),

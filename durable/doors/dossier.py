@@ -9,8 +9,8 @@ from typing import Any
 from django.db.models import Count
 
 from durable.doors import access
-from durable.doors.masking import mask, mask_answer, mask_change, mask_error, mask_text
 from durable.models import AuditEntry, CorrelationKey, Event, Execution, Role, StepRun, Wait, Worker
+from durable.showing.masking import mask, mask_answer, mask_change, mask_error, mask_text
 
 #: rows of one kind that are shown, the newest
 AT_MOST = 500

@@ -8,11 +8,11 @@ from typing import Any
 from rest_framework import serializers
 
 from durable.doors import actions
-from durable.doors.masking import mask
 from durable.errors import DefinitionError
 from durable.models import Execution, Role
 from durable.people.reach import schema as questions
 from durable.rest.shown import Answer, Change, Data, Error, Logs, Received, plain
+from durable.showing.masking import mask
 
 Read = serializers.Serializer[Any]
 

@@ -13,8 +13,8 @@ from uuid import UUID
 from django.utils.duration import duration_iso_string
 from rest_framework import serializers
 
-from durable.doors.masking import mask, mask_answer, mask_change, mask_error, mask_text
 from durable.increments import plain_number
+from durable.showing.masking import mask, mask_answer, mask_change, mask_error, mask_text
 from durable.states import WaitKind
 
 #: Whether the user of a request may see the masked values of a row; in the serializers' context.

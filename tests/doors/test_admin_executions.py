@@ -16,9 +16,9 @@ from django.utils import timezone
 from durable import Data, Fail, Workflow, chain, foreach, step
 from durable.dashboard import bulk, paging
 from durable.dashboard.paging import BoundedPaginator
-from durable.doors.masking import HIDDEN
 from durable.engine.start.start import StartOptions, start, start_many
 from durable.models import AuditEntry, Event, Execution, StepRun
+from durable.showing.masking import HIDDEN
 from durable.states import Status
 from durable.testing import advance, drain, run, time_travel
 from tests.cases import WorkflowTestCase

@@ -9,9 +9,9 @@ from django.contrib.auth import get_user_model
 
 import durable
 from durable import Workflow, chain, clock, parallel, step
-from durable.doors.masking import HIDDEN
 from durable.engine.duties import workers
 from durable.models import AuditEntry, Execution, Worker
+from durable.showing.masking import HIDDEN
 from durable.testing import advance, drain, run, time_travel
 from tests.doors.commands import CommandTestCase, Data, a_user, asking, failing, listening, quick
 

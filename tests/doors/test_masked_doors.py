@@ -11,8 +11,8 @@ from django.test import Client
 
 import durable
 from durable import Data, Workflow, call_workflow, chain, foreach, step
-from durable.doors.masking import HIDDEN, mask_answer, mask_error
 from durable.models import AuditEntry, Execution, Schedule
+from durable.showing.masking import HIDDEN, mask_answer, mask_error
 from durable.testing import drain, run
 from tests.doors.rest_cases import Api, RestTestCase
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from unittest import TestCase
 
-from durable.doors.masking import HIDDEN, mask_text
+from durable.showing.masking import HIDDEN, mask_text
 
 PATIENCE = 5.0  # seconds; a quadratic search would take hours
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.test import SimpleTestCase
 
-from durable.doors.masking import HIDDEN, mask_text
+from durable.showing.masking import HIDDEN, mask_text
 
 
 class TextTests(SimpleTestCase):

@@ -7,7 +7,7 @@ from unittest import TestCase
 
 from django.test import SimpleTestCase, override_settings
 
-from durable.doors.masking import HIDDEN, mask, mask_text
+from durable.showing.masking import HIDDEN, mask, mask_text
 
 
 class MaskTests(SimpleTestCase):

@@ -31,9 +31,9 @@ from durable import (
     wait_for_event,
 )
 from durable.authoring.graph import graph
-from durable.doors.run_overlay import run_overlay, tree_of_run
 from durable.drawing import Overlay, Progress
 from durable.models import Execution, Wait
+from durable.showing.run.overlay import run_overlay, tree_of_run
 from durable.testing import advance, drain, run, time_travel
 from tests import flows
 from tests.engine.cases import EngineTestCase

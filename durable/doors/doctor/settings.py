@@ -14,9 +14,9 @@ from durable.doors.doctor.findings import (
     counted,
     samples_of,
 )
-from durable.doors.masking import mask_text
 from durable.engine.operators import queues
 from durable.models import Execution, Schedule
+from durable.showing.masking import mask_text
 from durable.states import Status
 
 

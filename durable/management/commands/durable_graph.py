@@ -11,10 +11,10 @@ from django.core.management.base import CommandError
 from durable.authoring import Workflow, registry
 from durable.authoring.graph import graph
 from durable.authoring.tree import Tree
-from durable.doors.run_overlay import run_overlay, tree_of_run
 from durable.drawing import Overlay, layout, svg, to_dot, to_mermaid, to_plain
 from durable.management.base import DurableCommand, Options
 from durable.models import Execution
+from durable.showing.run.overlay import run_overlay, tree_of_run
 
 FORMATS = ("mermaid", "dot", "svg", "json")
 

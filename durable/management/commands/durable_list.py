@@ -9,11 +9,11 @@ from django.core.management.base import CommandError
 
 from durable import clock
 from durable.conf import database
-from durable.doors.masking import mask
 from durable.management.arguments import before_now, moment_or_span, positive, subject, tag, tags
 from durable.management.base import DurableCommand, Options
 from durable.management.output import ago, moment, span
 from durable.models import Execution
+from durable.showing.masking import mask
 from durable.states import Status
 
 

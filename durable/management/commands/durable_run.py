@@ -11,7 +11,6 @@ from django.core.management.base import CommandError
 from durable.authoring import registry
 from durable.doors import starting
 from durable.doors.dossier import summary
-from durable.doors.masking import mask
 from durable.engine.run.result import follow
 from durable.engine.start.start import StartOptions, start
 from durable.errors import ResultTimeout
@@ -29,6 +28,7 @@ from durable.management.base import DurableCommand, Options
 from durable.management.output import as_json, printable, wants_colour
 from durable.management.progress import Display, line_of
 from durable.models import Execution
+from durable.showing.masking import mask
 from durable.states import Status
 
 INTERRUPTED = 130

@@ -14,13 +14,13 @@ from django.core.management.base import CommandError
 from durable import clock
 from durable.authoring.cron import slots_after, zone_of
 from durable.conf import database
-from durable.doors.masking import mask_text
 from durable.engine.calendar import fire, schedules
 from durable.errors import ScheduleNotFound
 from durable.management.arguments import positive
 from durable.management.base import DurableCommand, Options
 from durable.management.output import ago, moment
 from durable.models import Schedule
+from durable.showing.masking import mask_text
 
 
 class Command(DurableCommand):

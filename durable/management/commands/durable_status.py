@@ -6,7 +6,6 @@ from argparse import ArgumentParser
 
 from durable.doors import access
 from durable.doors.dossier import summary
-from durable.doors.overview import Overview, overview
 from durable.engine.operators.queues import QueueState
 from durable.management.base import DurableCommand, Options
 from durable.management.commands import durable_queues as queues
@@ -14,6 +13,7 @@ from durable.management.commands import durable_workers as workers
 from durable.management.output import ago, printable
 from durable.management.progress import line_of
 from durable.models import Schedule, Worker
+from durable.showing.overview import Overview, overview
 
 
 class Command(DurableCommand):

@@ -11,11 +11,11 @@ from django.db.models import Q
 from durable import clock
 from durable.conf import database
 from durable.doors import access
-from durable.doors.masking import mask_text
 from durable.management.arguments import positive
 from durable.management.base import DurableCommand, Options
 from durable.management.output import ago
 from durable.models import Wait
+from durable.showing.masking import mask_text
 from durable.states import WaitKind
 
 

@@ -17,9 +17,9 @@ from django.db.models import BigIntegerField, Count, F, Max, Q
 from django.db.models.functions import Cast
 
 from durable.authoring.tree import Chain, Foreach, Node, Parallel
-from durable.doors import run_items
-from durable.doors.run_items import ROLLBACK, Crowd, prefixes
 from durable.models import Execution, Role, StepRun, Wait
+from durable.showing.run import items as run_items
+from durable.showing.run.items import ROLLBACK, Crowd, prefixes
 from durable.states import FINAL, Status, StepStatus, WaitKind
 
 ATTEMPTS = 1_000_000  # more than any visit of a step takes

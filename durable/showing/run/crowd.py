@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from durable.authoring.tree import Branch, Catch, Chain, Foreach, Leaf, Node, Parallel, Repeat
-from durable.doors.run_items import Crowd
 from durable.drawing.overlay import NodeState, NodeStatus, Progress
+from durable.showing.run.items import Crowd
 from durable.states import Status
 
 #: of several items at a node, the one that says most about it comes first

@@ -20,11 +20,12 @@ from durable.authoring.tree import (
     Repeat,
     Tree,
 )
-from durable.doors import run_facts, run_states
-from durable.doors.run_crowd import CrowdWalk
-from durable.doors.run_facts import Facts, Lane
 from durable.drawing.overlay import NodeState, NodeStatus, Overlay, Progress
 from durable.models import Execution, Role
+from durable.showing.run import facts as run_facts
+from durable.showing.run import states as run_states
+from durable.showing.run.crowd import CrowdWalk
+from durable.showing.run.facts import Facts, Lane
 from durable.states import Status
 
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from durable.doors.run_facts import Lane, OpenWait, Run
 from durable.drawing.overlay import NodeState, NodeStatus, Progress
+from durable.showing.run.facts import Lane, OpenWait, Run
 from durable.states import Status, StepStatus, WaitKind
 
 #: what the status of an execution makes of the step at which it stands

@@ -1,0 +1,4 @@
+"""How executions and their values are shown, whatever the door.
+
+May import: drawing and everything below; no door, no permission.
+"""
