@@ -14,10 +14,10 @@ from django.test import override_settings
 
 import durable
 from durable import Workflow, clock, parallel, step
-from durable.doors import doctor
-from durable.doors.doctor import database
 from durable.engine.duties import workers
 from durable.engine.operators import queues
+from durable.management import doctor
+from durable.management.doctor import database
 from durable.models import Event, Execution, Schedule, StepRun, Wait, Worker
 from durable.states import Status, WaitStatus
 from durable.testing import advance, drain, isolate_workflows, run, time_travel

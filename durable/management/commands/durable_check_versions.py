@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.core.management.base import CommandError
 
-from durable.doors.stranded import stranded, stranded_schedules
 from durable.management.base import DurableCommand, Options
 from durable.management.output import printable
+from durable.management.stranded import stranded, stranded_schedules
 
 
 class Command(DurableCommand):

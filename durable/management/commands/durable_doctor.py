@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 from django.core.management.base import CommandError
 
-from durable.doors import doctor
-from durable.doors.doctor import Finding
+from durable.management import doctor
 from durable.management.base import DurableCommand, Options
+from durable.management.doctor import Finding
 from durable.management.output import printable
 
 

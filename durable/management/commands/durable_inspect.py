@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from durable.doors import access
-from durable.doors.dossier import Wanted, dossier
 from durable.management.base import DurableCommand, Options
+from durable.management.dossier import Wanted, dossier
 from durable.management.output import lines_of, moment, printable, span, value_of
 from durable.management.progress import line_of
 

@@ -10,7 +10,6 @@ from django.core.management.base import CommandError
 
 from durable.authoring import registry
 from durable.doors import starting
-from durable.doors.dossier import summary
 from durable.engine.run.result import follow
 from durable.engine.start.start import StartOptions, start
 from durable.errors import ResultTimeout
@@ -25,6 +24,7 @@ from durable.management.arguments import (
     tags,
 )
 from durable.management.base import DurableCommand, Options
+from durable.management.dossier import summary
 from durable.management.output import as_json, printable, wants_colour
 from durable.management.progress import Display, line_of
 from durable.models import Execution

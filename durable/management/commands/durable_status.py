@@ -5,11 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from durable.doors import access
-from durable.doors.dossier import summary
 from durable.engine.operators.queues import QueueState
 from durable.management.base import DurableCommand, Options
 from durable.management.commands import durable_queues as queues
 from durable.management.commands import durable_workers as workers
+from durable.management.dossier import summary
 from durable.management.output import ago, printable
 from durable.management.progress import line_of
 from durable.models import Schedule, Worker

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from durable.doors.doctor import database, settings, work
-from durable.doors.doctor.findings import ERROR, SEVERITIES, Finding
-from durable.doors.doctor.repairs import REPAIRS
-from durable.doors.stranded import stranded_schedules
+from durable.management.doctor import database, settings, work
+from durable.management.doctor.findings import ERROR, SEVERITIES, Finding
+from durable.management.doctor.repairs import REPAIRS
+from durable.management.stranded import stranded_schedules
 
 Check = Callable[[], Iterator[Finding]]
 

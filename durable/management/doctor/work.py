@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Min, Q
 
 from durable import clock
 from durable.conf import database
-from durable.doors.doctor.findings import (
+from durable.management.doctor.findings import (
     ERROR,
     INFO,
     PATIENCE,

@@ -13,7 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 from durable import clock, conf
 from durable.authoring import registry
 from durable.conf import database
-from durable.doors.doctor.findings import ERROR, INFO, WARNING, Finding
+from durable.management.doctor.findings import ERROR, INFO, WARNING, Finding
 from durable.models import Execution, Worker
 from durable.storage.notify import CHANNEL
 

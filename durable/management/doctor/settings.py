@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from durable import clock
-from durable.doors.doctor.findings import (
+from durable.engine.operators import queues
+from durable.management.doctor.findings import (
     ERROR,
     INFO,
     TOO_LATE,
@@ -14,7 +15,6 @@ from durable.doors.doctor.findings import (
     counted,
     samples_of,
 )
-from durable.engine.operators import queues
 from durable.models import Execution, Schedule
 from durable.showing.masking import mask_text
 from durable.states import Status
