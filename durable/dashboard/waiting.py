@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from durable.dashboard.shown import Shown, plain
 from durable.doors import access
-from durable.engine.run.claim import ROLLBACK
+from durable.engine.row.position import ROLLBACK
 from durable.models import Event, Execution, StepRun, Wait, WaitKind, WaitStatus, Worker
 from durable.showing.masking import mask_answer
 from durable.states import Status

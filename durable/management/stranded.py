@@ -11,7 +11,7 @@ from django.db.models import Count
 
 from durable.authoring import registry
 from durable.authoring.tree import Catch, Chain
-from durable.engine.run.claim import ROLLBACK
+from durable.engine.row.position import ROLLBACK
 from durable.models import Execution, Schedule, StepRun
 
 SAMPLES = 3

@@ -6,6 +6,32 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from durable.models.base import EngineManager
+from durable.models.execution import Execution
+
+
+class QueueQuerySet(models.QuerySet["Queue"]):
+    """The questions that are asked about what operators have set for queues."""
+
+    def room(self, name: str, wanted: int) -> int:
+        """How many of ``wanted`` executions may be claimed from a queue now.
+
+        Where an operator has set a limit, claims of the queue happen one after the other: two that
+        count at the same time would exceed it together.
+        """
+        row = self.filter(name=name).first()
+        if row is None:
+            return wanted
+        if row.concurrency is not None:
+            row = self.select_for_update(no_key=True, of=("self",)).get(pk=name)
+        if row.paused:
+            return 0
+        if row.concurrency is None:
+            return wanted
+        running = Execution.objects.filter(queue=name, worker__isnull=False).count()
+        return max(0, min(wanted, row.concurrency - running))
+
+
+QueueManager = EngineManager.from_queryset(QueueQuerySet)
 
 
 class Queue(models.Model):
@@ -15,7 +41,7 @@ class Queue(models.Model):
     paused = models.BooleanField(default=False)
     concurrency = models.PositiveIntegerField(null=True, blank=True)  # over all workers
 
-    objects = EngineManager()
+    objects = QueueManager()
 
     class Meta:
         verbose_name = _("queue")

@@ -11,8 +11,9 @@ from durable.authoring import registry
 from durable.engine.calendar import deployed, fire
 from durable.engine.deliver import deliver_due
 from durable.engine.duties import workers
+from durable.engine.duties.pulse import Pulse, pulse
 from durable.engine.parts.report import report_due
-from durable.engine.run.claim import Pulse, claim_due, promote, pulse
+from durable.engine.run.claim import claim_due, promote
 from durable.worker.heartbeat import Heartbeat
 from durable.worker.listener import Listener
 from durable.worker.slots import Slots

@@ -17,7 +17,7 @@ from durable.conf import database
 from durable.engine.body import progress
 from durable.engine.body.progress import Shown
 from durable.engine.duties import workers
-from durable.engine.run.claim import Claim
+from durable.engine.row.held import Claim
 from durable.worker.connections import refresh_connections, release_connections
 
 logger = logging.getLogger("durable.worker")

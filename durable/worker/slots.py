@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from uuid import UUID
 
-from durable.engine.run.claim import Claim
+from durable.engine.row.held import Claim
 from durable.worker.connections import refresh_connections, release_connections
 from durable.worker.watchdog import labels
 

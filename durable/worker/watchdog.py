@@ -17,7 +17,7 @@ from django.db import connections
 
 from durable.conf import database
 from durable.engine.body.step_transaction import Watch
-from durable.engine.run.claim import Claim
+from durable.engine.row.held import Claim
 from durable.engine.run.session import Limited
 from durable.errors import Abandoned, ClaimLost
 from durable.worker.connections import cut, refresh_connections, release_connections

@@ -20,8 +20,8 @@ from durable.authoring import registry
 from durable.engine.body import log_capture
 from durable.engine.duties import workers
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
+from durable.engine.row.held import Claim
 from durable.engine.run import runner
-from durable.engine.run.claim import Claim
 from durable.engine.run.session import Limited
 from durable.storage.reconnect import disconnect
 from durable.worker.bell import Bell

@@ -13,7 +13,8 @@ from django.db import connection, transaction
 import durable
 from durable import Data, Workflow, hours, minutes, step
 from durable.engine.ends.release import give_back
-from durable.engine.run.claim import Claim, claim_due, promote
+from durable.engine.row.held import Claim
+from durable.engine.run.claim import claim_due, promote
 from durable.models import Execution, Queue
 from durable.models.fields import uuid7
 from durable.testing import advance, time_travel

@@ -13,7 +13,8 @@ from durable.authoring import registry
 from durable.authoring.tree import Foreach
 from durable.engine.duties.inline import InlineSession
 from durable.engine.parts.batch import give_back
-from durable.engine.run.claim import Claim, claim_due
+from durable.engine.row.held import Claim
+from durable.engine.run.claim import claim_due
 from durable.engine.run.runner import run as run_claim
 from durable.models import Execution
 from durable.models.fields import uuid7

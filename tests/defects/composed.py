@@ -38,7 +38,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         0,
         "what lies in a paused queue is not ready",
-        "claim:_PULSE",
+        "pulse:_PULSE",
         "\n     AND queue NOT IN (SELECT name FROM durable_queue WHERE paused)\n",
         "\n",
         CALENDAR + "PausedQueueTests::test_what_lies_in_a_paused_queue_is_not_ready",
@@ -46,8 +46,8 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         0,
         "from a paused queue nothing is claimed",
-        "queues:room",
-        "    if row.paused:\n        return 0\n",
+        "queue:QueueQuerySet.room",
+        "        if row.paused:\n            return 0\n",
         "",
         "tests/concurrency/test_claims.py::ClaimTests::"
         "test_a_paused_queue_gives_nothing_until_it_goes_on",
@@ -166,7 +166,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         8,
         "a worker sees that there is something to tell",
-        "claim:_PULSE",
+        "pulse:_PULSE",
         ",\n    (SELECT 1 FROM durable_execution WHERE unreported ORDER BY parent_id LIMIT 1)),",
         "),",
         _T8 + "a_worker_sees_that_a_parent_is_to_be_told",
@@ -543,7 +543,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         28,
         "sleepers are among what is due next",
-        "claim:Pulse.seconds_to_next",
+        "pulse:Pulse.seconds_to_next",
         "        moments = (self.next_wake, self.next_expiry, self.next_slot)\n",
         "        moments = (self.next_expiry, self.next_slot)\n",
         _C28 + "a_worker_waits_no_longer_than_until_the_next_sleeper_or_slot_is_due",
@@ -551,7 +551,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         28,
         "slots are among what is due next",
-        "claim:Pulse.seconds_to_next",
+        "pulse:Pulse.seconds_to_next",
         "        moments = (self.next_wake, self.next_expiry, self.next_slot)\n",
         "        moments = (self.next_wake, self.next_expiry)\n",
         _C28 + "a_worker_waits_no_longer_than_until_the_next_sleeper_or_slot_is_due",

@@ -14,8 +14,9 @@ from durable.engine.body import log_capture
 from durable.engine.deliver import deliver_due
 from durable.engine.duties import inline, workers
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
+from durable.engine.row.held import Claim
 from durable.engine.run import runner
-from durable.engine.run.claim import Claim, claim_due, promote
+from durable.engine.run.claim import claim_due, promote
 from durable.models import Execution
 from durable.storage import failpoints
 from durable.storage.transaction import connection

@@ -14,7 +14,7 @@ from durable import Cron, Workflow, clock, hours, seconds, step
 from durable.authoring import registry
 from durable.engine.calendar import fire
 from durable.engine.calendar.deployed import register_declared
-from durable.engine.run.claim import pulse
+from durable.engine.duties.pulse import pulse
 from durable.models import Execution, Firing, Queue, Schedule
 from durable.worker.dispatcher import Dispatcher
 from tests.defects.stage import NOON, IsolatedWorkflows

@@ -11,7 +11,7 @@ import durable
 from durable import Data, Retry, Workflow, clock, minutes, step
 from durable.engine.duties import workers
 from durable.engine.ends import release
-from durable.engine.run.claim import Claim
+from durable.engine.row.held import Claim
 from durable.errors import ClaimLost, DurableError, InvalidTransition
 from durable.models import Execution, Record, StepRun, Wait
 from durable.states import Status

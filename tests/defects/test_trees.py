@@ -22,9 +22,9 @@ from durable import (
     parallel,
     step,
 )
+from durable.engine.duties.pulse import pulse
 from durable.engine.ends.finish import finish
 from durable.engine.parts.report import report_due
-from durable.engine.run.claim import pulse
 from durable.models import Execution, Worker
 from durable.states import Status
 from tests.defects.stage import (

@@ -17,7 +17,7 @@ from django.test import override_settings
 
 import durable
 from durable import clock, signals
-from durable.engine.run.claim import pulse
+from durable.engine.duties.pulse import pulse
 from durable.models import AnswerLink, Wait
 from durable.people import notices
 from durable.testing import advance, drain, time_travel, worker

@@ -11,8 +11,9 @@ from durable import clock
 from durable.authoring import registry
 from durable.engine.duties import workers
 from durable.engine.duties.inline import InlineSession
+from durable.engine.row.held import Claim
 from durable.engine.run import runner
-from durable.engine.run.claim import Claim, claim_due
+from durable.engine.run.claim import claim_due
 from durable.errors import ClaimLost
 from durable.models import Execution, Worker
 from durable.storage import failpoints

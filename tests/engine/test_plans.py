@@ -18,10 +18,11 @@ from durable import Workflow, chain, foreach, increment, step
 from durable.authoring import registry
 from durable.engine.deliver import deliver_due
 from durable.engine.duties import inline
+from durable.engine.duties.pulse import pulse
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.parts.report import report_due
 from durable.engine.run import runner
-from durable.engine.run.claim import claim_due, promote, pulse
+from durable.engine.run.claim import claim_due, promote
 from durable.models import Execution
 from tests.cases import WorkflowTestCase
 from tests.engine.cases import a_worker

@@ -11,7 +11,7 @@ from django.test import TransactionTestCase
 
 import durable
 from durable import clock, testing
-from durable.engine.run.claim import text_of
+from durable.engine.row.held import text_of
 from durable.models import Execution, StepRun
 from durable.states import FINAL
 from tests.composition.leftovers import leftovers

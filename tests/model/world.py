@@ -21,7 +21,8 @@ import durable
 from durable import clock, testing
 from durable.engine.deliver import deliver_due
 from durable.engine.duties import workers
-from durable.engine.run.claim import Claim, promote
+from durable.engine.row.held import Claim
+from durable.engine.run.claim import promote
 from durable.errors import AlreadyAnswered, AmbiguousWait, InvalidTransition, WaitNotFound
 from durable.models import AuditEntry, Event, Execution, Record, StepRun, Wait
 from durable.models import Worker as WorkerRow

@@ -13,7 +13,7 @@ from durable import Cron, clock, hours, minutes
 from durable.authoring.cron import slots_after
 from durable.engine.calendar import fire
 from durable.engine.calendar.deployed import register_declared
-from durable.engine.run.claim import pulse
+from durable.engine.duties.pulse import pulse
 from durable.models import Execution, Firing, Schedule
 from durable.states import Status
 from durable.testing import time_travel, worker

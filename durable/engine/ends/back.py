@@ -8,7 +8,7 @@ from durable import clock
 from durable.engine.ends.finish import leave
 from durable.engine.row import position
 from durable.engine.row.failures import Failure
-from durable.engine.run.claim import ROLLBACK
+from durable.engine.row.position import ROLLBACK
 from durable.states import Status
 
 

@@ -15,7 +15,8 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from durable.engine.ends.finish import finish_completed
-from durable.engine.ends.turns import Block, Heir, hand_on
+from durable.engine.ends.turns import Block, hand_on
+from durable.engine.row.held import Heir
 from durable.models import Execution, Role
 from durable.models.fields import uuid7
 from durable.states import StepStatus

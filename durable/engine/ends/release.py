@@ -10,7 +10,8 @@ from durable.engine.ends import tree_of, turns
 from durable.engine.ends.back import rollback_frame, send_back
 from durable.engine.ends.finish import finish
 from durable.engine.row import failures
-from durable.engine.run.claim import ROLLBACK, Claim
+from durable.engine.row.held import Claim
+from durable.engine.row.position import ROLLBACK
 from durable.errors import ClaimLost, DurableError
 from durable.models import Execution, Role
 from durable.states import Status

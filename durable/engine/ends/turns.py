@@ -17,19 +17,13 @@ from django.db.models.functions import Length
 from durable import clock, codec, conf
 from durable.authoring.tree import Foreach, Node
 from durable.engine.row import merge
+from durable.engine.row.held import Heir
 from durable.models import Execution
 from durable.models.fields import Stored
 from durable.states import Status
 from durable.storage.transaction import connection, lock
 
 Block = tuple[UUID, str, int]  # the parent, the block's path, the visit
-
-
-class Heir(NamedTuple):
-    """The next item of a batch, which gets the turn of the one before."""
-
-    execution_id: UUID
-    fence: int
 
 
 def is_sequence(block: Node | None) -> bool:

@@ -12,7 +12,7 @@ from durable.engine.ends.release import end_cancelled
 from durable.engine.operators import whole
 from durable.engine.row import journal, position
 from durable.engine.row.failures import from_stored
-from durable.engine.run.claim import ROLLBACK
+from durable.engine.row.position import ROLLBACK
 from durable.engine.undo import rollback
 from durable.errors import InvalidTransition
 from durable.models import Execution, Role

@@ -91,22 +91,3 @@ def _change(action: str, name: str, by: Any, **wanted: Any) -> Queue:
         notify.hint()
         row.refresh_from_db()
     return row
-
-
-def room(name: str, wanted: int) -> int:
-    """How many of ``wanted`` executions may be claimed from a queue now.
-
-    Where an operator has set a limit, claims of the queue happen one after the other: two that
-    count at the same time would exceed it together.
-    """
-    row = Queue.objects.filter(name=name).first()
-    if row is None:
-        return wanted
-    if row.concurrency is not None:
-        row = lock(Queue.objects.filter(pk=name)).get()
-    if row.paused:
-        return 0
-    if row.concurrency is None:
-        return wanted
-    running = Execution.objects.filter(queue=name, worker__isnull=False).count()
-    return max(0, min(wanted, row.concurrency - running))

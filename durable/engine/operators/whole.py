@@ -14,7 +14,7 @@ from durable.authoring import registry
 from durable.authoring.tree import Foreach, Node
 from durable.engine.ends import turns
 from durable.engine.row import journal
-from durable.engine.run.claim import ROLLBACK
+from durable.engine.row.position import ROLLBACK
 from durable.models import Execution, Role, StepRun, Wait
 from durable.states import Status, StepStatus
 from durable.storage.transaction import lock

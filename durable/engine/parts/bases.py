@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from durable import codec
-from durable.engine.run.claim import Claim, text_of
+from durable.engine.row.held import Claim, text_of
 from durable.models import Execution
 
 BLOCKS_KEPT = 64

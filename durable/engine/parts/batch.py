@@ -19,7 +19,7 @@ from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends import turns
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.ends.release import let_go
-from durable.engine.run.claim import Claim
+from durable.engine.row.held import Claim
 from durable.models import Execution
 from durable.states import Status
 from durable.storage.failpoints import reach

@@ -13,7 +13,7 @@ from durable.engine.ends.turns import is_sequence
 from durable.engine.parts import item_rows
 from durable.engine.parts.bases import plain
 from durable.engine.row import position
-from durable.engine.run.claim import Claim
+from durable.engine.row.held import Claim
 from durable.errors import DurableError
 from durable.models import Execution, Role
 from durable.models.fields import Stored, uuid7

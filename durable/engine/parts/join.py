@@ -15,7 +15,7 @@ from durable.engine.ends import turns
 from durable.engine.parts.bases import plain
 from durable.engine.row import merge
 from durable.engine.row.failures import Failure, from_stored
-from durable.engine.run.claim import Claim
+from durable.engine.row.held import Claim
 from durable.errors import Fail, ForeachFailed
 from durable.increments import Collected
 from durable.models import Execution

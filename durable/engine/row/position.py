@@ -11,10 +11,16 @@ from durable.authoring.tree import Branch, Catch, Chain, Foreach, Leaf, Node, Pa
 from durable.errors import ControlFlow, Fail
 from durable.models.fields import Stored
 
+#: where an execution stands that is undoing steps: this, then the id of the step run
+ROLLBACK = "~"
+
 Frames = dict[str, dict[str, Any]]
 
 #: frames hold copies of the data, one for each catch around the position
 FRAMES_BYTES = 1 << 30
+
+#: what is kept beside the data carries what its limits have let pass already
+KEPT_BYTES = 1 << 40
 
 
 class ChoiceFailed(Exception):

@@ -24,11 +24,11 @@ from durable.engine.parts import fan_out, join
 from durable.engine.parts.bases import base_of
 from durable.engine.parts.batch import Batch
 from durable.engine.row import failures
+from durable.engine.row.held import Claim
 from durable.engine.row.journal import Journal
-from durable.engine.row.position import ChoiceFailed
+from durable.engine.row.position import ROLLBACK, ChoiceFailed
 from durable.engine.run import suspend
 from durable.engine.run.attempt import Completed, Failed, Parked, StepAttempt, Stuck
-from durable.engine.run.claim import ROLLBACK, Claim
 from durable.engine.run.session import Session
 from durable.engine.run.step_context import StepContext
 from durable.engine.run.work import Forward, Work, element_of, walk_from

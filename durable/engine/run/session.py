@@ -10,7 +10,7 @@ from uuid import UUID
 
 from durable.engine.body.step_transaction import Watch
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
-from durable.engine.run.claim import Claim
+from durable.engine.row.held import Claim
 from durable.errors import DurableError
 
 

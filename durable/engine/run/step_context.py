@@ -17,9 +17,8 @@ from django.utils.functional import SimpleLazyObject
 from durable import clock, codec
 from durable.authoring.context import UNSET, Ask
 from durable.authoring.decision import Decision
+from durable.engine.row.held import Claim, Identity
 from durable.engine.row.journal import Journal, Place
-from durable.engine.run.claim import Claim
-from durable.engine.run.work import Identity
 from durable.engine.start import children
 from durable.engine.start.start import startable
 from durable.errors import (

@@ -11,8 +11,8 @@ from durable.authoring.context import People
 from durable.engine.deliver import EVENT_KINDS, take_from_inbox
 from durable.engine.ends.checkpoint import Attempt, write_attempts
 from durable.engine.ends.release import hold, let_go
+from durable.engine.row.held import Claim
 from durable.engine.row.journal import Journal
-from durable.engine.run.claim import Claim
 from durable.engine.run.step_context import Request
 from durable.engine.start import children
 from durable.models import CorrelationKey, Execution, Wait

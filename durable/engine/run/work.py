@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from durable import codec
 from durable.authoring.steps import Method
@@ -19,26 +18,10 @@ from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.turns import is_sequence, stop_if_too_large
 from durable.engine.parts.bases import base_of
 from durable.engine.row import merge
-from durable.engine.row.position import ChoiceFailed, Walk, encode
-from durable.engine.run.claim import Claim
+from durable.engine.row.held import Claim, Identity, next_completed_at
+from durable.engine.row.position import KEPT_BYTES, ChoiceFailed, Walk, encode
 from durable.errors import InvalidStepResult, NotSerializable
 from durable.models import Role
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Which step run of which execution a body belongs to."""
-
-    execution_id: UUID
-    path: str
-    visit: int
-    compensation: bool = False
-
-    @property
-    def key(self) -> str:
-        """The idempotency key: the same for each attempt, another for each visit and item."""
-        suffix = "#compensation" if self.compensation else ""
-        return str(uuid5(self.execution_id, f"{self.path}#{self.visit}{suffix}"))
 
 
 class Work(Protocol):
@@ -93,14 +76,6 @@ def call(body: Method[..., Any], instance: Any, data: Any, element: tuple[Any, .
         element = (typed.item_in(element[0]), *element[1:])
     returned = body.function(instance, received, *element)
     return returned, lambda value: typed.data_out(value, data, received)
-
-
-def next_completed_at(claim: Claim) -> datetime:
-    """The time of a checkpoint: later than that of every one before it in the tree."""
-    at = claim.now()
-    if claim.last_completed_at is not None:
-        at = max(at, claim.last_completed_at + timedelta(microseconds=1))
-    return at
 
 
 @dataclass
@@ -234,10 +209,6 @@ class Forward:
             return text
         self._changed = made = merge.changes(self._base, codec.loads(text))
         return codec.dumps(made, path="changes", limit=KEPT_BYTES)
-
-
-#: what is kept beside the data carries what its limits have let pass already
-KEPT_BYTES = 1 << 40
 
 
 def element_of(claim: Claim) -> tuple[Any, ...]:

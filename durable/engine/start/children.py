@@ -8,8 +8,8 @@ from uuid import UUID, uuid5
 
 from durable import clock, codec
 from durable.conf import database
+from durable.engine.row.held import Claim
 from durable.engine.row.journal import Place
-from durable.engine.run.claim import Claim
 from durable.engine.start.start import StartOptions, correlation_keys, new_row, startable
 from durable.models import CorrelationKey, Execution, Record, RecordKind, Role
 from durable.storage import notify

@@ -18,7 +18,7 @@ from durable.engine.ends.finish import finish
 from durable.engine.ends.release import hold, let_go, whole_rollback
 from durable.engine.row import position
 from durable.engine.row.failures import Failure, encode
-from durable.engine.run.claim import Claim
+from durable.engine.row.held import Claim
 from durable.engine.undo import rollback
 from durable.errors import (
     Fail,

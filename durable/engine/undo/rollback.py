@@ -24,9 +24,8 @@ from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.finish import finish
 from durable.engine.ends.release import block_for_child, hold, let_go
 from durable.engine.row import journal, position
-from durable.engine.row.position import Walk
-from durable.engine.run.claim import ROLLBACK, Claim
-from durable.engine.run.work import KEPT_BYTES, Identity, next_completed_at
+from durable.engine.row.held import Claim, Identity, next_completed_at
+from durable.engine.row.position import KEPT_BYTES, ROLLBACK, Walk
 from durable.errors import NotSerializable
 from durable.models import Execution, Role, StepRun
 from durable.states import Status, StepStatus
