@@ -1,4 +1,4 @@
-"""The house rules that can be read from the source: layers, one writer of status, size, names."""
+"""The house rules that can be read from the source: layers, floors, rooms, size, names."""
 
 from __future__ import annotations
 
@@ -112,11 +112,6 @@ LAZY_EXCEPTIONS = frozenset({("durable.helpers", "durable.authoring.context")})
 
 #: Not at the top of a module of the layer: authoring is importable before Django's apps are.
 FORBIDDEN_OUTSIDE: dict[str, tuple[str, ...]] = {AUTHORING: ("django.db", "django.contrib")}
-
-#: The one function that assigns an execution's status, and the only package that assigns any.
-STATUS_PACKAGE = "durable.models."
-STATUS_MODULE = "durable.models.execution"
-STATUS_FUNCTION = "move"
 
 MAX_LINES = 400
 SAYS_NOTHING = re.compile(r"_*(do|process|handle|maybe)_")
@@ -243,50 +238,6 @@ def breaks_of_layers(source: Source) -> Iterator[str]:
                     yield f"{where}: {layer} imports {target}"
 
 
-def breaks_of_status(source: Source) -> Iterator[str]:
-    """Only ``ExecutionQuerySet.move`` assigns an execution's status; only models assign any."""
-    if source.in_migrations:
-        return
-    in_models = source.module.startswith(STATUS_PACKAGE)
-    if in_models and source.module != STATUS_MODULE:
-        return
-    tree = source.tree
-    exempt = {
-        id(node)
-        for function in ast.walk(tree)
-        if in_models and isinstance(function, ast.FunctionDef) and function.name == STATUS_FUNCTION
-        for node in ast.walk(function)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and id(node) not in exempt and _assigns_status(node):
-            yield f"{source.module}:{node.lineno}: {ast.unparse(node.func)}(…) assigns a status"
-
-
-def _assigns_status(call: ast.Call) -> bool:
-    name = _called(call)
-    if name in ("update", "aupdate") and isinstance(call.func, ast.Attribute):
-        return any(
-            keyword.arg == "status"
-            or (
-                keyword.arg is None
-                and isinstance(keyword.value, ast.Dict)
-                and _has_status(keyword.value.keys)
-            )
-            for keyword in call.keywords
-        )
-    if name in ("bulk_update", "abulk_update", "save", "asave"):
-        lists = [*call.args, *(keyword.value for keyword in call.keywords)]
-        return any(
-            isinstance(value, ast.List | ast.Tuple | ast.Set) and _has_status(value.elts)
-            for value in lists
-        )
-    return False
-
-
-def _has_status(nodes: list[ast.expr | None] | list[ast.expr]) -> bool:
-    return any(isinstance(node, ast.Constant) and node.value == "status" for node in nodes)
-
-
 def breaks_of_size(source: Source) -> Iterator[str]:
     """No file passes 400 lines (what Django generates aside)."""
     lines = source.text.count("\n")
@@ -339,9 +290,6 @@ class HouseTests(TestCase):
 
     def test_imports_point_one_way(self) -> None:
         self.check(breaks_of_layers)
-
-    def test_status_has_one_writer(self) -> None:
-        self.check(breaks_of_status)
 
     def test_no_file_is_too_long(self) -> None:
         self.check(breaks_of_size)
@@ -452,22 +400,6 @@ class LayerRuleTests(TestCase):
 
 class OtherRuleTests(TestCase):
     """Each other rule catches a planted violation too."""
-
-    def test_a_status_is_assigned_in_move_only(self) -> None:
-        def found(module: str, text: str) -> int:
-            return len(list(breaks_of_status(Source(module, text))))
-
-        self.assertEqual(found("durable.engine.cancel", "rows.filter(a=1).update(status=x)"), 1)
-        self.assertEqual(found("durable.client", "await rows.aupdate(b=1, status='x')"), 1)
-        self.assertEqual(found("durable.engine.cancel", "rows.update(**{'status': x})"), 1)
-        self.assertEqual(found("durable.engine.cancel", "rows.bulk_update(l, ['status'])"), 1)
-        self.assertEqual(found("durable.engine.cancel", "e.save(update_fields=['status'])"), 1)
-        self.assertEqual(found("durable.engine.cancel", "rows.update(fence=1)"), 0)
-        self.assertEqual(found("durable.engine.cancel", "rows.move(target, data=d)"), 0)
-        self.assertEqual(found("durable.models.wait", "self.update(status=x)"), 0)
-        move = "class Q:\n    def {}(self):\n        return self.update(status=x)"
-        self.assertEqual(found("durable.models.execution", move.format("move")), 0)
-        self.assertEqual(found("durable.models.execution", move.format("finish")), 1)
 
     def test_length(self) -> None:
         self.assertTrue(list(breaks_of_size(Source("durable.clock", "a = 1\n" * 401))))

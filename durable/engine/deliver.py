@@ -9,11 +9,11 @@ import sys
 from typing import Any
 from uuid import UUID
 
-from durable import clock, codec
+from durable import codec
 from durable.engine.start.triggers import start_triggered
 from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
 from durable.models.fields import Stored
-from durable.states import UNFINISHED, EventStatus, Status, WaitKind, WaitStatus
+from durable.states import UNFINISHED, EventStatus, WaitKind, WaitStatus
 from durable.storage import notify
 from durable.storage.failpoints import reach
 from durable.storage.transaction import in_transaction, lock
@@ -222,12 +222,7 @@ def wake(executions: set[UUID]) -> int:
     """Make parked executions ready; one that is paused or blocked will look when it goes on."""
     if not executions:
         return 0
-    woken = Execution.objects.filter(pk__in=executions, status=Status.WAITING).move(
-        Status.PENDING, ready_at=clock.now(), wake_at=None
-    )
-    woken += Execution.objects.filter(
-        pk__in=executions, status=Status.COMPENSATING, worker__isnull=True
-    ).update(ready_at=clock.now(), wake_at=None)
+    woken = Execution.objects.standing_by().filter(pk__in=executions).due()
     if woken:
         notify.hint()  # to the workers of their queues: only one has delivered
     return woken

@@ -14,8 +14,9 @@ from durable import clock
 from durable.models.base import EngineManager
 from durable.models.execution_indexes import INDEXES
 from durable.models.fields import DataField, HasTag, MomentField, uuid7
+from durable.models.landings import Landings
 from durable.models.role import Role
-from durable.states import FINAL, UNFINISHED, Status, sources
+from durable.states import FINAL, UNFINISHED, Status
 
 if TYPE_CHECKING:
     from durable.models.step_run import StepRun
@@ -25,19 +26,8 @@ if TYPE_CHECKING:
 HELD = (Status.RUNNING, Status.COMPENSATING)
 
 
-class ExecutionQuerySet(models.QuerySet["Execution"]):
-    """The questions that are asked about executions, and the one way to change their status."""
-
-    def move(self, target: Status, **changes: Any) -> int:
-        """Change status along the transition table; say how many rows moved.
-
-        The only statement in the package that assigns ``status``.
-        """
-        return self.filter(status__in=sources(target)).update(status=target, **changes)
-
-    def release(self, target: Status, **changes: Any) -> int:
-        """``move`` out of a worker's hands: nobody holds the row any more."""
-        return self.move(target, worker=None, **changes)
+class ExecutionQuerySet(Landings["Execution"]):
+    """The questions that are asked about executions; the ways to move them are ``Landings``."""
 
     def roots(self) -> Self:
         """Executions with an id of their own: not the branches and items of others."""
@@ -55,6 +45,11 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def held_by(self, execution_id: UUID, fence: int) -> Self:
         """The claimed row, or nothing once another claim has superseded this one."""
         return self.filter(pk=execution_id, status__in=HELD, worker__isnull=False, fence=fence)
+
+    def standing_by(self) -> Self:
+        """Rows parked in a wait, or anywhere in a rollback, that no worker holds."""
+        parked = Q(status=Status.WAITING) | Q(status=Status.COMPENSATING, worker__isnull=True)
+        return self.filter(parked)
 
     def of_block(self, parent: UUID, path: str, visit: int) -> Self:
         """The branches or items of one visit of a block."""
@@ -80,7 +75,7 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
             "rank", "ready_at", "id"
         )
 
-    def due(self) -> Self:
+    def sleepers_due(self) -> Self:
         """Sleepers whose time has come."""
         return self.filter(wake_at__lte=clock.now()).order_by("wake_at")
 

@@ -589,7 +589,7 @@ class CauseTests(SagaTestCase):
         with self.subTest("blocked"):
             self.did.clear()
             execution = run(w)
-            Execution.objects.filter(pk=execution.pk).move("blocked", wake_at=None)
+            Execution.objects.filter(pk=execution.pk).blocked("code", None)
             durable.cancel(execution.id, compensate=True)
             drain()
             self.assertEnded(execution, "compensated")

@@ -156,7 +156,7 @@ class PlanTests(ThreadedTestCase):
         self.assertLess(read["Shared Hit Blocks"] + read["Shared Read Blocks"], 40)
 
     def test_of_the_sleepers(self) -> None:
-        sql, params = Execution.objects.due()[:10].query.sql_with_params()
+        sql, params = Execution.objects.sleepers_due()[:10].query.sql_with_params()
         plan = self.plan(sql, params)
         self.assertIn("durable_exec_wake", plan)
         self.assertNotIn("Seq Scan", plan)

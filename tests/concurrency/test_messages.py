@@ -13,7 +13,6 @@ import durable
 from durable import Data, Workflow, hours, seconds, step
 from durable.engine.deliver import deliver_due
 from durable.models import Event, Execution, Wait
-from durable.states import Status
 from durable.storage import failpoints
 from durable.testing import (
     assert_completed,
@@ -169,7 +168,7 @@ class OpenWaitTests(ThreadedTestCase):
             visits.clear()
             drain()
         rows = Execution.objects.filter(pk=execution.pk)
-        self.assertTrue(rows.move(Status.BLOCKED, ready_at=None, wake_at=None, blocked_by="code"))
+        self.assertTrue(rows.blocked("code", None))
         visits[:] = [1]
         durable.retry(execution.id)
         drain()

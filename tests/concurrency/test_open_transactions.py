@@ -140,9 +140,7 @@ class LockTests(ThreadedTestCase):
             with self.subTest(blocked_by), elsewhere() as other:
                 execution = run("waiting")
                 error = {"details": {"kind": "waiting@1"}}
-                Execution.objects.filter(pk=execution.pk).move(
-                    "blocked", blocked_by=blocked_by, wake_at=None, error=error
-                )
+                Execution.objects.filter(pk=execution.pk).blocked(blocked_by, error)
                 with open_transaction(other):
                     other(lambda pk=execution.pk: durable.pause(pk))
                     self.soon(lambda: workers.tidy(["waiting@1"]))

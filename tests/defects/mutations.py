@@ -123,8 +123,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         6,
         "letting go of a claim obeys a cancellation",
-        "release:let_go",
-        "    if asked.cancel and not whole_rollback(claim):\n",
+        "release:_obeyed",
+        "    if asked.cancel:\n",
         "    if False:\n",
         _L6 + "a_step_that_is_cancelled_and_then_waits_ends_without_an_open_wait",
         _L6 + "a_failing_step_that_was_cancelled_is_neither_retried_nor_failed",
@@ -132,9 +132,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         6,
         "a cancellation clears what a block has left",
-        "release:end_cancelled",
-        'Status.CANCELLED, blocked_by="", error=None)',
-        "Status.CANCELLED)",
+        "landings:_REST",
+        '    "blocked_by": "",\n',
+        '    "blocked_by": KEPT,\n',
         _L6 + "what_was_blocked_and_is_cancelled_has_nothing_of_the_block_left",
     ),
     _mutation(
@@ -241,9 +241,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         12,
         "what goes on after a pause has nothing of a block left",
-        "whole:_unpause",
-        '{"resume_at": None, "blocked_by": "", "error": None}',
-        '{"resume_at": None}',
+        "landings:_REST",
+        '    "error": None,\n',
+        '    "error": KEPT,\n',
         _P12 + "what_was_blocked_and_paused_goes_on_as_if_nothing_had_been",
     ),
     _mutation(
@@ -258,8 +258,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         13,
         "a worker's death is counted",
-        "workers:_free",
-        "(1 if died else 0)",
+        "landings:Landings.freed",
+        "int(died)",
         "0",
         _A13 + "a_step_that_kills_its_workers_fails_after_max_recoveries",
     ),
@@ -353,14 +353,13 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         15,
         "a claim raises the fence",
-        "claim:claim_due",
-        '        "fence": F("fence") + 1,\n',
+        "landings:Landings.held",
+        '            fence=F("fence") + 1,\n',
         "",
         _L15 + "fences_only_grow",
         more=(
             Edit("claim:_claim", 'fence=row["fence"] + 1,', 'fence=row["fence"],'),
-            Edit("claim:_take_along", '        fence=F("fence") + 1,\n', ""),
-            Edit("workers:_free", '        "fence": F("fence") + 1,\n', ""),
+            Edit("landings:Landings.freed", '            fence=F("fence") + 1,\n', ""),
         ),
     ),
     _mutation(
@@ -403,18 +402,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         22,
         "an execution that waits for its retry is let go",
         "fail:_try_again",
-        "    let_go(\n        claim,\n        Status.PENDING,\n        wake_at=",
-        "    import time\n\n    time.sleep(0)\n"
-        "    (lambda claim, target, **kwargs: claim.row().update(attempt=claim.attempt + 1))(\n"
-        "        claim,\n        Status.PENDING,\n        wake_at=",
+        "put_to_sleep(claim, until, attempt=claim.attempt + 1, recoveries=0)",
+        "claim.row().update(attempt=claim.attempt + 1)",
         _A22 + "an_execution_that_waits_for_its_retry_is_in_nobodys_hands",
     ),
     _mutation(
         22,
         "a retry has its due time",
         "fail:_try_again",
-        "if at_deadline else clock.now() + delay,",
-        "if at_deadline else clock.now(),",
+        "if at_deadline else clock.now() + delay\n",
+        "if at_deadline else clock.now()\n",
         _A22 + "an_execution_that_waits_for_its_retry_is_in_nobodys_hands",
     ),
     _mutation(
@@ -469,17 +466,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         26,
         "the first start is kept",
-        "claim:claim_due",
-        '"started_at": Coalesce("started_at", clock.now())',
-        '"started_at": clock.now()',
+        "landings:Landings.held",
+        'Coalesce("started_at", clock.now())',
+        "clock.now()",
         _A26 + "the_first_start_logs_and_input_are_kept_across_waits_and_deaths",
-        more=(
-            Edit(
-                "claim:_take_along",
-                'started_at=Coalesce("started_at", clock.now())',
-                "started_at=clock.now()",
-            ),
-        ),
     ),
     _mutation(
         26,

@@ -449,8 +449,7 @@ class WorkerTests(Pages):
     def test_the_living_are_shown_with_what_they_run(self) -> None:
         w = world()
         row = start(simple(), {}, StartOptions())
-        Execution.objects.filter(pk=row.pk).update(ready_at=None)
-        Execution.objects.filter(pk=row.pk).move("running", worker=w.worker.pk)
+        Execution.objects.filter(pk=row.pk).held(w.worker.pk)
         Worker.objects.create(
             name="stopped:1",
             started_at=w.worker.started_at,

@@ -360,12 +360,7 @@ class WorkTests(DoctorTestCase):
         root = run(Pair)
         part = Execution.objects.filter(parent=root)[0]
         Wait.objects.filter(execution=part).resolve(WaitStatus.CANCELLED)
-        Execution.objects.filter(pk=part.pk).move(
-            Status.CANCELLED,
-            finished_at=clock.now(),
-            unreported=True,
-            wake_at=None,
-        )
+        Execution.objects.filter(pk=part.pk).ended(Status.CANCELLED, None)
         advance(minutes=2, work=False)
         self.one("undelivered", "warning", "1 end of a part")
         self.found("--fix")

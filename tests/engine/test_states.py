@@ -89,29 +89,6 @@ def row(status: Status, **changes: Any) -> Execution:
     return Execution.objects.create(**{**values, **changes})
 
 
-def fitting(target: Status) -> dict[str, Any]:
-    """What must change together with the status."""
-    return {
-        "worker": uuid7() if target == Status.RUNNING else None,
-        "finished_at": AT if target in FINAL else None,
-    }
-
-
-class MoveTests(TestCase):
-    """``move`` is the only writer of ``status``, and knows only the table."""
-
-    def test_move_does_what_the_table_has_and_refuses_the_rest(self) -> None:
-        for source in Status:
-            for target in Status:
-                with self.subTest(source=source, target=target):
-                    execution = row(source)
-                    rows = Execution.objects.filter(pk=execution.pk)
-                    moved = rows.move(target, **fitting(target))
-                    allowed = target in TRANSITIONS[source]
-                    self.assertEqual(moved, int(allowed))
-                    self.assertEqual(rows.get().status, target if allowed else source)
-
-
 class ConstraintTests(TestCase):
     """Rows that can't be are refused by the database itself."""
 

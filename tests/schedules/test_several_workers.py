@@ -103,9 +103,8 @@ class SeveralWorkersTests(ThreadedTestCase):
                         at = min(at + hours(3), end)
                         clock.set_frozen(at)
                         fire.fire_due()
-                        Execution.objects.unfinished().move(  # so that a queue goes on
-                            Status.CANCELLED, ready_at=None, wake_at=None, finished_at=clock.now()
-                        )
+                        # so that a queue goes on
+                        Execution.objects.unfinished().ended(Status.CANCELLED, None)
                     for _ in range(3):
                         fire.fire_due()
                 finally:

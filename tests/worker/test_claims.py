@@ -120,10 +120,8 @@ class ClaimTests(WorkerTestCase):
         with worker() as running:
             self.assertCompleted(durable.start(Plain))
             execution = durable.start(Plain, delay=minutes(5))
-            Execution.objects.filter(pk=execution.pk).update(wake_at=None, ready_at=None)
-            Execution.objects.filter(pk=execution.pk).move(
-                "running", worker=running.worker, fence=7
-            )
+            Execution.objects.filter(pk=execution.pk).update(fence=6)
+            Execution.objects.filter(pk=execution.pk).held(running.worker)
             running._heartbeat.doubt()
             self.assertCompleted(execution)
         self.assertEqual(execution.fence, 9)
@@ -143,9 +141,7 @@ class ClaimTests(WorkerTestCase):
             stopped_at=clock.now(),
         )
         execution = durable.start(Plain)
-        Execution.objects.filter(pk=execution.pk).move(
-            "running", worker=gone.pk, fence=1, ready_at=None
-        )
+        Execution.objects.filter(pk=execution.pk).held(gone.pk)
         with worker():
             self.assertCompleted(execution)
 
@@ -160,7 +156,7 @@ class ClaimTests(WorkerTestCase):
             started_at=clock.now(), heartbeat_at=clock.now(), expires_at=clock.now()
         )
         locked, other = durable.start(Plain), durable.start(Plain)
-        Execution.objects.all().move("running", worker=dead.pk, fence=1, ready_at=None)
+        Execution.objects.all().held(dead.pk)
         with elsewhere() as there, open_transaction(there):
             there(lambda: list(Execution.objects.select_for_update().filter(pk=locked.pk)))
             self.assertEqual(workers.bury(dead.pk), 1)

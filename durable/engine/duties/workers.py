@@ -7,8 +7,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, F, Q, When
-
 from durable import clock
 from durable.engine.row.failures import no_worker
 from durable.models import Execution, Worker
@@ -60,7 +58,7 @@ def unblock(kinds: Iterable[str], *, only_by: str | None = None) -> int:
     rows = Execution.objects.filter(status=Status.BLOCKED, kind__in=list(kinds))
     if only_by is not None:
         rows = _unlocked(rows.filter(blocked_by=only_by))
-    return rows.move(Status.PENDING, ready_at=clock.now(), blocked_by="", error=None)
+    return rows.due(rolls=False)
 
 
 def _unlocked(rows: ExecutionQuerySet) -> ExecutionQuerySet:
@@ -131,10 +129,6 @@ def expired() -> list[tuple[UUID, Any]]:
     return list(Worker.objects.expired().values_list("pk", "heartbeat_at"))
 
 
-#: an item of a batch that was not begun: it waits for its turn again, and its parent looks to that
-_TURNLESS = Q(released=False, cancel_requested_at__isnull=True)
-
-
 def _free(worker: UUID, *, died: bool, only: Held | None = None) -> int:
     rows = lock(Execution.objects.filter(worker=worker, status__in=HELD), skip_locked=True)
     if only is not None:
@@ -143,17 +137,7 @@ def _free(worker: UUID, *, died: bool, only: Held | None = None) -> int:
     ids = [pk for pk, fence in found if only is None or (pk, fence) in only]
     if not ids:
         return 0
-    changes: dict[str, Any] = {
-        "ready_at": Case(When(_TURNLESS, then=None), default=clock.now()),
-        "unreported": Case(When(released=False, then=True), default=F("unreported")),
-        "fence": F("fence") + 1,
-        "recoveries": F("recoveries") + (1 if died else 0),
-    }
-    rolling_back = Execution.objects.filter(pk__in=ids, status=Status.COMPENSATING)
-    freed = rolling_back.update(worker=None, **changes)
-    freed += Execution.objects.filter(pk__in=ids, status=Status.RUNNING).release(
-        Status.PENDING, **changes
-    )
+    freed = Execution.objects.filter(pk__in=ids).freed(died=died)
     notify.hint()
     return freed
 
@@ -194,13 +178,8 @@ def block_orphans(own_kinds: Iterable[str]) -> int:
     ids = list(in_order.values_list("pk", flat=True)[:BLOCKED_AT_ONCE])
     if not ids:
         return 0
-    return Execution.objects.filter(pk__in=ids, ready_at__isnull=False).move(
-        Status.BLOCKED,
-        ready_at=None,
-        wake_at=None,
-        blocked_by="worker",
-        error=no_worker("no live worker has this workflow and version"),
-    )
+    error = no_worker("no live worker has this workflow and version")
+    return Execution.objects.filter(pk__in=ids, ready_at__isnull=False).blocked("worker", error)
 
 
 def _unblock_parents(own_kinds: Set[str]) -> int:
@@ -212,9 +191,7 @@ def _unblock_parents(own_kinds: Set[str]) -> int:
     ids = [pk for pk, error in found if error and error["details"]["kind"] in own_kinds]
     if not ids:
         return 0
-    return _unlocked(waiting.filter(pk__in=ids)).move(
-        Status.PENDING, ready_at=clock.now(), blocked_by="", error=None
-    )
+    return _unlocked(waiting.filter(pk__in=ids)).due(rolls=False)
 
 
 @in_transaction

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from durable import clock
 from durable.engine.ends.finish import leave
 from durable.engine.row import position
 from durable.engine.row.failures import Failure
-from durable.engine.row.position import ROLLBACK
-from durable.states import Status
+from durable.engine.row.position import ROLLBACK, Frames
+from durable.models.execution import ExecutionQuerySet
 
 
 def rollback_frame(
@@ -39,22 +38,19 @@ def rollback_frame(
     }
 
 
-def send_back(rows: Any, frames: dict[str, Any], why: dict[str, Any]) -> bool:
+def send_back(rows: ExecutionQuerySet, frames: Frames, why: dict[str, Any]) -> bool:
     """Send the execution that ``rows`` selects (guarded, one) into its rollback."""
     leave(rows)
-    changes = {
+    return bool(rows.due(rolls=False, **at_rollback(frames, why)))
+
+
+def at_rollback(frames: Frames, why: dict[str, Any]) -> dict[str, Any]:
+    """The position at which an execution looks for the next step to undo."""
+    return {
         "path": ROLLBACK,
         "attempt": 1,
         "attempt_floor": 0,
         "recoveries": 0,
         "journaled": False,
         "frames": position.encode({**frames, ROLLBACK: why}),
-        "worker": None,
-        "ready_at": clock.now(),
-        "wake_at": None,
-        "resume_at": None,
-        "blocked_by": "",
-        "pause_requested": False,
     }
-    pending = rows.filter(status=Status.PENDING).update(**changes)
-    return bool(pending or rows.move(Status.PENDING, **changes))

@@ -6,20 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, F, Value, When
-
 from durable import clock
-from durable.models import Execution, Role, StepRun, Wait
+from durable.models import Execution, StepRun, Wait
+from durable.models.execution import ExecutionQuerySet
+from durable.models.landings import Error
 from durable.states import Status, StepStatus, WaitStatus
-
-_RELEASED: dict[str, Any] = {
-    "worker": None,
-    "ready_at": None,
-    "wake_at": None,
-    "released": True,  # nobody waits for a turn any more
-    # an item's parent is told when no other item took its turn: see ``turns``
-    "unreported": Case(When(role=Role.ITEM, then=Value(False)), default=F("awaited")),
-}
 
 
 def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
@@ -29,15 +20,13 @@ def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
     the rows and knows that nobody asked to cancel them.
     """
     ids = [pk for pk, _ in executions]
-    Execution.objects.filter(pk__in=ids).move(
-        Status.COMPLETED, finished_at=clock.now(), **_RELEASED
-    )
+    Execution.objects.filter(pk__in=ids).ended(Status.COMPLETED, None)
     journaled = [pk for pk, has_waits in executions if has_waits]
     if journaled:
         close(journaled)
 
 
-def finish(rows: Any, target: Status, **changes: Any) -> bool:
+def finish(rows: ExecutionQuerySet, target: Status, error: Error = None, **beside: Any) -> bool:
     """Bring the execution that ``rows`` selects to a final status; False if it may not move.
 
     ``rows`` is a QuerySet of one guarded row. Open waits and the parked attempt are closed in
@@ -46,16 +35,13 @@ def finish(rows: Any, target: Status, **changes: Any) -> bool:
     if target != Status.COMPLETED:
         leave(rows)
     ids = list(rows.values_list("pk", flat=True))
-    changes = {"finished_at": clock.now(), **_RELEASED, **changes}
-    if target == Status.CANCELLED:
-        changes["unreported"] = F("awaited")  # no other item takes the turn of this one
-    if not rows.move(target, **changes):
+    if not rows.ended(target, error, **beside):
         return False
     close(ids)
     return True
 
 
-def leave(rows: Any) -> None:
+def leave(rows: ExecutionQuerySet) -> None:
     """Executions leave the step at which they stand: what is on record of it is closed."""
     standing = list(rows)
     close([row.pk for row in standing])

@@ -11,9 +11,11 @@ from durable.engine.ends.back import rollback_frame, send_back
 from durable.engine.ends.finish import finish
 from durable.engine.row import failures
 from durable.engine.row.held import Claim
-from durable.engine.row.position import ROLLBACK
+from durable.engine.row.position import ROLLBACK, Frames
 from durable.errors import ClaimLost, DurableError
 from durable.models import Execution, Role
+from durable.models.execution import ExecutionQuerySet
+from durable.models.landings import Error
 from durable.states import Status
 from durable.storage import notify
 from durable.storage.reconnect import persistent
@@ -48,26 +50,56 @@ def hold(claim: Claim) -> Asked:
 
 @persistent
 @in_transaction
-def let_go(claim: Claim, target: Status, **changes: Any) -> Status:
-    """Release the row into ``target``, unless it was asked to cancel or to pause; say where it is.
+def give_back(claim: Claim, **beside: Any) -> None:
+    """Return an execution to the queue, ready at once: this process takes no further step."""
+    if not _obeyed(claim, clock.now(), **beside):
+        _landed(claim.row().due(rolls=claim.is_compensating, **beside))
+        notify.hint()
 
-    ``changes`` set ``ready_at`` or ``wake_at``; a paused or cancelled row has neither.
+
+@persistent
+@in_transaction
+def put_to_sleep(claim: Claim, until: Any, **beside: Any) -> None:
+    """Release an execution that is to go on at ``until``, a time or an expression of it."""
+    if not _obeyed(claim, until, **beside):
+        _landed(claim.row().asleep(until, rolls=claim.is_compensating, **beside))
+
+
+@persistent
+@in_transaction
+def park(claim: Claim, until: Any = None) -> None:
+    """Release an execution that waits: for an answer, or until ``until``."""
+    if not _obeyed(claim, until):
+        _landed(claim.row().parked(until, rolls=claim.is_compensating))
+
+
+@persistent
+@in_transaction
+def set_aside(claim: Claim, by: str, error: Error) -> None:
+    """Release an execution that can't go on until ``by`` is there; see ``Landings.blocked``."""
+    if not _obeyed(claim, clock.now()):
+        _landed(claim.row().blocked(by, error))
+
+
+def _obeyed(claim: Claim, resume_at: Any, **beside: Any) -> bool:
+    """Cancel or pause the claimed execution if somebody has asked for that; False if nobody has.
+
+    ``resume_at`` is when it would have been due. What undoes all it has done is asked in vain.
     """
     asked = hold(claim)
-    if asked.cancel and not whole_rollback(claim):
-        return end_cancelled(claim.row(), claim.frames, compensate=asked.compensate)
-    if claim.status == Status.COMPENSATING and target in (Status.PENDING, Status.WAITING):
-        return _stay(claim, changes)
-    if asked.pause:
-        target = Status.PAUSED
-        due = changes.pop("wake_at", None), changes.pop("ready_at", None)
-        changes |= {"pause_requested": False, "resume_at": due[0] or due[1]}
-    changes = {"ready_at": None, "wake_at": None, **changes}
-    if not claim.row().release(target, **changes):
+    if whole_rollback(claim):
+        return False
+    if asked.cancel:
+        end_cancelled(claim.row(), claim.frames, compensate=asked.compensate)
+    elif asked.pause:
+        _landed(claim.row().paused(resume_at, **beside))
+    return asked.stops
+
+
+def _landed(rows: int) -> None:
+    """``ClaimLost`` if no row was there to move."""
+    if not rows:
         raise ClaimLost
-    if changes["ready_at"] is not None:
-        notify.hint()
-    return target
 
 
 def whole_rollback(claim: Claim) -> bool:
@@ -75,17 +107,7 @@ def whole_rollback(claim: Claim) -> bool:
     return claim.rolls_back and not claim.frames[ROLLBACK]["scope"]
 
 
-def _stay(claim: Claim, changes: dict[str, Any]) -> Status:
-    """An execution that rolls back keeps its status while nobody holds it."""
-    changes = {"ready_at": None, "wake_at": None, "worker": None, **changes}
-    if not claim.row().update(**changes):
-        raise ClaimLost
-    if changes["ready_at"] is not None:
-        notify.hint()
-    return Status.COMPENSATING
-
-
-def end_cancelled(rows: Any, frames: Any, *, compensate: bool) -> Status:
+def end_cancelled(rows: ExecutionQuerySet, frames: Frames | None, *, compensate: bool) -> None:
     """Bring one guarded row towards the end that a cancellation asks for.
 
     What is alive below it is stopped first; the row parks until the last of that has ended.
@@ -93,57 +115,37 @@ def end_cancelled(rows: Any, frames: Any, *, compensate: bool) -> Status:
     execution = rows.get()
     ended = tree_of.stop_below(execution)
     if compensate:
-        why = rollback_frame(None)
-        if not send_back(rows, frames or {}, why):
-            raise ClaimLost
-        return Status.PENDING
-    if ended:
-        if not finish(rows, Status.CANCELLED, blocked_by="", error=None):  # of a block, if any
-            raise ClaimLost
-        return Status.CANCELLED
-    if execution.status == Status.RUNNING:
-        rows.release(Status.WAITING, ready_at=None, wake_at=None)
-        return Status.WAITING
-    if execution.status in (Status.PAUSED, Status.BLOCKED):
-        rows.move(Status.PENDING, ready_at=clock.now(), blocked_by="")
-    return Status(execution.status)
+        _landed(send_back(rows, frames or {}, rollback_frame(None)))
+    elif ended:
+        _landed(finish(rows, Status.CANCELLED))
+    elif execution.status == Status.RUNNING:
+        _landed(rows.parked(None, rolls=False))
+    elif execution.status in (Status.PAUSED, Status.BLOCKED):
+        rows.due(rolls=False)
 
 
 @persistent
 @in_transaction
-def complete(claim: Claim, *, in_sequence: bool) -> Status:
+def complete(claim: Claim, *, in_sequence: bool) -> None:
     """Finish an execution that has taken its last step, once nothing below it is alive."""
     hold(claim)
     children = Execution.objects.unfinished().filter(parent=claim.execution_id, awaited=True)
     if children.exists():
-        return let_go(claim, Status.WAITING)
-    if not finish(claim.row(), Status.COMPLETED):
-        raise ClaimLost
+        park(claim)
+        return
+    _landed(finish(claim.row(), Status.COMPLETED))
     if claim.role == Role.ITEM and claim.block is not None:
         turns.hand_on(claim.block, [claim.execution_id], claim.data if in_sequence else None)
-    return Status.COMPLETED
 
 
-@persistent
-@in_transaction
-def give_back(claim: Claim) -> Status:
-    """Return an execution to the queue, ready at once: this process takes no further step."""
-    return let_go(claim, Status.PENDING, ready_at=clock.now())
-
-
-@persistent
-@in_transaction
-def block(claim: Claim, error: DurableError) -> Status:
+def block(claim: Claim, error: DurableError) -> None:
     """Set an execution aside that this code can't continue: nothing failed, nothing is lost."""
     described = failures.describe(error, step=claim.path or None, attempt=None)
     described["traceback"] = ""
-    return let_go(claim, Status.BLOCKED, blocked_by="code", error=failures.encode(described))
+    set_aside(claim, "code", failures.encode(described))
 
 
-@persistent
-@in_transaction
-def block_for_child(claim: Claim, kind: str) -> Status:
+def block_for_child(claim: Claim, kind: str) -> None:
     """Set an execution aside until a live worker has the workflow of a child of it."""
     message = f"this worker lacks {kind}, whose completed steps are to be undone"
-    error = failures.encode(failures.no_worker(message, kind=kind))
-    return let_go(claim, Status.BLOCKED, blocked_by="child", error=error)
+    set_aside(claim, "child", failures.encode(failures.no_worker(message, kind=kind)))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db.models import Q
 
-from durable import clock
 from durable.engine.ends.finish import finish
 from durable.models import Execution, Role
+from durable.models.execution import ExecutionQuerySet
 from durable.states import Status
 from durable.storage.transaction import lock
 
@@ -16,12 +14,12 @@ from durable.storage.transaction import lock
 AWAITED = Q(awaited=True)
 
 
-def below(execution: Execution) -> Any:
+def below(execution: Execution) -> ExecutionQuerySet:
     """The awaited executions directly below."""
     return Execution.objects.filter(AWAITED, parent=execution)
 
 
-def live_below(execution: Execution) -> Any:
+def live_below(execution: Execution) -> ExecutionQuerySet:
     """Those that are not finished."""
     return below(execution).unfinished()
 
@@ -35,13 +33,12 @@ def stop(execution: Execution) -> bool:
     current = lock(rows).get()  # so that no worker claims it meanwhile
     if current.is_finished:
         return True
-    if current.cancel_requested_at is None:
-        rows.update(cancel_requested_at=clock.now())
+    rows.ask_to_cancel()
     if rolls_back(current):
         _hurry(rows, current)
         return False
     ended = stop_below(execution)
-    if current.status in (Status.RUNNING, Status.COMPENSATING):
+    if current.status == Status.RUNNING:
         return False
     if not ended:
         _hurry(rows, current)
@@ -64,14 +61,13 @@ def rolls_back(execution: Execution) -> bool:
     return not (execution.frames or {}).get("~", {}).get("scope")
 
 
-def _hurry(rows: Any, execution: Execution) -> None:
+def _hurry(rows: ExecutionQuerySet, execution: Execution) -> None:
     """What nobody would move, but has to reach its end."""
     if execution.status in (Status.PAUSED, Status.BLOCKED):
-        rows.move(Status.PENDING, ready_at=clock.now(), resume_at=None, blocked_by="")
+        rows.due()
 
 
 def _stop_unstarted(execution: Execution) -> None:
     """Items without a turn end in one statement, however many there are."""
-    below(execution).filter(role=Role.ITEM, released=False, status=Status.PENDING).move(
-        Status.CANCELLED, released=True, finished_at=clock.now()
-    )
+    items = below(execution).filter(role=Role.ITEM, released=False, status=Status.PENDING)
+    items.ended(Status.CANCELLED, None, report=False)

@@ -19,6 +19,7 @@ from durable.authoring.tree import Foreach, Node
 from durable.engine.row import merge
 from durable.engine.row.held import Heir
 from durable.models import Execution
+from durable.models.execution import ExecutionQuerySet
 from durable.models.fields import Stored
 from durable.states import Status
 from durable.storage.transaction import connection, lock
@@ -36,7 +37,7 @@ def batch_size(block: Node | None) -> int:
     return block.batch_size if isinstance(block, Foreach) and not is_sequence(block) else 1
 
 
-def waiting_for_turn(block: Block) -> Any:
+def waiting_for_turn(block: Block) -> ExecutionQuerySet:
     """The items of a block that have not had their turn, in order."""
     return (
         Execution.objects.of_block(*block)
@@ -61,9 +62,8 @@ def release_next(block: Block, turns: int, handed_on: str | None) -> int:
         return 0
     pk, base, data, started_at = chosen
     begun = _rebased(handed_on, base, data) if started_at is not None else handed_on
-    return Execution.objects.filter(pk=pk).update(
-        released=True, ready_at=clock.now(), base=Stored(handed_on), data=Stored(begun)
-    )
+    rows = Execution.objects.filter(pk=pk)
+    return rows.give_turn(base=Stored(handed_on), data=Stored(begun))
 
 
 _RELEASE = """
@@ -116,7 +116,7 @@ def hand_on(
     if heir is not None and _inherits(heir, paused):
         return
     if release_next(block, len(items), data) < len(items):
-        Execution.objects.filter(pk__in=list(items)).update(unreported=True)
+        Execution.objects.filter(pk__in=list(items)).mark_unreported()
     elif data is not None:
         _let_go_of_data(items)
 
@@ -129,7 +129,7 @@ def _let_go_of_data(items: Sequence[UUID]) -> None:
 
 def _inherits(heir: Heir, paused: bool) -> bool:
     rows = Execution.objects.held_by(heir.execution_id, heir.fence)
-    return bool(rows.update(released=True, pause_requested=paused))
+    return bool(rows.inherit_turn(paused=paused))
 
 
 def after_failure(
@@ -154,7 +154,7 @@ def _await_batches(block: Block) -> None:
 def stop_turns(block: Block) -> int:
     """No new item starts: those that have not had their turn are cancelled."""
     waiting = waiting_for_turn(block).order_by()
-    return int(waiting.move(Status.CANCELLED, released=True, finished_at=clock.now()))
+    return waiting.ended(Status.CANCELLED, None, report=False)
 
 
 def stop_if_too_large(block: Block) -> None:

@@ -7,16 +7,16 @@ from typing import Any
 from durable import clock
 from durable.authoring import registry
 from durable.engine.ends import tree_of
-from durable.engine.ends.back import rollback_frame
+from durable.engine.ends.back import at_rollback, rollback_frame
 from durable.engine.ends.release import end_cancelled
 from durable.engine.operators import whole
-from durable.engine.row import journal, position
+from durable.engine.row import journal
 from durable.engine.row.failures import from_stored
 from durable.engine.row.position import ROLLBACK
 from durable.engine.undo import rollback
 from durable.errors import InvalidTransition
 from durable.models import Execution, Role
-from durable.states import Status
+from durable.states import FINAL, Status
 from durable.storage import audit, lookup, notify, sizes
 from durable.storage.transaction import in_callers_transaction, lock
 
@@ -64,10 +64,7 @@ def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Exec
     if tree_of.rolls_back(execution):
         raise _refuse(execution, "cancelled", "it rolls back already")
     rows = Execution.objects.filter(pk=execution.pk)
-    if execution.cancel_requested_at is None:
-        rows.update(
-            cancel_requested_at=clock.now(), cancel_reason=reason, cancel_compensate=compensate
-        )
+    rows.ask_to_cancel(reason, compensate=compensate)
     if execution.status != Status.RUNNING:
         end_cancelled(rows, execution.frames, compensate=compensate)
     return _note("cancel", execution, by, {"reason": reason})
@@ -122,13 +119,9 @@ def _retry_failed(execution: Execution, restart_step: bool) -> None:
     else:
         afresh = whole.fresh_attempts(execution)
         journal.reopen(execution.pk, execution.path, execution.visit)
-    Execution.objects.filter(pk=execution.pk).move(
-        Status.PENDING,
-        error=None,
-        ready_at=clock.now(),
-        wake_at=None,
-        blocked_by="",
-        finished_at=None,
+    Execution.objects.filter(pk=execution.pk).due(
+        rolls=False,
+        out_of=FINAL,
         deadline_at=deadline,
         **afresh,
     )
@@ -162,17 +155,8 @@ def compensate(execution_id: Any, *, by: Any) -> Execution:
 
 def _undo(execution: Execution, why: dict[str, Any], action: str, by: Any) -> Execution:
     """Out of a final status into the rollback."""
-    Execution.objects.filter(pk=execution.pk).move(
-        Status.COMPENSATING,
-        path=ROLLBACK,
-        attempt=1,
-        attempt_floor=0,
-        recoveries=0,
-        journaled=False,
-        frames=position.encode({**(execution.frames or {}), ROLLBACK: why}),
-        ready_at=clock.now(),
-        finished_at=None,
-    )
+    at = at_rollback(execution.frames or {}, why)
+    Execution.objects.filter(pk=execution.pk).rolling(why["error"], held=False, out_of=FINAL, **at)
     return _note(action, execution, by)
 
 

@@ -16,7 +16,7 @@ from durable.engine.ends import turns
 from durable.engine.row import journal
 from durable.engine.row.position import ROLLBACK
 from durable.models import Execution, Role, StepRun, Wait
-from durable.states import Status, StepStatus
+from durable.states import FINAL, Status, StepStatus
 from durable.storage.transaction import lock
 
 PARTS = (Role.BRANCH, Role.ITEM)
@@ -51,15 +51,9 @@ def pause(execution: Execution) -> None:
     """Stop at the next checkpoint; what is not running stops at once."""
     for level in _levels(execution):
         rows = Execution.objects.filter(pk__in=[row.pk for row in level])
-        rows.filter(status=Status.RUNNING).update(pause_requested=True)
+        rows.ask_to_pause()
         still = rows.filter(status__in=(Status.PENDING, Status.WAITING, Status.BLOCKED))
-        still.move(
-            Status.PAUSED,
-            resume_at=Coalesce("wake_at", "ready_at"),
-            ready_at=None,
-            wake_at=None,
-            blocked_by="",
-        )
+        still.paused(resume_at=Coalesce("wake_at", "ready_at"))
 
 
 def resume(execution: Execution) -> None:
@@ -71,20 +65,19 @@ def resume(execution: Execution) -> None:
                 _unpause(row, rows)
                 _give_turns(row)
             elif row.pause_requested:
-                rows.update(pause_requested=False)
+                rows.take_back_pause()
 
 
 def _unpause(execution: Execution, rows: Any) -> None:
     """Park again if a wait is still open, else go on; both at the time that was due."""
-    afresh: dict[str, Any] = {"resume_at": None, "blocked_by": "", "error": None}
     if Wait.objects.open().filter(execution=execution).exists():
-        rows.move(Status.WAITING, wake_at=execution.resume_at, **afresh)
+        rows.parked(execution.resume_at, rolls=False)
     elif StepRun.objects.parked(execution.pk).filter(attempt=execution.attempt).exists():
-        rows.move(Status.PENDING, ready_at=clock.now(), **afresh)  # answered meanwhile
+        rows.due(rolls=False)  # answered meanwhile
     elif execution.path in ("", ROLLBACK) or _children(execution).exists():
-        rows.move(Status.PENDING, ready_at=clock.now(), **afresh)  # looks at what is below
+        rows.due(rolls=False)  # looks at what is below
     else:
-        rows.move(Status.PENDING, wake_at=execution.resume_at or clock.now(), **afresh)
+        rows.asleep(execution.resume_at or clock.now(), rolls=False)
 
 
 def _children(execution: Execution) -> Any:
@@ -106,14 +99,8 @@ def unblock(execution: Execution, *, restart_step: bool) -> int:
     """Give what is blocked another try: the execution, its branches, its items; how many."""
     blocked = [r for level in _levels(execution) for r in level if r.status == Status.BLOCKED]
     for row in blocked:
-        Execution.objects.filter(pk=row.pk).move(
-            Status.PENDING,
-            error=None,
-            ready_at=clock.now(),
-            wake_at=None,
-            blocked_by="",
-            **(restart(row) if restart_step else {}),
-        )
+        afresh = restart(row) if restart_step else {}
+        Execution.objects.filter(pk=row.pk).due(rolls=False, **afresh)
     return len(blocked)
 
 
@@ -139,25 +126,20 @@ def revive(execution: Execution, deadline: Any) -> None:
     for row in begun:
         journal.reopen(row.pk, row.path, row.visit)
     changes: dict[str, Any] = {
-        "error": None,
         "recoveries": 0,
         "attempt_floor": F("attempt"),
         "attempt": F("attempt") + 1,
-        "finished_at": None,
-        "unreported": False,
         "cancel_requested_at": None,
         "cancel_reason": "",
-        "pause_requested": False,
         "deadline_at": deadline,
-        "wake_at": None,
     }
     node = _node(execution)
     block = (execution.pk, execution.path, execution.visit)
     last = turns.last_in_sequence(block) if turns.is_sequence(node) else None
     if isinstance(node, Foreach):
-        ended.move(Status.PENDING, released=False, ready_at=None, **changes)
+        ended.turnless(unreported=False, out_of=FINAL, **changes)
     else:
-        ended.move(Status.PENDING, ready_at=clock.now(), **changes)
+        ended.due(rolls=False, out_of=FINAL, **changes)
     for row in begun:
         Execution.objects.filter(pk=row.pk, outcome__isnull=False).exclude(path="").update(
             outcome=None

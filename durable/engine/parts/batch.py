@@ -13,13 +13,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from durable import clock
 from durable.authoring.tree import Foreach
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends import turns
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
-from durable.engine.ends.release import let_go
-from durable.engine.row.held import Claim
+from durable.engine.ends.release import give_back
+from durable.engine.row.held import Claim, Heir
 from durable.models import Execution
 from durable.states import Status
 from durable.storage.failpoints import reach
@@ -73,12 +72,12 @@ class Batch:
     def leave(self, claim: Claim) -> None:
         """``claim`` goes on by itself, with the turn; the batch is over."""
         self._write(claim)
-        self._give_back()
+        self._return_rest()
         claim.heir = None
 
     def end(self) -> None:
         """Give back what was not begun, write what was kept: its turn goes to the next item."""
-        self._give_back()
+        self._return_rest()
         self._write(None)
 
     def write(self) -> bool:
@@ -95,15 +94,15 @@ class Batch:
             return False
         return self._size > checkpoints.ENOUGH or time.monotonic() - self._since > KEPT_FOR
 
-    def _next(self) -> turns.Heir | None:
-        return turns.Heir(self._rest[0].execution_id, self._rest[0].fence) if self._rest else None
+    def _next(self) -> Heir | None:
+        return Heir(self._rest[0].execution_id, self._rest[0].fence) if self._rest else None
 
     def _write(self, heir: Claim | None) -> None:
         """Write what was kept, and pass the turn on if it is among that."""
         kept, self._kept = self._kept, []
         if not kept:
             return
-        to = turns.Heir(heir.execution_id, heir.fence) if heir is not None else None
+        to = Heir(heir.execution_id, heir.fence) if heir is not None else None
         batch = [
             replace(checkpoint, released=claim.released, heir=to if claim.released else None)
             for claim, checkpoint in kept
@@ -119,17 +118,17 @@ class Batch:
             self._over = self._over or asked.pause_requested or asked.cancel_requested
             if asked.cancel_requested:
                 claim.path, claim.visit, claim.attempt = checkpoint.path, checkpoint.visit, 1
-                let_go(claim, Status.PENDING)
+                give_back(claim)
 
-    def _give_back(self) -> None:
+    def _return_rest(self) -> None:
         rest, self._rest = self._rest, []
         if rest:
-            give_back(rest, self._node)
+            return_unstarted(rest, self._node)
 
 
 @persistent
 @in_transaction
-def give_back(claims: list[Claim], node: Foreach) -> None:
+def return_unstarted(claims: list[Claim], node: Foreach) -> None:
     """Items that were not begun wait for their turn again; one that has it is ready at once.
 
     If the block has been stopped meanwhile, they are cancelled.
@@ -139,12 +138,12 @@ def give_back(claims: list[Claim], node: Foreach) -> None:
     all_of_them = Execution.objects.filter(pk__in=[claim.execution_id for claim in claims])
     list(lock(all_of_them.order_by("index")).values_list("pk", flat=True))  # see ``turns``
     stopped = turns.is_stopped(block, node)
+    waiting = []
     for claim in claims:
-        if claim.released and stopped:
-            claim.row().update(released=False, unreported=True)
-        elif claim.released:
-            let_go(claim, Status.PENDING, ready_at=clock.now())
-    waiting = [claim for claim in claims if stopped or not claim.released]
+        if claim.released and not stopped:
+            give_back(claim)
+        else:
+            waiting.append(claim)
     if not waiting:
         return
     fences = {claim.execution_id: claim.fence for claim in waiting}
@@ -152,14 +151,15 @@ def give_back(claims: list[Claim], node: Foreach) -> None:
         pk__in=list(fences),
         status=Status.RUNNING,
         worker=waiting[0].worker,
-        released=False,
         cancel_requested_at__isnull=True,
     )
-    found = lock(rows).values_list("pk", "fence")
-    ours = [pk for pk, fence in found if fences[pk] == fence]
-    rows.filter(pk__in=ours).release(Status.PENDING, pause_requested=False)
+    found = lock(rows).values_list("pk", "fence", "released")
+    ours = {pk: turn for pk, fence, turn in found if fences[pk] == fence}
+    for turn in set(ours.values()):  # one that gives up a turn which nobody takes is reported
+        of_turn = rows.filter(pk__in=[pk for pk in ours if ours[pk] == turn])
+        of_turn.turnless(unreported=turn)
     for claim in waiting:
         if claim.execution_id not in ours and claim.row().exists():  # asked to cancel
-            let_go(claim, Status.PENDING)
+            give_back(claim)
     if stopped:
         turns.stop_turns(block)

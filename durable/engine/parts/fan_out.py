@@ -8,7 +8,7 @@ from typing import Any
 
 from durable import clock, codec
 from durable.authoring.tree import Chain, Foreach, Leaf, Parallel
-from durable.engine.ends.release import give_back, hold, let_go
+from durable.engine.ends.release import give_back, hold, park
 from durable.engine.ends.turns import is_sequence
 from durable.engine.parts import item_rows
 from durable.engine.parts.bases import plain
@@ -38,7 +38,7 @@ def open_parallel(claim: Claim, node: Parallel) -> None:
             for index, (name, body) in enumerate(node.branches.items())
         ]
     )
-    let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
+    park(claim, claim.deadline_at)
     reach("fan_out.before_commit")
 
 
@@ -66,7 +66,7 @@ def open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
         item_rows.insert(template, rows, node.concurrency)
     if number:
         _store(claim)
-        let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
+        park(claim, claim.deadline_at)
         reach("fan_out.before_commit")
     return number
 

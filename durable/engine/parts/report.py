@@ -7,10 +7,10 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from durable import clock
 from durable.authoring import registry
 from durable.authoring.tree import Foreach, Parallel
 from durable.engine.ends import tree_of, turns
+from durable.engine.row.position import ROLLBACK
 from durable.models import Execution, Role, Wait
 from durable.states import Status, WaitStatus
 from durable.storage.failpoints import reach
@@ -62,7 +62,7 @@ def report_to(parent_id: UUID) -> int:
         elif child.status == Status.FAILED:
             _stop_siblings(parent, child)
     _give_out_turns(parent, ended)
-    Execution.objects.filter(pk__in=[child.pk for child in ended]).update(unreported=False)
+    Execution.objects.filter(pk__in=[child.pk for child in ended]).mark_reported()
     if not parent.is_finished:
         _wake(parent)
     reach("report.before_commit")
@@ -115,21 +115,16 @@ def _stop_siblings(parent: Execution, failed: Execution) -> None:
 
 def _wake(parent: Execution) -> None:
     """Make a parent ready that has nothing left to wait for."""
-    if parent.status == Status.WAITING:
-        if _waits_for_more(parent):
-            return
-        Execution.objects.filter(pk=parent.pk, status=Status.WAITING).move(
-            Status.PENDING, ready_at=clock.now(), wake_at=None
-        )
-    elif parent.status == Status.COMPENSATING and parent.worker is None:
-        Execution.objects.filter(pk=parent.pk, status=Status.COMPENSATING).update(
-            ready_at=clock.now(), wake_at=None
-        )
+    if parent.worker is None and not _waits_for_more(parent):
+        Execution.objects.standing_by().filter(pk=parent.pk).due()
 
 
 def _waits_for_more(parent: Execution) -> bool:
-    if parent.cancel_requested_at is not None or parent.path in ("", "~"):
-        return bool(tree_of.live_below(parent).exists())
+    undoes = parent.path.startswith(ROLLBACK)
+    cancelled = parent.cancel_requested_at is not None and not undoes
+    if cancelled or parent.path in ("", ROLLBACK):
+        alive = tree_of.live_below(parent).exclude(parent_path__startswith=ROLLBACK)
+        return alive.exists()
     if Wait.objects.open().filter(execution=parent).exists():
         return True
     block = (parent.pk, parent.path, parent.visit)

@@ -15,6 +15,7 @@ from django.db.models.expressions import ExpressionWrapper
 from durable import clock
 from durable.engine.row.position import ROLLBACK, Frames
 from durable.models import Execution, Role
+from durable.states import Status
 
 
 class Heir(NamedTuple):
@@ -85,6 +86,11 @@ class Claim:
     def limit_at(self) -> datetime | None:
         """The workflow's deadline, which does not bound its rollback."""
         return None if self.rolls_back else self.deadline_at
+
+    @property
+    def is_compensating(self) -> bool:
+        """Whether the row keeps its status wherever it lands, but at an end."""
+        return self.status == Status.COMPENSATING
 
     @property
     def rolls_back(self) -> bool:

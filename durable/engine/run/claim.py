@@ -7,9 +7,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
-from django.db.models.functions import Coalesce
-
 from durable import clock
 from durable.authoring import registry
 from durable.engine.ends import tree_of
@@ -69,22 +66,12 @@ def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> lis
     if parked and (answering := _expire(parked)):
         rows = [row for row in rows if row["id"] not in answering]
     ids = [row["id"] for row in rows]
-    changes: dict[str, Any] = {
-        "worker": worker,
-        "fence": F("fence") + 1,
-        "ready_at": None,
-        "wake_at": None,
-        "started_at": Coalesce("started_at", clock.now()),
-    }
-    rolling_back = [row["id"] for row in rows if row["status"] == Status.COMPENSATING]
-    taken = Execution.objects.filter(pk__in=ids, ready_at__isnull=False).move(
-        Status.RUNNING, **changes
-    )
-    if rolling_back:  # they stay in their status while a worker holds them
-        taken += Execution.objects.filter(pk__in=rolling_back).update(**changes)
+    claims = [_claim(row, worker) for row in rows]
+    rolling = any(claim.is_compensating for claim in claims)
+    found = Execution.objects.filter(pk__in=ids, ready_at__isnull=False)
+    taken = found.held(worker, rolls=None if rolling else False)
     if taken != len(ids):  # the rows are locked, or the whole database is: this can't be
         raise RuntimeError(f"claimed {taken} of {len(ids)} locked executions")
-    claims = [_claim(row, worker) for row in rows]
     _fill_batches(claims)
     reach("claim.before_commit")
     return claims
@@ -122,12 +109,7 @@ def _take_along(block: Any, queue: str, heads: Sequence[Claim], each: int) -> No
     if not found:
         return
     worker = heads[0].worker
-    Execution.objects.filter(pk__in=[row["id"] for row in found]).move(
-        Status.RUNNING,
-        worker=worker,
-        fence=F("fence") + 1,
-        started_at=Coalesce("started_at", clock.now()),
-    )
+    Execution.objects.filter(pk__in=[row["id"] for row in found]).held(worker, rolls=False)
     share = -(-len(found) // len(heads))
     for number, head in enumerate(heads):
         part = found[number * share : (number + 1) * share]
@@ -156,9 +138,7 @@ def _expire(parked: list[UUID]) -> set[UUID]:
         stop_overdue_children(parked)
     answering = set(due.values_list("execution_id", flat=True))
     if answering:
-        Execution.objects.filter(pk__in=answering).update(
-            ready_at=None, wake_at=clock.now() + LOOK_AGAIN
-        )
+        Execution.objects.filter(pk__in=answering).parked(clock.now() + LOOK_AGAIN)
     return answering
 
 
@@ -181,8 +161,8 @@ def _claim(row: dict[str, Any], worker: UUID) -> Claim:
 @in_transaction
 def promote() -> int:
     """Make sleepers ready whose time has come (a start, a retry, a timer, a deadline)."""
-    due = lock(Execution.objects.due(), skip_locked=True)
+    due = lock(Execution.objects.sleepers_due(), skip_locked=True)
     ids = list(due.values_list("pk", flat=True)[:PROMOTED_AT_ONCE])
     if not ids:
         return 0
-    return Execution.objects.filter(pk__in=ids).update(ready_at=F("wake_at"), wake_at=None)
+    return Execution.objects.filter(pk__in=ids).promote()

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 
-from durable import clock, codec
+from durable import codec
 from durable.authoring import registry
 from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
@@ -17,7 +17,7 @@ from durable.engine.ends.release import (
     block_for_child,
     complete,
     give_back,
-    let_go,
+    park,
     whole_rollback,
 )
 from durable.engine.parts import fan_out, join
@@ -43,7 +43,7 @@ from durable.errors import (
     WorkflowTimeout,
 )
 from durable.models import Role
-from durable.states import Status, StepStatus
+from durable.states import StepStatus
 from durable.storage.failpoints import reach
 
 logger = logging.getLogger("durable.engine")
@@ -106,11 +106,8 @@ class Runner:
     def step(self) -> bool:
         """Take one step; False when the claim is not ours any more."""
         claim = self.claim
-        if (claim.cancel_requested and not whole_rollback(claim)) or claim.pause_requested:
-            self._alone()
-            give_back(claim)
-            return False
-        if self.session.stopping:
+        asked = claim.cancel_requested or claim.pause_requested
+        if self.session.stopping or (asked and not whole_rollback(claim)):
             self._alone()
             give_back(claim)
             return False
@@ -143,7 +140,7 @@ class Runner:
         queue = node.step.queue or claim.home_queue
         if queue != claim.queue:
             self._alone()
-            let_go(claim, Status.PENDING, ready_at=clock.now(), queue=queue)
+            give_back(claim, queue=queue)
             return False
         return self._attempt(Forward(claim, self.definition, node.step))
 
@@ -176,7 +173,7 @@ class Runner:
                     return False
                 data = join.empty(claim, node)
             elif join.is_open(claim):
-                let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
+                park(claim, claim.deadline_at)
                 return False
             elif isinstance(node, Parallel):
                 data = join.join_parallel(claim, node, instance)
@@ -320,7 +317,7 @@ class Runner:
             if accepted.cancel_requested:
                 claim.path, claim.visit = checkpoint.path, checkpoint.visit
                 claim.attempt = 1
-                let_go(claim, Status.PENDING)
+                give_back(claim)
                 return False
             if not accepted.unfinished:
                 return False

@@ -10,7 +10,8 @@ from durable import clock
 from durable.authoring.context import People
 from durable.engine.deliver import EVENT_KINDS, take_from_inbox
 from durable.engine.ends.checkpoint import Attempt, write_attempts
-from durable.engine.ends.release import hold, let_go
+from durable.engine.ends.release import hold
+from durable.engine.ends.release import park as release
 from durable.engine.row.held import Claim
 from durable.engine.row.journal import Journal
 from durable.engine.run.step_context import Request
@@ -18,7 +19,7 @@ from durable.engine.start import children
 from durable.models import CorrelationKey, Execution, Wait
 from durable.models.fields import in_utc
 from durable.people import notices
-from durable.states import Status, WaitKind, WaitStatus
+from durable.states import WaitKind, WaitStatus
 from durable.storage.failpoints import reach
 from durable.storage.reconnect import persistent
 from durable.storage.transaction import in_transaction, lock
@@ -52,7 +53,7 @@ def park(
     if wait.status != WaitStatus.OPEN or (wait.kind in EVENT_KINDS and take_from_inbox(wait)):
         return False
     reach("wait.before_commit")
-    let_go(claim, Status.WAITING, wake_at=_wake_at(wait, claim.limit_at))
+    release(claim, _wake_at(wait, claim.limit_at))
     return True
 
 

@@ -37,16 +37,12 @@ def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
         keys=list(CorrelationKey.objects.filter(execution=old).values_list("key", flat=True)),
     )
     new = start(old.workflow, old.input, options)
-    changes: dict[str, Any] = {
-        "rerun_of": old,
-        "subject_type": old.subject_type,
-        "subject_id": old.subject_id,
-    }
+    rows = Execution.objects.filter(pk=new.pk)
+    rows.update(rerun_of=old, subject_type=old.subject_type, subject_id=old.subject_id)
     if from_step is not None:
         run = _recorded(old, from_step)
         frames = position.encode(_frames(old, run))
-        changes |= {"path": run.path, "data": Stored(codec.dumps(run.input)), "frames": frames}
-    Execution.objects.filter(pk=new.pk).update(**changes)
+        rows.update(path=run.path, data=Stored(codec.dumps(run.input)), frames=frames)
     after = None if from_step is None else {"from_step": from_step}
     audit.record("rerun", by=by, execution=new.pk, target=str(old.pk), after=after)
     new.refresh_from_db()

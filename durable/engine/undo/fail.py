@@ -15,7 +15,7 @@ from durable.engine.ends import tree_of
 from durable.engine.ends.back import rollback_frame, send_back
 from durable.engine.ends.checkpoint import Attempt, write_attempts
 from durable.engine.ends.finish import finish
-from durable.engine.ends.release import hold, let_go, whole_rollback
+from durable.engine.ends.release import end_cancelled, hold, put_to_sleep, whole_rollback
 from durable.engine.row import position
 from durable.engine.row.failures import Failure, encode
 from durable.engine.row.held import Claim
@@ -88,7 +88,7 @@ def fail_attempt(
     if delay is not None:
         _try_again(claim, delay)
     elif asked.cancel and not whole_rollback(claim):
-        let_go(claim, Status.PENDING)
+        end_cancelled(claim.row(), claim.frames, compensate=asked.compensate)
     else:
         _fail_for_good(claim, failure)
     reach("failure.before_commit")
@@ -107,13 +107,8 @@ def fail_out_of_catch(claim: Claim, definition: Definition, error: Exception) ->
 def _try_again(claim: Claim, delay: timedelta) -> None:
     deadline = claim.limit_at
     at_deadline = deadline is not None and deadline <= claim.now() + delay
-    let_go(
-        claim,
-        Status.PENDING,
-        wake_at=deadline if at_deadline else clock.now() + delay,
-        attempt=claim.attempt + 1,
-        recoveries=0,
-    )
+    until = deadline if at_deadline else clock.now() + delay
+    put_to_sleep(claim, until, attempt=claim.attempt + 1, recoveries=0)
 
 
 def _fail_for_good(claim: Claim, failure: Failure) -> None:
@@ -148,18 +143,14 @@ def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
         send_back(claim.row(), claim.frames, why)
         return
     classes = list(failure.classes) if part else None
-    finish(claim.row(), Status.FAILED, error=encode(failure.error), outcome=classes)
+    finish(claim.row(), Status.FAILED, encode(failure.error), outcome=classes)
     if claim.role == Role.ITEM:
         rollback.after_failed_item(claim, definition)
 
 
 def _go_on_undoing(claim: Claim) -> None:
     """A compensation failed for good: the others still run."""
-    changes = {**rollback.pass_over(claim), "ready_at": clock.now(), "wake_at": None}
-    if claim.status == Status.COMPENSATING:
-        claim.row().update(worker=None, **changes)
-    else:
-        claim.row().release(Status.PENDING, **changes)
+    claim.row().due(rolls=claim.is_compensating, **rollback.pass_over(claim))
 
 
 def _catch(definition: Definition, claim: Claim, failure: Failure) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from durable.engine.ends import turns
 from durable.engine.ends.back import rollback_frame
 from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.finish import finish
-from durable.engine.ends.release import block_for_child, hold, let_go
+from durable.engine.ends.release import block_for_child, hold, park
 from durable.engine.row import journal, position
 from durable.engine.row.held import Claim, Identity, next_completed_at
 from durable.engine.row.position import KEPT_BYTES, ROLLBACK, Walk
@@ -60,7 +60,7 @@ def look(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable |
 def _what_is_next(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable | None:
     why = claim.frames[ROLLBACK]
     if _children(claim.execution_id, why).unfinished().exists():
-        let_go(claim, Status.WAITING)
+        park(claim)
         return None
     found = next(_to_undo(claim.execution_id, why), None) if why["undo"] else None
     if found is not None and _class_of(found) is None:
@@ -84,14 +84,12 @@ def _take_up(claim: Claim, run: StepRun, why: dict[str, Any]) -> None:
     before = StepRun.objects.filter(
         execution=run.execution_id, path=run.path, visit=run.visit, compensation=True
     ).count()
-    rows = claim.row()
-    if not why["scope"] and claim.status == Status.RUNNING:
-        rows.move(Status.COMPENSATING)
-        claim.status = Status.COMPENSATING
+    if not why["scope"]:
+        _begin(claim, why)
     path = f"{ROLLBACK}{run.pk}"
     if before:  # it was begun before, and goes on with what it knows
         journal.reopen(claim.execution_id, path, claim.visit)
-    rows.update(
+    claim.row().update(
         path=path,
         attempt=before + 1,
         attempt_floor=before,
@@ -101,6 +99,13 @@ def _take_up(claim: Claim, run: StepRun, why: dict[str, Any]) -> None:
     )
     claim.path, claim.attempt, claim.attempt_floor = path, before + 1, before
     claim.journaled, claim.recoveries = bool(before), 0
+
+
+def _begin(claim: Claim, why: dict[str, Any]) -> None:
+    """From the first step that is undone on, the status says so."""
+    if not claim.is_compensating:
+        claim.row().rolling(why["error"], held=True)
+        claim.status = Status.COMPENSATING
 
 
 def leave_catch(claim: Claim, definition: Definition) -> None:
@@ -148,15 +153,13 @@ def _into_handler(claim: Claim, definition: Definition, why: dict[str, Any]) -> 
 
 def _conclude(claim: Claim, why: dict[str, Any]) -> None:
     """Everything is undone that can be: the final status."""
-    rows = claim.row()
     cancelled = why["error"] is None
     if not (why["undone"] or why["failed"]) and not (cancelled and why["undo"]):
         target = Status.CANCELLED if cancelled else Status.FAILED
     else:
-        if claim.status != Status.COMPENSATING:
-            rows.move(Status.COMPENSATING)
+        _begin(claim, why)
         target = Status.COMPENSATION_FAILED if why["failed"] else Status.COMPENSATED
-    changes: dict[str, Any] = {"error": why["error"]}
+    changes: dict[str, Any] = {}
     if target == Status.FAILED:
         frames = {path: frame for path, frame in claim.frames.items() if path != ROLLBACK}
         changes |= {
@@ -167,7 +170,7 @@ def _conclude(claim: Claim, why: dict[str, Any]) -> None:
         }
     if claim.role in (Role.BRANCH, Role.ITEM):
         changes["outcome"] = why["classes"]
-    finish(rows, target, **changes)
+    finish(claim.row(), target, why["error"], **changes)
 
 
 def after_failed_item(claim: Claim, definition: Definition) -> None:

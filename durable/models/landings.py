@@ -1,0 +1,255 @@
+"""The landings: each place where an execution may come to stand writes every column of its life.
+
+A status alone does not say where an execution stands: ``pending`` is due, asleep or without a
+turn; ``compensating`` may be held, due, asleep or parked. So nobody assigns a status. Code calls a
+landing, which names each column of ``LIFE`` or keeps it on purpose. Columns that stay beside a
+landing (position, data, deadline) travel in the same statement as keywords.
+
+The writes below the landings change single columns of a life that goes on where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
+
+from durable import clock
+from durable.models.fields import Stored
+from durable.models.role import Role
+from durable.states import UNFINISHED, Status, sources
+
+#: the columns that say where an execution stands; ``fence`` grows with a claim and its end
+LIFE = frozenset(
+    {
+        "status",
+        "ready_at",
+        "wake_at",
+        "resume_at",
+        "worker",
+        "released",
+        "pause_requested",
+        "blocked_by",
+        "error",
+        "finished_at",
+        "unreported",
+        "fence",
+    }
+)
+
+Moment = datetime | Combinable | None  # an instant, an expression of the database's clock, or none
+Error = Stored | dict[str, Any] | None  # as ``failures`` describes it
+
+M = TypeVar("M", bound=models.Model)
+
+KEPT: Any = object()
+
+#: what each landing writes, unless it has a value of its own
+_REST: dict[str, Any] = {
+    "ready_at": None,
+    "wake_at": None,
+    "resume_at": None,
+    "worker": None,
+    "released": KEPT,
+    "pause_requested": False,
+    "blocked_by": "",
+    "error": None,
+    "finished_at": None,
+    "unreported": False,
+    "fence": KEPT,
+}
+
+_ROLLS = Q(status=Status.COMPENSATING)
+_TURNLESS = Q(released=False, cancel_requested_at__isnull=True)
+
+
+class Landings(models.QuerySet[M]):
+    """Where executions come to stand. Each landing returns the number of rows that moved.
+
+    ``rolls`` is what the caller knows: True, the rows roll back, and keep their status and the
+    error for which they do; False, rows that roll back do not move; None, the database decides.
+    ``out_of`` are the statuses that the rows may leave; a final one is left on purpose only.
+    """
+
+    def held(self, worker: UUID, *, rolls: bool | None = None) -> int:
+        """In a worker's hands, under a new fence."""
+        return self._land(
+            Status.RUNNING,
+            rolls,
+            worker=worker,
+            fence=F("fence") + 1,
+            pause_requested=KEPT,
+            unreported=KEPT,
+            beside={"started_at": Coalesce("started_at", clock.now())},
+        )
+
+    def due(
+        self,
+        *,
+        rolls: bool | None = None,
+        out_of: Collection[Status] = UNFINISHED,
+        **beside: Any,
+    ) -> int:
+        """Ready for a worker now."""
+        return self._land(Status.PENDING, rolls, out_of=out_of, ready_at=clock.now(), beside=beside)
+
+    def asleep(self, until: Moment, *, rolls: bool | None = None, **beside: Any) -> int:
+        """Ready for a worker at ``until``."""
+        return self._land(Status.PENDING, rolls, wake_at=until, beside=beside)
+
+    def turnless(
+        self, *, unreported: bool, out_of: Collection[Status] = UNFINISHED, **beside: Any
+    ) -> int:
+        """Items that wait for their turn; ``unreported`` if the parent must give it to them."""
+        return self._land(
+            Status.PENDING,
+            False,
+            out_of=out_of,
+            released=False,
+            unreported=unreported,
+            beside=beside,
+        )
+
+    def freed(self, *, died: bool, rolls: bool | None = None) -> int:
+        """Taken from a worker: ready at once, but for batch items that the worker never started.
+
+        Those wait for a turn again, and their parent must give it. ``died`` counts a recovery.
+        """
+        return self._land(
+            Status.PENDING,
+            rolls,
+            ready_at=Case(When(_TURNLESS, then=None), default=clock.now()),
+            fence=F("fence") + 1,
+            pause_requested=KEPT,
+            unreported=Case(When(released=False, then=True), default=F("unreported")),
+            beside={"recoveries": F("recoveries") + int(died)},
+        )
+
+    def parked(self, until: Moment, *, rolls: bool | None = None) -> int:
+        """In a wait that ends at ``until`` at the latest (``None``: never by itself)."""
+        return self._land(Status.WAITING, rolls, wake_at=until)
+
+    def paused(self, resume_at: Moment) -> int:
+        """Set aside by an operator; ``resume_at`` is when the rows would have been due."""
+        return self._land(Status.PAUSED, False, resume_at=resume_at)
+
+    def blocked(self, by: str, error: Error) -> int:
+        """Set aside until ``by`` is there: a ``"worker"``, ``"code"``, or that of a ``"child"``."""
+        return self._land(Status.BLOCKED, False, blocked_by=by, error=error)
+
+    def rolling(
+        self,
+        error: Error,
+        *,
+        held: bool,
+        out_of: Collection[Status] = UNFINISHED,
+        **beside: Any,
+    ) -> int:
+        """Into the rollback of all that the execution has done, because of ``error``.
+
+        ``held``: the worker that has the row keeps it; otherwise the row is ready for any.
+        """
+        return self._land(
+            Status.COMPENSATING,
+            False,
+            out_of=out_of,
+            ready_at=None if held else clock.now(),
+            worker=KEPT if held else None,
+            released=True,
+            error=error,
+            beside=beside,
+        )
+
+    def ended(self, target: Status, error: Error, *, report: bool = True, **beside: Any) -> int:
+        """At the end. A parent that waits must look at the rows, unless ``report`` is False.
+
+        An item that was not cancelled is not reported here: whoever hands its turn on does that.
+        """
+        heard: Any = KEPT
+        if report:
+            heard = F("awaited")
+            if target != Status.CANCELLED:
+                heard = Case(When(role=Role.ITEM, then=Value(False)), default=heard)
+        return self._land(
+            target,
+            False,
+            released=True,
+            error=error,
+            finished_at=clock.now(),
+            unreported=heard,
+            beside=beside,
+        )
+
+    def _land(
+        self,
+        target: Status,
+        rolls: bool | None,
+        *,
+        beside: dict[str, Any] | None = None,
+        out_of: Collection[Status] = UNFINISHED,
+        **own: Any,
+    ) -> int:
+        """Write every column of ``LIFE``: those of ``_REST``, unless the landing has its own."""
+        beside = beside or {}
+        if strange := LIFE & beside.keys():
+            raise TypeError(f"only a landing itself writes {', '.join(sorted(strange))}")
+        row = {"status": target, **_REST, **own}
+        leaving = (sources(target) | _STAYS.get(target, frozenset())) & frozenset(out_of)
+        if rolls is None:
+            leaving |= {Status.COMPENSATING}
+            row["status"] = Case(When(_ROLLS, then=F("status")), default=Value(target.value))
+            row["error"] = Case(When(_ROLLS, then=F("error")))
+        elif rolls:  # a write that keeps the status must not name it: SQLite rewrites its indexes
+            leaving = frozenset({Status.COMPENSATING})
+            del row["status"], row["error"]
+        row = {name: value for name, value in row.items() if value is not KEPT}
+        return self.filter(status__in=leaving).update(**row, **beside)
+
+    # -- single columns of a life that goes on where it stands ----------------------------------
+
+    def promote(self) -> int:
+        """Sleepers whose time has come are ready, in the order of their times."""
+        return self.update(ready_at=F("wake_at"), wake_at=None)
+
+    def ask_to_pause(self) -> int:
+        """Rows in a worker's hands are to pause at their next checkpoint."""
+        return self.filter(status=Status.RUNNING).update(pause_requested=True)
+
+    def take_back_pause(self) -> int:
+        """Rows that have not paused yet go on."""
+        return self.update(pause_requested=False)
+
+    def ask_to_cancel(self, reason: str = "", *, compensate: bool = False) -> int:
+        """Rows are to be cancelled; the first request counts."""
+        return self.filter(cancel_requested_at__isnull=True).update(
+            cancel_requested_at=clock.now(), cancel_reason=reason, cancel_compensate=compensate
+        )
+
+    def give_turn(self, **beside: Any) -> int:
+        """Items that waited for their turn are ready."""
+        return self.update(released=True, ready_at=clock.now(), **beside)
+
+    def inherit_turn(self, *, paused: bool) -> int:
+        """A running item of a batch gets the turn of the one before, and its request to pause."""
+        return self.update(released=True, pause_requested=paused)
+
+    def mark_unreported(self) -> int:
+        """The parent must look at these rows."""
+        return self.update(unreported=True)
+
+    def mark_reported(self) -> int:
+        """The parent has looked at these rows."""
+        return self.update(unreported=False)
+
+
+#: landings at which rows may stand already
+_STAYS: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.PENDING}),
+    Status.WAITING: frozenset({Status.WAITING}),
+}
