@@ -136,7 +136,8 @@ COMPOSED: tuple[Mutation, ...] = (
         "a cancelled one is to be told too, also an item",
         "landings:Landings.ended",
         "            if target != Status.CANCELLED:\n",
-        "            if target == Status.CANCELLED:\n                heard = False\n            else:\n",
+        "            if target == Status.CANCELLED:\n                heard = False\n"
+        "            else:\n",
         _T8 + "a_parent_is_woken_by_a_child_that_is_cancelled",
         _T8 + "a_worker_sees_that_a_parent_is_to_be_told",
         _ITEMS + "ControlTests::test_cancel_while_an_item_is_in_its_step_ends_the_tree",
