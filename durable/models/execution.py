@@ -222,6 +222,17 @@ class Execution(models.Model):
                 | (~Q(status__in=sorted(FINAL)) & Q(finished_at__isnull=True)),
                 name="durable_exec_final_is_finished",
             ),
+            # what a landing forgets is refused
+            models.CheckConstraint(
+                condition=(Q(status=Status.BLOCKED) | Q(blocked_by=""))
+                & (Q(status=Status.PAUSED) | Q(resume_at__isnull=True))
+                & (
+                    Q(status__in=(Status.PENDING, Status.RUNNING, Status.WAITING))
+                    | Q(pause_requested=False)
+                )
+                & (Q(status__in=(Status.PENDING, Status.RUNNING)) | Q(released=True)),
+                name="durable_exec_life_fits_status",
+            ),
             models.CheckConstraint(
                 condition=Q(role=Role.ROOT) | Q(parent__isnull=False),
                 name="durable_exec_child_has_parent",

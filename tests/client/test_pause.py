@@ -235,3 +235,49 @@ class PauseTests(WorkflowTestCase):
         for call in (durable.pause, durable.resume):
             with self.assertRaisesRegex(durable.InvalidTransition, "cancelled"):
                 call(execution.id)
+
+
+class PauseUnheardTests(WorkflowTestCase):
+    """A pause that is asked for while the last step runs, and comes too late to be heard."""
+
+    def failed(self) -> Execution:
+        class Held(Workflow):
+            class Meta(WorkflowMeta):
+                on_failure = "hold"
+
+            undone = False
+
+            @step
+            def book(self, data: Data) -> Data:
+                return data
+
+            @book.compensate
+            def unbook(self, data: Data) -> Data:
+                type(self).undone = True
+                return data
+
+            @step(atomic=False)
+            def fails(self, data: Data) -> Data:
+                if data.get("fails", True):
+                    durable.pause(self.id)
+                    raise ValueError("no")
+                return data
+
+        execution = run(Held, {})
+        self.assertEqual(execution.status, "failed")
+        self.assertFalse(execution.pause_requested)
+        return execution
+
+    def test_a_rollback_after_it_ends(self) -> None:
+        execution = self.failed()
+        durable.compensate(execution.id)
+        self.assertLess(drain(max_steps=50), 10)
+        execution.refresh_from_db()
+        self.assertEqual(execution.status, "compensated")
+
+    def test_a_retry_after_it_runs(self) -> None:
+        execution = self.failed()
+        Execution.objects.filter(pk=execution.pk).update(data={"fails": False})
+        durable.retry(execution.id)
+        drain()
+        assert_completed(execution)

@@ -9,6 +9,7 @@ from itertools import count, product
 from typing import Any
 from uuid import UUID
 
+from django.db import IntegrityError, transaction
 from django.test import SimpleTestCase, TestCase
 
 from durable import clock
@@ -215,6 +216,15 @@ ROLLS = ("held", "due", "asleep", "freed", "parked")
 STAYS = {Status.PENDING: ("due", "asleep", "turnless", "freed"), Status.WAITING: ("parked",)}
 
 
+#: landings that keep ``released`` and to which no item comes without a turn
+WITH_TURN = ("parked", "paused", "blocked")
+
+
+def rows_of(status: Status, landing: str) -> list[Row]:
+    """The rows of one status that may come to a landing."""
+    return [row for row in shapes(status) if row["released"] or landing not in WITH_TURN]
+
+
 def shapes(status: Status) -> Iterator[Row]:
     """Rows of one status, with every column as dirty as the database takes it."""
     free = status in (Status.PENDING, Status.RUNNING)
@@ -325,7 +335,7 @@ class LandingTests(TestCase):
             self.assertEqual(LIFE - {"status"}, LIFE & set(columns), name)
             for status in Status:
                 with self.subTest(landing=name, status=status):
-                    for before, after in self.landed(land, list(shapes(status))):
+                    for before, after in self.landed(land, rows_of(status, name)):
                         self.assertEqual(after, self.expected(name, before))
 
     def test_what_the_caller_knows_of_a_rollback_gives_the_same_rows(self) -> None:
@@ -340,13 +350,19 @@ class LandingTests(TestCase):
         for name, land in known.items():
             for status in Status:
                 rolls = status == Status.COMPENSATING
-                rows = list(shapes(status))
+                rows = rows_of(status, name)
                 with self.subTest(landing=name, status=status):
                     for before, after in self.landed(partial(land, rolls=rolls), rows):
                         self.assertEqual(after, self.expected(name, before))
                 with self.subTest("known wrongly: nothing moves", landing=name, status=status):
                     for before, after in self.landed(partial(land, rolls=not rolls), rows):
                         self.assertEqual(after, before)
+
+    def test_an_item_without_a_turn_comes_to_no_landing_that_needs_one(self) -> None:
+        turnless = [row for row in shapes(Status.RUNNING) if not row["released"]]
+        for name in WITH_TURN:
+            with self.subTest(name), self.assertRaises(IntegrityError), transaction.atomic():
+                self.landed(LANDINGS[name][0], turnless)
 
     def test_a_worker_that_goes_on_into_its_rollback_keeps_the_row(self) -> None:
         rows = [row for row in shapes(Status.RUNNING) if row["released"]]
