@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -106,6 +107,46 @@ MAY_IMPORT_LAZILY: dict[str, frozenset[str]] = {
     "testing": frozenset({"client"}),
     FACADE: frozenset({"client"}),
 }
+
+#: Rooms of one layer: each may import those of lower floors, and itself.
+FLOORS: dict[str, int] = {
+    "storage": 0,
+    "engine.row": 1,
+    "engine.ends": 2,
+    "engine.start": 3,
+    "people": 3,
+    "engine.deliver": 4,
+    "engine.undo": 5,
+    "engine.parts": 5,
+    "engine.body": 6,
+    "engine.run": 7,
+    "engine.calendar": 7,
+    "engine.operators": 8,
+    "engine.duties": 8,
+    # above the engine, below the doors
+    "showing.run": 0,
+    "showing": 1,
+    "doors.access": 2,
+    "people.reach": 3,
+    "doors": 4,
+}
+
+#: Rooms have about ten files; more only where Django, or a subject, wants one flat list.
+MAX_FILES = 11
+FLAT = frozenset(
+    {
+        "durable",  # what users import
+        "durable.migrations",
+        "durable.models",
+        "durable.drawing",
+        "durable.worker",
+        "durable.management.commands",
+        # to be divided
+        "durable.authoring",
+        "durable.dashboard",
+        "durable.rest",
+    }
+)
 
 #: Single modules with an exception of their own, inside a function: (importer, imported).
 LAZY_EXCEPTIONS = frozenset({("durable.helpers", "durable.authoring.context")})
@@ -238,6 +279,52 @@ def breaks_of_layers(source: Source) -> Iterator[str]:
                     yield f"{where}: {layer} imports {target}"
 
 
+def floor_of(module: str) -> tuple[str, int] | None:
+    """The room of a module, or of a name in one, and the floor on which it lies."""
+    parts = module.split(".")[1:]
+    for length in range(len(parts), 0, -1):
+        room = ".".join(parts[:length])
+        if room in FLOORS:
+            return room, FLOORS[room]
+    return None
+
+
+def breaks_of_floors(source: Source) -> Iterator[str]:
+    """Inside a layer imports go down: a room imports itself and rooms of lower floors."""
+    own = floor_of(source.module)
+    for line, target, _ in imports(source):
+        other = floor_of(target) if target.startswith("durable.") else None
+        if own is None or other is None or layer_of(source.module) != layer_of(target):
+            continue
+        if other[0] != own[0] and other[1] >= own[1]:
+            yield f"{source.module}:{line}: {own[0]} imports {target}, on floor {other[1]}"
+
+
+def breaks_of_rooms(all_sources: list[Source]) -> Iterator[str]:
+    """A room has about ten files."""
+    files = Counter(
+        source.module if source.is_package else source.module.rpartition(".")[0]
+        for source in all_sources
+    )
+    for room, number in files.items():
+        if number > MAX_FILES + 1 and room not in FLAT:  # and its ``__init__``
+            yield f"{room} has {number - 1} files; {MAX_FILES} are allowed"
+
+
+def circles(all_sources: list[Source]) -> list[list[str]]:
+    """Modules that import each other at their top, directly or around a corner."""
+    names = {source.module for source in all_sources}
+    left: dict[str, set[str]] = {}
+    for source in all_sources:
+        targets = (target for _, target, lazy in imports(source) if not lazy)
+        found = {t if t in names else t.rpartition(".")[0] for t in targets}
+        left[source.module] = (found & names) - {source.module}
+    while free := [name for name, targets in left.items() if not targets & left.keys()]:
+        for name in free:
+            del left[name]
+    return [sorted(left)] if left else []
+
+
 def breaks_of_size(source: Source) -> Iterator[str]:
     """No file passes 400 lines (what Django generates aside)."""
     lines = source.text.count("\n")
@@ -290,6 +377,20 @@ class HouseTests(TestCase):
 
     def test_imports_point_one_way(self) -> None:
         self.check(breaks_of_layers)
+
+    def test_inside_a_layer_imports_go_down(self) -> None:
+        self.check(breaks_of_floors)
+
+    def test_no_modules_import_each_other_in_a_circle(self) -> None:
+        self.assertEqual(circles(sources()), [])
+
+    def test_no_room_has_too_many_files(self) -> None:
+        self.assertEqual(list(breaks_of_rooms(sources())), [])
+
+    def test_every_room_of_the_engine_has_a_floor(self) -> None:
+        for source in sources():
+            if source.module.startswith("durable.engine."):
+                self.assertIsNotNone(floor_of(source.module), source.module)
 
     def test_no_file_is_too_long(self) -> None:
         self.check(breaks_of_size)
@@ -400,6 +501,38 @@ class LayerRuleTests(TestCase):
 
 class OtherRuleTests(TestCase):
     """Each other rule catches a planted violation too."""
+
+    def test_floors(self) -> None:
+        def found(module: str, text: str) -> int:
+            return len(list(breaks_of_floors(Source(module, text))))
+
+        row, run = "durable.engine.row.held", "durable.engine.run.claim"
+        self.assertEqual(found(run, "from durable.engine.row.held import Claim"), 0)
+        self.assertEqual(found(row, "from durable.engine.run.claim import claim_due"), 1)
+        self.assertEqual(found(row, "def f():\n    from durable.engine.ends import finish"), 1)
+        self.assertEqual(found("durable.engine.undo.fail", "import durable.engine.parts.join"), 1)
+        self.assertEqual(found(row, "from durable.engine.row import merge"), 0)
+        self.assertEqual(found(row, "from durable.storage import notify"), 0)
+        self.assertEqual(found("durable.storage.audit", "from durable.people import who"), 1)
+        self.assertEqual(found("durable.doors.access", "from durable.people.reach import mail"), 1)
+        self.assertEqual(found("durable.people.reach.mail", "from durable.doors import access"), 0)
+
+    def test_circles(self) -> None:
+        here = [
+            Source("durable.a", "from durable.b import x"),
+            Source("durable.b", "from durable.c import x"),
+            Source("durable.c", "def f():\n    from durable.a import y"),
+        ]
+        self.assertEqual(circles(here), [])
+        here[2] = Source("durable.c", "from durable import a")
+        self.assertEqual(circles(here), [["durable.a", "durable.b", "durable.c"]])
+
+    def test_rooms(self) -> None:
+        here = [Source(f"durable.room.m{n}", "") for n in range(MAX_FILES)]
+        here.append(Source("durable.room", "", True))
+        self.assertFalse(list(breaks_of_rooms(here)))
+        here.append(Source("durable.room.one", ""))
+        self.assertTrue(list(breaks_of_rooms(here)))
 
     def test_length(self) -> None:
         self.assertTrue(list(breaks_of_size(Source("durable.clock", "a = 1\n" * 401))))
