@@ -19,7 +19,7 @@ from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends import turns
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.ends.release import let_go
-from durable.engine.row.held import Claim
+from durable.engine.row.held import Claim, Heir
 from durable.models import Execution
 from durable.states import Status
 from durable.storage.failpoints import reach
@@ -95,15 +95,15 @@ class Batch:
             return False
         return self._size > checkpoints.ENOUGH or time.monotonic() - self._since > KEPT_FOR
 
-    def _next(self) -> turns.Heir | None:
-        return turns.Heir(self._rest[0].execution_id, self._rest[0].fence) if self._rest else None
+    def _next(self) -> Heir | None:
+        return Heir(self._rest[0].execution_id, self._rest[0].fence) if self._rest else None
 
     def _write(self, heir: Claim | None) -> None:
         """Write what was kept, and pass the turn on if it is among that."""
         kept, self._kept = self._kept, []
         if not kept:
             return
-        to = turns.Heir(heir.execution_id, heir.fence) if heir is not None else None
+        to = Heir(heir.execution_id, heir.fence) if heir is not None else None
         batch = [
             replace(checkpoint, released=claim.released, heir=to if claim.released else None)
             for claim, checkpoint in kept
