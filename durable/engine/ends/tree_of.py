@@ -26,21 +26,22 @@ def live_below(execution: Execution) -> Any:
     return below(execution).unfinished()
 
 
-def stop(execution: Execution) -> bool:
+def stop(execution: Execution, why: str) -> bool:
     """Cancel an execution and all below it; True if nothing of it is alive any more.
 
-    What is in a step ends with that step's checkpoint; until then those above wait for it.
+    All of them get ``why`` as their reason (see ``row/reasons``). What is in a step ends with that
+    step's checkpoint; until then those above wait for it.
     """
     rows = Execution.objects.filter(pk=execution.pk)
     current = lock(rows).get()  # so that no worker claims it meanwhile
     if current.is_finished:
         return True
     if current.cancel_requested_at is None:
-        rows.update(cancel_requested_at=clock.now())
+        rows.update(cancel_requested_at=clock.now(), cancel_reason=why)
     if rolls_back(current):
         _hurry(rows, current)
         return False
-    ended = stop_below(execution)
+    ended = stop_below(execution, why)
     if current.status in (Status.RUNNING, Status.COMPENSATING):
         return False
     if not ended:
@@ -50,10 +51,10 @@ def stop(execution: Execution) -> bool:
     return True
 
 
-def stop_below(execution: Execution) -> bool:
+def stop_below(execution: Execution, why: str) -> bool:
     """Cancel what is alive below an execution; True if nothing of it is any more."""
-    _stop_unstarted(execution)
-    alive = [child for child in live_below(execution) if not stop(child)]
+    _stop_unstarted(execution, why)
+    alive = [child for child in live_below(execution) if not stop(child, why)]
     return not alive
 
 
@@ -70,8 +71,8 @@ def _hurry(rows: Any, execution: Execution) -> None:
         rows.move(Status.PENDING, ready_at=clock.now(), resume_at=None, blocked_by="")
 
 
-def _stop_unstarted(execution: Execution) -> None:
+def _stop_unstarted(execution: Execution, why: str) -> None:
     """Items without a turn end in one statement, however many there are."""
     below(execution).filter(role=Role.ITEM, released=False, status=Status.PENDING).move(
-        Status.CANCELLED, released=True, finished_at=clock.now()
+        Status.CANCELLED, released=True, finished_at=clock.now(), cancel_reason=why
     )
