@@ -24,6 +24,7 @@ _CHANGES = "tests/composition/test_merge.py::ChangeTests::test_"
 _LISTS = "tests/client/test_lookup.py::ListTests::test_"
 _RERUNS = "tests/client/test_retry_rerun.py::RerunTests::test_"
 _REASONS = "tests/composition/test_cancel_reasons.py::CancelReasonTests::test_"
+_RECORDED = "tests/composition/test_recorded_answers.py::RecordedAnswerTests::test_"
 _PRUNES = "tests/schedules/test_retention.py::RetentionTests::test_"
 
 COMPOSED: tuple[Mutation, ...] = (
@@ -104,6 +105,36 @@ COMPOSED: tuple[Mutation, ...] = (
         "    if execution.role in (Role.BRANCH, Role.ITEM):\n",
         "    if False:\n",
         _REASONS + "what_a_branch_calls_while_its_execution_is_cancelled_gets_the_same_reason",
+    ),
+    mutation(
+        0,
+        "a wait that is on record needs no class, form or row",
+        "step_context:StepContext.ask",
+        "        if wait is None:\n            _check_new(ask)\n",
+        "        _check_new(ask)\n        if wait is None:\n",
+        _RECORDED + "the_result_of_a_child",
+        _RECORDED + "the_failure_of_a_child",
+        _RECORDED + "the_timeout_of_a_child",
+        _RECORDED + "of_a_standing_node_in_items",
+        _RECORDED + "the_answer_to_a_form_that_the_class_has_no_more",
+        _RECORDED + "the_answer_to_a_choice_among_rows_that_have_gone",
+        _RECORDED + "a_wait_that_is_still_open_goes_on_waiting",
+    ),
+    mutation(
+        0,
+        "a start that is on record needs no class",
+        "step_context:StepContext.start_workflow",
+        "        if record is not None:\n",
+        "        startable(workflow)\n        if record is not None:\n",
+        _RECORDED + "the_id_of_a_started_child",
+    ),
+    mutation(
+        0,
+        "what can't be asked anew is refused when it is asked",
+        "step_context:_check_new",
+        "    ask.checked()\n",
+        "",
+        _RECORDED + "what_is_not_on_record_still_needs_its_class_and_its_form",
     ),
     mutation(
         1,
