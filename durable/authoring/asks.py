@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from durable.authoring.context import UNSET, Ask, People, Question
 from durable.authoring.values import count, deadline, moment
 from durable.authoring.wording import did_you_mean, refuse, refuse_unknown
+from durable.errors import DefinitionError
 
 if TYPE_CHECKING:
     from durable.authoring.workflow import Workflow
@@ -124,12 +125,42 @@ def question(
     quorum: int = 1,
     forms: Mapping[str, Any] | None = None,
 ) -> Ask:
-    """A question to people; ``forms`` are those of the class (``None``: not known yet)."""
+    """A question to people; ``forms`` are those of the class (``None``: not known yet).
+
+    A question that is wrong is only ``refused`` when it is asked: its answer may be on record
+    from a time when the form, or the rows that the choices are made of, were still there.
+    """
     known = Asking.__annotations__
     for unknown in asking.keys() - known.keys():
         hint = did_you_mean(unknown, known)
         raise TypeError(f"{call}() got an unexpected keyword argument {unknown!r}.{hint}")
     where = f"{call}({_name(name, call + '()')!r})"
+    refused: DefinitionError | None = None
+    try:
+        asked = _question(where, type, asking, choices, multiple, fields, form, quorum, forms)
+    except DefinitionError as error:
+        asked, refused = Question(type), error
+    return Ask(
+        "input",
+        name,
+        question=asked,
+        timeout=deadline(asking.get("timeout"), f"{where}: timeout"),
+        timeout_value=asking.get("timeout_value", UNSET),
+        refused=refused,
+    )
+
+
+def _question(
+    where: str,
+    type: str,
+    asking: Asking,
+    choices: Iterable[Any] | None,
+    multiple: bool,
+    fields: Iterable[Mapping[str, Any]] | None,
+    form: str | None,
+    quorum: int,
+    forms: Mapping[str, Any] | None,
+) -> Question:
     if type not in QUESTION_TYPES:
         refuse(where, f"type {type!r} isn't known.{did_you_mean(type, QUESTION_TYPES)}")
     if form is not None and forms is not None and form not in forms:
@@ -152,13 +183,7 @@ def question(
     )
     if type == "form" and form is None and not asked.fields:
         refuse(where, "fields is empty; give it at least one field.")
-    return Ask(
-        "input",
-        name,
-        question=asked,
-        timeout=deadline(asking.get("timeout"), f"{where}: timeout"),
-        timeout_value=asking.get("timeout_value", UNSET),
-    )
+    return asked
 
 
 def choice_pairs(choices: Iterable[Any], where: str) -> tuple[tuple[Any, str], ...]:

@@ -8,8 +8,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from uuid import UUID
+
+from durable.errors import DefinitionError
 
 if TYPE_CHECKING:
     from durable.authoring.workflow import Workflow
@@ -67,6 +69,13 @@ class Ask:
     workflow: type[Workflow] | str | None = None  # child
     input: Mapping[str, Any] | None = None  # child
     ref: str | None = None  # child
+    refused: DefinitionError | None = None  # input: why it can't be asked anew
+
+    def checked(self) -> Self:
+        """This wait, if it may be asked anew; one that is on record needs no such question."""
+        if self.refused is not None:
+            raise self.refused
+        return self
 
 
 class Context(Protocol):

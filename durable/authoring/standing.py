@@ -70,7 +70,7 @@ def wait_for_approval(
     """Ask people to approve; the ``Decision`` goes ``into`` the data."""
     known = (*Asking.__annotations__, "into", "quorum", "name")
     _refuse_unknown("wait_for_approval", [key for key in asking if key not in known], known)
-    asks.question("wait_for_approval", approval, "approval", asking, quorum=quorum)
+    asks.question("wait_for_approval", approval, "approval", asking, quorum=quorum).checked()
 
     def standing_approval(self: Any, data: Any, *item: Any) -> Any:
         decision = self.wait_for_approval(approval, quorum=quorum, **asking)

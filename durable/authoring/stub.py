@@ -74,7 +74,7 @@ class StubContext:
 
     def ask(self, ask: Ask) -> Any:
         """The answer to a wait, at once."""
-        self.asked.append(ask)
+        self.asked.append(ask.checked())
         if ask.kind == "timer":
             return None
         if ask.kind == "any":

@@ -225,7 +225,7 @@ class Landings(models.QuerySet[M]):
         """Rows that have not paused yet go on."""
         return self.update(pause_requested=False)
 
-    def ask_to_cancel(self, reason: str = "", *, compensate: bool = False) -> int:
+    def ask_to_cancel(self, reason: str, *, compensate: bool = False) -> int:
         """Rows are to be cancelled; the first request counts."""
         return self.filter(cancel_requested_at__isnull=True).update(
             cancel_requested_at=clock.now(), cancel_reason=reason, cancel_compensate=compensate

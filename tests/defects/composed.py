@@ -23,6 +23,8 @@ _MERGES = "tests/composition/test_parallel.py::MergeStrategyTests::test_"
 _CHANGES = "tests/composition/test_merge.py::ChangeTests::test_"
 _LISTS = "tests/client/test_lookup.py::ListTests::test_"
 _RERUNS = "tests/client/test_retry_rerun.py::RerunTests::test_"
+_REASONS = "tests/composition/test_cancel_reasons.py::CancelReasonTests::test_"
+_RECORDED = "tests/composition/test_recorded_answers.py::RecordedAnswerTests::test_"
 _PRUNES = "tests/schedules/test_retention.py::RetentionTests::test_"
 
 COMPOSED: tuple[Mutation, ...] = (
@@ -68,6 +70,71 @@ COMPOSED: tuple[Mutation, ...] = (
         "self.filter(status__in=leaving).update(",
         "self.update(",
         _T1 + "whoever_comes_late_with_another_end_changes_nothing",
+    ),
+    mutation(
+        0,
+        "what is stopped with its parent says why",
+        "tree_of:stop",
+        "rows.ask_to_cancel(why)",
+        'rows.ask_to_cancel("")',
+        _REASONS + "what_lies_below_a_cancelled_execution_names_it_and_its_reason_at_every_depth",
+        _REASONS + "siblings_of_a_failed_branch_name_it_and_its_error",
+        _REASONS + "a_child_that_nobody_waits_for_any_longer_names_who_did",
+    ),
+    mutation(
+        0,
+        "items that end with their execution before their turn say why",
+        "tree_of:_stop_unstarted",
+        ", cancel_reason=why",
+        "",
+        _REASONS + "items_without_a_turn_of_a_cancelled_execution_name_it",
+    ),
+    mutation(
+        0,
+        "items that get no turn say why",
+        "turns:stop_turns",
+        ", cancel_reason=why",
+        "",
+        _REASONS + "items_without_a_turn_say_why_none_comes",
+        _REASONS + "items_of_a_batch_that_another_has_stopped_say_so",
+    ),
+    mutation(
+        0,
+        "a part passes on the reason for which it is cancelled",
+        "reasons:cancelled",
+        "    if execution.role in (Role.BRANCH, Role.ITEM):\n",
+        "    if False:\n",
+        _REASONS + "what_a_branch_calls_while_its_execution_is_cancelled_gets_the_same_reason",
+    ),
+    mutation(
+        0,
+        "a wait that is on record needs no class, form or row",
+        "step_context:StepContext.ask",
+        "        if wait is None:\n            _check_new(ask)\n",
+        "        _check_new(ask)\n        if wait is None:\n",
+        _RECORDED + "the_result_of_a_child",
+        _RECORDED + "the_failure_of_a_child",
+        _RECORDED + "the_timeout_of_a_child",
+        _RECORDED + "of_a_standing_node_in_items",
+        _RECORDED + "the_answer_to_a_form_that_the_class_has_no_more",
+        _RECORDED + "the_answer_to_a_choice_among_rows_that_have_gone",
+        _RECORDED + "a_wait_that_is_still_open_goes_on_waiting",
+    ),
+    mutation(
+        0,
+        "a start that is on record needs no class",
+        "step_context:StepContext.start_workflow",
+        "        if record is not None:\n",
+        "        startable(workflow)\n        if record is not None:\n",
+        _RECORDED + "the_id_of_a_started_child",
+    ),
+    mutation(
+        0,
+        "what can't be asked anew is refused when it is asked",
+        "step_context:_check_new",
+        "    ask.checked()\n",
+        "",
+        _RECORDED + "what_is_not_on_record_still_needs_its_class_and_its_form",
     ),
     mutation(
         1,

@@ -9,7 +9,7 @@ from durable import clock
 from durable.engine.ends import tree_of, turns
 from durable.engine.ends.back import rollback_frame, send_back
 from durable.engine.ends.finish import finish
-from durable.engine.row import failures
+from durable.engine.row import failures, reasons
 from durable.engine.row.held import Claim
 from durable.engine.row.position import ROLLBACK, Frames
 from durable.errors import ClaimLost, DurableError
@@ -113,7 +113,7 @@ def end_cancelled(rows: ExecutionQuerySet, frames: Frames | None, *, compensate:
     What is alive below it is stopped first; the row parks until the last of that has ended.
     """
     execution = rows.get()
-    ended = tree_of.stop_below(execution)
+    ended = tree_of.stop_below(execution, reasons.cancelled(execution))
     if compensate:
         _landed(send_back(rows, frames or {}, rollback_frame(None)))
     elif ended:

@@ -24,20 +24,21 @@ def live_below(execution: Execution) -> ExecutionQuerySet:
     return below(execution).unfinished()
 
 
-def stop(execution: Execution) -> bool:
+def stop(execution: Execution, why: str) -> bool:
     """Cancel an execution and all below it; True if nothing of it is alive any more.
 
-    What is in a step ends with that step's checkpoint; until then those above wait for it.
+    All of them get ``why`` as their reason (see ``row/reasons``). What is in a step ends with that
+    step's checkpoint; until then those above wait for it.
     """
     rows = Execution.objects.filter(pk=execution.pk)
     current = lock(rows).get()  # so that no worker claims it meanwhile
     if current.is_finished:
         return True
-    rows.ask_to_cancel()
+    rows.ask_to_cancel(why)
     if rolls_back(current):
         _hurry(rows, current)
         return False
-    ended = stop_below(execution)
+    ended = stop_below(execution, why)
     if current.status == Status.RUNNING:
         return False
     if not ended:
@@ -47,10 +48,10 @@ def stop(execution: Execution) -> bool:
     return True
 
 
-def stop_below(execution: Execution) -> bool:
+def stop_below(execution: Execution, why: str) -> bool:
     """Cancel what is alive below an execution; True if nothing of it is any more."""
-    _stop_unstarted(execution)
-    alive = [child for child in live_below(execution) if not stop(child)]
+    _stop_unstarted(execution, why)
+    alive = [child for child in live_below(execution) if not stop(child, why)]
     return not alive
 
 
@@ -67,7 +68,7 @@ def _hurry(rows: ExecutionQuerySet, execution: Execution) -> None:
         rows.due()
 
 
-def _stop_unstarted(execution: Execution) -> None:
+def _stop_unstarted(execution: Execution, why: str) -> None:
     """Items without a turn end in one statement, however many there are."""
     items = below(execution).filter(role=Role.ITEM, released=False, status=Status.PENDING)
-    items.ended(Status.CANCELLED, None, report=False)
+    items.ended(Status.CANCELLED, None, report=False, cancel_reason=why)

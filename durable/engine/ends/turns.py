@@ -16,7 +16,7 @@ from django.db.models.functions import Length
 
 from durable import clock, codec, conf
 from durable.authoring.tree import Foreach, Node
-from durable.engine.row import merge
+from durable.engine.row import merge, reasons
 from durable.engine.row.held import Heir
 from durable.models import Execution
 from durable.models.execution import ExecutionQuerySet
@@ -151,10 +151,11 @@ def _await_batches(block: Block) -> None:
     list(lock(along.order_by("index")).values_list("pk", flat=True))
 
 
-def stop_turns(block: Block) -> int:
-    """No new item starts: those that have not had their turn are cancelled."""
+def stop_turns(block: Block, why: str = "") -> int:
+    """Cancel the items without a turn: because too many have failed, or for the reason ``why``."""
     waiting = waiting_for_turn(block).order_by()
-    return waiting.ended(Status.CANCELLED, None, report=False)
+    why = why or reasons.too_many_failed(block[1])
+    return waiting.ended(Status.CANCELLED, None, report=False, cancel_reason=why)
 
 
 def stop_if_too_large(block: Block) -> None:
@@ -165,7 +166,7 @@ def stop_if_too_large(block: Block) -> None:
     rows = Execution.objects.of_block(*block).filter(status=Status.COMPLETED)
     size = rows.aggregate(size=Sum(Length("outcome")))["size"]
     if size is not None and size > int(conf.get("MAX_COLLECTED_BYTES")):
-        stop_turns(block)
+        stop_turns(block, reasons.too_large(block[1]))
 
 
 def is_stopped(block: Block, node: Foreach) -> bool:

@@ -10,6 +10,7 @@ from django.db.models import Q
 from durable.authoring import registry
 from durable.authoring.tree import Foreach, Parallel
 from durable.engine.ends import tree_of, turns
+from durable.engine.row import reasons
 from durable.engine.row.position import ROLLBACK
 from durable.models import Execution, Role, Wait
 from durable.states import Status, WaitStatus
@@ -45,7 +46,9 @@ def report_to(parent_id: UUID) -> int:
         .filter(parent=parent)
         .only(
             "id",
+            "root_id",
             "role",
+            "branch",
             "status",
             "error",
             "data",
@@ -109,8 +112,9 @@ def _stop_siblings(parent: Execution, failed: Execution) -> None:
     node = cls.definition.tree.find(failed.parent_path) if cls is not None else None
     if isinstance(node, Parallel) and node.on_error == "fail_fast":
         block = (parent.pk, failed.parent_path, failed.parent_visit)
+        why = reasons.failed(failed, failed.error)
         for sibling in Execution.objects.of_block(*block).unfinished():
-            tree_of.stop(sibling)
+            tree_of.stop(sibling, why)
 
 
 def _wake(parent: Execution) -> None:

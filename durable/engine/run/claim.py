@@ -11,6 +11,7 @@ from durable import clock
 from durable.authoring import registry
 from durable.engine.ends import tree_of
 from durable.engine.ends.turns import batch_size, waiting_for_turn
+from durable.engine.row import reasons
 from durable.engine.row.held import Claim, text_of
 from durable.models import Execution, Queue, Role, Wait
 from durable.states import Status, WaitStatus
@@ -121,8 +122,9 @@ def stop_overdue_children(parents: list[UUID]) -> None:
     overdue = Execution.objects.unfinished().filter(
         awaited_by__execution__in=parents, awaited_by__status=WaitStatus.TIMED_OUT
     )
-    for child in overdue:
-        tree_of.stop(child)
+    for child in overdue.select_related("parent"):
+        assert child.parent is not None
+        tree_of.stop(child, reasons.timed_out(child.parent))
 
 
 def _expire(parked: list[UUID]) -> set[UUID]:

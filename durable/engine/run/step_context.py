@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from django.utils.functional import SimpleLazyObject
 
 from durable import clock, codec
+from durable.authoring.asks import workflow_name
 from durable.authoring.context import UNSET, Ask
 from durable.authoring.decision import Decision
 from durable.engine.row.held import Claim, Identity
@@ -142,16 +143,11 @@ class StepContext:
     def ask(self, ask: Ask) -> Any:
         """The recorded answer, or leave the body to wait for it."""
         self._in_a_step()
-        if ask.kind == WaitKind.CHILD:
-            startable(ask.workflow or "")
-            codec.check(ask.input, path="input")
         self._not_leaving()
-        sizes.wait(ask)
-        if ask.timeout_value is not UNSET:
-            codec.dumps(ask.timeout_value, path="timeout_value")
         place = self._journal.place(ask.kind, ask.name)
         wait = self._journal.wait(place)
         if wait is None:
+            _check_new(ask)
             if ask.kind == WaitKind.TIMER and self._is_past(ask.until):
                 return None
             self._fits(place)
@@ -159,7 +155,7 @@ class StepContext:
             return _answer(ask, wait)
         elif wait.status == WaitStatus.TIMED_OUT:
             return _timed_out(ask, wait)
-        request = Request.of(ask, place)
+        request = Request.of(ask, place) if wait is None else Request(ask, place)
         self.left, self.asked = True, request
         raise Suspend
 
@@ -187,12 +183,12 @@ class StepContext:
     def start_workflow(self, workflow: Any, input: Any, ref: str | None) -> UUID:
         """Start a child that nobody waits for, in the transaction that ends this visit."""
         self._in_a_step()
-        definition = startable(workflow)
-        codec.check(input, path="input")
-        place = self._journal.place(RecordKind.START, ref or definition.name)
+        place = self._journal.place(RecordKind.START, ref or workflow_name(workflow))
         record = self._journal.record(place)
         if record is not None:
             return UUID(str(record.value))
+        startable(workflow)
+        codec.check(input, path="input")
         self._fits(place)
         self.children.append(lambda: children.remember(self._claim, place, workflow, input))
         return children.child_id(self._claim, place)
@@ -274,6 +270,17 @@ class StepContext:
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags, written by the transaction that ends the visit."""
         self.new_tags.update(sizes.tags(tags))
+
+
+def _check_new(ask: Ask) -> None:
+    """Refuse a wait that can't be opened. One on record needs no class, form or row any more."""
+    ask.checked()
+    if ask.kind == WaitKind.CHILD:
+        startable(ask.workflow or "")
+        codec.check(ask.input, path="input")
+    sizes.wait(ask)
+    if ask.timeout_value is not UNSET:
+        codec.dumps(ask.timeout_value, path="timeout_value")
 
 
 def _checked(place: Place, result: Any) -> Stored:

@@ -16,7 +16,7 @@ from durable.engine.ends.back import rollback_frame, send_back
 from durable.engine.ends.checkpoint import Attempt, write_attempts
 from durable.engine.ends.finish import finish
 from durable.engine.ends.release import end_cancelled, hold, put_to_sleep, whole_rollback
-from durable.engine.row import position
+from durable.engine.row import position, reasons
 from durable.engine.row.failures import Failure, encode
 from durable.engine.row.held import Claim
 from durable.engine.undo import rollback
@@ -138,7 +138,7 @@ def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
         failure, undo=undo, path=claim.path, attempt=claim.attempt, floor=claim.attempt_floor
     )
     execution = Execution.objects.get(pk=claim.execution_id)
-    ended = tree_of.stop_below(execution)
+    ended = tree_of.stop_below(execution, reasons.failed(execution, failure.error))
     if not ended or (undo and rollback.needed(claim.execution_id)):
         send_back(claim.row(), claim.frames, why)
         return

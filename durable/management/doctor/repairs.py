@@ -10,6 +10,7 @@ from durable.engine.deliver import deliver_due
 from durable.engine.duties import workers
 from durable.engine.ends import finish, tree_of
 from durable.engine.parts.report import report_due
+from durable.engine.row import reasons
 from durable.engine.run.claim import promote
 from durable.models import Execution, StepRun, Wait, Worker
 from durable.states import FINAL, StepStatus
@@ -78,9 +79,10 @@ def _stop_some() -> int:
     alive = Execution.objects.unfinished().filter(
         awaited=True, parent__status__in=sorted(FINAL), cancel_requested_at__isnull=True
     )
-    found = list(alive.order_by("pk")[:AT_ONCE])
+    found = list(alive.select_related("parent").order_by("pk")[:AT_ONCE])
     for execution in found:
-        tree_of.stop(execution)
+        assert execution.parent is not None
+        tree_of.stop(execution, reasons.ended(execution.parent))
     return len(found)
 
 
