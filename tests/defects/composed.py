@@ -163,7 +163,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         3,
         "a branch ends at the end of its own steps",
-        "position:Walk.leave",
+        "walk:Walk.leave",
         "                case _:  # the end of the flow, of a branch or of an item\n",
         "                case Parallel():\n"
         "                    path = owner.path\n"

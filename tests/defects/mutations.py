@@ -40,7 +40,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         2,
         "the next step follows from the tree, not from the order of writing",
-        "position:Walk.leave",
+        "walk:Walk.leave",
         "            following = self.tree.following(path)\n",
         "            flat = [leaf.path for leaf in self.tree.leaves()]\n"
         "            following = self.tree.following(path)\n"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from durable.engine.ends.finish import leave
-from durable.engine.row import position
 from durable.engine.row.failures import Failure
-from durable.engine.row.position import ROLLBACK, Frames
+from durable.engine.row.position import ROLLBACK, Frames, encode
 from durable.models.execution import ExecutionQuerySet
 
 
@@ -52,5 +51,5 @@ def at_rollback(frames: Frames, why: dict[str, Any]) -> dict[str, Any]:
         "attempt_floor": 0,
         "recoveries": 0,
         "journaled": False,
-        "frames": position.encode({**frames, ROLLBACK: why}),
+        "frames": encode({**frames, ROLLBACK: why}),
     }

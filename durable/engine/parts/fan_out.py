@@ -12,8 +12,9 @@ from durable.engine.ends.release import give_back, hold, park
 from durable.engine.ends.turns import is_sequence
 from durable.engine.parts import item_rows
 from durable.engine.parts.bases import plain
-from durable.engine.row import position
+from durable.engine.row import walk
 from durable.engine.row.held import Claim
+from durable.engine.row.position import encode
 from durable.errors import DurableError
 from durable.models import Execution, Role
 from durable.models.fields import Stored, uuid7
@@ -80,7 +81,7 @@ def _store(claim: Claim) -> None:
 def _child(
     claim: Claim, role: Role, index: int, name: str, body: Chain, block: str, data: str | None
 ) -> Execution:
-    path, frames = position.start_of(body, data)
+    path, frames = walk.start_of(body, data)
     start = body.nodes[0]
     own_queue = start.step.queue if isinstance(start, Leaf) else None
     return Execution(
@@ -103,7 +104,7 @@ def _child(
         ready_at=clock.now(),
         path=path,
         visit=1,
-        frames=position.encode(frames),
+        frames=encode(frames),
         input=Stored(claim.element) if claim.element is not None else None,
         data=Stored(data) if data is not None else None,
         created_at=clock.now(),

@@ -26,7 +26,8 @@ from durable.engine.parts.batch import Batch
 from durable.engine.row import failures
 from durable.engine.row.held import Claim
 from durable.engine.row.journal import Journal
-from durable.engine.row.position import ROLLBACK, ChoiceFailed
+from durable.engine.row.position import ROLLBACK
+from durable.engine.row.walk import ChoiceFailed
 from durable.engine.run import suspend
 from durable.engine.run.attempt import Completed, Failed, Parked, StepAttempt, Stuck
 from durable.engine.run.session import Session

@@ -19,7 +19,8 @@ from durable.engine.ends.turns import is_sequence, stop_if_too_large
 from durable.engine.parts.bases import base_of
 from durable.engine.row import merge
 from durable.engine.row.held import Claim, Identity, next_completed_at
-from durable.engine.row.position import KEPT_BYTES, ChoiceFailed, Walk, encode
+from durable.engine.row.position import encode
+from durable.engine.row.walk import KEPT_BYTES, ChoiceFailed, Walk
 from durable.errors import InvalidStepResult, NotSerializable
 from durable.models import Role
 

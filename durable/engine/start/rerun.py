@@ -6,8 +6,8 @@ from typing import Any
 
 from durable import codec
 from durable.authoring.tree import Catch, Repeat
-from durable.engine.row import position
-from durable.engine.row.position import Frames
+from durable.engine.row import walk
+from durable.engine.row.position import Frames, encode
 from durable.engine.start.start import StartOptions, start, startable
 from durable.errors import InvalidTransition
 from durable.models import CorrelationKey, Execution, Role, StepRun
@@ -41,7 +41,7 @@ def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
     rows.update(rerun_of=old, subject_type=old.subject_type, subject_id=old.subject_id)
     if from_step is not None:
         run = _recorded(old, from_step)
-        frames = position.encode(_frames(old, run))
+        frames = encode(_frames(old, run))
         rows.update(path=run.path, data=Stored(codec.dumps(run.input)), frames=frames)
     after = None if from_step is None else {"from_step": from_step}
     audit.record("rerun", by=by, execution=new.pk, target=str(old.pk), after=after)
@@ -62,7 +62,7 @@ def _frames(old: Execution, run: StepRun) -> Frames:
     """What the loops and catches around a step need to know when it is started from there."""
     tree = startable(old.workflow, old.version).tree
     frames: Frames = {}
-    for node in position.enclosing(tree, run.path):
+    for node in walk.enclosing(tree, run.path):
         if isinstance(node, Repeat):
             frames[node.path] = {"round": 1}
         elif isinstance(node, Catch) and run.path.startswith(f"{node.body.path}/"):

@@ -15,7 +15,8 @@ from durable.authoring.callables import lookup
 from durable.authoring.tree import Leaf
 from durable.authoring.workflow import Definition, Workflow
 from durable.conf import database
-from durable.engine.row import position
+from durable.engine.row import walk
+from durable.engine.row.position import encode
 from durable.errors import DurableError, IdempotencyConflict
 from durable.models import CorrelationKey, Execution
 from durable.models.fields import Stored, uuid7
@@ -119,7 +120,7 @@ def new_row(definition: Definition, data: str, options: StartOptions) -> Executi
     if options.idempotency_key is not None:
         sizes.text("idempotency_key", options.idempotency_key)
     home = defaults.queue if options.queue is None else sizes.text("queue", options.queue, 100)
-    path, frames = position.start_of(definition.tree.root, data)
+    path, frames = walk.start_of(definition.tree.root, data)
     return Execution(
         id=pk,
         root_id=pk,
@@ -133,7 +134,7 @@ def new_row(definition: Definition, data: str, options: StartOptions) -> Executi
         ready_at=None if at is not None else clock.now(),
         wake_at=at,
         path=path,
-        frames=position.encode(frames),
+        frames=encode(frames),
         input=Stored(data),
         data=Stored(data),
         tags=sizes.tags(options.tags),

@@ -16,7 +16,7 @@ from durable.engine.ends.back import rollback_frame, send_back
 from durable.engine.ends.checkpoint import Attempt, write_attempts
 from durable.engine.ends.finish import finish
 from durable.engine.ends.release import end_cancelled, hold, put_to_sleep, whole_rollback
-from durable.engine.row import position, reasons
+from durable.engine.row import reasons, walk
 from durable.engine.row.failures import Failure, encode
 from durable.engine.row.held import Claim
 from durable.engine.undo import rollback
@@ -160,7 +160,7 @@ def _catch(definition: Definition, claim: Claim, failure: Failure) -> dict[str, 
     """
     if failure.is_a(WorkflowTimeout):
         return None
-    for node in position.enclosing(definition.tree, claim.path):
+    for node in walk.enclosing(definition.tree, claim.path):
         if not isinstance(node, Catch) or node.path not in claim.frames:
             continue
         if not f"{claim.path}/".startswith(f"{node.body.path}/"):

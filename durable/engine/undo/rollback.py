@@ -23,9 +23,10 @@ from durable.engine.ends.back import rollback_frame
 from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.finish import finish
 from durable.engine.ends.release import block_for_child, hold, park
-from durable.engine.row import journal, position
+from durable.engine.row import journal
 from durable.engine.row.held import Claim, Identity, next_completed_at
-from durable.engine.row.position import KEPT_BYTES, ROLLBACK, Walk
+from durable.engine.row.position import ROLLBACK, encode
+from durable.engine.row.walk import KEPT_BYTES, Walk
 from durable.errors import NotSerializable
 from durable.models import Execution, Role, StepRun
 from durable.states import Status, StepStatus
@@ -119,7 +120,7 @@ def leave_catch(claim: Claim, definition: Definition) -> None:
         for path, frame in claim.frames.items()
         if path not in inside and not path.startswith(f"{node.body.path}/")
     }
-    claim.row().update(path=scope, frames=position.encode(frames))
+    claim.row().update(path=scope, frames=encode(frames))
     claim.path, claim.frames = scope, frames
 
 
@@ -133,7 +134,7 @@ def _into_handler(claim: Claim, definition: Definition, why: dict[str, Any]) -> 
     before = data if isinstance(data, dict) else {}  # an item that is collected may have any value
     text = codec.dump_data({**before, node.into: why["error"]}, keep_increments=keep)
     frames = {p: f for p, f in frames.items() if not p.startswith(f"{node.body.path}/")}
-    path, inner = position.start_of(handler.body, text)
+    path, inner = start_of(handler.body, text)
     walk = Walk(definition.tree, None, tuple, text, path, claim.visit, {**frames, **inner})
     return Checkpoint(
         execution_id=claim.execution_id,
@@ -143,7 +144,7 @@ def _into_handler(claim: Claim, definition: Definition, why: dict[str, Any]) -> 
         visit=walk.visit,
         was=claim.path,
         was_visit=claim.visit,
-        frames=position.encode(walk.frames),
+        frames=encode(walk.frames),
         at=next_completed_at(claim),
         attempt=None,
         root_id=claim.root_id,
@@ -166,7 +167,7 @@ def _conclude(claim: Claim, why: dict[str, Any]) -> None:
             "path": why["path"],
             "attempt": why["attempt"],
             "attempt_floor": why["floor"],
-            "frames": position.encode(frames),
+            "frames": encode(frames),
         }
     if claim.role in (Role.BRANCH, Role.ITEM):
         changes["outcome"] = why["classes"]
@@ -354,7 +355,7 @@ class Undo:
             visit=claim.visit,
             was=claim.path,
             was_visit=claim.visit,
-            frames=position.encode(frames),
+            frames=encode(frames),
             at=next_completed_at(claim),
             attempt=None,
             journaled=claim.journaled,
@@ -390,5 +391,5 @@ def pass_over(claim: Claim) -> dict[str, Any]:
         "attempt_floor": 0,
         "recoveries": 0,
         "journaled": False,
-        "frames": position.encode({**claim.frames, ROLLBACK: {**why, "failed": failed}}),
+        "frames": encode({**claim.frames, ROLLBACK: {**why, "failed": failed}}),
     }
