@@ -102,6 +102,10 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 }
 
 
+#: The path of an execution that undoes steps begins so; then comes the id of the step run.
+ROLLBACK = "~"
+
+
 def sources(target: Status) -> frozenset[Status]:
     """The statuses from which ``target`` may be entered."""
     return frozenset(source for source, targets in TRANSITIONS.items() if target in targets)

@@ -36,6 +36,7 @@ from durable.authoring.tree import (
     Tree,
 )
 from durable.authoring.wording import did_you_mean, refuse, short
+from durable.states import ROLLBACK
 
 AnyStep = Step[..., Any]
 
@@ -55,7 +56,6 @@ def build_tree(cls: type[Any], flow: Any, steps: Mapping[str, AnyStep]) -> Tree:
 
 
 #: paths that begin with it are the engine's own: where an execution stands that undoes its steps
-ROLLBACK = "~"
 
 
 class Names:

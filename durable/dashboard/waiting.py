@@ -9,10 +9,9 @@ from django.utils.translation import gettext as _
 
 from durable.dashboard.shown import Shown, plain
 from durable.doors import access
-from durable.engine.row.position import ROLLBACK
 from durable.models import Event, Execution, StepRun, Wait, WaitKind, WaitStatus, Worker
 from durable.showing.masking import mask_answer
-from durable.states import Status
+from durable.states import ROLLBACK, Status
 
 SHOWN_EVENTS = 50
 SHOWN_PROMPT = 300  # characters: the page of the question has the rest

@@ -11,8 +11,8 @@ from django.db.models import Count
 
 from durable.authoring import registry
 from durable.authoring.tree import Catch, Chain
-from durable.engine.row.position import ROLLBACK
 from durable.models import Execution, Schedule, StepRun
+from durable.states import ROLLBACK
 
 SAMPLES = 3
 

@@ -213,6 +213,12 @@ class Landings(models.QuerySet[M]):
 
     # -- single columns of a life that goes on where it stands ----------------------------------
 
+    def stand_at(self, **position: Any) -> int:
+        """The same life at another position; the columns are those of ``Position``."""
+        if strange := LIFE & position.keys():
+            raise TypeError(f"only a landing writes {', '.join(sorted(strange))}")
+        return self.update(**position)
+
     def promote(self) -> int:
         """Sleepers whose time has come are ready, in the order of their times."""
         return self.update(ready_at=F("wake_at"), wake_at=None)

@@ -162,7 +162,7 @@ class Watchdog:
 
     def _give_up(self, guarded: _Guarded, attempt: Limited) -> None:
         claim = attempt.claim
-        logger.warning("step %s of %s: time is over", claim.path, claim.execution_id)
+        logger.warning("step %s of %s: time is over", claim.at.path, claim.execution_id)
         cut(guarded.connection, attempt.watch)  # its locks, which the write below may need
         self._abandoned(guarded.thread)
         guarded.let_go.set()
@@ -180,6 +180,6 @@ def labels(claim: Claim) -> dict[str, object]:
     return {
         "execution": str(claim.execution_id),
         "workflow": claim.workflow,
-        "step": claim.path,
-        "attempt": claim.attempt,
+        "step": claim.at.path,
+        "attempt": claim.at.attempt,
     }

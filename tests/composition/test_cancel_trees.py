@@ -226,7 +226,7 @@ class RunningTests(CommittingTreeTestCase):
 
         for _ in range(9):
             claim = claim_as(worker)
-            leaf = claim.path.rpartition("/")[2]
+            leaf = claim.at.path.rpartition("/")[2]
             if leaf in ("first", "each", "last"):
                 return
             runner.run(claim, InlineSession())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
@@ -536,7 +537,7 @@ class AlwaysTests(SagaTestCase):
         worker = a_worker()
         claim = claim_as(worker)
         Execution.objects.filter(pk=execution.pk).update(path="charge")
-        claim.path = "charge"
+        claim.at = replace(claim.at, path="charge")
         bury(worker)
         durable.cancel(execution.id, compensate=True)
         drain()

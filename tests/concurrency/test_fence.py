@@ -14,9 +14,10 @@ from durable.engine.duties.inline import InlineSession
 from durable.engine.duties.workers import bury, free, register, stop
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends.checkpoint import Attempt, Checkpoint
-from durable.engine.ends.release import block, give_back, let_go
+from durable.engine.ends.release import block, give_back, put_to_sleep
 from durable.engine.row.held import Claim
 from durable.engine.row.journal import Journal
+from durable.engine.row.position import Position
 from durable.engine.run import direct
 from durable.engine.run.claim import claim_due
 from durable.engine.run.runner import run as run_claim
@@ -26,7 +27,7 @@ from durable.engine.undo import fail
 from durable.errors import ClaimLost, DurableError
 from durable.models import AuditEntry, Execution, Record, StepRun, Wait, Worker
 from durable.models.fields import uuid7
-from durable.states import Status, StepStatus
+from durable.states import StepStatus
 from durable.testing import drain
 from tests.cases import ThreadedTestCase
 
@@ -53,15 +54,15 @@ def claim_one() -> Claim:
 
 def attempt(claim: Claim, status: StepStatus = StepStatus.COMPLETED) -> Attempt:
     return Attempt(
-        execution_id=claim.execution_id, path=claim.path, visit=claim.visit,
-        attempt=claim.attempt, status=status, started_at=claim.now(), ended_at=claim.now(),
+        execution_id=claim.execution_id, path=claim.at.path, visit=claim.at.visit,
+        attempt=claim.at.attempt, status=status, started_at=claim.now(), ended_at=claim.now(),
         worker=claim.worker, input="{}", output='{"late": 1}',
     )  # fmt: skip
 
 
 def checkpoint(claim: Claim, path: str = "second", data: str = '{"late": 1}') -> Checkpoint:
     return Checkpoint(
-        claim.execution_id, claim.fence, data, path, 1, claim.now(), attempt(claim),
+        claim.execution_id, claim.fence, data, Position(path), claim.now(), attempt(claim),
         extras=(lambda: Execution.objects.filter(pk=claim.execution_id).update(progress="late"),),
     )  # fmt: skip
 
@@ -83,7 +84,7 @@ class FenceTests(ThreadedTestCase):
         return [list(table.objects.order_by("pk").values()) for table in tables]
 
     def context(self) -> StepContext:
-        journal = Journal(self.stale.path)
+        journal = Journal(self.stale.at.path)
         return StepContext(self.stale, InlineSession(), journal, name="first", atomic=False)
 
     def failure(self, delay: timedelta | None) -> Any:
@@ -103,7 +104,7 @@ class FenceTests(ThreadedTestCase):
             "failure": lambda: self.failure(None),
             "failure with retry": lambda: self.failure(timedelta(seconds=1)),
             "run()": lambda: self.context().run(lambda: 7, (), "f"),
-            "let go": lambda: let_go(self.stale, Status.PENDING),
+            "let go": lambda: put_to_sleep(self.stale, self.stale.now()),
             "give back": lambda: give_back(self.stale),
             "block": lambda: block(self.stale, DurableError("late")),
             "progress": lambda: progress.show(

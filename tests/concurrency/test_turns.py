@@ -12,7 +12,7 @@ from durable import Workflow, chain, foreach, step
 from durable.authoring import registry
 from durable.authoring.tree import Foreach
 from durable.engine.duties.inline import InlineSession
-from durable.engine.parts.batch import give_back
+from durable.engine.parts.batch import return_unstarted
 from durable.engine.row.held import Claim
 from durable.engine.run.claim import claim_due
 from durable.engine.run.runner import run as run_claim
@@ -84,7 +84,7 @@ class StopTests(ThreadedTestCase):
                 node = block_of(batch)
                 rest, batch.rest = list(batch.rest), ()
                 calls = [
-                    partial(give_back, rest, node),
+                    partial(return_unstarted, rest, node),
                     partial(run_claim, failing, InlineSession()),
                 ]
                 before, after = calls if first == "give back" else calls[::-1]

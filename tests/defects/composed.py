@@ -155,9 +155,9 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         1,
         "a rollback ends in a status of its own",
-        "rollback:_conclude",
-        'if why["failed"] else Status.COMPENSATED\n',
-        'if why["failed"] else Status.FAILED\n',
+        "undoing:Rollback.end",
+        "            return Status.COMPENSATED\n",
+        "            return Status.FAILED\n",
         _T1 + "a_rollback_that_goes_through_the_queue_ends_as_compensated",
     ),
     mutation(
@@ -310,28 +310,26 @@ COMPOSED: tuple[Mutation, ...] = (
         16,
         "a compensation has retries of its own",
         "attempt:StepAttempt.fail",
-        "        delay = fail.next_delay(self.step.retry, error,"
-        " claim.attempt - claim.attempt_floor)\n",
-        "        delay = fail.next_delay(self.step.retry, error,"
-        " claim.attempt - claim.attempt_floor)\n"
-        "        delay = None if claim.rolls_back else delay\n",
+        "        delay = fail.next_delay(self.step.retry, error, claim.at.tried)\n",
+        "        delay = fail.next_delay(self.step.retry, error, claim.at.tried)\n"
+        "        delay = None if claim.at.rollback is not None else delay\n",
         ROLLBACK + "a_compensation_that_raises_is_tried_again_and_then_counts_as_failed",
     ),
     mutation(
         16,
         "a compensation that fails for good counts",
-        "rollback:_conclude",
-        'target = Status.COMPENSATION_FAILED if why["failed"] else Status.COMPENSATED',
-        "target = Status.COMPENSATED",
+        "undoing:Rollback.end",
+        "            return Status.COMPENSATION_FAILED\n",
+        "            return Status.COMPENSATED\n",
         ROLLBACK + "a_compensation_that_raises_is_tried_again_and_then_counts_as_failed",
     ),
     mutation(
         16,
         "the rest is undone although one failed",
         "fail:_fail_for_good",
-        "    if claim.rolls_back:\n        _go_on_undoing(claim)\n        return\n",
-        "    if claim.rolls_back:\n"
-        "        rollback._conclude(claim, {**claim.frames['~'], 'failed': [1]})\n"
+        "    if claim.at.rollback is not None:\n        _go_on_undoing(claim)\n        return\n",
+        "    if claim.at.rollback is not None:\n"
+        "        rollback._conclude(claim, claim.at.rollback.passing_over('1'))\n"
         "        return\n",
         ROLLBACK + "a_compensation_that_raises_is_tried_again_and_then_counts_as_failed",
     ),
@@ -561,8 +559,8 @@ COMPOSED: tuple[Mutation, ...] = (
         25,
         "a retry goes on in the same execution, with all that it has",
         "control:_retry_failed",
-        "        deadline_at=deadline,\n        **afresh,\n",
-        "        deadline_at=deadline,\n        rank=0,\n        **afresh,\n",
+        "deadline_at=deadline, **at",
+        "deadline_at=deadline, rank=0, **at",
         "tests/client/test_retry_rerun.py::RetryTests::"
         "test_it_is_the_same_execution_with_its_queue_and_priority",
     ),

@@ -55,7 +55,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "runner:Runner._decide",
         "        return self._advance("
         "Forward(claim, self.definition, None).at(walk, claim.data))\n",
-        "        claim.path, claim.visit, claim.frames = walk.path, walk.visit, walk.frames\n"
+        "        claim.at = Forward(claim, self.definition, None).at(walk, claim.data).to\n"
         "        return True\n",
         _B2 + "the_choice_is_on_record_before_anything_runs_in_the_case",
     ),
@@ -63,8 +63,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         2,
         "a choice that fails is written at the position that the row has",
         "runner:Runner._decide",
-        "            if walk.path == claim.path:\n",
-        "            claim.path = walk.path\n            if True:\n",
+        "            if walk.path == claim.at.path:\n",
+        "            claim.at = Forward(claim, self.definition, None).at(walk, claim.data).to\n"
+        "            if True:\n",
         _B2 + "a_choice_that_fails_inside_a_choice_fails_the_execution",
     ),
     _mutation(
@@ -234,7 +235,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "runner:Runner.step",
         "                return self._block(node)\n        return self._lost_position()\n",
         "                return self._block(node)\n        return self._advance(\n"
-        "            Checkpoint(claim.execution_id, claim.fence, claim.data, '', 1,"
+        "            Checkpoint(claim.execution_id, claim.fence, claim.data, type(claim.at)(''),"
         " claim.now(), None)\n        )\n",
         _P12 + "a_step_that_the_code_has_lost_blocks_and_is_taken_up_by_code_that_has_it",
     ),
@@ -250,7 +251,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         13,
         "a step that kills its workers counts as failed after max_recoveries",
         "runner:Runner._leaf",
-        "        if claim.recoveries > self.definition.options.max_recoveries:\n",
+        "        if claim.at.recoveries > self.definition.options.max_recoveries:\n",
         "        if False:\n",
         _A13 + "a_step_that_kills_its_workers_fails_after_max_recoveries",
         _A13 + "workers_that_die_are_counted_against_each_attempt_and_attempts_are_bounded",
@@ -402,8 +403,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         22,
         "an execution that waits for its retry is let go",
         "fail:_try_again",
-        "put_to_sleep(claim, until, attempt=claim.attempt + 1, recoveries=0)",
-        "claim.row().update(attempt=claim.attempt + 1)",
+        "put_to_sleep(claim, until, **claim.at.next_attempt().since(claim.at))",
+        "claim.row().update(attempt=claim.at.attempt + 1)",
         _A22 + "an_execution_that_waits_for_its_retry_is_in_nobodys_hands",
     ),
     _mutation(

@@ -14,7 +14,6 @@ from durable.engine.ends import release
 from durable.engine.row.held import Claim
 from durable.errors import ClaimLost, DurableError, InvalidTransition
 from durable.models import Execution, Record, StepRun, Wait
-from durable.states import Status
 from durable.testing import assert_completed
 from tests.defects.stage import (
     LEASE,
@@ -206,7 +205,7 @@ class Defect15FenceTests(IsolatedWorkflows, TransactionTestCase):
         with self.assertRaises(ClaimLost):
             release.block(claim, DurableError("no such step"))
         with self.assertRaises(ClaimLost):
-            release.let_go(claim, Status.WAITING)
+            release.park(claim)
         self.assert_no_trace(execution)
 
     def test_a_buried_worker_can_write_nothing_even_before_another_claims(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -17,6 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from durable.engine.ends.finish import finish_completed
 from durable.engine.ends.turns import Block, hand_on
 from durable.engine.row.held import Heir
+from durable.engine.row.position import Position, encode
 from durable.models import Execution, Role
 from durable.models.fields import uuid7
 from durable.states import StepStatus
@@ -53,17 +55,14 @@ class Checkpoint:
     execution_id: UUID
     fence: int
     data: str | None
-    path: str
-    visit: int
+    to: Position
     at: datetime
     attempt: Attempt | None  # None: only the position moves (the choice of a branch)
     journaled: bool = False  # the visit that ends had waits or records
     extras: Sequence[Callable[[], object]] = field(default_factory=tuple)
     # the position that it leaves: a step is done once, and a commit in doubt may still be on its
     # way when it is repeated
-    was: str | None = None
-    was_visit: int | None = None
-    frames: str | None = None
+    was: Position | None = None
     outcome: str | None = None
     root_id: UUID | None = None
     role: str = Role.ROOT
@@ -72,9 +71,34 @@ class Checkpoint:
     heir: Heir | None = None  # the item of the same batch that gets it
 
     @property
+    def path(self) -> str:
+        """The path of the next position."""
+        return self.to.path
+
+    @property
+    def visit(self) -> int:
+        """The visit of the next position."""
+        return self.to.visit
+
+    @property
     def finishes(self) -> bool:
         """Whether it was the last step."""
-        return not self.path
+        return not self.to.path
+
+    @cached_property
+    def frames(self) -> str | None:
+        """The frames of the next position, as they are stored."""
+        return encode(self.to.frames)
+
+    @property
+    def from_path(self) -> str | None:
+        """The path that the row must still have; ``None``: any."""
+        return None if self.was is None else self.was.path
+
+    @property
+    def from_visit(self) -> int | None:
+        """The visit that the row must still have; ``None``: any."""
+        return None if self.was is None else self.was.visit
 
     @property
     def size(self) -> int:
@@ -111,8 +135,8 @@ _POSITIONS = Rowset(
     frames="text",
     outcome="text",
     at="timestamptz",
-    was="text",
-    was_visit="integer",
+    from_path="text",
+    from_visit="integer",
 )
 
 _UPDATE = """
@@ -124,7 +148,8 @@ SET data = v.data, path = v.path, visit = v.visit, attempt = 1, attempt_floor = 
 FROM v
 WHERE durable_execution.id = v.execution_id AND durable_execution.fence = v.fence
   AND durable_execution.status IN ('running', 'compensating')
-  AND (v.was IS NULL OR durable_execution.path = v.was AND durable_execution.visit = v.was_visit)
+  AND (v.from_path IS NULL
+       OR durable_execution.path = v.from_path AND durable_execution.visit = v.from_visit)
   {unlocked}
 RETURNING durable_execution.id, pause_requested, cancel_requested_at,
   CASE WHEN durable_execution.path = '' THEN (

@@ -7,11 +7,12 @@ from typing import Any
 
 from durable import clock
 from durable.engine.ends import tree_of, turns
-from durable.engine.ends.back import rollback_frame, send_back
+from durable.engine.ends.back import send_back
 from durable.engine.ends.finish import finish
 from durable.engine.row import failures, reasons
 from durable.engine.row.held import Claim
-from durable.engine.row.position import ROLLBACK, Frames
+from durable.engine.row.position import Position
+from durable.engine.row.undoing import Rollback
 from durable.errors import ClaimLost, DurableError
 from durable.models import Execution, Role
 from durable.models.execution import ExecutionQuerySet
@@ -87,10 +88,10 @@ def _obeyed(claim: Claim, resume_at: Any, **beside: Any) -> bool:
     ``resume_at`` is when it would have been due. What undoes all it has done is asked in vain.
     """
     asked = hold(claim)
-    if whole_rollback(claim):
+    if claim.at.undoes_all:
         return False
     if asked.cancel:
-        end_cancelled(claim.row(), claim.frames, compensate=asked.compensate)
+        end_cancelled(claim.row(), claim.at, compensate=asked.compensate)
     elif asked.pause:
         _landed(claim.row().paused(resume_at, **beside))
     return asked.stops
@@ -102,12 +103,7 @@ def _landed(rows: int) -> None:
         raise ClaimLost
 
 
-def whole_rollback(claim: Claim) -> bool:
-    """Whether the claim is undoing all of its execution: a cancellation has nothing to add."""
-    return claim.rolls_back and not claim.frames[ROLLBACK]["scope"]
-
-
-def end_cancelled(rows: ExecutionQuerySet, frames: Frames | None, *, compensate: bool) -> None:
+def end_cancelled(rows: ExecutionQuerySet, at: Position, *, compensate: bool) -> None:
     """Bring one guarded row towards the end that a cancellation asks for.
 
     What is alive below it is stopped first; the row parks until the last of that has ended.
@@ -115,7 +111,7 @@ def end_cancelled(rows: ExecutionQuerySet, frames: Frames | None, *, compensate:
     execution = rows.get()
     ended = tree_of.stop_below(execution, reasons.cancelled(execution))
     if compensate:
-        _landed(send_back(rows, frames or {}, rollback_frame(None)))
+        _landed(send_back(rows, at, Rollback(None)))
     elif ended:
         _landed(finish(rows, Status.CANCELLED))
     elif execution.status == Status.RUNNING:
@@ -140,7 +136,7 @@ def complete(claim: Claim, *, in_sequence: bool) -> None:
 
 def block(claim: Claim, error: DurableError) -> None:
     """Set an execution aside that this code can't continue: nothing failed, nothing is lost."""
-    described = failures.describe(error, step=claim.path or None, attempt=None)
+    described = failures.describe(error, step=claim.at.path or None, attempt=None)
     described["traceback"] = ""
     set_aside(claim, "code", failures.encode(described))
 

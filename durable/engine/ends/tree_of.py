@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import Q
 
 from durable.engine.ends.finish import finish
+from durable.engine.row.position import Position
 from durable.models import Execution, Role
 from durable.models.execution import ExecutionQuerySet
 from durable.states import Status
@@ -35,7 +36,7 @@ def stop(execution: Execution, why: str) -> bool:
     if current.is_finished:
         return True
     rows.ask_to_cancel(why)
-    if rolls_back(current):
+    if Position.of(current).undoes_all:
         _hurry(rows, current)
         return False
     ended = stop_below(execution, why)
@@ -53,13 +54,6 @@ def stop_below(execution: Execution, why: str) -> bool:
     _stop_unstarted(execution, why)
     alive = [child for child in live_below(execution) if not stop(child, why)]
     return not alive
-
-
-def rolls_back(execution: Execution) -> bool:
-    """Whether it undoes all that it has done: it will end by itself."""
-    if not execution.path.startswith("~"):
-        return False
-    return not (execution.frames or {}).get("~", {}).get("scope")
 
 
 def _hurry(rows: ExecutionQuerySet, execution: Execution) -> None:

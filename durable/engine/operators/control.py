@@ -6,13 +6,12 @@ from typing import Any
 
 from durable import clock
 from durable.authoring import registry
-from durable.engine.ends import tree_of
-from durable.engine.ends.back import at_rollback, rollback_frame
 from durable.engine.ends.release import end_cancelled
 from durable.engine.operators import whole
 from durable.engine.row import journal
 from durable.engine.row.failures import from_stored
-from durable.engine.row.position import ROLLBACK
+from durable.engine.row.position import Position
+from durable.engine.row.undoing import Rollback
 from durable.engine.undo import rollback
 from durable.errors import InvalidTransition
 from durable.models import Execution, Role
@@ -61,12 +60,13 @@ def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Exec
     execution = _locked(execution_id, "cancelled")
     if execution.is_finished:
         raise _refuse(execution, "cancelled")
-    if tree_of.rolls_back(execution):
+    at = Position.of(execution)
+    if at.undoes_all:
         raise _refuse(execution, "cancelled", "it rolls back already")
     rows = Execution.objects.filter(pk=execution.pk)
     rows.ask_to_cancel(reason, compensate=compensate)
     if execution.status != Status.RUNNING:
-        end_cancelled(rows, execution.frames, compensate=compensate)
+        end_cancelled(rows, at, compensate=compensate)
     return _note("cancel", execution, by, {"reason": reason})
 
 
@@ -76,7 +76,7 @@ def pause(execution_id: Any, *, by: Any) -> Execution:
     execution = _locked(execution_id, "paused")
     if execution.is_finished:
         raise _refuse(execution, "paused")
-    if tree_of.rolls_back(execution):
+    if Position.of(execution).undoes_all:
         raise _refuse(execution, "paused", "it rolls back")
     whole.pause(execution)
     return _note("pause", execution, by)
@@ -100,8 +100,8 @@ def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
     execution = _locked(execution_id, "retried")
     if execution.status == Status.COMPENSATION_FAILED:
         _refuse_under_a_parent(execution, "retried")
-        why = (execution.frames or {}).get(ROLLBACK) or rollback_frame(from_stored(execution))
-        return _undo(execution, {**why, "failed": []}, "retry", by)
+        why = Position.of(execution).rollback or Rollback.after(from_stored(execution))
+        return _undo(execution, why.again(), "retry", by)
     if execution.status == Status.FAILED:
         if _awaited(execution):
             hint = f"retry its parent {execution.parent_id}, which knows"
@@ -115,16 +115,12 @@ def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
 def _retry_failed(execution: Execution, restart_step: bool) -> None:
     deadline = _new_deadline(execution)
     if restart_step:
-        afresh = whole.restart(execution)
+        whole.restart(execution)
     else:
-        afresh = whole.fresh_attempts(execution)
         journal.reopen(execution.pk, execution.path, execution.visit)
-    Execution.objects.filter(pk=execution.pk).due(
-        rolls=False,
-        out_of=FINAL,
-        deadline_at=deadline,
-        **afresh,
-    )
+    at = Position.of(execution)
+    rows = Execution.objects.filter(pk=execution.pk)
+    rows.due(rolls=False, out_of=FINAL, deadline_at=deadline, **at.afresh().since(at))
     whole.revive(execution, deadline)
 
 
@@ -144,19 +140,16 @@ def compensate(execution_id: Any, *, by: Any) -> Execution:
     _refuse_under_a_parent(execution, "compensated")
     if not rollback.needed(execution.pk):
         raise _refuse(execution, "compensated", "no completed step of it has a compensation")
-    why = rollback_frame(
-        from_stored(execution),
-        path=execution.path,
-        attempt=execution.attempt,
-        floor=execution.attempt_floor,
-    )
+    at = Position.of(execution)
+    failure = from_stored(execution)
+    why = Rollback.after(failure, path=at.path, attempt=at.attempt, floor=at.floor)
     return _undo(execution, why, "compensate", by)
 
 
-def _undo(execution: Execution, why: dict[str, Any], action: str, by: Any) -> Execution:
+def _undo(execution: Execution, why: Rollback, action: str, by: Any) -> Execution:
     """Out of a final status into the rollback."""
-    at = at_rollback(execution.frames or {}, why)
-    Execution.objects.filter(pk=execution.pk).rolling(why["error"], held=False, out_of=FINAL, **at)
+    at = Position.of(execution).to_undo(why).columns()
+    Execution.objects.filter(pk=execution.pk).rolling(why.error, held=False, out_of=FINAL, **at)
     return _note(action, execution, by)
 
 

@@ -14,9 +14,9 @@ from durable.authoring import registry
 from durable.authoring.tree import Foreach, Node
 from durable.engine.ends import turns
 from durable.engine.row import journal
-from durable.engine.row.position import ROLLBACK
+from durable.engine.row.position import Position
 from durable.models import Execution, Role, StepRun, Wait
-from durable.states import FINAL, Status, StepStatus
+from durable.states import FINAL, ROLLBACK, Status, StepStatus
 from durable.storage.transaction import lock
 
 PARTS = (Role.BRANCH, Role.ITEM)
@@ -96,24 +96,21 @@ def _give_turns(execution: Execution) -> None:
 
 
 def unblock(execution: Execution, *, restart_step: bool) -> int:
-    """Give what is blocked another try: the execution, its branches, its items; how many."""
+    """Give blocked rows another try: the execution, its branches, its items; how many."""
     blocked = [r for level in _levels(execution) for r in level if r.status == Status.BLOCKED]
     for row in blocked:
-        afresh = restart(row) if restart_step else {}
-        Execution.objects.filter(pk=row.pk).due(rolls=False, **afresh)
+        at = Position.of(row)
+        if restart_step:
+            restart(row)
+        again = at.afresh() if restart_step else at
+        Execution.objects.filter(pk=row.pk).due(rolls=False, **again.since(at))
     return len(blocked)
 
 
-def restart(execution: Execution) -> dict[str, Any]:
-    """Forget what the step at which it stands has on record; the columns that begin it anew."""
+def restart(execution: Execution) -> None:
+    """Forget the waits and records of the step at which an execution stands."""
     journal.forget(execution.pk, execution.path, execution.visit)
     StepRun.objects.close_parked(execution.pk, StepStatus.CANCELLED, ended_at=clock.now())
-    return fresh_attempts(execution)
-
-
-def fresh_attempts(execution: Execution) -> dict[str, Any]:
-    """The columns with which a step is tried as if for the first time."""
-    return {"attempt": execution.attempt + 1, "attempt_floor": execution.attempt, "recoveries": 0}
 
 
 def revive(execution: Execution, deadline: Any) -> None:

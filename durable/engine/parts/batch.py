@@ -117,7 +117,7 @@ class Batch:
                 continue  # lost: whoever has it now runs it again
             self._over = self._over or asked.pause_requested or asked.cancel_requested
             if asked.cancel_requested:
-                claim.path, claim.visit, claim.attempt = checkpoint.path, checkpoint.visit, 1
+                claim.at = checkpoint.to
                 give_back(claim)
 
     def _return_rest(self) -> None:

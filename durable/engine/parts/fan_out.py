@@ -89,7 +89,7 @@ def _child(
         root_id=claim.root_id,
         parent_id=claim.execution_id,
         parent_path=block,
-        parent_visit=claim.visit,
+        parent_visit=claim.at.visit,
         role=role,
         index=index,
         branch=name,

@@ -64,7 +64,7 @@ def is_open(claim: Claim) -> bool:
 
 
 def _children(claim: Claim) -> Any:
-    return Execution.objects.of_block(claim.execution_id, claim.path, claim.visit)
+    return Execution.objects.of_block(claim.execution_id, claim.at.path, claim.at.visit)
 
 
 def last_completed_at(claim: Claim) -> datetime | None:
@@ -154,7 +154,7 @@ def join_foreach(claim: Claim, node: Foreach) -> Any:
 
 def _apply_sequence(data: Any, claim: Claim) -> Any:
     """The last item's data holds the changes of all: each began where the one before ended."""
-    last = turns.last_in_sequence((claim.execution_id, claim.path, claim.visit))
+    last = turns.last_in_sequence((claim.execution_id, claim.at.path, claim.at.visit))
     assert last is not None
     base = codec.loads(codec.dumps(data))
     return merge.apply(data, merge.changes(base, codec.loads(last.data)), base)

@@ -11,9 +11,8 @@ from durable.authoring import registry
 from durable.authoring.tree import Foreach, Parallel
 from durable.engine.ends import tree_of, turns
 from durable.engine.row import reasons
-from durable.engine.row.position import ROLLBACK
 from durable.models import Execution, Role, Wait
-from durable.states import Status, WaitStatus
+from durable.states import ROLLBACK, Status, WaitStatus
 from durable.storage.failpoints import reach
 from durable.storage.transaction import in_transaction, lock
 

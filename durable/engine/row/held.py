@@ -13,7 +13,7 @@ from django.db.models import F, TextField
 from django.db.models.expressions import ExpressionWrapper
 
 from durable import clock
-from durable.engine.row.position import ROLLBACK, Frames
+from durable.engine.row.position import Position
 from durable.models import Execution, Role
 from durable.states import Status
 
@@ -49,14 +49,8 @@ class Claim:
     rank: int
     fence: int
     worker: UUID
-    path: str
-    visit: int
-    attempt: int
-    attempt_floor: int
-    recoveries: int
-    journaled: bool
+    at: Position
     data: str
-    frames: Frames
     base: str | None
     element: str | None  # the item and its index, in a foreach
     deadline_at: datetime | None
@@ -85,30 +79,25 @@ class Claim:
     @property
     def limit_at(self) -> datetime | None:
         """The workflow's deadline, which does not bound its rollback."""
-        return None if self.rolls_back else self.deadline_at
+        return self.deadline_at if self.at.rollback is None else None
 
     @property
     def is_compensating(self) -> bool:
         """Whether the row keeps its status wherever it lands, but at an end."""
         return self.status == Status.COMPENSATING
 
-    @property
-    def rolls_back(self) -> bool:
-        """Whether the claim stands in a rollback."""
-        return self.path.startswith(ROLLBACK)
-
     def start_from(self, base: str) -> None:
         """An item begins with its block's data, which its row does not repeat."""
         if self.data is None:
             self.data = base
-        for frame in self.frames.values():
+        for frame in self.at.frames.values():
             if "data" in frame and frame["data"] is None:
                 frame["data"] = base
 
     def row(self) -> Any:
         """The claimed row at this position, or nothing: the start of every guarded write."""
         return Execution.objects.held_by(self.execution_id, self.fence).filter(
-            path=self.path, visit=self.visit, attempt=self.attempt
+            path=self.at.path, visit=self.at.visit, attempt=self.at.attempt
         )
 
 

@@ -2,20 +2,130 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Self
 
 from durable import codec
+from durable.engine.row.undoing import Rollback
+from durable.models import Execution
 from durable.models.fields import Stored
+from durable.states import ROLLBACK
 
-#: frames hold copies of the data, one for each catch around the position
+#: bytes; frames hold copies of the data, one for each catch around the position
 FRAMES_BYTES = 1 << 30
 
-
-#: where an execution stands that is undoing steps: this, then the id of the step run
-ROLLBACK = "~"
-
-
 Frames = dict[str, dict[str, Any]]
+
+#: the columns of a row that say where it stands, in the order of the fields below
+COLUMNS = ("path", "visit", "attempt", "attempt_floor", "recoveries", "journaled", "frames")
+
+
+@dataclass(frozen=True)
+class Position:
+    """The node at which an execution stands, and what is on record of its attempts there.
+
+    ``path`` is empty once all steps are taken, and begins with ``~`` in a rollback. ``visit``
+    counts the rounds of loops, so that a path is visited once for each value. ``frames`` keep what
+    loops, catches and a rollback need to know, by their paths.
+    """
+
+    path: str
+    visit: int = 1
+    attempt: int = 1
+    floor: int = 0  # attempts before an operator's retry
+    recoveries: int = 0  # workers that died in this attempt
+    journaled: bool = False  # this visit has waits or records
+    frames: Frames = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, row: Execution) -> Self:
+        """The position of a row."""
+        return cls.read([getattr(row, name) for name in COLUMNS])
+
+    @classmethod
+    def read(cls, values: Iterable[Any]) -> Self:
+        """The position that the values of ``COLUMNS`` say."""
+        path, visit, attempt, floor, recoveries, journaled, frames = values
+        return cls(path, visit, attempt, floor, recoveries, journaled, frames or {})
+
+    @cached_property
+    def rollback(self) -> Rollback | None:
+        """The rollback in which the execution stands; ``None`` on its way forward."""
+        return Rollback.at(self.path, self.frames)
+
+    @property
+    def undoes_all(self) -> bool:
+        """Whether the execution undoes all that it has done: it will end by itself."""
+        return self.rollback is not None and not self.rollback.scope
+
+    @property
+    def undone_run(self) -> str:
+        """The id of the step run whose compensation stands here; empty: it looks for the next."""
+        return self.path[len(ROLLBACK) :]
+
+    @property
+    def tried(self) -> int:
+        """The number of this attempt, counted from the last retry of an operator."""
+        return self.attempt - self.floor
+
+    def next_attempt(self) -> Self:
+        """Another attempt at the same step."""
+        return replace(self, attempt=self.attempt + 1, recoveries=0)
+
+    def afresh(self) -> Self:
+        """The same step, as if it were tried for the first time."""
+        return replace(self, attempt=self.attempt + 1, floor=self.attempt, recoveries=0)
+
+    def with_records(self) -> Self:
+        """The same attempt, once its visit has waits or records."""
+        return replace(self, journaled=True)
+
+    def to_undo(self, rollback: Rollback) -> Position:
+        """Look for the next step to undo."""
+        return Position(ROLLBACK, self.visit, frames={**self.frames, ROLLBACK: rollback.frame()})
+
+    def compensating(self, run_id: object, tried: int) -> Position:
+        """Stand at the compensation of a step run, which was tried so many times before."""
+        return Position(
+            f"{ROLLBACK}{run_id}",
+            self.visit,
+            attempt=tried + 1,
+            floor=tried,
+            journaled=bool(tried),
+            frames=self.frames,
+        )
+
+    def outside(self, block: str | None = None) -> Frames:
+        """The frames without a rollback's, and without those of a block and all inside it."""
+        return {
+            path: frame
+            for path, frame in self.frames.items()
+            if path != ROLLBACK and not (block and f"{path}/".startswith(f"{block}/"))
+        }
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of the row."""
+        return {**self._small(), "frames": encode(self.frames)}
+
+    def since(self, before: Position) -> dict[str, Any]:
+        """The columns that differ from those of another position: those that must be written."""
+        old = before._small()
+        changed = {name: value for name, value in self._small().items() if old[name] != value}
+        if self.frames != before.frames:
+            changed["frames"] = encode(self.frames)
+        return changed
+
+    def _small(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "visit": self.visit,
+            "attempt": self.attempt,
+            "attempt_floor": self.floor,
+            "recoveries": self.recoveries,
+            "journaled": self.journaled,
+        }
 
 
 def encode(frames: Frames) -> Stored | None:

@@ -106,9 +106,9 @@ class StepAttempt:
         self._undone = False
         self._used = [connection().connection]
         self.journal = (
-            persist(lambda: Journal.of_visit(claim.execution_id, claim.path, claim.visit))
-            if claim.journaled
-            else Journal(claim.path)
+            persist(lambda: Journal.of_visit(claim.execution_id, claim.at.path, claim.at.visit))
+            if claim.at.journaled
+            else Journal(claim.at.path)
         )
         self.context = StepContext(
             claim,
@@ -193,21 +193,21 @@ class StepAttempt:
         record = self.record(
             StepStatus.FAILED, ended_at=claim.now(), error=failures.encode(described)
         )
-        delay = fail.next_delay(self.step.retry, error, claim.attempt - claim.attempt_floor)
+        delay = fail.next_delay(self.step.retry, error, claim.at.tried)
         fail.fail_attempt(claim, record, failure, delay, self.extras(failed=True))
         reach("failure.after_commit")
         logger.log(
             logging.INFO if delay is not None else logging.WARNING,
             "step %s of %s failed (%s)%s",
-            claim.path,
+            claim.at.path,
             claim.execution_id,
             described["type"],
             f", again in {delay}" if delay is not None else "",
             extra={
                 "execution": str(claim.execution_id),
                 "workflow": claim.workflow,
-                "step": claim.path,
-                "attempt": claim.attempt,
+                "step": claim.at.path,
+                "attempt": claim.at.attempt,
             },
         )
 
@@ -249,10 +249,10 @@ class StepAttempt:
             raise error
         logger.error(
             "step %s of %s is done, but what followed its commit was not",
-            self.claim.path,
+            self.claim.at.path,
             self.claim.execution_id,
             exc_info=error,
-            extra={"execution": str(self.claim.execution_id), "step": self.claim.path},
+            extra={"execution": str(self.claim.execution_id), "step": self.claim.at.path},
         )
         return Completed(checkpoint, accepted)
 
@@ -315,7 +315,7 @@ class StepAttempt:
             path=self.work.identity.path,
             visit=self.work.identity.visit,
             compensation=self.work.identity.compensation,
-            attempt=self.claim.attempt,
+            attempt=self.claim.at.attempt,
             status=status,
             started_at=self.started_at,
             ended_at=ended_at,
@@ -324,7 +324,7 @@ class StepAttempt:
             output=output,
             error=error,
             logs=log_capture.text(self.lines),
-            recoveries=self.claim.recoveries,
+            recoveries=self.claim.at.recoveries,
         )
 
     def extras(self, *, failed: bool = False) -> Sequence[Callable[[], object]]:

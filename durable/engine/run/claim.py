@@ -13,6 +13,8 @@ from durable.engine.ends import tree_of
 from durable.engine.ends.turns import batch_size, waiting_for_turn
 from durable.engine.row import reasons
 from durable.engine.row.held import Claim, text_of
+from durable.engine.row.position import COLUMNS as POSITION
+from durable.engine.row.position import Position
 from durable.models import Execution, Queue, Role, Wait
 from durable.states import Status, WaitStatus
 from durable.storage.failpoints import reach
@@ -36,12 +38,6 @@ _COLUMNS = (
     "home_queue",
     "rank",
     "fence",
-    "path",
-    "visit",
-    "attempt",
-    "attempt_floor",
-    "recoveries",
-    "journaled",
     "deadline_at",
     "last_completed_at",
     "pause_requested",
@@ -85,7 +81,7 @@ def _read(rows: Any) -> Any:
         own_base=text_of("base"),
         own_input=text_of("input"),
         present=clock.now(),
-    ).values("id", "status", "stored", "own_base", "own_input", "frames", "present", *_COLUMNS)
+    ).values("id", "status", "stored", "own_base", "own_input", "present", *POSITION, *_COLUMNS)
 
 
 def _fill_batches(claims: Sequence[Claim]) -> None:
@@ -95,7 +91,7 @@ def _fill_batches(claims: Sequence[Claim]) -> None:
     """
     blocks: dict[Any, list[Claim]] = {}
     for claim in claims:
-        if claim.role == Role.ITEM and not claim.recoveries and claim.status == Status.RUNNING:
+        if claim.role == Role.ITEM and not claim.at.recoveries and claim.status == Status.RUNNING:
             blocks.setdefault((claim.block, claim.queue), []).append(claim)
     for (block, queue), heads in blocks.items():
         cls = registry.get(heads[0].workflow, heads[0].version)
@@ -149,7 +145,7 @@ def _claim(row: dict[str, Any], worker: UUID) -> Claim:
         execution_id=row["id"],
         worker=worker,
         data=row["stored"],
-        frames=row["frames"] or {},
+        at=Position.read(row[name] for name in POSITION),
         base=row["own_base"],
         element=row["own_input"] if row["role"] in (Role.BRANCH, Role.ITEM) else None,
         status=Status.COMPENSATING if row["status"] == Status.COMPENSATING else Status.RUNNING,

@@ -18,7 +18,6 @@ from durable.engine.ends.release import (
     complete,
     give_back,
     park,
-    whole_rollback,
 )
 from durable.engine.parts import fan_out, join
 from durable.engine.parts.bases import base_of
@@ -26,7 +25,6 @@ from durable.engine.parts.batch import Batch
 from durable.engine.row import failures
 from durable.engine.row.held import Claim
 from durable.engine.row.journal import Journal
-from durable.engine.row.position import ROLLBACK
 from durable.engine.row.walk import ChoiceFailed
 from durable.engine.run import suspend
 from durable.engine.run.attempt import Completed, Failed, Parked, StepAttempt, Stuck
@@ -44,7 +42,7 @@ from durable.errors import (
     WorkflowTimeout,
 )
 from durable.models import Role
-from durable.states import StepStatus
+from durable.states import ROLLBACK, StepStatus
 from durable.storage.failpoints import reach
 
 logger = logging.getLogger("durable.engine")
@@ -100,28 +98,28 @@ class Runner:
         return {
             "execution": str(self.claim.execution_id),
             "workflow": self.claim.workflow,
-            "step": self.claim.path,
-            "attempt": self.claim.attempt,
+            "step": self.claim.at.path,
+            "attempt": self.claim.at.attempt,
         }
 
     def step(self) -> bool:
         """Take one step; False when the claim is not ours any more."""
         claim = self.claim
         asked = claim.cancel_requested or claim.pause_requested
-        if self.session.stopping or (asked and not whole_rollback(claim)):
+        if self.session.stopping or (asked and not claim.at.undoes_all):
             self._alone()
             give_back(claim)
             return False
-        if claim.rolls_back:
+        if claim.at.rollback is not None:
             return self._roll_back()
-        if not claim.path:  # all steps are taken
+        if not claim.at.path:  # all steps are taken
             self._alone()
             complete(claim, in_sequence=Forward(claim, self.definition, None).in_sequence)
             return False
         if claim.deadline_at is not None and claim.deadline_at <= claim.now():
             self._alone()
             return self._end(WorkflowTimeout(f"{claim.workflow} took longer than its timeout"))
-        node = self.tree.find(claim.path)
+        node = self.tree.find(claim.at.path)
         if not isinstance(node, Leaf):
             self._alone()
         match node:
@@ -135,7 +133,7 @@ class Runner:
 
     def _leaf(self, node: Leaf) -> bool:
         claim = self.claim
-        if claim.recoveries > self.definition.options.max_recoveries:
+        if claim.at.recoveries > self.definition.options.max_recoveries:
             self._alone()
             return self._crashed(Forward(claim, self.definition, node.step))
         queue = node.step.queue or claim.home_queue
@@ -149,7 +147,7 @@ class Runner:
 
     def _instance(self, node: Node) -> Any:
         """A ``self`` for the callables of the flow: they look, they don't wait."""
-        context = StepContext(self.claim, self.session, Journal(self.claim.path), name=node.name)
+        context = StepContext(self.claim, self.session, Journal(self.claim.at.path), name=node.name)
         context.choose()
         return self.definition.cls.bound(context)
 
@@ -160,7 +158,7 @@ class Runner:
         try:
             walk.decide()
         except ChoiceFailed as failed:
-            if walk.path == claim.path:
+            if walk.path == claim.at.path:
                 return self._end(failed.__cause__ or failed)
         return self._advance(Forward(claim, self.definition, None).at(walk, claim.data))
 
@@ -211,7 +209,7 @@ class Runner:
 
     def _roll_back(self) -> bool:
         claim = self.claim
-        if claim.path == ROLLBACK:
+        if claim.at.path == ROLLBACK:
             found = rollback.look(claim, self.definition)
             reach("rollback.after_commit")
             if isinstance(found, Checkpoint):
@@ -219,11 +217,11 @@ class Runner:
             if found is not None:
                 fail.fail_out_of_catch(claim, self.definition, found)
                 return False
-            return claim.path != ROLLBACK  # at a compensation, or released
+            return claim.at.path != ROLLBACK  # at a compensation, or released
         undo = rollback.undo_at(claim)
         if undo is None:
             return self._lost_compensation()
-        if claim.recoveries > undo.definition.options.max_recoveries:
+        if claim.at.recoveries > undo.definition.options.max_recoveries:
             return self._crashed(undo)
         return self._attempt(undo)
 
@@ -232,7 +230,7 @@ class Runner:
         block(
             claim,
             PositionLost(
-                f"{claim.kind} has no step at {claim.path!r} any more: deploy code that has it, "
+                f"{claim.kind} has no step at {claim.at.path!r} any more: deploy code that has it, "
                 "or a new version of the workflow beside it; then retry(id)"
             ),
         )
@@ -249,7 +247,7 @@ class Runner:
         """The step has killed more workers than allowed: that is a failed attempt."""
         claim = self.claim
         error = StepCrashed(
-            f"{claim.recoveries} workers died in step {work.body.name!r} "
+            f"{claim.at.recoveries} workers died in step {work.body.name!r} "
             f"(max_recoveries is {work.definition.options.max_recoveries})"
         )
         now, identity = claim.now(), work.identity
@@ -259,16 +257,16 @@ class Runner:
             path=identity.path,
             visit=identity.visit,
             compensation=identity.compensation,
-            attempt=claim.attempt,
+            attempt=claim.at.attempt,
             status=StepStatus.FAILED,
             started_at=now,
             ended_at=now,
             worker=claim.worker,
             input=work.recorded_input,
             error=failures.encode(failure.error),
-            recoveries=claim.recoveries,
+            recoveries=claim.at.recoveries,
         )
-        delay = fail.next_delay(work.body.retry, error, claim.attempt - claim.attempt_floor)
+        delay = fail.next_delay(work.body.retry, error, claim.at.tried)
         fail.fail_attempt(claim, attempt, failure, delay)
         return False
 
@@ -316,17 +314,14 @@ class Runner:
         reach("finish.after_commit" if checkpoint.finishes else "checkpoint.after_commit")
         if checkpoint.finishes:
             if accepted.cancel_requested:
-                claim.path, claim.visit = checkpoint.path, checkpoint.visit
-                claim.attempt = 1
+                claim.at = checkpoint.to
                 give_back(claim)
                 return False
             if not accepted.unfinished:
                 return False
-        claim.path, claim.visit = checkpoint.path, checkpoint.visit
+        claim.at = checkpoint.to
         claim.data = checkpoint.data or claim.data
-        claim.frames = codec.loads(checkpoint.frames) if checkpoint.frames else {}
-        claim.attempt, claim.attempt_floor, claim.recoveries = 1, 0, 0
-        claim.journaled, claim.last_completed_at = False, checkpoint.at
+        claim.last_completed_at = checkpoint.at
         claim.pause_requested = accepted.pause_requested
         claim.cancel_requested = accepted.cancel_requested
         return True

@@ -94,8 +94,8 @@ class StepContext:
         self.is_async = is_async
         self.choosing = False  # the flow's own callables run: no waits, no effects
         self.id = root_id or claim.root_id
-        self.attempt = claim.attempt - claim.attempt_floor
-        identity = identity or Identity(claim.execution_id, claim.path, claim.visit)
+        self.attempt = claim.at.tried
+        identity = identity or Identity(claim.execution_id, claim.at.path, claim.at.visit)
         self.branch_id = identity.execution_id
         self.idempotency_key = identity.key
         self.deadline = claim.deadline_at
@@ -244,8 +244,8 @@ class StepContext:
             raise ClaimLost
         record = Record(
             execution_id=self._claim.execution_id,
-            path=self._claim.path,
-            visit=self._claim.visit,
+            path=self._claim.at.path,
+            visit=self._claim.at.visit,
             kind=kind,
             name=name,
             ordinal=ordinal,
@@ -254,7 +254,7 @@ class StepContext:
         )
         # the only conflict there can be is with this very record: a commit without an answer
         Record.objects.bulk_create([record], ignore_conflicts=True)
-        self._claim.journaled = True
+        self._claim.at = self._claim.at.with_records()
         return codec.loads(result)
 
     # -- what others may see ----------------------------------------------------------------

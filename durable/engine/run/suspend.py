@@ -44,7 +44,7 @@ def park(
         lock(Execution.objects.filter(pk=claim.root_id)).values_list("pk").get()
     hold(claim)
     claim.row().update(journaled=True)
-    claim.journaled = True
+    claim.at = claim.at.with_records()
     known = journal.waits.get(request.place)
     wait = _open(claim, request) if known is None else Wait.objects.get(pk=known.pk)
     write_attempts([attempt])
@@ -63,8 +63,8 @@ def _open(claim: Claim, request: Request) -> Wait:
     wait = Wait.objects.create(
         execution_id=claim.execution_id,
         root_id=claim.root_id,
-        path=claim.path,
-        visit=claim.visit,
+        path=claim.at.path,
+        visit=claim.at.visit,
         kind=kind,
         name=name,
         ordinal=ordinal,

@@ -19,7 +19,7 @@ from durable.engine.ends.turns import is_sequence, stop_if_too_large
 from durable.engine.parts.bases import base_of
 from durable.engine.row import merge
 from durable.engine.row.held import Claim, Identity, next_completed_at
-from durable.engine.row.position import encode
+from durable.engine.row.position import Position
 from durable.engine.row.walk import KEPT_BYTES, ChoiceFailed, Walk
 from durable.errors import InvalidStepResult, NotSerializable
 from durable.models import Role
@@ -92,7 +92,7 @@ class Forward:
     @property
     def identity(self) -> Identity:
         """The step at the claim's position."""
-        return Identity(self.claim.execution_id, self.claim.path, self.claim.visit)
+        return Identity(self.claim.execution_id, self.claim.at.path, self.claim.at.visit)
 
     @property
     def root_id(self) -> UUID:
@@ -166,7 +166,7 @@ class Forward:
         """Behind the step (or block) at the claim's position, with ``text`` as data."""
         walk = walk_from(self.claim, self.definition, instance, text)
         with suppress(ChoiceFailed):  # the step is done; that fails again when it is its turn
-            walk.leave(self.claim.path)
+            walk.leave(self.claim.at.path)
         return self.at(walk, text)
 
     def at(self, walk: Walk, text: str) -> Checkpoint:
@@ -179,16 +179,13 @@ class Forward:
             execution_id=claim.execution_id,
             fence=claim.fence,
             data=text if outcome is None or self.in_sequence else None,
-            path=walk.path,
-            visit=walk.visit,
-            was=claim.path,
-            was_visit=claim.visit,
-            frames=encode(walk.frames),
+            to=Position(walk.path, walk.visit, frames=walk.frames),
+            was=claim.at,
             outcome=outcome,
             at=next_completed_at(claim),
             attempt=None,
             extras=self._look_at_size() if outcome is not None else (),
-            journaled=claim.journaled,
+            journaled=claim.at.journaled,
             root_id=claim.root_id,
             role=claim.role,
             block=claim.block,
@@ -227,7 +224,7 @@ def walk_from(claim: Claim, definition: Definition, instance: Any, text: str) ->
         instance=instance,
         arguments=lambda: (codec.loads(text), *element_of(claim)),
         data=text,
-        path=claim.path,
-        visit=claim.visit,
-        frames={path: dict(frame) for path, frame in claim.frames.items()},
+        path=claim.at.path,
+        visit=claim.at.visit,
+        frames={path: dict(frame) for path, frame in claim.at.frames.items()},
     )

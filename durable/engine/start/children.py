@@ -21,9 +21,9 @@ def child_id(claim: Claim, place: Place) -> UUID:
     What an operator's retry asks anew gets a child of its own.
     """
     kind, name, ordinal = place
-    text = f"{claim.path}#{claim.visit}/{kind}/{name}/{ordinal}"
-    if claim.attempt_floor:  # after an operator's retry: not the one that failed
-        text += f"/{claim.attempt_floor}"
+    text = f"{claim.at.path}#{claim.at.visit}/{kind}/{name}/{ordinal}"
+    if claim.at.floor:  # after an operator's retry: not the one that failed
+        text += f"/{claim.at.floor}"
     return uuid5(claim.execution_id, text)
 
 
@@ -38,8 +38,8 @@ def create(
     keys = correlation_keys(definition, data, ())
     child.id = child.root_id = child_id(claim, place)
     child.role, child.awaited = Role.CHILD, awaited
-    child.parent_id, child.parent_path = claim.execution_id, claim.path
-    child.parent_visit = claim.visit
+    child.parent_id, child.parent_path = claim.execution_id, claim.at.path
+    child.parent_visit = claim.at.visit
     child.last_completed_at = claim.last_completed_at
     child.save(force_insert=True, using=database())
     CorrelationKey.objects.bulk_create([CorrelationKey(execution=child, key=key) for key in keys])
@@ -53,8 +53,8 @@ def remember(claim: Claim, place: Place, workflow: Any, input: Mapping[str, Any]
     child = create(claim, place, workflow, input, awaited=False)
     Record.objects.create(
         execution_id=claim.execution_id,
-        path=claim.path,
-        visit=claim.visit,
+        path=claim.at.path,
+        visit=claim.at.visit,
         kind=RecordKind(kind),
         name=name,
         ordinal=ordinal,

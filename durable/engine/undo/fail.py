@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
 
 from durable import clock
 from durable.authoring import registry
@@ -12,13 +11,14 @@ from durable.authoring.retry import Retry
 from durable.authoring.tree import Catch
 from durable.authoring.workflow import Definition
 from durable.engine.ends import tree_of
-from durable.engine.ends.back import rollback_frame, send_back
+from durable.engine.ends.back import send_back
 from durable.engine.ends.checkpoint import Attempt, write_attempts
 from durable.engine.ends.finish import finish
-from durable.engine.ends.release import end_cancelled, hold, put_to_sleep, whole_rollback
+from durable.engine.ends.release import end_cancelled, hold, put_to_sleep
 from durable.engine.row import reasons, walk
 from durable.engine.row.failures import Failure, encode
 from durable.engine.row.held import Claim
+from durable.engine.row.undoing import Rollback
 from durable.engine.undo import rollback
 from durable.errors import (
     Fail,
@@ -87,8 +87,8 @@ def fail_attempt(
         extra()
     if delay is not None:
         _try_again(claim, delay)
-    elif asked.cancel and not whole_rollback(claim):
-        end_cancelled(claim.row(), claim.frames, compensate=asked.compensate)
+    elif asked.cancel and not claim.at.undoes_all:
+        end_cancelled(claim.row(), claim.at, compensate=asked.compensate)
     else:
         _fail_for_good(claim, failure)
     reach("failure.before_commit")
@@ -108,13 +108,12 @@ def _try_again(claim: Claim, delay: timedelta) -> None:
     deadline = claim.limit_at
     at_deadline = deadline is not None and deadline <= claim.now() + delay
     until = deadline if at_deadline else clock.now() + delay
-    put_to_sleep(claim, until, attempt=claim.attempt + 1, recoveries=0)
+    put_to_sleep(claim, until, **claim.at.next_attempt().since(claim.at))
 
 
 def _fail_for_good(claim: Claim, failure: Failure) -> None:
     """The failure goes up through the flow: to a catch, to the parent's block, or to the end."""
-    rows = claim.row()
-    if claim.rolls_back:
+    if claim.at.rollback is not None:
         _go_on_undoing(claim)
         return
     cls = registry.get(claim.workflow, claim.version)
@@ -122,7 +121,7 @@ def _fail_for_good(claim: Claim, failure: Failure) -> None:
     definition = cls.definition
     caught = _catch(definition, claim, failure)
     if caught is not None:
-        send_back(rows, claim.frames, caught)
+        send_back(claim.row(), claim.at, caught)
     else:
         _fail_whole(claim, definition, failure)
 
@@ -134,13 +133,12 @@ def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
     """
     part = claim.role in (Role.BRANCH, Role.ITEM)
     undo = definition.options.on_failure == "compensate" and not part
-    why = rollback_frame(
-        failure, undo=undo, path=claim.path, attempt=claim.attempt, floor=claim.attempt_floor
-    )
+    at = claim.at
+    why = Rollback.after(failure, undo=undo, path=at.path, attempt=at.attempt, floor=at.floor)
     execution = Execution.objects.get(pk=claim.execution_id)
     ended = tree_of.stop_below(execution, reasons.failed(execution, failure.error))
     if not ended or (undo and rollback.needed(claim.execution_id)):
-        send_back(claim.row(), claim.frames, why)
+        send_back(claim.row(), at, why)
         return
     classes = list(failure.classes) if part else None
     finish(claim.row(), Status.FAILED, encode(failure.error), outcome=classes)
@@ -150,30 +148,30 @@ def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
 
 def _go_on_undoing(claim: Claim) -> None:
     """A compensation failed for good: the others still run."""
-    claim.row().due(rolls=claim.is_compensating, **rollback.pass_over(claim))
+    assert claim.at.rollback is not None
+    failed = claim.at.rollback.passing_over(claim.at.undone_run)
+    claim.row().due(rolls=claim.is_compensating, **claim.at.to_undo(failed).columns())
 
 
-def _catch(definition: Definition, claim: Claim, failure: Failure) -> dict[str, Any] | None:
+def _catch(definition: Definition, claim: Claim, failure: Failure) -> Rollback | None:
     """The rollback into the innermost catch around the position that wants this failure.
 
     When the time of the whole workflow is over, there is none to catch that in.
     """
     if failure.is_a(WorkflowTimeout):
         return None
-    for node in walk.enclosing(definition.tree, claim.path):
-        if not isinstance(node, Catch) or node.path not in claim.frames:
+    for node in walk.enclosing(definition.tree, claim.at.path):
+        if not isinstance(node, Catch) or node.path not in claim.at.frames:
             continue
-        if not f"{claim.path}/".startswith(f"{node.body.path}/"):
+        if not f"{claim.at.path}/".startswith(f"{node.body.path}/"):
             continue  # in a handler
         for handler in node.handlers:
             if failure.is_a(handler.error):
-                visit = claim.frames[node.path]["visit"]
-                return rollback_frame(failure, scope=node.path, visit=visit, handler=handler.label)
+                visit = claim.at.frames[node.path]["visit"]
+                return Rollback.after(failure, scope=node.path, visit=visit, handler=handler.label)
     return None
 
 
 def describe(claim: Claim, error: BaseException, *, step: str | None = None) -> Failure:
     """The failure as it is kept with the attempt and the execution."""
-    return Failure.of(
-        error, step=step or claim.path or None, attempt=claim.attempt - claim.attempt_floor
-    )
+    return Failure.of(error, step=step or claim.at.path or None, attempt=claim.at.tried)

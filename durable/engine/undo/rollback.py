@@ -7,7 +7,7 @@ An execution that rolls back stands at ``~`` (looking for the next step to undo)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -19,17 +19,17 @@ from durable.authoring import registry
 from durable.authoring.tree import Catch, Foreach, Leaf
 from durable.authoring.workflow import Definition, Workflow
 from durable.engine.ends import turns
-from durable.engine.ends.back import rollback_frame
 from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.finish import finish
 from durable.engine.ends.release import block_for_child, hold, park
 from durable.engine.row import journal
 from durable.engine.row.held import Claim, Identity, next_completed_at
-from durable.engine.row.position import ROLLBACK, encode
-from durable.engine.row.walk import KEPT_BYTES, Walk
+from durable.engine.row.position import Position
+from durable.engine.row.undoing import Rollback
+from durable.engine.row.walk import KEPT_BYTES, start_of
 from durable.errors import NotSerializable
 from durable.models import Execution, Role, StepRun
-from durable.states import Status, StepStatus
+from durable.states import ROLLBACK, Status, StepStatus
 from durable.storage.failpoints import reach
 from durable.storage.transaction import in_transaction
 
@@ -39,7 +39,7 @@ UNKNOWN_OUTCOMES = ("StepTimeout", "StepCrashed", "WorkflowTimeout")
 
 def needed(execution_id: UUID) -> bool:
     """Whether an execution has done anything that is to be undone."""
-    return next(_to_undo(execution_id, rollback_frame(None)), None) is not None
+    return next(_to_undo(execution_id, Rollback(None)), None) is not None
 
 
 # -- one look --------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ def look(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable |
     """At ``~``: take up the next step to undo, or end the rollback.
 
     Returns the checkpoint that leads into a catch's handler, or why there can't be one;
-    otherwise the claim stands at the compensation (``claim.path`` says so) or has been released.
+    otherwise the claim stands at the compensation (``claim.at.path`` says so) or has been released.
     """
     hold(claim)
     found = _what_is_next(claim, definition)
@@ -59,92 +59,74 @@ def look(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable |
 
 
 def _what_is_next(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable | None:
-    why = claim.frames[ROLLBACK]
+    why = claim.at.rollback
+    assert why is not None
     if _children(claim.execution_id, why).unfinished().exists():
         park(claim)
         return None
-    found = next(_to_undo(claim.execution_id, why), None) if why["undo"] else None
+    found = next(_to_undo(claim.execution_id, why), None) if why.undo else None
     if found is not None and _class_of(found) is None:
         block_for_child(claim, found.execution.kind)
         return None
     if found is not None:
         _take_up(claim, found, why)
         return None
-    if why["scope"]:
+    if why.scope:
         try:
             return _into_handler(claim, definition, why)
         except NotSerializable as error:
             return error
     _conclude(claim, why)
-    if claim.role == Role.ITEM and why["error"] is not None:
+    if claim.role == Role.ITEM and why.error is not None:
         after_failed_item(claim, definition)
     return None
 
 
-def _take_up(claim: Claim, run: StepRun, why: dict[str, Any]) -> None:
+def _take_up(claim: Claim, run: StepRun, why: Rollback) -> None:
     before = StepRun.objects.filter(
         execution=run.execution_id, path=run.path, visit=run.visit, compensation=True
     ).count()
-    if not why["scope"]:
+    if not why.scope:
         _begin(claim, why)
-    path = f"{ROLLBACK}{run.pk}"
+    at = claim.at.compensating(run.pk, before)
     if before:  # it was begun before, and goes on with what it knows
-        journal.reopen(claim.execution_id, path, claim.visit)
-    claim.row().update(
-        path=path,
-        attempt=before + 1,
-        attempt_floor=before,
-        visit=claim.visit,
-        journaled=bool(before),
-        recoveries=0,
-    )
-    claim.path, claim.attempt, claim.attempt_floor = path, before + 1, before
-    claim.journaled, claim.recoveries = bool(before), 0
+        journal.reopen(claim.execution_id, at.path, at.visit)
+    claim.row().stand_at(**at.since(claim.at))
+    claim.at = at
 
 
-def _begin(claim: Claim, why: dict[str, Any]) -> None:
+def _begin(claim: Claim, why: Rollback) -> None:
     """From the first step that is undone on, the status says so."""
     if not claim.is_compensating:
-        claim.row().rolling(why["error"], held=True)
+        claim.row().rolling(why.error, held=True)
         claim.status = Status.COMPENSATING
 
 
 def leave_catch(claim: Claim, definition: Definition) -> None:
     """Stand at a catch whose inside is undone, as if it were a step that fails."""
-    scope = claim.frames[ROLLBACK]["scope"]
-    node = definition.tree.find(scope)
-    assert isinstance(node, Catch)
-    inside = (ROLLBACK, scope)
-    frames = {
-        path: frame
-        for path, frame in claim.frames.items()
-        if path not in inside and not path.startswith(f"{node.body.path}/")
-    }
-    claim.row().update(path=scope, frames=encode(frames))
-    claim.path, claim.frames = scope, frames
+    assert claim.at.rollback is not None
+    scope = claim.at.rollback.scope
+    at = replace(claim.at, path=scope, frames=claim.at.outside(scope))
+    claim.row().stand_at(**at.since(claim.at))
+    claim.at = at
 
 
-def _into_handler(claim: Claim, definition: Definition, why: dict[str, Any]) -> Checkpoint:
-    node = definition.tree.find(why["scope"])
+def _into_handler(claim: Claim, definition: Definition, why: Rollback) -> Checkpoint:
+    node = definition.tree.find(why.scope)
     assert isinstance(node, Catch)
-    handler = next(h for h in node.handlers if h.label == why["handler"])
-    frames = {path: f for path, f in claim.frames.items() if path != ROLLBACK}
-    data = codec.loads(frames.pop(node.path)["data"])
+    handler = next(h for h in node.handlers if h.label == why.handler)
+    data = codec.loads(claim.at.frames[node.path]["data"])
     keep = claim.role in (Role.BRANCH, Role.ITEM)
     before = data if isinstance(data, dict) else {}  # an item that is collected may have any value
-    text = codec.dump_data({**before, node.into: why["error"]}, keep_increments=keep)
-    frames = {p: f for p, f in frames.items() if not p.startswith(f"{node.body.path}/")}
+    text = codec.dump_data({**before, node.into: why.error}, keep_increments=keep)
     path, inner = start_of(handler.body, text)
-    walk = Walk(definition.tree, None, tuple, text, path, claim.visit, {**frames, **inner})
+    frames = {**claim.at.outside(node.path), **inner}
     return Checkpoint(
         execution_id=claim.execution_id,
         fence=claim.fence,
         data=text,
-        path=walk.path,
-        visit=walk.visit,
-        was=claim.path,
-        was_visit=claim.visit,
-        frames=encode(walk.frames),
+        to=Position(path, claim.at.visit, frames=frames),
+        was=claim.at,
         at=next_completed_at(claim),
         attempt=None,
         root_id=claim.root_id,
@@ -152,26 +134,24 @@ def _into_handler(claim: Claim, definition: Definition, why: dict[str, Any]) -> 
     )
 
 
-def _conclude(claim: Claim, why: dict[str, Any]) -> None:
+def _conclude(claim: Claim, why: Rollback) -> None:
     """Everything is undone that can be: the final status."""
-    cancelled = why["error"] is None
-    if not (why["undone"] or why["failed"]) and not (cancelled and why["undo"]):
-        target = Status.CANCELLED if cancelled else Status.FAILED
-    else:
+    beside: dict[str, Any] = {}
+    if why.end == Status.FAILED:  # as if there had been no rollback: a retry goes on from there
+        at = Position(
+            why.path,
+            claim.at.visit,
+            why.attempt,
+            why.floor,
+            journaled=True,  # perhaps: a retry looks
+            frames=claim.at.outside(),
+        )
+        beside |= at.columns()
+    elif why.end != Status.CANCELLED:
         _begin(claim, why)
-        target = Status.COMPENSATION_FAILED if why["failed"] else Status.COMPENSATED
-    changes: dict[str, Any] = {}
-    if target == Status.FAILED:
-        frames = {path: frame for path, frame in claim.frames.items() if path != ROLLBACK}
-        changes |= {
-            "path": why["path"],
-            "attempt": why["attempt"],
-            "attempt_floor": why["floor"],
-            "frames": encode(frames),
-        }
     if claim.role in (Role.BRANCH, Role.ITEM):
-        changes["outcome"] = why["classes"]
-    finish(claim.row(), target, why["error"], **changes)
+        beside["outcome"] = list(why.classes)
+    finish(claim.row(), why.end, why.error, **beside)
 
 
 def after_failed_item(claim: Claim, definition: Definition) -> None:
@@ -186,7 +166,7 @@ def after_failed_item(claim: Claim, definition: Definition) -> None:
 # -- what there is to undo -------------------------------------------------------------------
 
 
-def _to_undo(execution_id: UUID, why: Mapping[str, Any]) -> Iterator[StepRun]:
+def _to_undo(execution_id: UUID, why: Rollback) -> Iterator[StepRun]:
     """Step runs in the scope that have a compensation and are not undone, newest first.
 
     Those of a workflow that this process lacks are among them: it can't know.
@@ -198,12 +178,12 @@ def _to_undo(execution_id: UUID, why: Mapping[str, Any]) -> Iterator[StepRun]:
         compensation=True,
         status=StepStatus.COMPLETED,
     )
-    own = Q(execution=execution_id, visit__gte=why["visit"])
-    if why["scope"]:
-        own &= Q(path__startswith=f"{why['scope']}/")
+    own = Q(execution=execution_id, visit__gte=why.visit)
+    if why.scope:
+        own &= Q(path__startswith=f"{why.scope}/")
     runs = StepRun.objects.filter(own | _below(execution_id, why), compensation=False)
     runs = runs.filter(~Exists(undone), status__in=(StepStatus.COMPLETED, StepStatus.FAILED))
-    runs = runs.exclude(pk__in=[UUID(pk) for pk in why["failed"]]).order_by("-ended_at", "-id")
+    runs = runs.exclude(pk__in=why.failed_runs).order_by("-ended_at", "-id")
     for kind in list(runs.order_by().values_list("execution__kind", flat=True).distinct()):
         if not any(_compensable(kind)):
             runs = runs.exclude(execution__kind=kind)
@@ -218,17 +198,17 @@ def _to_undo(execution_id: UUID, why: Mapping[str, Any]) -> Iterator[StepRun]:
             yield run
 
 
-def _children(execution_id: UUID, why: Mapping[str, Any]) -> Any:
+def _children(execution_id: UUID, why: Rollback) -> Any:
     """The awaited executions directly below, in the scope; not those of compensations."""
     children = Execution.objects.filter(
-        parent=execution_id, awaited=True, parent_visit__gte=why["visit"]
+        parent=execution_id, awaited=True, parent_visit__gte=why.visit
     )
-    if why["scope"]:
-        return children.filter(parent_path__startswith=f"{why['scope']}/")
+    if why.scope:
+        return children.filter(parent_path__startswith=f"{why.scope}/")
     return children.exclude(parent_path__startswith=ROLLBACK)
 
 
-def _below(execution_id: UUID, why: Mapping[str, Any]) -> Q:
+def _below(execution_id: UUID, why: Rollback) -> Q:
     """The awaited executions below, level by level, as a condition on step runs."""
     level = _children(execution_id, why)
     condition = Q(pk__in=[])
@@ -324,8 +304,8 @@ class Undo:
     @property
     def error(self) -> Mapping[str, Any] | None:
         """What started the rollback."""
-        error: Mapping[str, Any] | None = self.claim.frames[ROLLBACK]["error"]
-        return error
+        assert self.claim.at.rollback is not None
+        return self.claim.at.rollback.error
 
     @property
     def recorded_input(self) -> str:
@@ -345,20 +325,16 @@ class Undo:
     def checkpoint(self, result: Any, instance: Any, choosing: Callable[[], None]) -> Checkpoint:
         """Back to looking for the next step to undo."""
         claim = self.claim
-        why = claim.frames[ROLLBACK]
-        frames = {**claim.frames, ROLLBACK: {**why, "undone": why["undone"] + 1}}
+        assert claim.at.rollback is not None
         return Checkpoint(
             execution_id=claim.execution_id,
             fence=claim.fence,
             data=claim.data,
-            path=ROLLBACK,
-            visit=claim.visit,
-            was=claim.path,
-            was_visit=claim.visit,
-            frames=encode(frames),
+            to=claim.at.to_undo(claim.at.rollback.one_undone()),
+            was=claim.at,
             at=next_completed_at(claim),
             attempt=None,
-            journaled=claim.journaled,
+            journaled=claim.at.journaled,
             root_id=claim.root_id,
             role=claim.role,
         )
@@ -371,7 +347,7 @@ def lacking(claim: Claim) -> str | None:
 
 
 def _run_at(claim: Claim) -> StepRun:
-    return StepRun.objects.select_related("execution").get(pk=claim.path[len(ROLLBACK) :])
+    return StepRun.objects.select_related("execution").get(pk=claim.at.undone_run)
 
 
 def undo_at(claim: Claim) -> Undo | None:
@@ -379,17 +355,3 @@ def undo_at(claim: Claim) -> Undo | None:
     run = _run_at(claim)
     leaf = _leaf(run)
     return None if leaf is None or leaf.step.compensation is None else Undo(claim, run)
-
-
-def pass_over(claim: Claim) -> dict[str, Any]:
-    """A compensation failed for good: the changes that go on to the next."""
-    why = claim.frames[ROLLBACK]
-    failed = [*why["failed"], claim.path[len(ROLLBACK) :]]
-    return {
-        "path": ROLLBACK,
-        "attempt": 1,
-        "attempt_floor": 0,
-        "recoveries": 0,
-        "journaled": False,
-        "frames": encode({**claim.frames, ROLLBACK: {**why, "failed": failed}}),
-    }

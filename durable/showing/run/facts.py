@@ -10,17 +10,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import cached_property
 from uuid import UUID
 
 from django.db.models import BigIntegerField, Count, F, Max, Q
 from django.db.models.functions import Cast
 
 from durable.authoring.tree import Chain, Foreach, Node, Parallel
+from durable.engine.row.undoing import Rollback
 from durable.models import Execution, Role, StepRun, Wait
 from durable.showing.run import items as run_items
-from durable.showing.run.items import ROLLBACK, Crowd, prefixes
-from durable.states import FINAL, Status, StepStatus, WaitKind
+from durable.showing.run.items import Crowd, prefixes
+from durable.states import FINAL, ROLLBACK, Status, StepStatus, WaitKind
 
 ATTEMPTS = 1_000_000  # more than any visit of a step takes
 COLUMNS = (
@@ -77,13 +78,10 @@ class Lane:
         """Whether a worker has ever taken it on."""
         return self.row.started_at is not None
 
-    @property
-    def rollback(self) -> dict[str, Any] | None:
-        """Why it rolls back (or has), if it does."""
-        if not self.row.path.startswith(ROLLBACK):
-            return None
-        why: dict[str, Any] | None = (self.row.frames or {}).get(ROLLBACK)
-        return why
+    @cached_property
+    def rollback(self) -> Rollback | None:
+        """The rollback in which it is, or ended; ``None`` if there was none."""
+        return Rollback.at(self.row.path, self.row.frames or {})
 
     @property
     def stands_at(self) -> str:
@@ -92,7 +90,7 @@ class Lane:
         if why is None:
             path: str = self.row.path
             return "" if path.startswith(ROLLBACK) else path
-        return "" if why["scope"] else str(why["path"] or "")
+        return "" if why.scope else why.path
 
     def within(self, path: str) -> bool:
         """Whether it stands at a node or inside of it."""

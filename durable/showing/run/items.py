@@ -12,9 +12,8 @@ from django.db.models import Count, Q
 
 from durable.authoring.tree import Foreach, Node, Parallel, Repeat, walk
 from durable.models import Execution, Role, StepRun
-from durable.states import FINAL, StepStatus
+from durable.states import FINAL, ROLLBACK, StepStatus
 
-ROLLBACK = "~"
 PARTS = (Role.BRANCH, Role.ITEM)
 
 

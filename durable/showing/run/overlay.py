@@ -185,9 +185,9 @@ class _Walk:
         caught = ", ".join(handler.label for handler in taken)
         detail = _("caught %(errors)s") % {"errors": caught} if caught else ""
         why = lane.rollback
-        undoing = why is not None and why["scope"] == node.path
-        if undoing and why is not None:
-            detail = _("undoing, then %(handler)s") % {"handler": why["handler"]}
+        undoing = why is not None and why.scope == node.path
+        if why is not None and undoing:
+            detail = _("undoing, then %(handler)s") % {"handler": why.handler}
             state = NodeState("running", detail=detail, here=True)
         elif lane.within(node.path):
             state = run_states.around(lane, None, detail=detail)

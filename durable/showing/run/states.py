@@ -43,8 +43,8 @@ def standing(lane: Lane, run: Run | None = None, name: str = "") -> NodeState:
     status, row = AT_STEP[lane.status], lane.row
     why, error, attempts = lane.rollback, row.error, row.attempt
     if why is not None:
-        status = "failed" if why["error"] is not None else "cancelled"
-        error, attempts = why["error"], why["attempt"]
+        status = "failed" if why.error is not None else "cancelled"
+        error, attempts = why.error, why.attempt
     if status == "pending" and row.wake_at is not None:
         time = {"time": _time(row.wake_at)}
         if not lane.begun:
@@ -90,7 +90,7 @@ def unvisited(lost: bool) -> NodeState:
 def broken_off(lane: Lane) -> NodeStatus:
     """How a block ended that a lane has left, but not at its end."""
     why = lane.rollback
-    cancelled = lane.status == Status.CANCELLED or (why is not None and why["error"] is None)
+    cancelled = lane.status == Status.CANCELLED or (why is not None and why.error is None)
     return "cancelled" if cancelled else "failed"
 
 

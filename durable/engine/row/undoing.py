@@ -1,0 +1,79 @@
+"""A rollback, as a value: what started it, what it undoes, how far it is, where it leads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+from uuid import UUID
+
+from durable.engine.row.failures import Failure
+from durable.states import ROLLBACK, Status
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """One rollback of an execution, kept in the frame ``~`` of its position.
+
+    ``error`` is the described error that started it; ``None``: somebody cancelled. ``scope`` is the
+    path of the catch whose inside is undone; empty: all that the execution has done. ``visit``:
+    steps of earlier visits stay done. ``undo=False``: nothing is undone, the execution only waits
+    for what is alive below it. ``path``, ``attempt`` and ``floor`` say where it failed.
+    """
+
+    error: dict[str, Any] | None
+    scope: str = ""
+    visit: int = 0
+    handler: str = ""
+    undo: bool = True
+    path: str = ""
+    attempt: int = 1
+    floor: int = 0
+    classes: tuple[str, ...] = ()  # names of the classes of the error
+    undone: int = 0  # compensations that have completed
+    failed: tuple[str, ...] = ()  # ids of the step runs whose compensation failed for good
+
+    @classmethod
+    def after(cls, failure: Failure, **where: Any) -> Self:
+        """The rollback that a failure starts."""
+        return cls(failure.error, classes=failure.classes, **where)
+
+    @classmethod
+    def at(cls, path: str, frames: dict[str, dict[str, Any]]) -> Self | None:
+        """The rollback in which a position stands; ``None`` on the way forward."""
+        if not path.startswith(ROLLBACK):
+            return None
+        frame = frames[ROLLBACK]
+        return cls(
+            **{**frame, "classes": tuple(frame["classes"]), "failed": tuple(frame["failed"])}
+        )
+
+    def frame(self) -> dict[str, Any]:
+        """The frame that keeps it."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "classes": list(self.classes), "failed": list(self.failed)}
+
+    @property
+    def failed_runs(self) -> list[UUID]:
+        """The step runs that are passed over."""
+        return [UUID(pk) for pk in self.failed]
+
+    def one_undone(self) -> Self:
+        """A compensation has completed."""
+        return replace(self, undone=self.undone + 1)
+
+    def passing_over(self, run_id: str) -> Self:
+        """A compensation has failed for good: the others still run."""
+        return replace(self, failed=(*self.failed, run_id))
+
+    def again(self) -> Self:
+        """What could not be undone is tried again."""
+        return replace(self, failed=())
+
+    @property
+    def end(self) -> Status:
+        """The final status of the execution when nothing is left to undo."""
+        if self.failed:
+            return Status.COMPENSATION_FAILED
+        if self.undone or (self.error is None and self.undo):
+            return Status.COMPENSATED
+        return Status.CANCELLED if self.error is None else Status.FAILED
