@@ -145,5 +145,5 @@ class LockTests(ThreadedTestCase):
                 )
                 with open_transaction(other):
                     other(lambda pk=execution.pk: durable.pause(pk))
-                    self.soon(lambda: workers.tidy(["waiting@1"]))
+                    self.soon(lambda: workers.block_orphans(["waiting@1"]))
                 durable.cancel(execution.pk)

@@ -19,6 +19,7 @@ from durable.storage import notify
 from durable.storage.transaction import in_transaction, lock
 
 BLOCKED_AT_ONCE = 500
+STRAYS_AT_ONCE = 100  # workers
 
 Held = Set[tuple[UUID, int]]  # executions, each with the fence of its claim
 
@@ -106,18 +107,19 @@ def bury(worker: UUID) -> int:
     return _free(worker, died=True)
 
 
-def free_strays() -> int:
-    """Free what stopped workers hold: claimed in the moment in which they were declared dead."""
-    stopped = Worker.objects.filter(stopped_at__isnull=False).values("pk")
-    strays = Execution.objects.filter(worker__in=stopped).order_by().values_list("worker")
-    return sum(_free_all(worker) for (worker,) in strays.distinct() if worker is not None)
+def strays() -> ExecutionQuerySet:
+    """Executions held under the id of a stopped worker, or of one whose row is gone.
+
+    Claimed in the moment in which the worker was declared dead, locked when it was; or somebody
+    has removed its row by hand.
+    """
+    working = Worker.objects.filter(stopped_at__isnull=True)
+    return Execution.objects.filter(worker__isnull=False).exclude(worker__in=working.values("pk"))
 
 
-def free_unknown() -> int:
-    """Free what is held under ids that no worker has: their rows were removed by hand."""
-    unknown = Execution.objects.filter(worker__isnull=False)
-    unknown = unknown.exclude(worker__in=Worker.objects.values("pk"))
-    ids = list(unknown.order_by().values_list("worker", flat=True).distinct())
+def free_strays(limit: int = STRAYS_AT_ONCE) -> int:
+    """Free what ``limit`` workers hold that have stopped or are unknown; how many executions."""
+    ids = strays().order_by().values_list("worker", flat=True).distinct()[:limit]
     return sum(_free_all(worker) for worker in ids if worker is not None)
 
 
@@ -126,9 +128,15 @@ def _free_all(worker: UUID) -> int:
     return _free(worker, died=True)
 
 
-def expired() -> list[tuple[UUID, Any]]:
-    """The workers whose lease has run out, each with its last heartbeat."""
-    return list(Worker.objects.expired().values_list("pk", "heartbeat_at"))
+def bury_all(dead: Iterable[UUID]) -> int:
+    """``bury`` each of these workers, in a transaction of its own."""
+    return sum(bury(worker) for worker in dead)
+
+
+def expired(limit: int | None = None) -> list[tuple[UUID, Any]]:
+    """The workers whose lease has run out, each with its last heartbeat; the longest dead first."""
+    rows = Worker.objects.expired().order_by("expires_at")
+    return list(rows.values_list("pk", "heartbeat_at")[:limit])
 
 
 #: an item of a batch that was not begun: it waits for its turn again, and its parent looks to that
@@ -179,7 +187,7 @@ def asked_to_cancel(worker: UUID) -> set[UUID]:
 
 
 @in_transaction
-def block_orphans(own_kinds: Iterable[str]) -> int:
+def block_orphans(own_kinds: Iterable[str], limit: int = BLOCKED_AT_ONCE) -> int:
     """Mark what is due while no live worker has its workflow and version; and unmark it.
 
     ``own_kinds`` are the caller's, who is alive whatever its row says.
@@ -191,7 +199,7 @@ def block_orphans(own_kinds: Iterable[str]) -> int:
         Execution.objects.filter(ready_at__isnull=False).exclude(kind__in=known), skip_locked=True
     )
     in_order = due.order_by("queue", "rank", "ready_at")
-    ids = list(in_order.values_list("pk", flat=True)[:BLOCKED_AT_ONCE])
+    ids = list(in_order.values_list("pk", flat=True)[:limit])
     if not ids:
         return 0
     return Execution.objects.filter(pk__in=ids, ready_at__isnull=False).move(
@@ -215,9 +223,3 @@ def _unblock_parents(own_kinds: Set[str]) -> int:
     return _unlocked(waiting.filter(pk__in=ids)).move(
         Status.PENDING, ready_at=clock.now(), blocked_by="", error=None
     )
-
-
-@in_transaction
-def tidy(own_kinds: Iterable[str]) -> int:
-    """What a worker looks after now and then, in one transaction; how many rows it moved."""
-    return block_orphans(own_kinds) + free_strays()
