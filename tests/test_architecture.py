@@ -118,6 +118,30 @@ STATUS_PACKAGE = "durable.models."
 STATUS_MODULE = "durable.models.execution"
 STATUS_FUNCTION = "move"
 
+#: What does due work; it is called through the list of duties only.
+DUTY_LIST = "durable.engine.duties.duty"
+DUTY_FUNCTIONS = frozenset(
+    {
+        "tell_due",
+        "register_declared",
+        "promote",
+        "fire_due",
+        "fail_orphans",
+        "bury_all",
+        "deliver_due",
+        "report_due",
+        "block_orphans",
+        "free_strays",
+    }
+)
+#: A deploy and the beginning of a test register schedules without waiting for a worker.
+DUTIES_ELSEWHERE = frozenset(
+    {
+        ("durable.engine.calendar.deployed", "register_declared"),
+        ("durable.testing", "register_declared"),
+    }
+)
+
 MAX_LINES = 400
 SAYS_NOTHING = re.compile(r"_*(do|process|handle|maybe)_")
 #: Names that a framework calls, and that therefore can't be chosen.
@@ -287,6 +311,18 @@ def _has_status(nodes: list[ast.expr | None] | list[ast.expr]) -> bool:
     return any(isinstance(node, ast.Constant) and node.value == "status" for node in nodes)
 
 
+def breaks_of_duties(source: Source) -> Iterator[str]:
+    """Whoever does due work goes through the list: only that calls the functions of duties."""
+    if source.module == DUTY_LIST:
+        return
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = _called(node)
+        if name in DUTY_FUNCTIONS and (source.module, name) not in DUTIES_ELSEWHERE:
+            yield f"{source.module}:{node.lineno}: {ast.unparse(node.func)}(…) does a duty"
+
+
 def breaks_of_size(source: Source) -> Iterator[str]:
     """No file passes 400 lines (what Django generates aside)."""
     lines = source.text.count("\n")
@@ -342,6 +378,9 @@ class HouseTests(TestCase):
 
     def test_status_has_one_writer(self) -> None:
         self.check(breaks_of_status)
+
+    def test_due_work_is_listed_once(self) -> None:
+        self.check(breaks_of_duties)
 
     def test_no_file_is_too_long(self) -> None:
         self.check(breaks_of_size)
@@ -468,6 +507,12 @@ class OtherRuleTests(TestCase):
         move = "class Q:\n    def {}(self):\n        return self.update(status=x)"
         self.assertEqual(found("durable.models.execution", move.format("move")), 0)
         self.assertEqual(found("durable.models.execution", move.format("finish")), 1)
+
+    def test_duties(self) -> None:
+        for text in ("deliver_due(5)", "from durable.engine import deliver\ndeliver.deliver_due()"):
+            self.assertTrue(list(breaks_of_duties(Source("durable.worker.dispatcher", text))))
+            self.assertFalse(list(breaks_of_duties(Source(DUTY_LIST, text))))
+        self.assertFalse(list(breaks_of_duties(Source("durable.testing", "register_declared()"))))
 
     def test_length(self) -> None:
         self.assertTrue(list(breaks_of_size(Source("durable.clock", "a = 1\n" * 401))))
