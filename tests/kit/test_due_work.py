@@ -8,7 +8,7 @@ from unittest import mock
 
 import durable
 from durable import Cron, Workflow, clock, step
-from durable.engine.duties import inline
+from durable.engine.duties import inline, workers
 from durable.engine.duties.duty import Duty
 from durable.models import Execution, Schedule, Worker
 from durable.testing import assert_completed, drain, isolate_workflows, time_travel
@@ -90,6 +90,36 @@ class ListTests(WorkflowTestCase):
         with mock.patch.object(inline, "duties_of", listed):
             drain()
         self.assertEqual((left, seen), ([0], [2, 2, 2]))
+
+
+class PortionTests(WorkflowTestCase):
+    """Upkeep is bounded, so that a look does not take long."""
+
+    def test_a_portion_of_what_was_blocked_is_given_another_try_at_a_time(self) -> None:
+        class Plain(Workflow):
+            @step
+            def only(self, data: Any) -> None: ...
+
+        for _ in range(3):
+            durable.start(Plain)
+        workers.block_orphans([])
+        left = Execution.objects.filter(status="blocked")
+        self.assertEqual(left.count(), 3)
+        with mock.patch.object(workers, "BLOCKED_AT_ONCE", 2):
+            for count in (1, 0):
+                workers.block_orphans(["plain@1"])
+                self.assertEqual(left.count(), count)
+
+    def test_what_some_of_many_stopped_workers_hold_is_freed_at_a_time(self) -> None:
+        class Plain(Workflow):
+            @step
+            def only(self, data: Any) -> None: ...
+
+        for name in ("a", "b", "c"):
+            durable.start(Plain)
+            claim_as(a_worker(name))
+        Worker.objects.update(stopped_at=clock.now())
+        self.assertEqual([workers.free_strays(2) for _ in range(3)], [2, 1, 0])
 
 
 class OrphanTests(WorkflowTestCase):

@@ -65,8 +65,8 @@ def unblock(kinds: Iterable[str], *, only_by: str | None = None) -> int:
 
 
 def _unlocked(rows: ExecutionQuerySet) -> ExecutionQuerySet:
-    """Those of the rows that nobody else has locked, locked for this transaction."""
-    found = lock(rows, skip_locked=True).order_by().values_list("pk", flat=True)
+    """A portion of the rows that nobody else has locked, locked for this transaction."""
+    found = lock(rows, skip_locked=True).order_by().values_list("pk", flat=True)[:BLOCKED_AT_ONCE]
     return rows.filter(pk__in=list(found))
 
 
