@@ -19,7 +19,7 @@ from durable.storage import notify
 from durable.storage.transaction import in_transaction, lock
 
 BLOCKED_AT_ONCE = 500
-STRAYS_AT_ONCE = 100  # workers
+STRAYS_AT_ONCE = 100
 
 Held = Set[tuple[UUID, int]]  # executions, each with the fence of its claim
 
@@ -118,9 +118,13 @@ def strays() -> ExecutionQuerySet:
 
 
 def free_strays(limit: int = STRAYS_AT_ONCE) -> int:
-    """Free what ``limit`` workers hold that have stopped or are unknown; how many executions."""
-    ids = strays().order_by().values_list("worker", flat=True).distinct()[:limit]
-    return sum(_free_all(worker) for worker in ids if worker is not None)
+    """Free what stopped and unknown workers hold; how many executions that were.
+
+    ``limit`` is how many strays are looked at. In the order of the index of held executions:
+    without it PostgreSQL would read the whole table, when its statistics are old.
+    """
+    ids = strays().order_by("worker").values_list("worker", flat=True)[:limit]
+    return sum(_free_all(worker) for worker in dict.fromkeys(ids) if worker is not None)
 
 
 @in_transaction
