@@ -154,6 +154,30 @@ LAZY_EXCEPTIONS = frozenset({("durable.helpers", "durable.authoring.context")})
 #: Not at the top of a module of the layer: authoring is importable before Django's apps are.
 FORBIDDEN_OUTSIDE: dict[str, tuple[str, ...]] = {AUTHORING: ("django.db", "django.contrib")}
 
+#: What does due work; it is called through the list of duties only.
+DUTY_LIST = "durable.engine.duties.duty"
+DUTY_FUNCTIONS = frozenset(
+    {
+        "tell_due",
+        "register_declared",
+        "promote",
+        "fire_due",
+        "fail_orphans",
+        "bury_all",
+        "deliver_due",
+        "report_due",
+        "block_orphans",
+        "free_strays",
+    }
+)
+#: A deploy and the beginning of a test register schedules without waiting for a worker.
+DUTIES_ELSEWHERE = frozenset(
+    {
+        ("durable.engine.calendar.deployed", "register_declared"),
+        ("durable.testing", "register_declared"),
+    }
+)
+
 MAX_LINES = 400
 SAYS_NOTHING = re.compile(r"_*(do|process|handle|maybe)_")
 #: Names that a framework calls, and that therefore can't be chosen.
@@ -325,6 +349,18 @@ def circles(all_sources: list[Source]) -> list[list[str]]:
     return [sorted(left)] if left else []
 
 
+def breaks_of_duties(source: Source) -> Iterator[str]:
+    """Whoever does due work goes through the list: only that calls the functions of duties."""
+    if source.module == DUTY_LIST:
+        return
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = _called(node)
+        if name in DUTY_FUNCTIONS and (source.module, name) not in DUTIES_ELSEWHERE:
+            yield f"{source.module}:{node.lineno}: {ast.unparse(node.func)}(…) does a duty"
+
+
 def breaks_of_size(source: Source) -> Iterator[str]:
     """No file passes 400 lines (what Django generates aside)."""
     lines = source.text.count("\n")
@@ -391,6 +427,9 @@ class HouseTests(TestCase):
         for source in sources():
             if source.module.startswith("durable.engine."):
                 self.assertIsNotNone(floor_of(source.module), source.module)
+
+    def test_due_work_is_listed_once(self) -> None:
+        self.check(breaks_of_duties)
 
     def test_no_file_is_too_long(self) -> None:
         self.check(breaks_of_size)
@@ -533,6 +572,12 @@ class OtherRuleTests(TestCase):
         self.assertFalse(list(breaks_of_rooms(here)))
         here.append(Source("durable.room.one", ""))
         self.assertTrue(list(breaks_of_rooms(here)))
+
+    def test_duties(self) -> None:
+        for text in ("deliver_due(5)", "from durable.engine import deliver\ndeliver.deliver_due()"):
+            self.assertTrue(list(breaks_of_duties(Source("durable.worker.dispatcher", text))))
+            self.assertFalse(list(breaks_of_duties(Source(DUTY_LIST, text))))
+        self.assertFalse(list(breaks_of_duties(Source("durable.testing", "register_declared()"))))
 
     def test_length(self) -> None:
         self.assertTrue(list(breaks_of_size(Source("durable.clock", "a = 1\n" * 401))))

@@ -219,7 +219,7 @@ class Landings(models.QuerySet[M]):
             raise TypeError(f"only a landing writes {', '.join(sorted(strange))}")
         return self.update(**position)
 
-    def promote(self) -> int:
+    def promoted(self) -> int:
         """Sleepers whose time has come are ready, in the order of their times."""
         return self.update(ready_at=F("wake_at"), wake_at=None)
 

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
+
+from django.db import Error
 
 from durable import conf
 from durable.authoring import registry
-from durable.engine.calendar import deployed, fire
-from durable.engine.deliver import deliver_due
-from durable.engine.duties import workers
+from durable.engine.duties.duty import Duty, duties_of
 from durable.engine.duties.pulse import Pulse, pulse
-from durable.engine.parts.report import report_due
-from durable.engine.run.claim import claim_due, promote
+from durable.engine.duties.rota import Rota
+from durable.engine.run.claim import claim_due
+from durable.storage.reconnect import disconnect
+from durable.worker.aside import Aside
 from durable.worker.heartbeat import Heartbeat
 from durable.worker.listener import Listener
 from durable.worker.slots import Slots
-from durable.worker.teller import Teller
 
 logger = logging.getLogger("durable.worker")
 
 LISTENING_POLL = 5.0  # seconds; polling is the truth even where notifications arrive
 NO_PROGRESS = 0.05  # seconds; something is due, but somebody else has it locked
 PATIENCE = 0.5  # seconds; what that grows to
-UPKEEP = 5.0  # seconds between looks for executions that nobody can run
-SCHEDULES_EVERY = 6  # upkeeps between looks for schedules that nobody alive can start
 
 
 class Dispatcher:
@@ -36,20 +34,20 @@ class Dispatcher:
         slots: Mapping[str, Slots],
         heartbeat: Heartbeat,
         listener: Listener,
-        teller: Teller,
+        ring: Callable[[], None],
         stopping: Callable[[], bool],
         *,
         burst: bool,
         max_executions: int | None,
     ) -> None:
         self._slots, self._heartbeat, self._listener = slots, heartbeat, listener
-        self._teller = teller
         self._stopping = stopping
         self._burst, self._left = burst, max_executions
-        self._upkeep_at = -UPKEEP
-        self._upkeeps = 0
         self._fruitless = 0
-        self._registered = False
+        self.rota = Rota(duties_of(dead=heartbeat.dead))
+        self._asides = {
+            duty.name: Aside(duty, self.rota, ring) for duty in self.rota.duties if duty.own_thread
+        }
         self.claimed = 0
         self.finished = False  # nothing is due (in a burst), or all that was asked for is done
 
@@ -61,18 +59,21 @@ class Dispatcher:
             self.finished = True
             return 0.0
         seen = pulse(self._open_queues(), kinds)
-        if seen.notices_due:
-            self._teller.begin()
-        progress = self._bring_about(seen, kinds)
+        progress = self._bring_about(seen)
         if seen.ready or progress:
             progress += self._claim(kinds)
         if progress:
             self._fruitless = 0
             return 0.0
-        if self._burst and seen.idle and idle_before and not self._teller.busy:
+        if self._burst and idle_before and self._is_idle(seen):
             self.finished = True
             return 0.0
         return self._until_next(seen)
+
+    def stop(self) -> None:
+        """Begin nothing more; what threads of their own are doing may end."""
+        for aside in self._asides.values():
+            aside.stop()
 
     def _busy(self) -> bool:
         return any(slots.held() for slots in self._slots.values())
@@ -82,32 +83,29 @@ class Dispatcher:
             return []
         return [name for name, slots in self._slots.items() if slots.free > 0]
 
-    def _bring_about(self, seen: Pulse, kinds: frozenset[str]) -> int:
-        """Make ready what has become due, whoever will run it; how much that was."""
+    def _is_idle(self, seen: Pulse) -> bool:
+        return self.rota.is_idle(seen) and not any(one.busy for one in self._asides.values())
+
+    def _bring_about(self, seen: Pulse) -> int:
+        """Do what is due, whoever will run what it makes ready; how much that was."""
         progress = 0
-        if seen.sleepers_due:
-            progress += promote()
-        if seen.schedules_due:
-            progress += fire.fire_due()
-        if seen.workers_expired:
-            progress += self._heartbeat.bury_expired()
-        if seen.messages:
-            progress += deliver_due() + report_due()
-        if time.monotonic() - self._upkeep_at >= UPKEEP:
-            self._upkeep_at = time.monotonic()
-            progress += self._register() + workers.tidy(kinds)
-            if self._upkeeps % SCHEDULES_EVERY == 0:
-                progress += fire.fail_orphans()
-            self._upkeeps += 1
+        for duty in self.rota.due(seen):
+            if duty.own_thread:
+                self._asides[duty.name].begin()
+            else:
+                progress += self._perform(duty)
         return progress
 
-    def _register(self) -> int:
-        """Make the schedules of the classes known, once; how many were new or changed."""
-        if self._registered:
-            return 0
-        changed = deployed.register_declared()
-        self._registered = True
-        return changed
+    def _perform(self, duty: Duty) -> int:
+        """Do a portion of a duty; one that fails keeps the worker from nothing else."""
+        try:
+            return self.rota.perform(duty)
+        except Error as error:
+            logger.warning("the duty %r failed in the database: %s", duty.name, error)
+        except Exception:
+            logger.exception("the duty %r failed", duty.name)
+        disconnect()
+        return 0
 
     def _claim(self, kinds: frozenset[str]) -> int:
         """Fill the free slots of each queue."""
@@ -133,7 +131,9 @@ class Dispatcher:
         poll = conf.duration("POLL_INTERVAL").total_seconds()
         if self._listener.trusted:
             poll = max(poll, LISTENING_POLL)
-        if not seen.idle:  # locked by somebody else: look again, but not in a hot loop
+        if not self.rota.is_idle(
+            seen
+        ):  # locked by somebody else: look again, but not in a hot loop
             self._fruitless = min(self._fruitless + 1, 10)
             return min(poll, PATIENCE, NO_PROGRESS * 2.0 ** (self._fruitless - 1))
         self._fruitless = 0

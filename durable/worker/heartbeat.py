@@ -17,6 +17,7 @@ from durable.conf import database
 from durable.engine.body import progress
 from durable.engine.body.progress import Shown
 from durable.engine.duties import workers
+from durable.engine.duties.duty import Expired
 from durable.engine.row.held import Claim
 from durable.worker.connections import refresh_connections, release_connections
 
@@ -162,13 +163,13 @@ class Heartbeat:
 
     # -- the dead ---------------------------------------------------------------------------------
 
-    def bury_expired(self) -> int:
-        """Free what dead workers hold; say how many executions that were.
+    def dead(self, expired: Expired) -> list[UUID]:
+        """Which of the workers whose lease has run out are dead; never this one.
 
         On SQLite a step that holds the write lock starves the heartbeats of all others: there a
         worker is dead only if it has not beaten between two looks, a heartbeat apart.
         """
-        freed, seen = 0, dict(workers.expired())
+        found, seen = list[UUID](), dict(expired)
         patient = connections[database()].vendor == "sqlite"
         for worker, beat in seen.items():
             if worker == self.worker:
@@ -178,10 +179,10 @@ class Heartbeat:
                 continue
             if patient and not self._waited_long_enough(worker):
                 continue
-            freed += workers.bury(worker)
+            found.append(worker)
             logger.warning("worker %s is dead: its executions are due again", worker)
         self._suspects = {k: v for k, v in self._suspects.items() if k in seen}
-        return freed
+        return found
 
     def _waited_long_enough(self, worker: UUID) -> bool:
         _, since = self._suspects[worker]

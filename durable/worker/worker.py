@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
@@ -32,7 +33,6 @@ from durable.worker.heartbeat import Heartbeat
 from durable.worker.listener import Listener
 from durable.worker.loop import EventLoop
 from durable.worker.slots import Slots
-from durable.worker.teller import Teller
 from durable.worker.watchdog import Watchdog
 
 logger = logging.getLogger("durable.worker")
@@ -56,6 +56,7 @@ class Worker:
         self._bell = Bell()
         self._stopping = self._hurry = False
         self.claimed = 0  # executions taken so far, each time counted
+        self.done: Mapping[str, int] = Counter()  # how much of each duty
         self._given_up: set[threading.Thread] = set()
         self.exhausted = False  # too many threads hang in given-up steps: start a new process
         self._thread: threading.Thread | None = None
@@ -66,7 +67,6 @@ class Worker:
         self._committer = Committer()
         self._watchdog = Watchdog(self._abandon, self._doubt)
         self._events = EventLoop()
-        self._teller = Teller(self._bell.ring)
         self._listener = Listener(self._bell.ring, lambda: self._heartbeat.beat_soon())
         self._heartbeat: Heartbeat
 
@@ -105,7 +105,7 @@ class Worker:
                 self._slots,
                 self._heartbeat,
                 self._listener,
-                self._teller,
+                self._bell.ring,
                 lambda: self._stopping,
                 burst=self._burst,
                 max_executions=self._max_executions,
@@ -124,8 +124,8 @@ class Worker:
                 while not (self._stopping or dispatcher.finished):
                     self._bell.wait(self._look(dispatcher))
             finally:
-                self.claimed = dispatcher.claimed
-                self._drain()
+                self.claimed, self.done = dispatcher.claimed, dispatcher.rota.done
+                self._drain(dispatcher)
 
     def _look(self, dispatcher: Dispatcher) -> float:
         """One look at what is due; whatever goes wrong with it, there will be another."""
@@ -139,7 +139,7 @@ class Worker:
         disconnect()
         return conf.duration("POLL_INTERVAL").total_seconds()
 
-    def _drain(self) -> None:
+    def _drain(self, dispatcher: Dispatcher) -> None:
         """Let what runs reach its next checkpoint, within the grace period; then let it go."""
         self._stopping = True
         grace = conf.duration("SHUTDOWN_GRACE").total_seconds()
@@ -151,7 +151,7 @@ class Worker:
         for slots in self._slots.values():
             slots.stop()
         self._listener.stop()
-        self._teller.stop()
+        dispatcher.stop()
         self._heartbeat.stop()
         self._sign_off()
         self._committer.stop()

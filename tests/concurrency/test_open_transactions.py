@@ -143,5 +143,5 @@ class LockTests(ThreadedTestCase):
                 Execution.objects.filter(pk=execution.pk).blocked(blocked_by, error)
                 with open_transaction(other):
                     other(lambda pk=execution.pk: durable.pause(pk))
-                    self.soon(lambda: workers.tidy(["waiting@1"]))
+                    self.soon(lambda: workers.block_orphans(["waiting@1"]))
                 durable.cancel(execution.pk)

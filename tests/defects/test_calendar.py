@@ -14,7 +14,9 @@ from durable import Cron, Workflow, clock, hours, seconds, step
 from durable.authoring import registry
 from durable.engine.calendar import fire
 from durable.engine.calendar.deployed import register_declared
+from durable.engine.duties.duty import duties_of
 from durable.engine.duties.pulse import pulse
+from durable.engine.duties.rota import Rota
 from durable.models import Execution, Firing, Queue, Schedule
 from durable.worker.dispatcher import Dispatcher
 from tests.defects.stage import NOON, IsolatedWorkflows
@@ -133,4 +135,4 @@ class PausedQueueTests(IsolatedWorkflows, TestCase):
         Queue.objects.create(name="default", paused=True)
         seen = pulse(["default"], registry.kinds())
         self.assertFalse(seen.ready)
-        self.assertTrue(seen.idle)
+        self.assertTrue(Rota(duties_of()).is_idle(seen))

@@ -254,7 +254,7 @@ class WorkerTests(DoctorTestCase):
         Worker.objects.filter(name="stopped").update(stopped_at=clock.now())
         Worker.objects.filter(name="removed").delete()
         self.assertEqual(self.one("held-by-nobody", "error")["count"], 2)
-        self.assertFixed("held-by-nobody", "bury")
+        self.assertFixed("held-by-nobody", "free")
         self.assertFalse(Execution.objects.filter(worker__isnull=False).exists())
 
     def test_a_living_worker_keeps_what_it_holds(self) -> None:

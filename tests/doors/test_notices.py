@@ -17,7 +17,9 @@ from django.test import override_settings
 
 import durable
 from durable import clock, signals
+from durable.engine.duties.duty import duties_of
 from durable.engine.duties.pulse import pulse
+from durable.engine.duties.rota import Rota
 from durable.models import AnswerLink, Wait
 from durable.people import notices
 from durable.testing import advance, drain, time_travel, worker
@@ -192,7 +194,7 @@ class PlanTests(NoticeCase):
         self.assertEqual(seen.next_notice, NOON + timedelta(days=1))
         self.assertFalse(seen.notices_due)
         self.assertEqual(seen.seconds_to_next(), 86_400)
-        self.assertTrue(seen.idle)
+        self.assertTrue(Rota(duties_of()).is_idle(seen))
         explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":

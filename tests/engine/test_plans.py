@@ -16,13 +16,12 @@ from django.db import connection
 import durable
 from durable import Workflow, chain, foreach, increment, step
 from durable.authoring import registry
-from durable.engine.deliver import deliver_due
 from durable.engine.duties import inline
+from durable.engine.duties.duty import duties_of
 from durable.engine.duties.pulse import pulse
 from durable.engine.ends import checkpoint as checkpoints
-from durable.engine.parts.report import report_due
 from durable.engine.run import runner
-from durable.engine.run.claim import claim_due, promote
+from durable.engine.run.claim import claim_due
 from durable.models import Execution
 from tests.cases import WorkflowTestCase
 from tests.engine.cases import a_worker
@@ -71,10 +70,9 @@ class Opened(WorkflowTestCase):
                 self.assertNotIn("Seq Scan on durable_execution", plan)
 
     def work(self) -> None:
-        """What a worker does at each look, and two claims from one end to the other."""
-        promote()
-        deliver_due()
-        report_due()
+        """All that a worker may do at a look, and two claims from one end to the other."""
+        for duty in duties_of():
+            duty.do(duty.at_once)
         for claim in claim_due(self.worker, "default", registry.kinds(), 2):
             runner.run(claim, inline.InlineSession())
 

@@ -18,18 +18,17 @@ from asgiref.sync import async_to_sync
 from durable import clock, conf
 from durable.authoring import registry
 from durable.engine.body import log_capture
-from durable.engine.calendar import fire
-from durable.engine.deliver import deliver_due
 from durable.engine.duties import workers
+from durable.engine.duties.duty import duties_of
+from durable.engine.duties.pulse import pulse
+from durable.engine.duties.rota import Rota
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
-from durable.engine.parts.report import report_due
 from durable.engine.row.held import Claim
 from durable.engine.run import direct, runner
-from durable.engine.run.claim import claim_due, promote
+from durable.engine.run.claim import claim_due
 from durable.engine.run.session import Limited
 from durable.models import Execution
 from durable.models.fields import uuid7
-from durable.people import notices
 from durable.storage.transaction import connection
 
 logger = logging.getLogger("durable.engine")
@@ -104,21 +103,27 @@ class InlineSession:
 
 
 def work(max_claims: int) -> int:
-    """Deliver, promote, claim and run until nothing is due; say how many claims there were.
+    """Do all duties, claim and run until nothing is due; say how many claims there were.
 
-    A fixed order: what is due first by priority, then by time, one execution at a time.
+    A fixed order: what is due first by priority, then by time, one execution at a time. What a
+    worker does every few seconds is done at the beginning, and again after the last claim.
     """
-    done = 0
+    done, rota, complete = 0, Rota(duties_of()), True
     with log_capture.installed(), _present() as presence:
         while done < max_claims:
             session = InlineSession()
-            _prepare(session)
+            while _bring_about(rota):
+                pass
             claim = _next(presence)
             session.committed()
-            if claim is None:
+            if claim is not None:
+                runner.run(claim, session)
+                done, complete = done + 1, False
+            elif complete:
                 return done
-            runner.run(claim, session)
-            done += 1
+            else:
+                rota.restart()
+                complete = True
     return done
 
 
@@ -165,18 +170,10 @@ def _present() -> Iterator[_Presence]:
     presence.end()
 
 
-def _prepare(session: InlineSession) -> None:
-    deliver_due()
-    report_due()
-    while notices.tell_due():
-        pass
-    promote()
-    while fire.fire_due():
-        pass
-    fire.fail_orphans()
-    for worker, _ in workers.expired():
-        workers.bury(worker)
-    workers.block_orphans(registry.kinds())
+def _bring_about(rota: Rota) -> int:
+    """Do what is due at this moment; how much that was."""
+    seen = pulse((), registry.kinds())
+    return sum(rota.perform(duty) for duty in rota.due(seen))
 
 
 def _next(presence: _Presence) -> Claim | None:

@@ -43,12 +43,6 @@ class Pulse:
         """Whether somebody is to be told that they are asked."""
         return self.next_notice is not None and self.next_notice <= self.now
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing at all is to be done now, but for notices: a thread has those."""
-        by_time = self.sleepers_due or self.workers_expired or self.schedules_due
-        return not (by_time or self.messages or self.ready)
-
     def seconds_to_next(self) -> float | None:
         """Seconds until something falls due by time; ``None`` if nothing will."""
         moments = (self.next_wake, self.next_expiry, self.next_slot)

@@ -17,6 +17,7 @@ from durable.storage import notify
 from durable.storage.transaction import in_transaction, lock
 
 BLOCKED_AT_ONCE = 500
+STRAYS_AT_ONCE = 100
 
 Held = Set[tuple[UUID, int]]  # executions, each with the fence of its claim
 
@@ -62,8 +63,8 @@ def unblock(kinds: Iterable[str], *, only_by: str | None = None) -> int:
 
 
 def _unlocked(rows: ExecutionQuerySet) -> ExecutionQuerySet:
-    """Those of the rows that nobody else has locked, locked for this transaction."""
-    found = lock(rows, skip_locked=True).order_by().values_list("pk", flat=True)
+    """A portion of the rows that nobody else has locked, locked for this transaction."""
+    found = lock(rows, skip_locked=True).order_by().values_list("pk", flat=True)[:BLOCKED_AT_ONCE]
     return rows.filter(pk__in=list(found))
 
 
@@ -104,19 +105,24 @@ def bury(worker: UUID) -> int:
     return _free(worker, died=True)
 
 
-def free_strays() -> int:
-    """Free what stopped workers hold: claimed in the moment in which they were declared dead."""
-    stopped = Worker.objects.filter(stopped_at__isnull=False).values("pk")
-    strays = Execution.objects.filter(worker__in=stopped).order_by().values_list("worker")
-    return sum(_free_all(worker) for (worker,) in strays.distinct() if worker is not None)
+def strays() -> ExecutionQuerySet:
+    """Executions held under the id of a stopped worker, or of one whose row is gone.
+
+    Claimed in the moment in which the worker was declared dead, locked when it was; or somebody
+    has removed its row by hand.
+    """
+    working = Worker.objects.filter(stopped_at__isnull=True)
+    return Execution.objects.filter(worker__isnull=False).exclude(worker__in=working.values("pk"))
 
 
-def free_unknown() -> int:
-    """Free what is held under ids that no worker has: their rows were removed by hand."""
-    unknown = Execution.objects.filter(worker__isnull=False)
-    unknown = unknown.exclude(worker__in=Worker.objects.values("pk"))
-    ids = list(unknown.order_by().values_list("worker", flat=True).distinct())
-    return sum(_free_all(worker) for worker in ids if worker is not None)
+def free_strays(limit: int = STRAYS_AT_ONCE) -> int:
+    """Free what stopped and unknown workers hold; how many executions that were.
+
+    ``limit`` is how many strays are looked at. In the order of the index of held executions:
+    without it PostgreSQL would read the whole table, when its statistics are old.
+    """
+    ids = strays().order_by("worker").values_list("worker", flat=True)[:limit]
+    return sum(_free_all(worker) for worker in dict.fromkeys(ids) if worker is not None)
 
 
 @in_transaction
@@ -124,9 +130,15 @@ def _free_all(worker: UUID) -> int:
     return _free(worker, died=True)
 
 
-def expired() -> list[tuple[UUID, Any]]:
-    """The workers whose lease has run out, each with its last heartbeat."""
-    return list(Worker.objects.expired().values_list("pk", "heartbeat_at"))
+def bury_all(dead: Iterable[UUID]) -> int:
+    """``bury`` each of these workers, in a transaction of its own."""
+    return sum(bury(worker) for worker in dead)
+
+
+def expired(limit: int | None = None) -> list[tuple[UUID, Any]]:
+    """The workers whose lease has run out, each with its last heartbeat; the longest dead first."""
+    rows = Worker.objects.expired().order_by("expires_at")
+    return list(rows.values_list("pk", "heartbeat_at")[:limit])
 
 
 def _free(worker: UUID, *, died: bool, only: Held | None = None) -> int:
@@ -163,7 +175,7 @@ def asked_to_cancel(worker: UUID) -> set[UUID]:
 
 
 @in_transaction
-def block_orphans(own_kinds: Iterable[str]) -> int:
+def block_orphans(own_kinds: Iterable[str], limit: int = BLOCKED_AT_ONCE) -> int:
     """Mark what is due while no live worker has its workflow and version; and unmark it.
 
     ``own_kinds`` are the caller's, who is alive whatever its row says.
@@ -175,7 +187,7 @@ def block_orphans(own_kinds: Iterable[str]) -> int:
         Execution.objects.filter(ready_at__isnull=False).exclude(kind__in=known), skip_locked=True
     )
     in_order = due.order_by("queue", "rank", "ready_at")
-    ids = list(in_order.values_list("pk", flat=True)[:BLOCKED_AT_ONCE])
+    ids = list(in_order.values_list("pk", flat=True)[:limit])
     if not ids:
         return 0
     error = no_worker("no live worker has this workflow and version")
@@ -192,9 +204,3 @@ def _unblock_parents(own_kinds: Set[str]) -> int:
     if not ids:
         return 0
     return _unlocked(waiting.filter(pk__in=ids)).due(rolls=False)
-
-
-@in_transaction
-def tidy(own_kinds: Iterable[str]) -> int:
-    """What a worker looks after now and then, in one transaction; how many rows it moved."""
-    return block_orphans(own_kinds) + free_strays()

@@ -157,10 +157,10 @@ def _claim(row: dict[str, Any], worker: UUID) -> Claim:
 
 
 @in_transaction
-def promote() -> int:
+def promote(limit: int = PROMOTED_AT_ONCE) -> int:
     """Make sleepers ready whose time has come (a start, a retry, a timer, a deadline)."""
     due = lock(Execution.objects.sleepers_due(), skip_locked=True)
-    ids = list(due.values_list("pk", flat=True)[:PROMOTED_AT_ONCE])
+    ids = list(due.values_list("pk", flat=True)[:limit])
     if not ids:
         return 0
-    return Execution.objects.filter(pk__in=ids).promote()
+    return Execution.objects.filter(pk__in=ids).promoted()

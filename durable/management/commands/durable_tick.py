@@ -11,7 +11,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from durable.engine.calendar import deployed, fire
 from durable.worker.worker import Worker
 
 
@@ -37,7 +36,6 @@ class Command(BaseCommand):
         if options["max_seconds"] <= 0:
             raise CommandError("--max-seconds must be more than 0")
         begun = time.monotonic()
-        registered, fired = deployed.register_declared(), fire.fire_due()
         worker = Worker(burst=True)
         timer = threading.Timer(options["max_seconds"], worker.request_stop)
         timer.daemon = True
@@ -52,8 +50,8 @@ class Command(BaseCommand):
             if handler is not None:
                 signal.signal(signal.SIGTERM, handler)
         report = {
-            "schedules_registered": registered,
-            "slots_fired": fired,
+            "schedules_registered": worker.done["declare"],
+            "slots_fired": worker.done["fire"],
             "executions_worked": worker.claimed,
             "stopped_early": worker.stopping and time.monotonic() - begun >= options["max_seconds"],
             "seconds": round(time.monotonic() - begun, 3),
@@ -62,6 +60,6 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(report))
         elif options["verbosity"]:
             self.stdout.write(
-                f"{fired} slots fired, {worker.claimed} executions worked "
+                f"{report['slots_fired']} slots fired, {worker.claimed} executions worked "
                 f"in {report['seconds']:.1f} s"
             )

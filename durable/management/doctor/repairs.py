@@ -1,71 +1,39 @@
-"""What is safe to repair: only what any worker would do, and closing what is closed already."""
+"""What is safe to repair: the due work of any worker, and closing what is closed already."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from durable.authoring import registry
-from durable.engine.deliver import deliver_due
-from durable.engine.duties import workers
+from durable.engine.duties.duty import Duty, duties_of
 from durable.engine.ends import finish, tree_of
-from durable.engine.parts.report import report_due
 from durable.engine.row import reasons
-from durable.engine.run.claim import promote
 from durable.models import Execution, StepRun, Wait, Worker
 from durable.states import FINAL, StepStatus
 from durable.storage.transaction import in_transaction, lock
 
-ROUNDS = 1000  # of one repair: more than that is not a repair, but a worker's work
-AT_ONCE = 500
+ROUNDS = 1000  # more than that is not a repair, but a worker's work
 
 
-def repeatedly(call: Callable[[], int]) -> int:
-    """Until there is nothing left of it; how much it was."""
-    total = 0
-    for _ in range(ROUNDS):
-        done = call()
-        total += done
-        if not done:
-            break
-    return total
+def kinds() -> Iterable[str]:
+    """The code that counts as alive beside that of live workers: this one's, if there are none."""
+    return () if Worker.objects.live().exists() else registry.kinds()
 
 
-def bury() -> int:
-    """Free what the dead hold, and what nobody holds."""
-    freed = sum(workers.bury(worker) for worker, _ in workers.expired())
-    return freed + workers.free_strays() + workers.free_unknown()
-
-
-def wake() -> int:
-    """Make ready whose time has come."""
-    return repeatedly(promote)
-
-
-def deliver() -> int:
-    """Pass on events, answers and ends."""
-    return repeatedly(lambda: deliver_due() + report_due())
-
-
-def block() -> int:
-    """Mark what no live worker has the code for; without any, this code counts as alive."""
-    own = () if Worker.objects.live().exists() else registry.kinds()
-    return repeatedly(lambda: workers.block_orphans(own))
-
-
-def close() -> int:
+def close(limit: int) -> int:
     """Close what finished executions have left open."""
-    return repeatedly(_close_some) + repeatedly(_stop_some)
+    return _close_some(limit) + _stop_some(limit)
 
 
 @in_transaction
-def _close_some() -> int:
+def _close_some(limit: int) -> int:
     final = Execution.objects.filter(status__in=sorted(FINAL))
     waits = Wait.objects.open().filter(execution__in=final.values("pk"))
-    ids: set[UUID] = set(waits.order_by().values_list("execution_id", flat=True)[:AT_ONCE])
+    ids: set[UUID] = set(waits.order_by().values_list("execution_id", flat=True)[:limit])
     parked = StepRun.objects.filter(status=StepStatus.WAITING, compensation=False)
     parked = parked.filter(execution__in=final.values("pk")).order_by()
-    ids |= set(parked.values_list("execution_id", flat=True)[:AT_ONCE])
+    ids |= set(parked.values_list("execution_id", flat=True)[:limit])
     held = lock(final.filter(pk__in=ids), skip_locked=True).order_by("pk")
     found = list(held.values_list("pk", flat=True))
     if found:
@@ -74,22 +42,30 @@ def _close_some() -> int:
 
 
 @in_transaction
-def _stop_some() -> int:
+def _stop_some(limit: int) -> int:
     """Cancel what lives below a finished parent; what is in a step ends with its checkpoint."""
     alive = Execution.objects.unfinished().filter(
         awaited=True, parent__status__in=sorted(FINAL), cancel_requested_at__isnull=True
     )
-    found = list(alive.select_related("parent").order_by("pk")[:AT_ONCE])
+    found = list(alive.select_related("parent").order_by("pk")[:limit])
     for execution in found:
         assert execution.parent is not None
         tree_of.stop(execution, reasons.ended(execution.parent))
     return len(found)
 
 
-REPAIRS: dict[str, Callable[[], int]] = {
-    "bury": bury,
-    "promote": wake,
-    "deliver": deliver,
-    "block": block,
-    "close": close,
-}
+#: no duty of a worker: what it closes is a fault
+CLOSE = Duty("close", close, at_once=500)
+
+
+def repair(wanted: Collection[str | None]) -> dict[str, int]:
+    """Perform the duties of these names until nothing is left to do; how much each has done."""
+    chosen = [duty for duty in (*duties_of(kinds=kinds), CLOSE) if duty.name in wanted]
+    done = dict.fromkeys([duty.name for duty in chosen], 0)
+    for _ in range(ROUNDS):
+        before = sum(done.values())
+        for duty in chosen:
+            done[duty.name] += duty.do(duty.at_once)
+        if sum(done.values()) == before:
+            break
+    return done

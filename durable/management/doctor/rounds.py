@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from durable.management.doctor import database, settings, work
 from durable.management.doctor.findings import ERROR, SEVERITIES, Finding
-from durable.management.doctor.repairs import REPAIRS
+from durable.management.doctor.repairs import repair
 from durable.management.stranded import stranded_schedules
 
 Check = Callable[[], Iterator[Finding]]
@@ -36,8 +36,8 @@ THEN: tuple[Check, ...] = (
     work.workers_alive,
     work.held_by_the_dead,
     work.blocked,
+    work.late,
     work.overdue,
-    work.undelivered,
     work.leftovers,
     settings.schedules,
     gone,
@@ -74,9 +74,5 @@ def diagnose() -> list[Finding]:
 def examine(*, fix: bool = False) -> Report:
     """Look; with ``fix`` repair what is safe, and say what is left."""
     findings = diagnose()
-    wanted = {finding.repair for finding in findings}
-    chosen = [name for name in REPAIRS if fix and name in wanted]
-    if not chosen:
-        return Report(findings)
-    repaired = {name: REPAIRS[name]() for name in chosen}
-    return Report(diagnose(), repaired)
+    repaired = repair({finding.repair for finding in findings}) if fix else {}
+    return Report(diagnose(), repaired) if repaired else Report(findings)

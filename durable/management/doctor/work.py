@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Min
 
 from durable import clock
 from durable.conf import database
+from durable.engine.duties import workers
+from durable.engine.duties.duty import duties_of
 from durable.management.doctor.findings import (
     ERROR,
     INFO,
@@ -20,7 +22,7 @@ from durable.management.doctor.findings import (
     counted,
     samples_of,
 )
-from durable.models import Event, Execution, Queue, StepRun, Wait, Worker
+from durable.models import Execution, Queue, StepRun, Wait, Worker
 from durable.states import FINAL, Status, StepStatus, WaitKind
 
 
@@ -97,19 +99,17 @@ def held_by_the_dead() -> Iterator[Finding]:
             samples=samples_of(held),
             repair="bury",
         )
-    held = Execution.objects.filter(worker__isnull=False)
-    stopped = Worker.objects.filter(stopped_at__isnull=False).values("pk")
-    strays = held.filter(Q(worker__in=stopped) | ~Q(worker__in=Worker.objects.values("pk")))
+    strays = workers.strays()
     if count := strays.count():
         yield Finding(
             "held-by-nobody",
             ERROR,
             f"{counted(count, 'execution is', 'executions are')} held by workers that have "
             "stopped, or that nobody knows",
-            "--fix frees them",
+            "a live worker frees them; --fix does it now",
             count=count,
             samples=samples_of(strays),
-            repair="bury",
+            repair="free",
         )
 
 
@@ -134,21 +134,27 @@ def blocked() -> Iterator[Finding]:
         )
 
 
+def late() -> Iterator[Finding]:
+    """No duty is left undone: sleepers are woken, and messages passed on, within moments."""
+    for duty in duties_of():
+        for late in duty.late:
+            rows = late.rows().filter(**{f"{late.since}__lte": ago()})
+            found = rows.order_by().aggregate(count=Count("pk"), since=Min(late.since))
+            if found["count"]:
+                yield Finding(
+                    late.code,
+                    WARNING,
+                    f"{counted(found['count'], late.one, late.many)} since "
+                    f"{found['since']:%Y-%m-%d %H:%M:%S} UTC",
+                    "a live worker does it; --fix does it now",
+                    count=found["count"],
+                    samples=samples_of(rows),
+                    repair=duty.name,
+                )
+
+
 def overdue() -> Iterator[Finding]:
-    """Who sleeps is woken in time."""
-    late = Execution.objects.filter(wake_at__lte=ago())
-    found = late.aggregate(count=Count("pk"), since=Min("wake_at"))
-    if found["count"]:
-        yield Finding(
-            "sleepers-overdue",
-            WARNING,
-            f"{counted(found['count'], 'sleeper')} should have been woken since "
-            f"{found['since']:%Y-%m-%d %H:%M:%S} UTC",
-            "a live worker does it; --fix does it now",
-            count=found["count"],
-            samples=samples_of(late),
-            repair="promote",
-        )
+    """Deadlines take effect, and people answer in time."""
     resting = (Status.PAUSED, Status.BLOCKED)  # their deadlines take effect when they go on
     waits = Wait.objects.open().filter(deadline_at__lte=ago())
     waits = waits.exclude(execution__status__in=resting).exclude(execution__status__in=FINAL)
@@ -172,32 +178,6 @@ def overdue() -> Iterator[Finding]:
             count=count,
             samples=samples_of(late_answers, "root_id"),
         )
-
-
-def undelivered() -> Iterator[Finding]:
-    """What was sent, answered or finished is passed on within moments."""
-    for what, rows, column in (
-        ("event", Event.objects.pending().filter(created_at__lte=ago()), "created_at"),
-        ("answer", Wait.objects.filter(told=False, resolved_at__lte=ago()), "resolved_at"),
-        (
-            "end of a part",
-            Execution.objects.unreported().filter(finished_at__lte=ago()),
-            "finished_at",
-        ),
-    ):
-        found = rows.order_by().aggregate(count=Count("pk"), since=Min(column), last=Max(column))
-        if found["count"]:
-            many = "ends of parts" if what.startswith("end") else None
-            yield Finding(
-                "undelivered",
-                WARNING,
-                f"{counted(found['count'], what, many)} undelivered since "
-                f"{found['since']:%Y-%m-%d %H:%M:%S} UTC",
-                "a live worker does it; --fix does it now",
-                count=found["count"],
-                samples=samples_of(rows),
-                repair="deliver",
-            )
 
 
 def leftovers() -> Iterator[Finding]:

@@ -1,0 +1,57 @@
+"""Which duties a process is to do now, and when it last did them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from durable import conf
+from durable.engine.duties.duty import ONCE, Duty
+from durable.engine.duties.pulse import Pulse
+
+
+class Rota:
+    """The duties of one process; the times are this process's, not the database's."""
+
+    def __init__(self, duties: Sequence[Duty]) -> None:
+        self.duties = duties
+        self.done: Counter[str] = Counter()  # how much, by the names of the duties
+        self._again: dict[str, float] = {}  # when a duty is due by its ``every``
+        self._rests: dict[str, float] = {}  # until when one that failed is left alone
+
+    def due(self, seen: Pulse) -> Iterator[Duty]:
+        """Those to do now, in their order."""
+        for duty in self.duties:
+            now = time.monotonic()
+            by_clock = duty.every is not None and now >= self._again.get(duty.name, now)
+            if (by_clock or duty.due(seen)) and now >= self._rests.get(duty.name, now):
+                yield duty
+
+    def perform(self, duty: Duty) -> int:
+        """Do one portion of a duty; say how much it was.
+
+        A duty that raises rests for a poll interval; one with more to do than a portion is due
+        again at once.
+        """
+        begun = time.monotonic()
+        try:
+            count = duty.do(duty.at_once)
+        except Exception:
+            self._rests[duty.name] = begun + conf.duration("POLL_INTERVAL").total_seconds()
+            raise
+        if duty.every is not None and count < duty.at_once:
+            self._again[duty.name] = begun + duty.every.total_seconds()
+        self.done[duty.name] += count
+        return count
+
+    def is_idle(self, seen: Pulse) -> bool:
+        """Whether there is nothing to do or to claim, but for what has a thread of its own."""
+        here = (duty for duty in self.duties if not duty.own_thread)
+        return not (seen.ready or any(duty.due(seen) for duty in here))
+
+    def restart(self) -> None:
+        """Let all that is done every now and then be due."""
+        for duty in self.duties:
+            if duty.every is not None and duty.every < ONCE:
+                self._again.pop(duty.name, None)
