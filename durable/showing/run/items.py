@@ -11,10 +11,10 @@ from uuid import UUID
 from django.db.models import Count, Q
 
 from durable.authoring.tree import Foreach, Node, Parallel, Repeat, walk
+from durable.engine.row.position import ROLLBACK
 from durable.models import Execution, Role, StepRun
 from durable.states import FINAL, StepStatus
 
-ROLLBACK = "~"
 PARTS = (Role.BRANCH, Role.ITEM)
 
 
