@@ -48,6 +48,7 @@ LAYERS: dict[str, str] = {
     "engine": ENGINE,
     "drawing": DRAWING,
     "showing": SHARED,
+    "showing.characters": VOCABULARY,  # the drawings show texts, too
     "doors": SHARED,
     # Doors: each is a layer of its own.
     **{

@@ -22,6 +22,7 @@ from durable.doors import access
 from durable.models import AnswerLink, AuditEntry, Execution, Wait
 from durable.people import who as people
 from durable.people.reach import inputs
+from durable.showing.characters import visible, visible_line
 from durable.showing.masking import mask, mask_answer
 from durable.states import WaitStatus
 
@@ -95,9 +96,9 @@ def facts(user: Any, wait: Wait) -> Facts:
     metadata = question.get("metadata") or {}
     known = mask(metadata) if _hides(user, root) else metadata
     return Facts(
-        prompt=inputs.clear(str(question.get("prompt") or "")),
-        metadata=[(inputs.clear(name), shown(value)) for name, value in known.items()],
-        workflow=inputs.clear(wait.execution.workflow),
+        prompt=visible(str(question.get("prompt") or "")),
+        metadata=[(visible(name), shown(value)) for name, value in known.items()],
+        workflow=visible(wait.execution.workflow),
         subject=subjects([root] if root is not None else []).get(wait.root_id, ""),
         overdue=inputs.is_overdue(wait, clock.read(database())),
     )
@@ -123,7 +124,7 @@ def page_of(user: Any, wait: Wait) -> Page:
         quorum=int(question.get("quorum") or 1),
         outcome=inputs.outcome(wait),
         answer=_answer(wait, hides),
-        comment=inputs.clear(wait.comment),
+        comment=visible(wait.comment),
         votes=[_vote(vote) for vote in wait.votes or ()],
         why_not=_why_not(user, wait),
         may_reassign=inputs.may_reassign(user, wait),
@@ -140,7 +141,7 @@ def _why_not(user: Any, wait: Wait) -> str:
         return ""
     if access.has_voted(user, wait):
         return _("you have approved it already")
-    return access.why_not(user, wait) or ""
+    return visible_line(access.why_not(user, wait) or "")
 
 
 def _answer(wait: Wait, hides: bool) -> str:
@@ -173,7 +174,7 @@ def shown(value: Any) -> str:
         if isinstance(value, str)
         else json.dumps(value, indent=2, ensure_ascii=False, default=str)
     )
-    return Truncator(inputs.clear(plain)).chars(MOST_CHARACTERS)
+    return Truncator(visible(plain)).chars(MOST_CHARACTERS)
 
 
 # -- its execution ---------------------------------------------------------------------------------
@@ -205,7 +206,7 @@ def subjects(executions: Iterable[Execution]) -> dict[UUID, str]:
             rows = {}
         texts = {str(pk): str(row) for pk, row in rows.items()}
         for pk, subject_id in ids.items():
-            found[pk] = inputs.clear(texts.get(subject_id, f"{label} {subject_id}"))
+            found[pk] = visible(texts.get(subject_id, f"{label} {subject_id}"))
     return found
 
 
@@ -220,7 +221,7 @@ def history(wait: Wait, *, hides: bool, origins: bool) -> list[Entry]:
     for link in mails.order_by("created_at", "id")[:MOST_ENTRIES]:
         if (link.recipient_id, link.created_at) not in seen:
             seen.add((link.recipient_id, link.created_at))
-            who = link.recipient.get_username()
+            who = visible_line(link.recipient.get_username())
             entries.append(Entry(link.created_at, "", _("mailed to %s") % who))
     rows = AuditEntry.objects.filter(execution_id=wait.root_id, wait_id=wait.pk)
     for row in rows.order_by("at", "id")[:MOST_ENTRIES]:
@@ -247,20 +248,21 @@ def _entry(wait: Wait, row: AuditEntry, *, hides: bool, origins: bool) -> Entry:
             if is_approval(wait)
             else _("answered: %s") % _line(masked(wait, answer, hides))
         )
-        comment = inputs.clear(after.get("comment") or "")
+        comment = visible(after.get("comment") or "")
     else:
         what = row.action.replace("_", " ")
-    who = row.actor_name or _("the program")
-    return Entry(row.at, who, inputs.clear(what), comment, row.origin if origins else "")
+    who = visible_line(row.actor_name) or _("the program")
+    origin = visible_line(row.origin) if origins else ""
+    return Entry(row.at, who, visible(what), comment, origin)
 
 
 def _vote(vote: Mapping[str, Any]) -> Entry:
-    who = inputs.clear(vote["by"]) or _("the program")
-    return Entry(vote["at"], who, _said(vote["decision"]), inputs.clear(vote["comment"]))
+    who = visible_line(vote["by"]) or _("the program")
+    return Entry(vote["at"], who, _said(vote["decision"]), visible(vote["comment"]))
 
 
 def _said(answer: Any) -> str:
-    return {"approved": _("approved"), "rejected": _("rejected")}.get(answer, str(answer))
+    return {"approved": _("approved"), "rejected": _("rejected")}.get(answer, visible_line(answer))
 
 
 def _line(value: Any) -> str:

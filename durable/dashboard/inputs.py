@@ -43,6 +43,7 @@ from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllow
 from durable.models import Input, Wait
 from durable.people.answer import APPROVED, REJECTED
 from durable.people.reach import inputs
+from durable.showing.characters import visible
 from durable.states import WaitStatus
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class InputAdmin(_Admin):
     @admin.display(description=gettext_lazy("workflow"))
     def about(self, row: Any) -> SafeString:
         """The workflow, as a link to the execution if that may be seen, and its subject."""
-        name = inputs.clear(row.execution.workflow)
+        name = visible(row.execution.workflow)
         workflow = format_html('<a href="{}">{}</a>', row.url, name) if row.url else name
         return format_html('{}<span class="durable-small">{}</span>', workflow, row.subject)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,13 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from durable.models import Outcome
+from durable.showing.characters import visible
 from durable.showing.masking import mask, mask_text
 from durable.states import EventStatus, Status, StepStatus, WaitStatus
-
-#: controls, and the marks that turn the direction of what follows them
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]|\r(?!\n)"
-)
 
 VALUE_CHARACTERS = 20_000
 EVERYTHING = 4_000_000
@@ -30,11 +25,6 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 YEAR = timedelta(days=365)
-
-
-def plain(text: Any) -> str:
-    """A text in which every character can be seen: controls and marks of direction as escapes."""
-    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", str(text))
 
 
 @dataclass(frozen=True)
@@ -57,12 +47,12 @@ class Shown:
 
     def text(self, text: Any, limit: int = VALUE_CHARACTERS) -> str:
         """A text such as a traceback."""
-        return cut(plain(text if self.open else mask_text(str(text))), limit)
+        return cut(visible(text if self.open else mask_text(str(text))), limit)
 
     def pairs(self, values: Any) -> list[tuple[str, str]]:
         """Tags: names with values on one line."""
         known = (values or {}) if self.open else mask(values or {})
-        return [(plain(name), self.line(value)) for name, value in known.items()]
+        return [(visible(name), self.line(value)) for name, value in known.items()]
 
 
 def _other(value: Any) -> Any:

@@ -12,7 +12,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from durable.dashboard import waiting
-from durable.dashboard.shown import absolute, cut, duration, plain
+from durable.dashboard.shown import absolute, cut, duration
+from durable.showing.characters import visible
 
 LANES = 40
 READ = 400  # attempts and waits that are looked at
@@ -56,7 +57,7 @@ def bars_of(steps: Iterable[Any], waits: Iterable[Any], names: dict[Any, str]) -
         found.append(Bar(lane, run.started_at, run.ended_at, run.status, text))
     for wait in waits:
         lane = (names.get(wait.execution_id, ""), wait.path)
-        text = f"{wait.get_kind_display()} {plain(wait.name)}: {wait.get_status_display()}"
+        text = f"{wait.get_kind_display()} {visible(wait.name)}: {wait.get_status_display()}"
         found.append(Bar(lane, wait.opened_at, wait.resolved_at, "wait", text))
     return found
 
@@ -160,7 +161,7 @@ def _ticks(scale: _Scale, height: int) -> SafeString:
 
 def _lane(lane: tuple[str, str], row: int) -> SafeString:
     branch, path = lane
-    name = plain(path.rpartition("/")[2])
+    name = visible(path.rpartition("/")[2])
     label = cut_name(f"{branch}: {name}" if branch else name)
     y = TOP + row * ROW
     return format_html(
@@ -171,7 +172,7 @@ def _lane(lane: tuple[str, str], row: int) -> SafeString:
         ROW - 2,
         y + 15,
         label,
-        plain(path),
+        visible(path),
     )
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from durable.dashboard.shown import Shown, plain
+from durable.dashboard.shown import Shown
 from durable.doors import access
 from durable.models import AuditEntry, Execution
+from durable.showing.characters import visible
 from durable.showing.masking import mask_change
 
 SHOWN_ENTRIES = 50
@@ -26,10 +27,10 @@ def entry(row: AuditEntry, shown: Shown) -> dict[str, Any]:
     """One entry as it is shown."""
     return {
         "row": row,
-        "actor": plain(row.actor_name) or _("the program"),
-        "action": plain(row.action.replace("_", " ")),
-        "target": plain(row.target),
-        "origin": plain(row.origin),
+        "actor": visible(row.actor_name) or _("the program"),
+        "action": visible(row.action.replace("_", " ")),
+        "target": visible(row.target),
+        "origin": visible(row.origin),
         "before": "" if row.before is None else shown.line(known(row, row.before, shown), 300),
         "after": "" if row.after is None else shown.line(known(row, row.after, shown), 300),
     }

@@ -13,6 +13,8 @@ from typing import Any
 from django.utils import timezone
 from django.utils.termcolors import make_style
 
+from durable.showing.characters import visible, visible_line
+
 #: the colours of words that stand alone in a cell
 COLOURS = {
     **dict.fromkeys(("completed", "compensated", "ok", "answered", "alive"), "green"),
@@ -20,9 +22,6 @@ COLOURS = {
     **dict.fromkeys(("paused", "warning", "compensating", "timed_out"), "yellow"),
     **dict.fromkeys(("running", "waiting", "info"), "cyan"),
 }
-
-#: What a reader must not take for text: control characters, and what turns its direction.
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 SPANS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
@@ -55,27 +54,14 @@ def plain(value: Any) -> Any:
 # -- text ------------------------------------------------------------------------------------------
 
 
-def printable(text: Any) -> str:
-    """One line, in which what a terminal would obey is written as an escape."""
-    return "".join(map(_visible, str(text)))
-
-
 def lines_of(text: str) -> list[str]:
-    """A text of several lines, each printable."""
-    return [printable(line.expandtabs(4)) for line in text.splitlines()]
-
-
-def _visible(char: str) -> str:
-    if char.isascii() and char.isprintable():
-        return char
-    if unicodedata.category(char) in _UNSEEN:
-        return char.encode("unicode_escape", "surrogatepass").decode()
-    return char
+    """A text of several lines, with no character that a terminal would obey."""
+    return visible(text).expandtabs(4).splitlines()
 
 
 def value_of(value: Any) -> str:
     """Users' data in one line of JSON."""
-    return printable(json.dumps(plain(value), ensure_ascii=False))
+    return visible_line(json.dumps(plain(value), ensure_ascii=False))
 
 
 def moment(at: datetime | None) -> str:
@@ -129,7 +115,9 @@ class Paint:
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
         """Columns side by side, as wide as they must be; the last is not padded."""
-        cells = [[printable("-" if cell in (None, "") else cell) for cell in row] for row in rows]
+        cells = [
+            [visible_line("-" if cell in (None, "") else cell) for cell in row] for row in rows
+        ]
         if not cells:
             return []
         sizes = [max(map(width, column)) for column in zip(head, *cells, strict=True)]

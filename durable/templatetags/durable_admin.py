@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from durable.dashboard import base, shown
 from durable.doors import access
+from durable.showing.characters import visible
 
 register = template.Library()
 
@@ -109,7 +110,7 @@ def shorter(pk: Any) -> str:
 @register.filter
 def plain(text: Any) -> str:
     """A text without characters that can't be seen."""
-    return shown.plain(text)
+    return visible(text)
 
 
 @register.filter

@@ -9,8 +9,9 @@ from typing import Any
 from durable.doors import access
 from durable.management.base import DurableCommand, Options
 from durable.management.dossier import Wanted, dossier
-from durable.management.output import lines_of, moment, printable, span, value_of
+from durable.management.output import lines_of, moment, span, value_of
 from durable.management.progress import line_of
+from durable.showing.characters import visible_line
 
 Row = Mapping[str, Any]
 
@@ -65,7 +66,7 @@ class Command(DurableCommand):
             self.say(f"  {line}")
 
     def _header(self, found: Row) -> None:
-        self.say(self.paint.head(f"{printable(found['workflow'])} v{found['version']}"))
+        self.say(self.paint.head(f"{visible_line(found['workflow'])} v{found['version']}"))
         values = {
             "id": found["id"],
             "status": line_of(found),
@@ -95,7 +96,7 @@ class Command(DurableCommand):
         }
         for name, value in values.items():
             if value not in (None, ""):
-                shown = printable(value)
+                shown = visible_line(value)
                 painted = self.paint(shown, found["status"]) if name == "status" else shown
                 self.say(f"  {name:<16}{painted}")
         self._traceback(found["error"], "  ")
@@ -128,7 +129,7 @@ class Command(DurableCommand):
             text = f"{record['level']} {record['logger']}: {record['message']}"
             lines += lines_of(text)
         if lines or (step["error"] or {}).get("traceback"):
-            self.say(f"  {printable(step['path'])} #{step['attempt']}")
+            self.say(f"  {visible_line(step['path'])} #{step['attempt']}")
         for line in lines:
             self.say(f"    {line}")
         self._traceback(step["error"], "    ")
@@ -158,9 +159,9 @@ class Command(DurableCommand):
         )
         for wait in waits:
             if wait["prompt"]:
-                self.say(f"  {printable(wait['name'])} asks: {printable(wait['prompt'])}")
+                self.say(f"  {visible_line(wait['name'])} asks: {visible_line(wait['prompt'])}")
             if "answer" in wait and wait["status"] == "answered":
-                self.say(f"  {printable(wait['name'])} got: {value_of(wait['answer'])}")
+                self.say(f"  {visible_line(wait['name'])} got: {value_of(wait['answer'])}")
 
     def _events(self, events: list[dict[str, Any]]) -> None:
         if self._title("Events", events):

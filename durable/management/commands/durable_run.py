@@ -25,9 +25,10 @@ from durable.management.arguments import (
 )
 from durable.management.base import DurableCommand, Options
 from durable.management.dossier import summary
-from durable.management.output import as_json, printable, wants_colour
+from durable.management.output import as_json, wants_colour
 from durable.management.progress import Display, line_of
 from durable.models import Execution
+from durable.showing.characters import visible_line
 from durable.showing.masking import mask
 from durable.states import Status
 
@@ -141,7 +142,7 @@ class Command(DurableCommand):
         if now.status != Status.COMPLETED:
             error = summary(now)["error"] or {}
             why = f": {error.get('type')}: {error.get('message')}" if error else ""
-            raise CommandError(printable(f"{now.pk} is {now.status}{why}"))
+            raise CommandError(visible_line(f"{now.pk} is {now.status}{why}"))
 
     def _end(self, execution: Execution, created: bool, options: Options) -> None:
         result = execution.result

@@ -10,9 +10,10 @@ from durable.management.base import DurableCommand, Options
 from durable.management.commands import durable_queues as queues
 from durable.management.commands import durable_workers as workers
 from durable.management.dossier import summary
-from durable.management.output import ago, printable
+from durable.management.output import ago
 from durable.management.progress import line_of
 from durable.models import Schedule, Worker
+from durable.showing.characters import visible_line
 from durable.showing.overview import Overview, overview
 
 
@@ -31,7 +32,7 @@ class Command(DurableCommand):
             if self.as_json:
                 self.show(summary(execution))
             else:
-                self.say(f"{execution.pk} {printable(execution.workflow)} v{execution.version}")
+                self.say(f"{execution.pk} {visible_line(execution.workflow)} v{execution.version}")
                 self.say(self.paint(line_of(summary(execution)), execution.status))
             return
         seen = overview(None if self.by is None else access.visible(self.by))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,15 +23,10 @@ from durable.models import Wait
 from durable.models.wait import WaitQuerySet
 from durable.people import answer as engine
 from durable.people import who as people
+from durable.showing.characters import visible, visible_line
 from durable.states import WaitKind, WaitStatus
 from durable.storage.audit import origin
 from durable.storage.transaction import in_callers_transaction
-
-#: controls, and the marks that turn the direction of what follows them
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
-)
-
 
 # -- who sees a question ---------------------------------------------------------------------------
 
@@ -141,7 +135,7 @@ def outcome(wait: Wait, now: datetime | None = None) -> str:
     is_approval = (wait.question or {}).get("type") == "approval"
     said = words.get(wait.answer) if is_approval else None
     text: str = said or _("answered by %(who)s at %(at)s")
-    return text % {"who": wait.by_name or _("the program"), "at": at}
+    return text % {"who": visible_line(wait.by_name) or _("the program"), "at": at}
 
 
 def moment(at: datetime, now: datetime | None = None) -> str:
@@ -158,21 +152,16 @@ def named(specs: Iterable[str]) -> list[str]:
     found = []
     for spec in specs:
         kind, _colon, name = spec.partition(":")
-        found.append(words.get(kind, "%s") % name)
+        found.append(words.get(kind, "%s") % visible_line(name))
     return found
 
 
 def title(wait: Wait) -> str:
     """What is asked, in one line."""
-    prompt = " ".join(str((wait.question or {}).get("prompt") or "").split())
-    return clear(prompt or wait.name)
+    prompt = " ".join(visible((wait.question or {}).get("prompt") or "").split())
+    return prompt or visible_line(wait.name)
 
 
 def is_overdue(wait: Wait, now: datetime) -> bool:
     """Whether an open question should have been answered by now."""
     return wait.status == WaitStatus.OPEN and wait.due_at is not None and wait.due_at <= now
-
-
-def clear(text: str) -> str:
-    """A text in which every character is seen: none that hides, or turns what follows around."""
-    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
