@@ -31,6 +31,7 @@ from durable.dashboard.shown import badge
 from durable.doors import access, ids
 from durable.models import Execution
 from durable.models.execution import ExecutionQuerySet
+from durable.showing import times
 from durable.showing.characters import visible
 from durable.states import Status
 
@@ -153,7 +154,7 @@ class ExecutionPages(Pages):
         if row.started_at is None:
             return ""
         end = row.finished_at or clock.parse(row.present)
-        return shown.duration(end - row.started_at)
+        return times.duration(end - row.started_at)
 
     # -- the pages ---------------------------------------------------------------------------------
 

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
-from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from durable.models import Outcome
+from durable.showing import times
 from durable.showing.characters import visible
 from durable.showing.masking import mask, mask_text
 from durable.states import EventStatus, Status, StepStatus, WaitStatus
 
 VALUE_CHARACTERS = 20_000
 EVERYTHING = 4_000_000
-
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
-YEAR = timedelta(days=365)
 
 
 @dataclass(frozen=True)
@@ -73,65 +67,17 @@ def cut(text: str, limit: int) -> str:
 # -- times -----------------------------------------------------------------------------------------
 
 
-def ago(moment: datetime, present: datetime) -> str:
-    """How far a moment is from the present, to the minute: it is the same for a minute."""
-    span = present - moment
-    size = abs(span)
-    if size < MINUTE:
-        return _("just now") if span >= timedelta(0) else _("in a moment")
-    text = rough(size)
-    return _("%s ago") % text if span > timedelta(0) else _("in %s") % text
-
-
-def rough(size: timedelta) -> str:
-    """A span in its largest unit."""
-    if size < HOUR:
-        return _("%d min") % (size // MINUTE)
-    if size < DAY:
-        return _("%d h") % (size // HOUR)
-    if size < 60 * DAY:
-        return ngettext("%d day", "%d days", size.days) % size.days
-    if size < 2 * YEAR:
-        return ngettext("%d month", "%d months", size.days // 30) % (size.days // 30)
-    return ngettext("%d year", "%d years", size // YEAR) % (size // YEAR)
-
-
-def duration(span: timedelta | None) -> str:
-    """A span as exactly as people want it: ``38 ms``, ``4.2 s``, ``3 min 5 s``, ``2 d 4 h``."""
-    if span is None:
-        return ""
-    seconds = max(span.total_seconds(), 0.0)
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = int(seconds)
-    for size, small, name, part in (
-        (86_400, 3_600, "d", "h"),
-        (3_600, 60, "h", "min"),
-        (60, 1, "min", "s"),
-    ):
-        if whole >= size:
-            rest = whole % size // small
-            return f"{whole // size} {name} {rest} {part}" if rest else f"{whole // size} {name}"
-    return ""
-
-
-def absolute(moment: datetime) -> str:
-    """A moment in the reader's zone, with the zone."""
-    return localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
-
-
 def moment(value: datetime | None, present: datetime) -> SafeString | str:
     """A relative time that says the absolute one when asked."""
     if value is None:
         return "–"
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        value.isoformat(),
-        absolute(value),
-        ago(value, present),
-    )
+    return stamped(value, times.ago(value, present))
+
+
+def stamped(value: datetime, text: str) -> SafeString:
+    """A text that says the absolute time when asked."""
+    stamp = '<time datetime="{}" title="{}">{}</time>'
+    return format_html(stamp, value.isoformat(), times.absolute(value), text)
 
 
 def exact(value: datetime | None, present: datetime) -> SafeString | str:
@@ -139,7 +85,7 @@ def exact(value: datetime | None, present: datetime) -> SafeString | str:
     if value is None:
         return "–"
     beside = '{} <span class="dw-quiet dw-exact">{}</span>'
-    return format_html(beside, moment(value, present), absolute(value))
+    return format_html(beside, moment(value, present), times.absolute(value))
 
 
 def short(pk: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,11 +11,11 @@ from uuid import UUID
 
 from django.db.models import Case, F, QuerySet, TextField, Value, When
 from django.db.models.functions import Length
-from django.utils.timezone import localtime
 
 from durable.dashboard.shown import Shown
 from durable.models import Execution, Role, StepRun
 from durable.models.fields import DataField
+from durable.showing import times
 from durable.showing.characters import visible
 
 PER_PAGE = 50
@@ -156,14 +157,11 @@ def attempt(row: Any, names: dict[UUID, str], shown: Shown, limit: int = SMALL) 
 
 def log_lines(text: str, shown: Shown) -> Iterable[LogLine]:
     """Captured records; what is not one is shown as it is."""
-    import json
-
     for line in filter(None, text.splitlines()):
         try:
             record = json.loads(line)
-            at = localtime(datetime.fromisoformat(record["at"]))
             yield LogLine(
-                at.strftime("%H:%M:%S.%f")[:-3],
+                times.of_day(datetime.fromisoformat(record["at"])),
                 visible(record["level"]),
                 visible(record["logger"]),
                 shown.text(record["message"]),

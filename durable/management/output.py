@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django.utils import timezone
 from django.utils.termcolors import make_style
 
 from durable.showing.characters import visible, visible_line
@@ -22,8 +21,6 @@ COLOURS = {
     **dict.fromkeys(("paused", "warning", "compensating", "timed_out"), "yellow"),
     **dict.fromkeys(("running", "waiting", "info"), "cyan"),
 }
-
-SPANS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 # -- JSON ------------------------------------------------------------------------------------------
@@ -62,33 +59,6 @@ def lines_of(text: str) -> list[str]:
 def value_of(value: Any) -> str:
     """Users' data in one line of JSON."""
     return visible_line(json.dumps(plain(value), ensure_ascii=False))
-
-
-def moment(at: datetime | None) -> str:
-    """A time in the current zone, to the second; ``-`` for none."""
-    return "-" if at is None else f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
-
-
-def ago(at: datetime | None, present: datetime) -> str:
-    """How long ago that was, or how soon it will be, in two units at most."""
-    if at is None:
-        return "-"
-    away = (present - at).total_seconds()
-    return span(away) if away >= 0 else f"in {span(-away)}"
-
-
-def span(seconds: float) -> str:
-    """A time span in two units at most: ``2d 4h``, ``12s``, ``0.25s``."""
-    if seconds < 1:
-        return f"{seconds:.3g}s" if seconds >= 0.001 else "0s"
-    left, words = round(seconds), list[str]()
-    for size, unit in SPANS:
-        count, left = divmod(left, size)
-        if count:
-            words.append(f"{count}{unit}")
-        elif words:
-            break
-    return " ".join(words[:2])
 
 
 def width(text: str) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from durable.management.output import moment, value_of, width
+from durable.management.output import value_of, width
+from durable.showing import times
 from durable.showing.characters import visible_line
 
 CLEAR = "\r\x1b[2K"
@@ -43,7 +44,7 @@ def _block(counts: Mapping[str, int]) -> str:
 
 
 def _wait(wait: Mapping[str, Any]) -> str:
-    until = f" until {moment(wait['until'])}" if wait["until"] is not None else ""
+    until = f" until {times.in_cell(wait['until'])}" if wait["until"] is not None else ""
     return f"{wait['kind']} {wait['name']}{until}"
 
 

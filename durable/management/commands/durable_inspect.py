@@ -9,8 +9,9 @@ from typing import Any
 from durable.doors import access
 from durable.management.base import DurableCommand, Options
 from durable.management.dossier import Wanted, dossier
-from durable.management.output import lines_of, moment, span, value_of
+from durable.management.output import lines_of, value_of
 from durable.management.progress import line_of
+from durable.showing import times
 from durable.showing.characters import visible_line
 
 Row = Mapping[str, Any]
@@ -81,7 +82,7 @@ class Command(DurableCommand):
             "keys": ", ".join(found["keys"]),
             "idempotency key": found["idempotency_key"],
             **{
-                name.removesuffix("_at"): moment(found[name]) if found[name] else None
+                name.removesuffix("_at"): times.in_cell(found[name]) if found[name] else None
                 for name in (
                     "created_at",
                     "scheduled_at",
@@ -108,12 +109,12 @@ class Command(DurableCommand):
             ("STARTED", "STEP", "VISIT", "ATTEMPT", "STATUS", "TOOK", "ERROR"),
             [
                 (
-                    moment(step["started_at"]),
+                    times.in_cell(step["started_at"]),
                     step["path"],
                     step["visit"],
                     step["attempt"],
                     step["status"],
-                    "" if step["seconds"] is None else span(step["seconds"]),
+                    "" if step["seconds"] is None else times.span(step["seconds"]),
                     _error(step["error"]),
                 )
                 for step in steps
@@ -145,12 +146,12 @@ class Command(DurableCommand):
             ("OPENED", "KIND", "NAME", "STATUS", "UNTIL", "RESOLVED", "BY", "COMMENT"),
             [
                 (
-                    moment(wait["opened_at"]),
+                    times.in_cell(wait["opened_at"]),
                     wait["kind"],
                     wait["name"],
                     wait["status"],
-                    moment(wait["deadline_at"]),
-                    moment(wait["resolved_at"]),
+                    times.in_cell(wait["deadline_at"]),
+                    times.in_cell(wait["resolved_at"]),
                     wait["by"] or ", ".join(wait["assignees"]),
                     wait["comment"],
                 )
@@ -169,7 +170,7 @@ class Command(DurableCommand):
                 ("SENT", "NAME", "STATUS", "KEY", "EVENT ID", "PAYLOAD"),
                 [
                     (
-                        moment(event["created_at"]),
+                        times.in_cell(event["created_at"]),
                         event["name"],
                         event["status"],
                         event["key"],
@@ -194,7 +195,7 @@ class Command(DurableCommand):
                 ("CREATED", "ID", "WORKFLOW", "STATUS", "STEP"),
                 [
                     (
-                        moment(child["created_at"]),
+                        times.in_cell(child["created_at"]),
                         child["id"],
                         child["workflow"],
                         child["status"],
@@ -210,7 +211,7 @@ class Command(DurableCommand):
                 ("AT", "ACTION", "BY", "FROM", "BEFORE", "AFTER"),
                 [
                     (
-                        moment(entry["at"]),
+                        times.in_cell(entry["at"]),
                         entry["action"],
                         entry["by"],
                         entry["origin"],

@@ -10,9 +10,9 @@ from durable.management.base import DurableCommand, Options
 from durable.management.commands import durable_queues as queues
 from durable.management.commands import durable_workers as workers
 from durable.management.dossier import summary
-from durable.management.output import ago
 from durable.management.progress import line_of
 from durable.models import Schedule, Worker
+from durable.showing import times
 from durable.showing.characters import visible_line
 from durable.showing.overview import Overview, overview
 
@@ -74,7 +74,7 @@ class Command(DurableCommand):
                     worker.name,
                     ", ".join(worker.queues),
                     worker.running,
-                    ago(worker.started_at, seen.at),
+                    times.age(worker.started_at, seen.at),
                 )
                 for worker in self._workers(seen)
             ],
@@ -84,7 +84,7 @@ class Command(DurableCommand):
         self.show_table(
             ("NEXT SCHEDULE", "WORKFLOW", "WHEN"),
             [
-                (schedule.name, schedule.workflow, ago(schedule.next_run_at, seen.at))
+                (schedule.name, schedule.workflow, times.age(schedule.next_run_at, seen.at))
                 for schedule in self._schedules(seen)
             ],
             "no schedule is due",

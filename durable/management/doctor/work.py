@@ -21,6 +21,7 @@ from durable.management.doctor.findings import (
     samples_of,
 )
 from durable.models import Event, Execution, Queue, StepRun, Wait, Worker
+from durable.showing import times
 from durable.states import FINAL, Status, StepStatus, WaitKind
 
 
@@ -75,7 +76,7 @@ def _nobody(due: list[Any], ready: Any, present: datetime) -> Iterator[Finding]:
         "no-worker",
         ERROR if present - since > TOO_LATE else WARNING,
         f"no worker is alive, and {counted(count, 'execution is', 'executions are')} due since "
-        f"{since:%Y-%m-%d %H:%M:%S} UTC",
+        f"{times.absolute(since)}",
         "start manage.py durable_worker (or call durable_tick each minute)",
         count=count,
         samples=samples_of(ready),
@@ -90,8 +91,8 @@ def held_by_the_dead() -> Iterator[Finding]:
         yield Finding(
             "worker-dead",
             ERROR if count else WARNING,
-            f"the lease of worker {worker.name} ran out at {worker.expires_at:%Y-%m-%d %H:%M:%S} "
-            f"UTC; it holds {counted(count, 'execution')}",
+            f"the lease of worker {worker.name} ran out at {times.absolute(worker.expires_at)}; "
+            f"it holds {counted(count, 'execution')}",
             "a live worker takes over by itself; --fix does it now",
             count=count,
             samples=samples_of(held),
@@ -143,7 +144,7 @@ def overdue() -> Iterator[Finding]:
             "sleepers-overdue",
             WARNING,
             f"{counted(found['count'], 'sleeper')} should have been woken since "
-            f"{found['since']:%Y-%m-%d %H:%M:%S} UTC",
+            f"{times.absolute(found['since'])}",
             "a live worker does it; --fix does it now",
             count=found["count"],
             samples=samples_of(late),
@@ -192,7 +193,7 @@ def undelivered() -> Iterator[Finding]:
                 "undelivered",
                 WARNING,
                 f"{counted(found['count'], what, many)} undelivered since "
-                f"{found['since']:%Y-%m-%d %H:%M:%S} UTC",
+                f"{times.absolute(found['since'])}",
                 "a live worker does it; --fix does it now",
                 count=found["count"],
                 samples=samples_of(rows),

@@ -11,18 +11,15 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.http import HttpRequest
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from durable import clock
-from durable.conf import database
 from durable.doors import access
 from durable.errors import NotAllowed
 from durable.models import Wait
 from durable.models.wait import WaitQuerySet
 from durable.people import answer as engine
 from durable.people import who as people
+from durable.showing import times
 from durable.showing.characters import visible, visible_line
 from durable.states import WaitKind, WaitStatus
 from durable.storage.audit import origin
@@ -123,7 +120,7 @@ def outcome(wait: Wait, now: datetime | None = None) -> str:
     """What became of a question: ``approved by kim at 09:12``; empty while it is open."""
     if wait.status == WaitStatus.OPEN or wait.resolved_at is None:
         return ""
-    at = moment(wait.resolved_at, now)
+    at = times.in_words(wait.resolved_at, now)
     if wait.status == WaitStatus.TIMED_OUT:
         return _("not answered in time; its time was over at %(at)s") % {"at": at}
     if wait.status == WaitStatus.CANCELLED:
@@ -136,14 +133,6 @@ def outcome(wait: Wait, now: datetime | None = None) -> str:
     said = words.get(wait.answer) if is_approval else None
     text: str = said or _("answered by %(who)s at %(at)s")
     return text % {"who": visible_line(wait.by_name) or _("the program"), "at": at}
-
-
-def moment(at: datetime, now: datetime | None = None) -> str:
-    """A time in the current zone, without the date if it is today's; ``now``, if it is known."""
-    local = localtime(at)
-    if local.date() == localtime(now or clock.read(database())).date():
-        return date_format(local, "H:i")
-    return date_format(local, "j M Y, H:i")
 
 
 def named(specs: Iterable[str]) -> list[str]:
