@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,15 +17,16 @@ from django.utils.translation import gettext as _
 from durable import clock
 from durable.conf import database
 from durable.dashboard.input_forms import is_approval
+from durable.dashboard.shown import VALUE_CHARACTERS, cut
 from durable.doors import access
 from durable.models import AnswerLink, AuditEntry, Execution, Wait
 from durable.people import who as people
 from durable.people.reach import inputs
+from durable.showing import values
 from durable.showing.characters import visible, visible_line
 from durable.showing.masking import mask, mask_answer
 from durable.states import WaitStatus
 
-MOST_CHARACTERS = 20_000  # of a value that is shown
 MOST_ENTRIES = 200  # of a history
 
 
@@ -169,12 +169,8 @@ def later(wait: Wait, now: datetime) -> list[tuple[datetime, list[str]]]:
 
 def shown(value: Any) -> str:
     """A value for people: a text as it is, the rest as JSON; cut if it is very long."""
-    plain = (
-        value
-        if isinstance(value, str)
-        else json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    )
-    return Truncator(visible(plain)).chars(MOST_CHARACTERS)
+    text = value if isinstance(value, str) else values.block(value)
+    return cut(visible(text), VALUE_CHARACTERS)
 
 
 # -- its execution ---------------------------------------------------------------------------------
@@ -266,5 +262,5 @@ def _said(answer: Any) -> str:
 
 
 def _line(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return Truncator(text).chars(300)
+    text = value if isinstance(value, str) else values.line(value)
+    return cut(text, 300)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 
 from durable.models import Outcome
-from durable.showing import times
+from durable.showing import times, values
 from durable.showing.characters import visible
 from durable.showing.masking import mask, mask_text
 from durable.states import EventStatus, Status, StepStatus, WaitStatus
@@ -30,13 +29,13 @@ class Shown:
     def value(self, value: Any, limit: int = VALUE_CHARACTERS) -> str:
         """A value as JSON on many lines."""
         known = value if self.open else mask(value)
-        return self.text(json.dumps(known, indent=2, ensure_ascii=False, default=_other), limit)
+        return self.text(values.block(known), limit)
 
     def line(self, value: Any, limit: int = 120) -> str:
         """A value on one line; a text as it is."""
         known = value if self.open else mask(value)
         if not isinstance(known, str):
-            known = json.dumps(known, ensure_ascii=False, default=_other)
+            known = values.line(known)
         return self.text(known, limit)
 
     def text(self, text: Any, limit: int = VALUE_CHARACTERS) -> str:
@@ -47,13 +46,6 @@ class Shown:
         """Tags: names with values on one line."""
         known = (values or {}) if self.open else mask(values or {})
         return [(visible(name), self.line(value)) for name, value in known.items()]
-
-
-def _other(value: Any) -> Any:
-    """Values that the codec knows and JSON does not."""
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=str)
-    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def cut(text: str, limit: int) -> str:

@@ -18,8 +18,9 @@ from django.db.models import Q
 
 from durable.doors import access, ids
 from durable.errors import DurableError
-from durable.management.output import Paint, as_json, wants_colour
+from durable.management.output import Paint, wants_colour
 from durable.models import Execution
+from durable.showing import values
 from durable.showing.characters import visible_line
 from durable.storage.audit import origin
 
@@ -152,7 +153,7 @@ class DurableCommand(BaseCommand, ABC):
 
     def show(self, document: Any) -> None:
         """The answer in JSON."""
-        self.stdout.write(as_json(document))
+        self.stdout.write(values.document(document))
 
     def show_table(self, head: Iterable[str], rows: Iterable[Any], otherwise: str) -> None:
         """The answer as a table, or the words for an empty one."""

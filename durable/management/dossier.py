@@ -10,6 +10,7 @@ from django.db.models import Count
 
 from durable.doors import access
 from durable.models import AuditEntry, CorrelationKey, Event, Execution, Role, StepRun, Wait, Worker
+from durable.showing import times
 from durable.showing.masking import mask, mask_answer, mask_change, mask_error, mask_text
 
 #: rows of one kind that are shown, the newest
@@ -147,7 +148,7 @@ def _run(run: StepRun, wanted: Wanted) -> dict[str, Any]:
         "status": run.status,
         "started_at": run.started_at,
         "ended_at": ended,
-        "seconds": None if ended is None else (ended - run.started_at).total_seconds(),
+        "seconds": times.in_seconds(None if ended is None else ended - run.started_at),
         "recoveries": run.recoveries,
         "error": wanted.error(run.error),
         "execution": run.execution_id,

@@ -1,17 +1,15 @@
-"""How commands show things: aligned tables, ages, JSON; nothing that a terminal would obey."""
+"""How commands show things: aligned tables, colours; nothing that a terminal would obey."""
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.utils.termcolors import make_style
 
+from durable.showing import values
 from durable.showing.characters import visible, visible_line
 
 #: the colours of words that stand alone in a cell
@@ -23,34 +21,6 @@ COLOURS = {
 }
 
 
-# -- JSON ------------------------------------------------------------------------------------------
-
-
-def as_json(value: Any) -> str:
-    """A document of its own: whatever the codec stores, in JSON's own types."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=True)
-
-
-def plain(value: Any) -> Any:
-    """A value in JSON's own types: times as ISO 8601, spans in seconds, numbers as they are."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return str(value)
-
-
-# -- text ------------------------------------------------------------------------------------------
-
-
 def lines_of(text: str) -> list[str]:
     """A text of several lines, with no character that a terminal would obey."""
     return visible(text).expandtabs(4).splitlines()
@@ -58,7 +28,7 @@ def lines_of(text: str) -> list[str]:
 
 def value_of(value: Any) -> str:
     """Users' data in one line of JSON."""
-    return visible_line(json.dumps(plain(value), ensure_ascii=False))
+    return visible_line(values.line(value))
 
 
 def width(text: str) -> int:

@@ -11,8 +11,9 @@ from durable.doors import actions
 from durable.errors import DefinitionError
 from durable.models import Execution, Role
 from durable.people.reach import schema as questions
-from durable.rest.shown import Answer, Change, Data, Error, Logs, Received, plain
+from durable.rest.shown import Answer, Change, Data, Error, Logs, Received
 from durable.showing.masking import mask
+from durable.showing.values import plain
 
 Read = serializers.Serializer[Any]
 

@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
-from django.utils.duration import duration_iso_string
 from rest_framework import serializers
 
-from durable.increments import plain_number
 from durable.showing.masking import mask, mask_answer, mask_change, mask_error, mask_text
+from durable.showing.values import plain
 from durable.states import WaitKind
 
 #: Whether the user of a request may see the masked values of a row; in the serializers' context.
 Reveals = Callable[[Any], bool]
-
-
-def plain(value: Any) -> Any:
-    """The value in JSON's own types.
-
-    Dates and times are ISO 8601, as are time spans (``P0DT00H01M30S``); a ``Decimal`` and a
-    ``UUID`` are strings, bytes are base64, a tuple is a list, a set a sorted list.
-    """
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, Decimal | UUID):
-        return str(plain_number(value)) if isinstance(value, Decimal) else str(value)
-    if isinstance(value, int | float):
-        return plain_number(value)
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted((plain(item) for item in value), key=lambda item: json.dumps(item))
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return duration_iso_string(value)
-    return base64.b64encode(value).decode()
 
 
 class _Masked(serializers.JSONField):

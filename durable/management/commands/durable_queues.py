@@ -97,7 +97,7 @@ def shown(state: QueueState, present: Any) -> dict[str, Any]:
         "name": state.name,
         "paused": state.paused,
         "depth": state.depth,
-        "lag": lag,
+        "lag": times.in_seconds(lag),
         "running": state.running,
         "limit": state.limit,
         "concurrency": state.concurrency,

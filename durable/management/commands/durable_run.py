@@ -25,9 +25,10 @@ from durable.management.arguments import (
 )
 from durable.management.base import DurableCommand, Options
 from durable.management.dossier import summary
-from durable.management.output import as_json, wants_colour
+from durable.management.output import wants_colour
 from durable.management.progress import Display, line_of
 from durable.models import Execution
+from durable.showing import values
 from durable.showing.characters import visible_line
 from durable.showing.masking import mask
 from durable.states import Status
@@ -151,7 +152,7 @@ class Command(DurableCommand):
         if self.as_json:
             self.show({**_shown(execution), "created": created, "result": result})
         elif execution.status == Status.COMPLETED:
-            self.say(as_json(result))
+            self.say(values.document(result))
 
 
 def _input(options: Options) -> Any:

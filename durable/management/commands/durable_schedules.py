@@ -151,7 +151,7 @@ def _shown(schedule: Schedule) -> dict[str, Any]:
         "declared": schedule.declared,
         "catch_up": schedule.catch_up,
         "overlap": schedule.overlap,
-        "jitter": schedule.jitter,
+        "jitter": times.in_seconds(schedule.jitter),
         "next_run_at": schedule.next_run_at,
         "last_run_at": schedule.last_run_at,
         "failures": schedule.failures,

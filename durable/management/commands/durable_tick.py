@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
@@ -12,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from durable.engine.calendar import deployed, fire
+from durable.showing import values
 from durable.worker.worker import Worker
 
 
@@ -59,7 +59,7 @@ class Command(BaseCommand):
             "seconds": round(time.monotonic() - begun, 3),
         }
         if options["json"]:
-            self.stdout.write(json.dumps(report))
+            self.stdout.write(values.document(report, indent=None))
         elif options["verbosity"]:
             self.stdout.write(
                 f"{fired} slots fired, {worker.claimed} executions worked "
