@@ -24,7 +24,7 @@ from durable.people import who as people
 from durable.people.reach import inputs
 from durable.showing import values
 from durable.showing.characters import visible, visible_line
-from durable.showing.masking import mask, mask_answer
+from durable.showing.masking import Masking
 from durable.states import WaitStatus
 
 MOST_ENTRIES = 200  # of a history
@@ -94,7 +94,7 @@ def facts(user: Any, wait: Wait) -> Facts:
     question = wait.question or {}
     root = Execution.objects.defer(*access.LARGE).filter(pk=wait.root_id).first()
     metadata = question.get("metadata") or {}
-    known = mask(metadata) if _hides(user, root) else metadata
+    known = _masking(user, root).value(metadata)
     return Facts(
         prompt=visible(str(question.get("prompt") or "")),
         metadata=[(visible(name), shown(value)) for name, value in known.items()],
@@ -109,7 +109,7 @@ def page_of(user: Any, wait: Wait) -> Page:
     now = clock.read(database())
     question = wait.question or {}
     root = Execution.objects.filter(pk=wait.root_id).first()
-    sees, hides = inputs.sees_execution(user, wait), _hides(user, root)
+    sees, masking = inputs.sees_execution(user, wait), _masking(user, root)
     data = root.data if root is not None and sees else None
     added = people.escalated(question.get("escalate") or (), wait.opened_at, now)
     return Page(
@@ -117,23 +117,23 @@ def page_of(user: Any, wait: Wait) -> Page:
         asked=facts(user, wait),
         title=Truncator(inputs.title(wait)).chars(140),
         execution_url=execution_url(wait.root_id) if sees else "",
-        data="" if data is None else shown(mask(data) if hides else data),
+        data="" if data is None else shown(masking.value(data)),
         assignees=inputs.named([*wait.assignees, *added]),
         exclude=inputs.named(wait.exclude),
         later=later(wait, now),
         quorum=int(question.get("quorum") or 1),
         outcome=inputs.outcome(wait),
-        answer=_answer(wait, hides),
+        answer=_answer(wait, masking),
         comment=visible(wait.comment),
         votes=[_vote(vote) for vote in wait.votes or ()],
         why_not=_why_not(user, wait),
         may_reassign=inputs.may_reassign(user, wait),
-        history=history(wait, hides=hides, origins=access.may(user, "view_audit")),
+        history=history(wait, masking, origins=access.may(user, "view_audit")),
     )
 
 
-def _hides(user: Any, root: Execution | None) -> bool:
-    return root is None or not access.may(user, "view_payload", root)
+def _masking(user: Any, root: Execution | None) -> Masking:
+    return Masking(off=root is not None and access.may(user, "view_payload", root))
 
 
 def _why_not(user: Any, wait: Wait) -> str:
@@ -144,16 +144,11 @@ def _why_not(user: Any, wait: Wait) -> str:
     return visible_line(access.why_not(user, wait) or "")
 
 
-def _answer(wait: Wait, hides: bool) -> str:
+def _answer(wait: Wait, masking: Masking) -> str:
     """What was answered, if it was more than a decision."""
     if wait.status != WaitStatus.ANSWERED or is_approval(wait):
         return ""
-    return shown(masked(wait, wait.answer, hides))
-
-
-def masked(wait: Wait, answer: Any, hides: bool) -> Any:
-    """An answer without what looks secret, by the names of fields or of the question itself."""
-    return mask_answer(wait.name, answer) if hides else answer
+    return shown(masking.answer(wait.name, wait.answer))
 
 
 def later(wait: Wait, now: datetime) -> list[tuple[datetime, list[str]]]:
@@ -209,7 +204,7 @@ def subjects(executions: Iterable[Execution]) -> dict[UUID, str]:
 # -- its history -----------------------------------------------------------------------------------
 
 
-def history(wait: Wait, *, hides: bool, origins: bool) -> list[Entry]:
+def history(wait: Wait, masking: Masking, *, origins: bool) -> list[Entry]:
     """All that happened to a question, the oldest first: opened, told, answered, handed on."""
     entries = [Entry(wait.opened_at, "", _("asked"))]
     mails = AnswerLink.objects.filter(wait=wait).select_related("recipient")
@@ -221,14 +216,14 @@ def history(wait: Wait, *, hides: bool, origins: bool) -> list[Entry]:
             entries.append(Entry(link.created_at, "", _("mailed to %s") % who))
     rows = AuditEntry.objects.filter(execution_id=wait.root_id, wait_id=wait.pk)
     for row in rows.order_by("at", "id")[:MOST_ENTRIES]:
-        entries.append(_entry(wait, row, hides=hides, origins=origins))
+        entries.append(_entry(wait, row, masking, origins=origins))
     if wait.status in (WaitStatus.TIMED_OUT, WaitStatus.CANCELLED) and wait.resolved_at:
         ended = _("its time was over") if wait.status == WaitStatus.TIMED_OUT else _("cancelled")
         entries.append(Entry(wait.resolved_at, "", ended))
     return sorted(entries, key=lambda entry: entry.at)
 
 
-def _entry(wait: Wait, row: AuditEntry, *, hides: bool, origins: bool) -> Entry:
+def _entry(wait: Wait, row: AuditEntry, masking: Masking, *, origins: bool) -> Entry:
     after: Any = row.after or {}
     comment = ""
     if row.action == "reassign":
@@ -242,7 +237,7 @@ def _entry(wait: Wait, row: AuditEntry, *, hides: bool, origins: bool) -> Entry:
         what = (
             _said(answer)
             if is_approval(wait)
-            else _("answered: %s") % _line(masked(wait, answer, hides))
+            else _("answered: %s") % _line(masking.answer(wait.name, answer))
         )
         comment = visible(after.get("comment") or "")
     else:

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from durable.models import Outcome
 from durable.showing import times, values
 from durable.showing.characters import visible
-from durable.showing.masking import mask, mask_text
+from durable.showing.masking import Masking
 from durable.states import EventStatus, Status, StepStatus, WaitStatus
 
 VALUE_CHARACTERS = 20_000
@@ -26,25 +26,30 @@ class Shown:
 
     open: bool
 
+    @property
+    def masking(self) -> Masking:
+        """What is hidden of them."""
+        return Masking(off=self.open)
+
     def value(self, value: Any, limit: int = VALUE_CHARACTERS) -> str:
         """A value as JSON on many lines."""
-        known = value if self.open else mask(value)
+        known = self.masking.value(value)
         return self.text(values.block(known), limit)
 
     def line(self, value: Any, limit: int = 120) -> str:
         """A value on one line; a text as it is."""
-        known = value if self.open else mask(value)
+        known = self.masking.value(value)
         if not isinstance(known, str):
             known = values.line(known)
         return self.text(known, limit)
 
     def text(self, text: Any, limit: int = VALUE_CHARACTERS) -> str:
         """A text such as a traceback."""
-        return cut(visible(text if self.open else mask_text(str(text))), limit)
+        return cut(visible(self.masking.text(str(text))), limit)
 
-    def pairs(self, values: Any) -> list[tuple[str, str]]:
+    def pairs(self, tags: Any) -> list[tuple[str, str]]:
         """Tags: names with values on one line."""
-        known = (values or {}) if self.open else mask(values or {})
+        known = self.masking.value(tags or {})
         return [(visible(name), self.line(value)) for name, value in known.items()]
 
 

@@ -10,7 +10,6 @@ from durable.dashboard.shown import Shown
 from durable.doors import access
 from durable.models import AuditEntry, Execution
 from durable.showing.characters import visible
-from durable.showing.masking import mask_change
 
 SHOWN_ENTRIES = 50
 
@@ -38,4 +37,4 @@ def entry(row: AuditEntry, shown: Shown) -> dict[str, Any]:
 
 def known(row: AuditEntry, value: Any, shown: Shown) -> Any:
     """What was before or after, as far as this person may see it."""
-    return value if shown.open else mask_change(row.action, row.target, value)
+    return shown.masking.change(row.action, row.target, value)

@@ -12,7 +12,6 @@ from durable.doors import access
 from durable.engine.row.position import ROLLBACK
 from durable.models import Event, Execution, StepRun, Wait, WaitKind, WaitStatus, Worker
 from durable.showing.characters import visible
-from durable.showing.masking import mask_answer
 from durable.states import Status
 
 SHOWN_EVENTS = 50
@@ -83,6 +82,7 @@ def asked(user: Any, waits: list[Wait]) -> set[Any]:
 def row(wait: Wait, names: Any, shown: Shown, mine: bool) -> dict[str, Any]:
     question = wait.question or {}
     took: timedelta | None = wait.resolved_at - wait.opened_at if wait.resolved_at else None
+    answer = shown.masking.answer(wait.name, wait.answer)
     return {
         "row": wait,
         "name": visible(wait.name),
@@ -91,15 +91,11 @@ def row(wait: Wait, names: Any, shown: Shown, mine: bool) -> dict[str, Any]:
         "for": ", ".join(visible(name) for name in wait.assignees),
         "by": visible(wait.by_name),
         "comment": shown.text(wait.comment),
-        "answer": "" if wait.answer is None else shown.line(_answer(wait, shown), 400),
+        "answer": "" if answer is None else shown.line(answer, 400),
         "took": took,
         "votes": wait.vote_count,
         "mine": mine,
     }
-
-
-def _answer(wait: Wait, shown: Shown) -> Any:
-    return wait.answer if shown.open else mask_answer(wait.name, wait.answer)
 
 
 def events(execution: Execution, shown: Shown, user: Any) -> list[dict[str, Any]]:

@@ -7,9 +7,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from durable.showing.masking import mask, mask_answer, mask_change, mask_error, mask_text
+from durable.showing.masking import Masking
 from durable.showing.values import plain
-from durable.states import WaitKind
 
 #: Whether the user of a request may see the masked values of a row; in the serializers' context.
 Reveals = Callable[[Any], bool]
@@ -27,9 +26,9 @@ class _Masked(serializers.JSONField):
     def to_representation(self, value: Any) -> Any:
         row, found = value
         reveals: Reveals = self.context["reveals"]
-        return self.shown(row, found, whole=found is None or reveals(row))
+        return self.shown(row, plain(found), Masking(off=found is None or reveals(row)))
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """What is answered."""
         raise AssertionError("one of the kinds below")
 
@@ -37,43 +36,41 @@ class _Masked(serializers.JSONField):
 class Data(_Masked):
     """Users' data: secret-looking keys have their values hidden."""
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """Plain JSON."""
-        return plain(value) if whole else mask(plain(value))
+        return masking.value(value)
 
 
 class Answer(_Masked):
     """What somebody has answered; the name of the question may look secret, too."""
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """Plain JSON."""
-        return plain(value) if whole else mask_answer(row.name, plain(value))
+        return masking.answer(row.name, value)
 
 
 class Received(_Masked):
     """What a wait has got: payloads, or how its child has ended, with the child's error."""
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """Plain JSON."""
-        if whole:
-            return plain(value)
-        return (mask_error if row.kind == WaitKind.CHILD else mask)(plain(value))
+        return masking.received(row.kind, value)
 
 
 class Change(_Masked):
     """What was before or after a change on record."""
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """Plain JSON."""
-        return plain(value) if whole else mask_change(row.action, row.target, plain(value))
+        return masking.change(row.action, row.target, value)
 
 
 class Text(_Masked):
     """A text that may quote data."""
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """The text, secrets hidden."""
-        return value if whole else mask_text(str(value))
+        return masking.text(value)
 
 
 class Error(_Masked):
@@ -83,21 +80,16 @@ class Error(_Masked):
         super().__init__(**options)
         self.brief = brief
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """``{"type", "message", "step", …}``."""
-        found = plain(value)
-        if not isinstance(found, dict):
-            return found
-        if self.brief:
-            found = {name: found.get(name) for name in ("type", "message", "step")}
-        return found if whole else mask_error(found)
+        if self.brief and value is not None:
+            value = {name: value.get(name) for name in ("type", "message", "step")}
+        return masking.error(value)
 
 
 class Logs(_Masked):
     """Captured log records: ``[{"at", "level", "logger", "message"}]``."""
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """The records, secrets hidden in their messages."""
-        if whole:
-            return value
-        return [{**record, "message": mask_text(str(record["message"]))} for record in value]
+        return masking.logs(value)

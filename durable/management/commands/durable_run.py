@@ -30,7 +30,7 @@ from durable.management.progress import Display, line_of
 from durable.models import Execution
 from durable.showing import values
 from durable.showing.characters import visible_line
-from durable.showing.masking import mask
+from durable.showing.masking import Masking, mask
 from durable.states import Status
 
 INTERRUPTED = 130
@@ -146,9 +146,7 @@ class Command(DurableCommand):
             raise CommandError(visible_line(f"{now.pk} is {now.status}{why}"))
 
     def _end(self, execution: Execution, created: bool, options: Options) -> None:
-        result = execution.result
-        if not options["show_secrets"]:
-            result = mask(result)
+        result = Masking(off=options["show_secrets"]).value(execution.result)
         if self.as_json:
             self.show({**_shown(execution), "created": created, "result": result})
         elif execution.status == Status.COMPLETED:
