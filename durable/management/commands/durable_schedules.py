@@ -114,7 +114,7 @@ class Command(DurableCommand):
             self.show({**document, "enabled": schedule.enabled})
             return
         for slot in slots:
-            self.say(f"{slot.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}")
+            self.say(times.slot(slot.astimezone(zone)))
         if not slots:
             self.say("no slot within the calendar")
         if not schedule.enabled:
