@@ -20,6 +20,7 @@ AUTHORING = "authoring"
 MODELS = "models"
 ENGINE = "engine"
 DRAWING = "drawing"  # pictures of flows: needs no database
+SHOWN = "showing"  # how rows and values are shown, whatever the door
 SHARED = "doors"  # what several doors need
 FACADE = "facade"  # durable/__init__.py: the public names
 GLUE = "glue"  # what Django asks for by name; nobody imports it
@@ -48,7 +49,8 @@ LAYERS: dict[str, str] = {
     "people.reach": SHARED,
     "engine": ENGINE,
     "drawing": DRAWING,
-    "showing": SHARED,
+    "showing": SHOWN,
+    "showing.characters": VOCABULARY,  # the drawings show texts, too
     "doors": SHARED,
     # Doors: each is a layer of its own.
     **{
@@ -74,7 +76,7 @@ LAYERS: dict[str, str] = {
 }
 
 BELOW_DOORS = frozenset({VOCABULARY, AUTHORING, MODELS, ENGINE})
-SHOWING = BELOW_DOORS | {DRAWING, SHARED}
+SHOWING = BELOW_DOORS | {DRAWING, SHOWN, SHARED}
 
 #: What a layer may import at the top of a module (itself is always allowed).
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -83,7 +85,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     MODELS: frozenset({VOCABULARY}),
     ENGINE: frozenset({VOCABULARY, AUTHORING, MODELS}),
     DRAWING: frozenset({VOCABULARY, AUTHORING}),
-    SHARED: BELOW_DOORS | {DRAWING},
+    SHOWN: BELOW_DOORS | {DRAWING},
+    SHARED: BELOW_DOORS | {DRAWING, SHOWN},
     "client": BELOW_DOORS,
     "worker": BELOW_DOORS,
     "rest": SHOWING,
@@ -94,7 +97,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "tasks": BELOW_DOORS,
     "testing": BELOW_DOORS | {"worker"},
     FACADE: frozenset({VOCABULARY, AUTHORING}),
-    GLUE: BELOW_DOORS | {SHARED, "rest", "dashboard"},
+    GLUE: BELOW_DOORS | {SHOWN, SHARED, "rest", "dashboard"},
 }
 
 #: What it may import besides, inside a function: where the import must wait for Django's apps,
@@ -124,8 +127,8 @@ FLOORS: dict[str, int] = {
     "engine.operators": 8,
     "engine.duties": 8,
     # above the engine, below the doors
-    "showing.run": 0,
-    "showing": 1,
+    "showing": 0,
+    "showing.run": 1,
     "doors.access": 2,
     "people.reach": 3,
     "doors": 4,
@@ -177,6 +180,13 @@ DUTIES_ELSEWHERE = frozenset(
         ("durable.testing", "register_declared"),
     }
 )
+
+#: Where values and times are shown, but not written: that is done in ``showing``.
+SHOWS = ("dashboard", "rest", "management", "templatetags", "doors", "people.reach")
+WRITES_TEXT = frozenset(
+    {"json.dumps", "strftime", "date_format", "timesince", "duration_iso_string"}
+)
+NOT_FOR_PEOPLE = frozenset({"durable.rest.pagination"})  # a cursor
 
 MAX_LINES = 400
 SAYS_NOTHING = re.compile(r"_*(do|process|handle|maybe)_")
@@ -361,6 +371,22 @@ def breaks_of_duties(source: Source) -> Iterator[str]:
             yield f"{source.module}:{node.lineno}: {ast.unparse(node.func)}(…) does a duty"
 
 
+def breaks_of_showing(source: Source) -> Iterator[str]:
+    """JSON and times are written in ``showing``, in one way for each medium."""
+    room = source.module.removeprefix("durable.")
+    if not f"{room}.".startswith(tuple(f"{one}." for one in SHOWS)):
+        return
+    for node in ast.walk(source.tree):
+        is_call = isinstance(node, ast.Call) and (
+            WRITES_TEXT & {_called(node), ast.unparse(node.func)}
+        )
+        is_format = isinstance(node, ast.FormattedValue) and "%" in ast.unparse(
+            node.format_spec or ast.Constant("")
+        )
+        if (is_call or is_format) and source.module not in NOT_FOR_PEOPLE:
+            yield f"{source.module}:{node.lineno}: {ast.unparse(node)}"
+
+
 def breaks_of_size(source: Source) -> Iterator[str]:
     """No file passes 400 lines (what Django generates aside)."""
     lines = source.text.count("\n")
@@ -430,6 +456,9 @@ class HouseTests(TestCase):
 
     def test_due_work_is_listed_once(self) -> None:
         self.check(breaks_of_duties)
+
+    def test_values_and_times_are_written_in_one_place(self) -> None:
+        self.check(breaks_of_showing)
 
     def test_no_file_is_too_long(self) -> None:
         self.check(breaks_of_size)
@@ -532,6 +561,9 @@ class LayerRuleTests(TestCase):
         self.refused("durable.drawing.layout", "from durable.doors import run_overlay")
         self.accepted("durable.showing.run.overlay", "from durable.drawing import Overlay")
         self.refused("durable.showing.run.overlay", "from durable.rest import views")
+        self.refused("durable.showing.masking", "from durable.doors import access")
+        self.accepted("durable.drawing.svg", "from durable.showing.characters import drawable")
+        self.refused("durable.drawing.svg", "from durable.showing import times")
         self.accepted("durable.rest.views", "from durable.drawing import svg")
         self.accepted("durable.rest.views", "from durable.showing.run.overlay import run_overlay")
         self.refused("durable.worker.loop", "from durable.drawing import svg")
@@ -578,6 +610,14 @@ class OtherRuleTests(TestCase):
             self.assertTrue(list(breaks_of_duties(Source("durable.worker.dispatcher", text))))
             self.assertFalse(list(breaks_of_duties(Source(DUTY_LIST, text))))
         self.assertFalse(list(breaks_of_duties(Source("durable.testing", "register_declared()"))))
+
+    def test_showing(self) -> None:
+        for text in ("json.dumps(a)", "at.strftime('%H')", "date_format(at, 'H')", "f'{at:%H:%M}'"):
+            self.assertTrue(list(breaks_of_showing(Source("durable.rest.views", text))), text)
+            self.assertFalse(list(breaks_of_showing(Source("durable.showing.times", text))), text)
+            self.assertFalse(list(breaks_of_showing(Source("durable.codec", text))), text)
+        for text in ("json.loads(a)", "f'{n:.1f} %'", "f'{a}'", "'%s' % at"):
+            self.assertFalse(list(breaks_of_showing(Source("durable.rest.views", text))), text)
 
     def test_length(self) -> None:
         self.assertTrue(list(breaks_of_size(Source("durable.clock", "a = 1\n" * 401))))

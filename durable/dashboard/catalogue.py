@@ -15,12 +15,12 @@ from durable.authoring import registry
 from durable.dashboard import graph, statistics
 from durable.dashboard.base import Pages, acting, tell
 from durable.dashboard.search import distinct
-from durable.dashboard.shown import plain
 from durable.dashboard.values import JsonField
 from durable.doors import access
 from durable.engine.start.start import StartOptions, start
 from durable.errors import DurableError
 from durable.models import Schedule
+from durable.showing.characters import visible
 
 KEY_CHARACTERS = 255
 
@@ -56,7 +56,7 @@ def listing(pages: Pages, request: HttpRequest) -> HttpResponse:
     recent = statistics.recent(request.user, names)
     rows = [
         {
-            "name": plain(name),
+            "name": visible(name),
             "key": name,
             "title": _title(registry.latest(name)),
             "versions": _versions(name),
@@ -94,12 +94,12 @@ def respond(pages: Pages, request: HttpRequest, name: str) -> HttpResponse:
         "definition": cls.definition if cls is not None else None,
         "versions": _versions(name),
         "graph": graph.render_definition(cls) if cls is not None else "",
-        "about": plain((cls.__doc__ or "").strip()) if cls is not None else "",
+        "about": visible((cls.__doc__ or "").strip()) if cls is not None else "",
         "recent": recent.get(name),
         "schedules": _schedules(request, name),
         "form": form,
     }
-    title = _title(cls) if cls is not None else plain(name)
+    title = _title(cls) if cls is not None else visible(name)
     return pages.page(request, "workflow.html", title, context)
 
 
@@ -124,7 +124,7 @@ def _versions(name: str) -> list[int]:
 
 
 def _title(cls: type[Any]) -> str:
-    return plain(capfirst(str(cls.definition.options.verbose_name)))
+    return visible(capfirst(str(cls.definition.options.verbose_name)))
 
 
 def _start(request: HttpRequest, cls: type[Any], form: StartForm) -> Any:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from durable.dashboard import facts, family, graph, steps, timeline, trail, waiting
 from durable.dashboard.base import Pages, now
-from durable.dashboard.shown import EVERYTHING, Shown, plain
+from durable.dashboard.shown import EVERYTHING, Shown
 from durable.doors import access
 from durable.doors.actions import offered
 from durable.models import (
@@ -17,6 +17,7 @@ from durable.models import (
     StepRun,
     Wait,
 )
+from durable.showing.characters import visible
 
 SHOWN_WAITS = 100
 
@@ -26,7 +27,7 @@ def respond(pages: Pages, request: HttpRequest, execution: Execution) -> HttpRes
     return pages.page(
         request,
         "execution/detail.html",
-        plain(execution.workflow),
+        visible(execution.workflow),
         context(pages, request, execution),
     )
 
@@ -96,9 +97,9 @@ def _error(execution: Execution, shown: Shown) -> dict[str, Any] | None:
     if not error:
         return None
     return {
-        "type": plain(error.get("type") or ""),
+        "type": visible(error.get("type") or ""),
         "message": shown.text(error.get("message") or ""),
-        "step": plain(error.get("step") or ""),
+        "step": visible(error.get("step") or ""),
         "attempt": error.get("attempt"),
         "traceback": shown.text(error.get("traceback") or ""),
         "details": shown.value(error["details"]) if error.get("details") else "",

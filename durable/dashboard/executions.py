@@ -31,6 +31,8 @@ from durable.dashboard.shown import badge
 from durable.doors import access, ids
 from durable.models import Execution
 from durable.models.execution import ExecutionQuerySet
+from durable.showing import times
+from durable.showing.characters import visible
 from durable.states import Status
 
 #: what a list does not read
@@ -90,7 +92,7 @@ class ExecutionPages(Pages):
         """The workflow, and the id."""
         return format_html(
             '<strong>{}</strong> <code class="dw-id">{}</code>',
-            shown.plain(row.workflow),
+            visible(row.workflow),
             shown.short(row.pk),
         )
 
@@ -109,7 +111,7 @@ class ExecutionPages(Pages):
         """The step, the attempt if it is not the first, and when it goes on."""
         if row.status == Status.COMPLETED or not row.path or row.path.startswith("~"):
             return ""
-        name = shown.plain(row.path.rpartition("/")[2])
+        name = visible(row.path.rpartition("/")[2])
         attempt = row.attempt - row.attempt_floor
         parts: list[str] = [
             format_html('<span class="dw-path" title="{}">{}</span>', row.path, name)
@@ -125,7 +127,7 @@ class ExecutionPages(Pages):
         """The subject and the tags."""
         marks = []
         if row.subject_type:
-            marks.append(shown.plain(f"{row.subject_type}:{row.subject_id}"))
+            marks.append(visible(f"{row.subject_type}:{row.subject_id}"))
         marks += [f"{name}={value}" for name, value in shown.Shown(open=False).pairs(row.tags)]
         return format_html_join(
             " ", '<span class="dw-tag">{}</span>', ((shown.cut(mark, 60),) for mark in marks)
@@ -134,7 +136,7 @@ class ExecutionPages(Pages):
     @admin.display(description=_("queue"))
     def in_queue(self, row: Execution) -> str:
         """Where it stands, or has last stood."""
-        return shown.plain(row.queue)
+        return visible(row.queue)
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, row: Any) -> str:
@@ -152,7 +154,7 @@ class ExecutionPages(Pages):
         if row.started_at is None:
             return ""
         end = row.finished_at or clock.parse(row.present)
-        return shown.duration(end - row.started_at)
+        return times.duration(end - row.started_at)
 
     # -- the pages ---------------------------------------------------------------------------------
 

@@ -10,21 +10,22 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from durable.dashboard.shown import Shown, plain
+from durable.dashboard.shown import Shown
 from durable.models import CorrelationKey, Execution
+from durable.showing.characters import visible
 
 
 def facts(execution: Execution, user: Any, shown: Shown) -> list[tuple[str, Any]]:
     """Name and value of what else is known; names whose value is empty are left out."""
     keys = CorrelationKey.objects.filter(execution=execution.pk).order_by("id")
     found: list[tuple[str, Any]] = [
-        (_("Queue"), plain(execution.queue)),
+        (_("Queue"), visible(execution.queue)),
         (_("Priority"), execution.priority or ""),
         (_("Subject"), subject(execution, user)),
-        (_("Idempotency key"), plain(execution.idempotency_key or "")),
+        (_("Idempotency key"), visible(execution.idempotency_key or "")),
         (
             _("Correlation keys"),
-            ", ".join(plain(k) for k in keys.values_list("key", flat=True)[:20]),
+            ", ".join(visible(k) for k in keys.values_list("key", flat=True)[:20]),
         ),
         (_("Progress"), shown.line(execution.progress) if execution.progress is not None else ""),
         (_("Reason of the cancellation"), shown.text(execution.cancel_reason)),
@@ -43,7 +44,7 @@ def subject(execution: Execution, user: Any) -> Any:
     """What it is about, with a link to its page in the admin if this person may see that."""
     if not execution.subject_type:
         return ""
-    text = f"{plain(execution.subject_type)}:{plain(execution.subject_id)}"
+    text = f"{visible(execution.subject_type)}:{visible(execution.subject_id)}"
     try:
         model = apps.get_model(execution.subject_type)
         meta = model._meta

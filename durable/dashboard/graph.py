@@ -8,9 +8,9 @@ from typing import Any
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from durable.dashboard.shown import plain
 from durable.drawing import layout, svg
 from durable.models import Execution
+from durable.showing.characters import visible
 from durable.showing.run.overlay import run_overlay, tree_of_run
 
 
@@ -22,10 +22,10 @@ def render(execution: Execution, links: Mapping[str, str]) -> SafeString | str:
     tree = tree_of_run(execution)
     if tree is None:
         return ""
-    title = _("Flow of %s") % plain(execution.workflow)
+    title = _("Flow of %s") % visible(execution.workflow)
     return svg(layout(tree), title=title, overlay=run_overlay(execution, tree), href=links.get)
 
 
 def render_definition(cls: type[Any]) -> SafeString | str:
     """The flow of a workflow, before any run."""
-    return svg(layout(cls), title=_("Flow of %s") % plain(cls.definition.name))
+    return svg(layout(cls), title=_("Flow of %s") % visible(cls.definition.name))

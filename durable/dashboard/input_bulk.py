@@ -19,6 +19,7 @@ from durable.errors import AlreadyAnswered, DurableError, NotAllowed
 from durable.models import Input, Wait
 from durable.people.answer import APPROVED
 from durable.people.reach import inputs
+from durable.showing.characters import visible, visible_line
 from durable.states import WaitStatus
 
 if TYPE_CHECKING:
@@ -106,11 +107,11 @@ def _decide(request: HttpRequest, wait: Wait, decision: str, comment: str) -> Ro
             answered = inputs.answer(wait.pk, decision, by=request.user, comment=comment)
     except AlreadyAnswered as refusal:
         words = inputs.outcome(Wait.objects.get(pk=wait.pk))
-        return Row(wait, title, _("already %s") % words if words else str(refusal), 409)
+        return Row(wait, title, _("already %s") % words if words else visible(refusal), 409)
     except NotAllowed as refusal:
-        return Row(wait, title, str(refusal), 403)
+        return Row(wait, title, visible(refusal), 403)
     except DurableError as refusal:
-        return Row(wait, title, str(refusal), 422)
+        return Row(wait, title, visible(refusal), 422)
     return Row(wait, title, done(answered))
 
 
@@ -132,7 +133,11 @@ def _obstacle(user: Any, wait: Wait) -> str:
     if access.has_voted(user, wait):
         return _("you have approved it already")
     reason = access.why_not(user, wait)
-    return _("you may not answer this: %(reason)s") % {"reason": reason} if reason else ""
+    return (
+        _("you may not answer this: %(reason)s") % {"reason": visible_line(reason)}
+        if reason
+        else ""
+    )
 
 
 def _title(decision: str, count: int) -> str:

@@ -20,6 +20,7 @@ from durable.people import question as answers
 from durable.people import who as people
 from durable.people.question import ANSWER
 from durable.people.reach import schema as questions
+from durable.showing.characters import visible, visible_line
 
 #: The names of our own fields: no question's field begins like this.
 COMMENT, DECISION = "_comment", "_decision"
@@ -60,6 +61,7 @@ def answer_form(
     form = questions.form_of(wait, _without_ours(posted) if posted is not None else None)
     for name, field in form.fields.items():
         _comfortable(field, alone=name == ANSWER)
+        _legible(field)
     if errors is not None:
         single = ANSWER in form.fields and (wait.question or {}).get("type") != "form"
         # set beforehand, so that rendering does not clean again what the engine has refused
@@ -103,6 +105,15 @@ def _comfortable(field: forms.Field, *, alone: bool) -> None:
             field.widget.choices = [("", "---------"), *choices]
     elif alone and type(field) is answers.TextField:
         _widget(field, forms.Textarea(attrs={"rows": 3}))
+
+
+def _legible(field: forms.Field) -> None:
+    """No character hides in what is read; the values behind the choices are left as they are."""
+    field.label = None if field.label is None else visible_line(field.label)
+    field.help_text = visible(field.help_text) if field.help_text else ""
+    if isinstance(field, answers.ChoiceField):
+        widget: Any = field.widget
+        widget.choices = [(value, visible_line(label)) for value, label in widget.choices]
 
 
 def _widget(field: forms.Field, widget: forms.Widget) -> None:
@@ -157,7 +168,7 @@ class ReassignForm(forms.Form):
                 continue
             chosen = [name for name in known if f"{kind}:{name}" in wait.assignees]
             others = [spec for spec in others if spec not in {f"{kind}:{one}" for one in chosen}]
-            self.fields[field].choices = [(name, name) for name in known]  # type: ignore[attr-defined]
+            self.fields[field].choices = [(name, visible_line(name)) for name in known]  # type: ignore[attr-defined]
             self.initial[field] = chosen
         self.initial["others"] = "\n".join(others)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,14 +17,16 @@ from django.utils.translation import gettext as _
 from durable import clock
 from durable.conf import database
 from durable.dashboard.input_forms import is_approval
+from durable.dashboard.shown import VALUE_CHARACTERS, cut
 from durable.doors import access
 from durable.models import AnswerLink, AuditEntry, Execution, Wait
 from durable.people import who as people
 from durable.people.reach import inputs
-from durable.showing.masking import mask, mask_answer
+from durable.showing import values
+from durable.showing.characters import visible, visible_line
+from durable.showing.masking import Masking
 from durable.states import WaitStatus
 
-MOST_CHARACTERS = 20_000  # of a value that is shown
 MOST_ENTRIES = 200  # of a history
 
 
@@ -93,11 +94,11 @@ def facts(user: Any, wait: Wait) -> Facts:
     question = wait.question or {}
     root = Execution.objects.defer(*access.LARGE).filter(pk=wait.root_id).first()
     metadata = question.get("metadata") or {}
-    known = mask(metadata) if _hides(user, root) else metadata
+    known = _masking(user, root).value(metadata)
     return Facts(
-        prompt=inputs.clear(str(question.get("prompt") or "")),
-        metadata=[(inputs.clear(name), shown(value)) for name, value in known.items()],
-        workflow=inputs.clear(wait.execution.workflow),
+        prompt=visible(str(question.get("prompt") or "")),
+        metadata=[(visible(name), shown(value)) for name, value in known.items()],
+        workflow=visible(wait.execution.workflow),
         subject=subjects([root] if root is not None else []).get(wait.root_id, ""),
         overdue=inputs.is_overdue(wait, clock.read(database())),
     )
@@ -108,7 +109,7 @@ def page_of(user: Any, wait: Wait) -> Page:
     now = clock.read(database())
     question = wait.question or {}
     root = Execution.objects.filter(pk=wait.root_id).first()
-    sees, hides = inputs.sees_execution(user, wait), _hides(user, root)
+    sees, masking = inputs.sees_execution(user, wait), _masking(user, root)
     data = root.data if root is not None and sees else None
     added = people.escalated(question.get("escalate") or (), wait.opened_at, now)
     return Page(
@@ -116,23 +117,23 @@ def page_of(user: Any, wait: Wait) -> Page:
         asked=facts(user, wait),
         title=Truncator(inputs.title(wait)).chars(140),
         execution_url=execution_url(wait.root_id) if sees else "",
-        data="" if data is None else shown(mask(data) if hides else data),
+        data="" if data is None else shown(masking.value(data)),
         assignees=inputs.named([*wait.assignees, *added]),
         exclude=inputs.named(wait.exclude),
         later=later(wait, now),
         quorum=int(question.get("quorum") or 1),
         outcome=inputs.outcome(wait),
-        answer=_answer(wait, hides),
-        comment=inputs.clear(wait.comment),
+        answer=_answer(wait, masking),
+        comment=visible(wait.comment),
         votes=[_vote(vote) for vote in wait.votes or ()],
         why_not=_why_not(user, wait),
         may_reassign=inputs.may_reassign(user, wait),
-        history=history(wait, hides=hides, origins=access.may(user, "view_audit")),
+        history=history(wait, masking, origins=access.may(user, "view_audit")),
     )
 
 
-def _hides(user: Any, root: Execution | None) -> bool:
-    return root is None or not access.may(user, "view_payload", root)
+def _masking(user: Any, root: Execution | None) -> Masking:
+    return Masking(off=root is not None and access.may(user, "view_payload", root))
 
 
 def _why_not(user: Any, wait: Wait) -> str:
@@ -140,19 +141,14 @@ def _why_not(user: Any, wait: Wait) -> str:
         return ""
     if access.has_voted(user, wait):
         return _("you have approved it already")
-    return access.why_not(user, wait) or ""
+    return visible_line(access.why_not(user, wait) or "")
 
 
-def _answer(wait: Wait, hides: bool) -> str:
+def _answer(wait: Wait, masking: Masking) -> str:
     """What was answered, if it was more than a decision."""
     if wait.status != WaitStatus.ANSWERED or is_approval(wait):
         return ""
-    return shown(masked(wait, wait.answer, hides))
-
-
-def masked(wait: Wait, answer: Any, hides: bool) -> Any:
-    """An answer without what looks secret, by the names of fields or of the question itself."""
-    return mask_answer(wait.name, answer) if hides else answer
+    return shown(masking.answer(wait.name, wait.answer))
 
 
 def later(wait: Wait, now: datetime) -> list[tuple[datetime, list[str]]]:
@@ -168,12 +164,8 @@ def later(wait: Wait, now: datetime) -> list[tuple[datetime, list[str]]]:
 
 def shown(value: Any) -> str:
     """A value for people: a text as it is, the rest as JSON; cut if it is very long."""
-    plain = (
-        value
-        if isinstance(value, str)
-        else json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    )
-    return Truncator(inputs.clear(plain)).chars(MOST_CHARACTERS)
+    text = value if isinstance(value, str) else values.block(value)
+    return cut(visible(text), VALUE_CHARACTERS)
 
 
 # -- its execution ---------------------------------------------------------------------------------
@@ -205,14 +197,14 @@ def subjects(executions: Iterable[Execution]) -> dict[UUID, str]:
             rows = {}
         texts = {str(pk): str(row) for pk, row in rows.items()}
         for pk, subject_id in ids.items():
-            found[pk] = inputs.clear(texts.get(subject_id, f"{label} {subject_id}"))
+            found[pk] = visible(texts.get(subject_id, f"{label} {subject_id}"))
     return found
 
 
 # -- its history -----------------------------------------------------------------------------------
 
 
-def history(wait: Wait, *, hides: bool, origins: bool) -> list[Entry]:
+def history(wait: Wait, masking: Masking, *, origins: bool) -> list[Entry]:
     """All that happened to a question, the oldest first: opened, told, answered, handed on."""
     entries = [Entry(wait.opened_at, "", _("asked"))]
     mails = AnswerLink.objects.filter(wait=wait).select_related("recipient")
@@ -220,18 +212,18 @@ def history(wait: Wait, *, hides: bool, origins: bool) -> list[Entry]:
     for link in mails.order_by("created_at", "id")[:MOST_ENTRIES]:
         if (link.recipient_id, link.created_at) not in seen:
             seen.add((link.recipient_id, link.created_at))
-            who = link.recipient.get_username()
+            who = visible_line(link.recipient.get_username())
             entries.append(Entry(link.created_at, "", _("mailed to %s") % who))
     rows = AuditEntry.objects.filter(execution_id=wait.root_id, wait_id=wait.pk)
     for row in rows.order_by("at", "id")[:MOST_ENTRIES]:
-        entries.append(_entry(wait, row, hides=hides, origins=origins))
+        entries.append(_entry(wait, row, masking, origins=origins))
     if wait.status in (WaitStatus.TIMED_OUT, WaitStatus.CANCELLED) and wait.resolved_at:
         ended = _("its time was over") if wait.status == WaitStatus.TIMED_OUT else _("cancelled")
         entries.append(Entry(wait.resolved_at, "", ended))
     return sorted(entries, key=lambda entry: entry.at)
 
 
-def _entry(wait: Wait, row: AuditEntry, *, hides: bool, origins: bool) -> Entry:
+def _entry(wait: Wait, row: AuditEntry, masking: Masking, *, origins: bool) -> Entry:
     after: Any = row.after or {}
     comment = ""
     if row.action == "reassign":
@@ -245,24 +237,25 @@ def _entry(wait: Wait, row: AuditEntry, *, hides: bool, origins: bool) -> Entry:
         what = (
             _said(answer)
             if is_approval(wait)
-            else _("answered: %s") % _line(masked(wait, answer, hides))
+            else _("answered: %s") % _line(masking.answer(wait.name, answer))
         )
-        comment = inputs.clear(after.get("comment") or "")
+        comment = visible(after.get("comment") or "")
     else:
         what = row.action.replace("_", " ")
-    who = row.actor_name or _("the program")
-    return Entry(row.at, who, inputs.clear(what), comment, row.origin if origins else "")
+    who = visible_line(row.actor_name) or _("the program")
+    origin = visible_line(row.origin) if origins else ""
+    return Entry(row.at, who, visible(what), comment, origin)
 
 
 def _vote(vote: Mapping[str, Any]) -> Entry:
-    who = inputs.clear(vote["by"]) or _("the program")
-    return Entry(vote["at"], who, _said(vote["decision"]), inputs.clear(vote["comment"]))
+    who = visible_line(vote["by"]) or _("the program")
+    return Entry(vote["at"], who, _said(vote["decision"]), visible(vote["comment"]))
 
 
 def _said(answer: Any) -> str:
-    return {"approved": _("approved"), "rejected": _("rejected")}.get(answer, str(answer))
+    return {"approved": _("approved"), "rejected": _("rejected")}.get(answer, visible_line(answer))
 
 
 def _line(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return Truncator(text).chars(300)
+    text = value if isinstance(value, str) else values.line(value)
+    return cut(text, 300)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,11 +14,10 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator, capfirst
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from durable.dashboard import input_bulk
+from durable.dashboard import input_bulk, shown
 from durable.dashboard.base import SCRIPT, as_typed
 from durable.dashboard.input_forms import (
     COMMENT,
@@ -43,6 +41,8 @@ from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllow
 from durable.models import Input, Wait
 from durable.people.answer import APPROVED, REJECTED
 from durable.people.reach import inputs
+from durable.showing import times
+from durable.showing.characters import visible
 from durable.states import WaitStatus
 
 if TYPE_CHECKING:
@@ -190,20 +190,18 @@ class InputAdmin(_Admin):
     @admin.display(description=gettext_lazy("workflow"))
     def about(self, row: Any) -> SafeString:
         """The workflow, as a link to the execution if that may be seen, and its subject."""
-        name = inputs.clear(row.execution.workflow)
+        name = visible(row.execution.workflow)
         workflow = format_html('<a href="{}">{}</a>', row.url, name) if row.url else name
         return format_html('{}<span class="durable-small">{}</span>', workflow, row.subject)
 
     @admin.display(description=gettext_lazy("due"), ordering="due_at")
     def due(self, row: Any) -> SafeString:
         """Until when, whether that is over, and since when it is asked."""
-        asked = _("asked just now")
-        if row.now - row.opened_at >= timedelta(minutes=1):
-            asked = _("asked %s ago") % timesince(row.opened_at, row.now, depth=1)
-        asked = format_html('<span class="durable-small">{}</span>', _time(row.opened_at, asked))
+        opened = format_html(_("asked {}"), shown.moment(row.opened_at, row.now))
+        asked = format_html('<span class="durable-small">{}</span>', opened)
         if row.due_at is None:
             return asked
-        at = _time(row.due_at, inputs.moment(row.due_at, row.now))
+        at = shown.stamped(row.due_at, times.in_words(row.due_at, row.now))
         if inputs.is_overdue(row, row.now):
             overdue = '{} <strong class="durable-overdue">{}</strong>{}'
             return format_html(overdue, at, _("overdue"), asked)
@@ -359,7 +357,3 @@ class InputAdmin(_Admin):
         now = Input.objects.select_related("execution").get(pk=wait.pk)
         seen = inputs.seen_by(request.user, now)
         return self.address("change", wait.pk) if seen else self.address("changelist")
-
-
-def _time(at: datetime, text: str) -> SafeString:
-    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), at, text)

@@ -19,6 +19,7 @@ from durable.dashboard.input_page import facts
 from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllowed
 from durable.models import AnswerLink
 from durable.people.reach import inputs, links
+from durable.showing.characters import visible, visible_line
 
 STYLESHEETS = ("durable/inputs.css", "durable/answer.css")
 
@@ -56,7 +57,7 @@ def _answer(request: HttpRequest, link: AnswerLink) -> HttpResponse:
             wait = links.use(link, value, comment=comment)
     except (AlreadyAnswered, NotAllowed, links.LinkOver) as refusal:
         now = links.read_again(link)
-        closed = links.closed(now) or links.Closed(409, str(refusal))
+        closed = links.closed(now) or links.Closed(409, visible(refusal))
         return _page(request, now, "closed.html", closed.status, reason=closed.reason)
     except InvalidInput as refusal:
         form = answer_form(link.wait, request.POST, refusal.errors)
@@ -64,7 +65,7 @@ def _answer(request: HttpRequest, link: AnswerLink) -> HttpResponse:
         refused = _("Not recorded: please look at what is marked below.")
         return _ask(request, link, 422, form=form, comment_form=typed, refused=refused)
     except DurableError as refusal:  # a text that can't be stored
-        return _ask(request, link, 422, refused=_("Not recorded: %s") % refusal)
+        return _ask(request, link, 422, refused=_("Not recorded: %s") % visible(refusal))
     title = inputs.title(wait)
     return _page(request, link, "done.html", title=title, done=done(wait))
 
@@ -78,7 +79,8 @@ def _page(
     null``, which Django's protection against forged requests refuses. There is no link to another
     site on the page that an address could leak through.
     """
-    context = {"link": link, "stylesheets": STYLESHEETS, **context}
+    reader = visible_line(link.recipient.get_username())
+    context = {"link": link, "reader": reader, "stylesheets": STYLESHEETS, **context}
     response = render(request, f"durable/answer/{template}", context, status=status)
     response.headers["Cache-Control"] = "no-store, private"
     response.headers["Referrer-Policy"] = "same-origin"

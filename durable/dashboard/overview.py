@@ -24,9 +24,10 @@ from django.utils.translation import gettext as _
 
 from durable.dashboard import queues, sparkline
 from durable.dashboard.base import Pages, allowed, now
-from durable.dashboard.shown import Shown, plain
+from durable.dashboard.shown import Shown
 from durable.doors import access
 from durable.models import Schedule, StepRun, Wait, Worker
+from durable.showing.characters import visible
 from durable.states import Status, StepStatus
 
 COUNTED = 10_000  # rows of one status; beyond that it says "more than"
@@ -55,7 +56,7 @@ def respond(pages: Pages, request: HttpRequest) -> HttpResponse:
     hours, steps = by_hour(user, present), steps_of_late(user)
     asked = access.asked_of(user)
     questions = [
-        {"row": wait, "name": plain(wait.name), "prompt": shown_prompt(wait)}
+        {"row": wait, "name": visible(wait.name), "prompt": shown_prompt(wait)}
         for wait in asked[:QUESTIONS]
     ]
     context: dict[str, Any] = {
@@ -158,7 +159,7 @@ def ranked(rows: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
         {
             **row,
             "workflow": row["execution__workflow"],
-            "step": plain(row["path"].rpartition("/")[2]),
+            "step": visible(row["path"].rpartition("/")[2]),
             "share": round(100 * row["failures"] / row["attempts"]),
         }
         for row in known[:RANKED]

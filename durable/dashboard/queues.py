@@ -12,11 +12,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from durable.dashboard.base import Pages, acting, allow, now, tell
-from durable.dashboard.shown import plain
 from durable.doors import access
 from durable.engine.operators import queues
 from durable.errors import DurableError
 from durable.models import Worker
+from durable.showing.characters import visible
 
 HIGHEST = 2**31 - 1
 
@@ -82,14 +82,14 @@ def act(user: Any, name: str, act: str, limit: int | None) -> str:
     """Do what was asked; what to say about it."""
     if act == "pause":
         queues.pause(name, by=user)
-        return _("%s is paused: nothing more is claimed from it.") % plain(name)
+        return _("%s is paused: nothing more is claimed from it.") % visible(name)
     if act == "resume":
         queues.resume(name, by=user)
-        return _("%s goes on.") % plain(name)
+        return _("%s goes on.") % visible(name)
     queues.limit(name, limit, by=user)
     if limit is None:
-        return _("%s has no limit any more.") % plain(name)
-    return _("%(name)s runs at most %(limit)d at once.") % {"name": plain(name), "limit": limit}
+        return _("%s has no limit any more.") % visible(name)
+    return _("%(name)s runs at most %(limit)d at once.") % {"name": visible(name), "limit": limit}
 
 
 def rows(request: HttpRequest) -> list[dict[str, Any]]:

@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy
 from durable.authoring import registry
 from durable.authoring.cron import Cron, slots_after, zone_of
 from durable.authoring.values import MAX_NAME
-from durable.dashboard.shown import plain
 from durable.dashboard.values import JsonField
 from durable.engine.calendar.schedules import known_workflows
 from durable.models import CatchUp, Overlap, Schedule
+from durable.showing.characters import visible
 
 PREVIEW = 5
 LONGEST_JITTER = 86_400
@@ -76,7 +76,7 @@ class NewScheduleForm(ScheduleForm):
     def __init__(self, data: Any, user: Any) -> None:
         super().__init__(data, open=True)
         starts = {
-            cls.definition.name: plain(capfirst(str(cls.definition.options.verbose_name)))
+            cls.definition.name: visible(capfirst(str(cls.definition.options.verbose_name)))
             for cls in map(registry.latest, known_workflows())
             if user.has_perms(cls.definition.options.permissions)
         }
@@ -129,7 +129,7 @@ def initial(schedule: Schedule) -> dict[str, Any]:
 def declared(schedule: Schedule) -> str:
     return _(
         "The schedule is declared in the Meta of %s: change it there. It can be disabled here."
-    ) % plain(schedule.workflow)
+    ) % visible(schedule.workflow)
 
 
 def field_of(problem: str) -> str | None:

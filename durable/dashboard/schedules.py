@@ -26,6 +26,7 @@ from durable.engine.calendar import fire
 from durable.engine.calendar import schedules as engine
 from durable.errors import DurableError
 from durable.models import AuditEntry, Execution, Firing, Schedule
+from durable.showing.characters import visible
 
 FIRINGS = 20
 ENTRIES = 20
@@ -69,14 +70,14 @@ class SchedulePages(Pages):
         return format_html(
             '<a href="{}">{}</a><span class="dw-below">{}</span>',
             self.link("schedule_change", row.pk),
-            shown.plain(row.name),
-            shown.plain(row.workflow),
+            visible(row.name),
+            visible(row.workflow),
         )
 
     @admin.display(description=gettext_lazy("cron"))
     def at(self, row: Schedule) -> str:
         """The expression, and the zone in which it holds."""
-        cron, zone = shown.plain(row.cron), shown.plain(row.timezone)
+        cron, zone = visible(row.cron), visible(row.timezone)
         return format_html('<code>{}</code><span class="dw-below">{}</span>', cron, zone)
 
     @admin.display(description=gettext_lazy("state"))
@@ -196,7 +197,7 @@ class SchedulePages(Pages):
         except DurableError as refusal:
             tell(request, str(refusal), messages.ERROR)
             return HttpResponseRedirect(self.link("schedule_change", schedule.pk))
-        tell(request, _("%s is removed; what it has started stays.") % shown.plain(schedule.name))
+        tell(request, _("%s is removed; what it has started stays.") % visible(schedule.name))
         return HttpResponseRedirect(self.link("schedule_changelist"))
 
     def _edit(self, request: HttpRequest, schedule: Schedule) -> HttpResponse:
@@ -235,7 +236,7 @@ class SchedulePages(Pages):
         return self.page(
             request,
             "schedule.html",
-            shown.plain(schedule.name),
+            visible(schedule.name),
             {
                 "schedule": schedule,
                 "next_runs": schedule_form.next_runs(schedule, now(request)),

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
+from durable.showing import times
 from durable.states import Status
 
 WIDTH, HEIGHT = 720, 90
@@ -49,7 +49,7 @@ def draw(hours: list[Hour]) -> SafeString:
         )
         x, wide = f"{number * width + GAP / 2:.1f}", f"{width - GAP:.1f}"
         title = _("%(hour)s: %(done)d done, %(failed)d failed") % {
-            "hour": localtime(hour.begin).strftime("%H:00"),
+            "hour": times.hour(hour.begin),
             "done": hour.done,
             "failed": hour.failed,
         }

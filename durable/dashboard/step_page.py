@@ -8,9 +8,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from durable.dashboard import steps
 from durable.dashboard.base import Pages
-from durable.dashboard.shown import EVERYTHING, Shown, plain
+from durable.dashboard.shown import EVERYTHING, Shown
 from durable.doors import access
 from durable.models import Execution, StepRun
+from durable.showing.characters import visible
 
 
 def respond(pages: Pages, request: HttpRequest, execution: Execution, step: UUID) -> HttpResponse:
@@ -19,7 +20,7 @@ def respond(pages: Pages, request: HttpRequest, execution: Execution, step: UUID
     if run is None or run.execution.root_id != execution.root_id:
         raise Http404
     shown = Shown(access.may(request.user, "view_payload", execution))
-    attempt = steps.full(run, {run.execution_id: plain(run.execution.branch)}, shown, EVERYTHING)
+    attempt = steps.full(run, {run.execution_id: visible(run.execution.branch)}, shown, EVERYTHING)
     return pages.page(
         request,
         "execution/step.html",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,11 +11,12 @@ from uuid import UUID
 
 from django.db.models import Case, F, QuerySet, TextField, Value, When
 from django.db.models.functions import Length
-from django.utils.timezone import localtime
 
-from durable.dashboard.shown import Shown, plain
+from durable.dashboard.shown import Shown
 from durable.models import Execution, Role, StepRun
 from durable.models.fields import DataField
+from durable.showing import times
+from durable.showing.characters import visible
 
 PER_PAGE = 50
 SMALL = 8_000  # characters of a value that a table shows; larger ones have a page of their own
@@ -86,7 +88,7 @@ def family(execution: Execution) -> dict[UUID, str]:
         if not below:
             break
         for pk, branch, parent in below:
-            found[pk] = " / ".join(filter(None, (found[parent], plain(branch))))
+            found[pk] = " / ".join(filter(None, (found[parent], visible(branch))))
         level = [pk for pk, *_ in below]
     return found
 
@@ -133,8 +135,8 @@ def attempt(row: Any, names: dict[UUID, str], shown: Shown, limit: int = SMALL) 
     return Attempt(
         id=row.pk,
         execution=row.execution_id,
-        name=plain(row.name),
-        path=plain(row.path),
+        name=visible(row.name),
+        path=visible(row.path),
         branch=names.get(row.execution_id, ""),
         visit=row.visit,
         number=row.attempt,
@@ -144,7 +146,7 @@ def attempt(row: Any, names: dict[UUID, str], shown: Shown, limit: int = SMALL) 
         took=row.ended_at - row.started_at if row.ended_at else None,
         input=None if row.small_input is None else shown.value(row.small_input, 2 * limit),
         output=None if row.small_output is None else shown.value(row.small_output, 2 * limit),
-        error_type=plain(error.get("type") or ""),
+        error_type=visible(error.get("type") or ""),
         error=shown.text(error.get("message") or "", limit),
         traceback=shown.text(error.get("traceback") or ""),
         details=shown.value(error["details"]) if error.get("details") else "",
@@ -155,16 +157,13 @@ def attempt(row: Any, names: dict[UUID, str], shown: Shown, limit: int = SMALL) 
 
 def log_lines(text: str, shown: Shown) -> Iterable[LogLine]:
     """Captured records; what is not one is shown as it is."""
-    import json
-
     for line in filter(None, text.splitlines()):
         try:
             record = json.loads(line)
-            at = localtime(datetime.fromisoformat(record["at"]))
             yield LogLine(
-                at.strftime("%H:%M:%S.%f")[:-3],
-                plain(record["level"]),
-                plain(record["logger"]),
+                times.of_day(datetime.fromisoformat(record["at"])),
+                visible(record["level"]),
+                visible(record["logger"]),
                 shown.text(record["message"]),
             )
         except (ValueError, KeyError, TypeError):

@@ -17,6 +17,7 @@ from durable.dashboard import filters, paging, shown, trail
 from durable.dashboard.base import Pages
 from durable.doors import access
 from durable.models import AuditEntry, Event, Execution
+from durable.showing.characters import visible
 
 
 class Table(Pages):
@@ -99,12 +100,12 @@ class EventPages(Table):
     @admin.display(description=_("event"))
     def event(self, row: Event) -> str:
         """Its name."""
-        return shown.plain(row.name)
+        return visible(row.name)
 
     @admin.display(description=_("key"))
     def under(self, row: Event) -> str:
         """What it was published under."""
-        return shown.plain(row.key)
+        return visible(row.key)
 
     @admin.display(description=_("status"))
     def state(self, row: Event) -> str:
@@ -129,7 +130,7 @@ class EventPages(Table):
             "copies": event.copies.count() if event.execution_id is None else 0,
             "masked": not values.open,
         }
-        return self.page(request, "event.html", shown.plain(event.name), context)
+        return self.page(request, "event.html", visible(event.name), context)
 
 
 class ByAction(admin.SimpleListFilter):
@@ -187,22 +188,22 @@ class AuditPages(Table):
     @admin.display(description=_("who"))
     def who(self, row: AuditEntry) -> str:
         """The name that the user had; nothing for the program itself."""
-        return shown.plain(row.actor_name)
+        return visible(row.actor_name)
 
     @admin.display(description=_("about"))
     def about(self, row: AuditEntry) -> str:
         """The workflow, the schedule, the queue."""
-        return shown.plain(row.target)
+        return visible(row.target)
 
     @admin.display(description=_("from"))
     def source(self, row: AuditEntry) -> str:
         """The door, and the address."""
-        return shown.plain(row.origin)
+        return visible(row.origin)
 
     @admin.display(description=_("action"))
     def act(self, row: AuditEntry) -> str:
         """In words."""
-        return shown.plain(row.action.replace("_", " "))
+        return visible(row.action.replace("_", " "))
 
     @admin.display(description=_("change"))
     def change(self, row: AuditEntry) -> str:

@@ -12,7 +12,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from durable.dashboard import waiting
-from durable.dashboard.shown import absolute, cut, duration, plain
+from durable.dashboard.shown import cut
+from durable.showing import times
+from durable.showing.characters import visible
 
 LANES = 40
 READ = 400  # attempts and waits that are looked at
@@ -49,14 +51,14 @@ def bars_of(steps: Iterable[Any], waits: Iterable[Any], names: dict[Any, str]) -
         lane = (names.get(run.execution_id, ""), place)
         before = last.get((*lane, run.visit))
         if before is not None and before.ended_at and before.ended_at < run.started_at:
-            text = _("%s until the next attempt") % duration(run.started_at - before.ended_at)
+            text = _("%s until the next attempt") % times.duration(run.started_at - before.ended_at)
             found.append(Bar(lane, before.ended_at, run.started_at, "pause", text))
         last[(*lane, run.visit)] = run
         text = f"#{run.attempt}: {run.get_status_display()}"
         found.append(Bar(lane, run.started_at, run.ended_at, run.status, text))
     for wait in waits:
         lane = (names.get(wait.execution_id, ""), wait.path)
-        text = f"{wait.get_kind_display()} {plain(wait.name)}: {wait.get_status_display()}"
+        text = f"{wait.get_kind_display()} {visible(wait.name)}: {wait.get_status_display()}"
         found.append(Bar(lane, wait.opened_at, wait.resolved_at, "wait", text))
     return found
 
@@ -95,7 +97,10 @@ def draw(bars: list[Bar], present: datetime) -> SafeString | str:
         height,
         _("Timeline"),
         _("From %(begin)s, for %(span)s. The table of steps says the same in words.")
-        % {"begin": absolute(begin), "span": duration(timedelta(seconds=scale.seconds))},
+        % {
+            "begin": times.absolute(begin),
+            "span": times.duration(timedelta(seconds=scale.seconds)),
+        },
         _ticks(scale, height),
         format_html_join("", "{}", ((_lane(lane, row),) for lane, row in rows.items())),
         format_html_join(
@@ -146,7 +151,7 @@ def _ticks(scale: _Scale, height: int) -> SafeString:
     number = 0
     while number * scale.step <= scale.seconds:
         x = NAMES + PLOT * number * scale.step / scale.seconds
-        label = duration(timedelta(seconds=number * scale.step)) if number else "0"
+        label = times.duration(timedelta(seconds=number * scale.step)) if number else "0"
         anchor = "end" if x > WIDTH - 60 else "start"
         marks.append((f"{x:.1f}", TOP - 8, f"{x:.1f}", height, f"{x + 3:.1f}", 12, anchor, label))
         number += 1
@@ -160,7 +165,7 @@ def _ticks(scale: _Scale, height: int) -> SafeString:
 
 def _lane(lane: tuple[str, str], row: int) -> SafeString:
     branch, path = lane
-    name = plain(path.rpartition("/")[2])
+    name = visible(path.rpartition("/")[2])
     label = cut_name(f"{branch}: {name}" if branch else name)
     y = TOP + row * ROW
     return format_html(
@@ -171,7 +176,7 @@ def _lane(lane: tuple[str, str], row: int) -> SafeString:
         ROW - 2,
         y + 15,
         label,
-        plain(path),
+        visible(path),
     )
 
 
@@ -187,7 +192,7 @@ def _bar(bar: Bar, row: int, scale: _Scale, end: datetime) -> SafeString:
     y = TOP + row * ROW + (8 if thin else 3)
     title = cut(bar.text, 200)
     if bar.end is not None:
-        title = f"{title}, {duration(bar.end - bar.begin)}"
+        title = f"{title}, {times.duration(bar.end - bar.begin)}"
     return format_html(
         '<rect class="dw-bar dw-bar-{}" x="{}" y="{}" width="{}" height="{}" rx="2">'
         "<title>{}</title></rect>",

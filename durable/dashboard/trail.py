@@ -6,10 +6,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from durable.dashboard.shown import Shown, plain
+from durable.dashboard.shown import Shown
 from durable.doors import access
 from durable.models import AuditEntry, Execution
-from durable.showing.masking import mask_change
+from durable.showing.characters import visible
 
 SHOWN_ENTRIES = 50
 
@@ -26,10 +26,10 @@ def entry(row: AuditEntry, shown: Shown) -> dict[str, Any]:
     """One entry as it is shown."""
     return {
         "row": row,
-        "actor": plain(row.actor_name) or _("the program"),
-        "action": plain(row.action.replace("_", " ")),
-        "target": plain(row.target),
-        "origin": plain(row.origin),
+        "actor": visible(row.actor_name) or _("the program"),
+        "action": visible(row.action.replace("_", " ")),
+        "target": visible(row.target),
+        "origin": visible(row.origin),
         "before": "" if row.before is None else shown.line(known(row, row.before, shown), 300),
         "after": "" if row.after is None else shown.line(known(row, row.after, shown), 300),
     }
@@ -37,4 +37,4 @@ def entry(row: AuditEntry, shown: Shown) -> dict[str, Any]:
 
 def known(row: AuditEntry, value: Any, shown: Shown) -> Any:
     """What was before or after, as far as this person may see it."""
-    return value if shown.open else mask_change(row.action, row.target, value)
+    return shown.masking.change(row.action, row.target, value)

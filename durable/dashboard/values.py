@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from durable import codec
 from durable.errors import NotSerializable
+from durable.showing import values
 
 
 class JsonField(forms.CharField):
@@ -49,7 +50,7 @@ class JsonField(forms.CharField):
     @staticmethod
     def written(value: Any) -> str:
         """A value as people may edit it."""
-        return json.dumps(value or {}, indent=2, ensure_ascii=False, default=str)
+        return values.block(value or {})
 
     @classmethod
     def kept(cls, posted: Any, known: Any) -> Any:

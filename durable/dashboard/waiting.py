@@ -7,10 +7,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from durable.dashboard.shown import Shown, plain
+from durable.dashboard.shown import Shown
 from durable.doors import access
 from durable.models import Event, Execution, StepRun, Wait, WaitKind, WaitStatus, Worker
-from durable.showing.masking import mask_answer
+from durable.showing.characters import visible
 from durable.states import ROLLBACK, Status
 
 SHOWN_EVENTS = 50
@@ -21,7 +21,7 @@ def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
     """Where it stands, in words, and the moment that matters most."""
     if execution.is_finished:
         return {}
-    step = plain(execution.path.rpartition("/")[2])
+    step = visible(execution.path.rpartition("/")[2])
     attempt = execution.attempt - execution.attempt_floor
     open_waits = [wait for wait in waits if wait.status == WaitStatus.OPEN]
     found: dict[str, Any] = {"step": step, "attempt": attempt, "moment": None}
@@ -45,7 +45,7 @@ def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
             words = _("waits for its parts")
     if execution.path.startswith(ROLLBACK):
         run = undone(execution)
-        found["step"] = _("compensation of %s") % plain(run.name) if run else _("rollback")
+        found["step"] = _("compensation of %s") % visible(run.name) if run else _("rollback")
     return {**found, "words": words}
 
 
@@ -66,7 +66,7 @@ def _waits_for(waits: list[Wait]) -> str:
         return _("sleeps")
     text = _("waits for %(kind)s %(name)s") % {
         "kind": wait.get_kind_display().lower(),
-        "name": plain(wait.name),
+        "name": visible(wait.name),
     }
     return _("%(text)s and %(n)d more") % {"text": text, "n": more} if more else text
 
@@ -81,23 +81,20 @@ def asked(user: Any, waits: list[Wait]) -> set[Any]:
 def row(wait: Wait, names: Any, shown: Shown, mine: bool) -> dict[str, Any]:
     question = wait.question or {}
     took: timedelta | None = wait.resolved_at - wait.opened_at if wait.resolved_at else None
+    answer = shown.masking.answer(wait.name, wait.answer)
     return {
         "row": wait,
-        "name": plain(wait.name),
+        "name": visible(wait.name),
         "branch": names.get(wait.execution_id, ""),
         "prompt": shown.text(question.get("prompt") or "", SHOWN_PROMPT),
-        "for": ", ".join(plain(name) for name in wait.assignees),
-        "by": plain(wait.by_name),
+        "for": ", ".join(visible(name) for name in wait.assignees),
+        "by": visible(wait.by_name),
         "comment": shown.text(wait.comment),
-        "answer": "" if wait.answer is None else shown.line(_answer(wait, shown), 400),
+        "answer": "" if answer is None else shown.line(answer, 400),
         "took": took,
         "votes": wait.vote_count,
         "mine": mine,
     }
-
-
-def _answer(wait: Wait, shown: Shown) -> Any:
-    return wait.answer if shown.open else mask_answer(wait.name, wait.answer)
 
 
 def events(execution: Execution, shown: Shown, user: Any) -> list[dict[str, Any]]:
@@ -107,7 +104,7 @@ def events(execution: Execution, shown: Shown, user: Any) -> list[dict[str, Any]
     return [
         {
             "row": row,
-            "name": plain(row.name),
+            "name": visible(row.name),
             "payload": "" if row.payload is None else shown.value(row.payload, 4_000),
         }
         for row in rows

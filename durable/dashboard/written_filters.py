@@ -21,7 +21,7 @@ from durable.doors import access
 from durable.errors import DurableError
 from durable.models import Execution
 from durable.models.fields import HasTag
-from durable.showing.masking import HIDDEN, mask
+from durable.showing.masking import Masking
 
 SPANS = {
     "1h": (timedelta(hours=1), _("Past hour")),
@@ -150,10 +150,10 @@ class ByTag(Written):
         """Those that carry it, as text or (a number, true, false) as JSON."""
         if not self.text("tag"):
             return queryset
-        open = access.may(request.user, "view_payload")
+        masking = Masking(off=access.may(request.user, "view_payload"))
         try:
             for name, values in self._wanted():
-                if not open and mask({name: 0})[name] == HIDDEN:  # finding it would tell its value
+                if masking.hides(name):  # finding it would tell its value
                     return queryset.none()
                 queryset = queryset.filter(self._has_one(name, values))
         except DurableError:  # a text that no tag can have

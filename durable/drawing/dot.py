@@ -5,7 +5,7 @@ from __future__ import annotations
 from durable.authoring.graph import Graph, GraphNode
 from durable.drawing import words
 from durable.drawing.overlay import NOT_REACHED, NodeStatus, Overlay
-from durable.drawing.text import clean
+from durable.showing.characters import drawable
 
 SHAPES = {
     "start": "oval",
@@ -58,7 +58,7 @@ def to_dot(graph: Graph, overlay: Overlay | None = None, *, name: str = "flow") 
 
 
 def _of_node(node: GraphNode, overlay: Overlay | None) -> dict[str, str]:
-    label, given = clean(node.label), {}
+    label, given = drawable(node.label), {}
     if node.kind in SHAPES:
         given["shape"] = SHAPES[node.kind]
     if overlay is not None:
@@ -78,5 +78,5 @@ def _attributes(given: dict[str, str]) -> str:
 
 def _quoted(*lines: str) -> str:
     r"""A quoted string; ``\`` and ``"`` stand for themselves in it."""
-    escaped = (clean(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines)
+    escaped = (drawable(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines)
     return '"' + "\\n".join(escaped) + '"'

@@ -20,6 +20,7 @@ from durable.authoring.tree import (
     walk,
 )
 from durable.drawing import text, words
+from durable.showing.characters import drawable
 
 LABEL, NOTE, TAG = 13, 12, 11.5  # font sizes: names, notes, labels of edges
 LINE = 16  # from one line of a name to the next
@@ -102,7 +103,7 @@ class Measure:
                 continue
             widest = max(
                 widest,
-                text.width(text.clean(label_of(node)), LABEL, bold=True),
+                text.width(drawable(label_of(node)), LABEL, bold=True),
                 text.width(words.note(node), NOTE),
             )
         width = min(max(widest + TEXT_AT + TEXT_END, NARROWEST), WIDEST)
@@ -115,7 +116,7 @@ class Measure:
 
     def lines(self, node: Node) -> list[str]:
         """The name of a node as it fits."""
-        label = text.clean(label_of(node))
+        label = drawable(label_of(node))
         return text.wrap(label, self.room, LABEL, lines=2, bold=True)
 
     def card_height(self, node: Node) -> float:
@@ -229,7 +230,7 @@ def columns_of_catch(node: Catch) -> list[Column]:
 
 
 def _column(body: Chain | None, label: str) -> Column:
-    return Column(body, label, text.cut(text.clean(label), TAG_WIDEST, TAG, bold=True))
+    return Column(body, label, text.cut(drawable(label), TAG_WIDEST, TAG, bold=True))
 
 
 def tag_width(tag: str) -> float:

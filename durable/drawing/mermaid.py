@@ -5,7 +5,7 @@ from __future__ import annotations
 from durable.authoring.graph import Graph
 from durable.drawing import words
 from durable.drawing.overlay import NODE_STATUSES, Overlay
-from durable.drawing.text import clean
+from durable.showing.characters import drawable
 
 SHAPES = {
     "start": ("([", "])"),
@@ -74,5 +74,5 @@ def _escaped(text: str) -> str:
     """Letters, digits and harmless marks as they are; the rest as Mermaid's numeric entities."""
     return "".join(
         char if char.isalnum() or char in " _-.,:+()?!" else f"#{ord(char)};"
-        for char in clean(text)
+        for char in drawable(text)
     )

@@ -15,7 +15,8 @@ from durable.drawing.measure import CARD, LINE, NOTE, TEXT_AT, TEXT_END
 from durable.drawing.overlay import NodeState, Overlay, Progress
 from durable.drawing.sentences import Sentences
 from durable.drawing.shapes import MARKS, Box, Frame, Layout, PlacedEdge, PlacedNode
-from durable.drawing.text import clean, cut, width
+from durable.drawing.text import cut, width
+from durable.showing.characters import drawable
 
 Href = Callable[[str], str | None]
 STYLESHEET = "durable/graph.css"
@@ -177,8 +178,8 @@ class _Picture:
         """The line under the name: the state of a run; before it, what is known of the node."""
         room = node.box.w - TEXT_AT - TEXT_END
         if state is None or (state.status == "pending" and not state.here):
-            return cut(clean(node.note), room, NOTE)
-        whole, short = clean(words.about(state)), clean(words.about(state, brief=True))
+            return cut(drawable(node.note), room, NOTE)
+        whole, short = drawable(words.about(state)), drawable(words.about(state, brief=True))
         return whole if width(whole, NOTE) <= room else cut(short, room, NOTE)
 
 
@@ -234,4 +235,4 @@ def _number(value: float) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(clean(text))
+    return escape(drawable(text))

@@ -1,4 +1,4 @@
-"""How wide text will be, without a font at hand: wrap it, cut it, and make it fit for XML."""
+"""How wide text will be, without a font at hand: wrap it and cut it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,8 @@ _WIDTHS = {
 }
 _BOLD = 1.06
 
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_CONTROL = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 #: a name may be broken behind these, and before a capital
 _BREAK = re.compile(r"(?<=[\s_\-.:+])|(?<=[a-z0-9])(?=[A-Z])")
-
-
-def clean(text: str) -> str:
-    """One line that any XML parser takes: what XML has no sign for becomes ``�``."""
-    replaced = _CONTROL.sub("\ufffd", _NOT_XML.sub("\ufffd", text))
-    return " ".join(replaced.split())
 
 
 def width(text: str, size: float, *, bold: bool = False) -> float:

@@ -18,8 +18,10 @@ from django.db.models import Q
 
 from durable.doors import access, ids
 from durable.errors import DurableError
-from durable.management.output import Paint, as_json, printable, wants_colour
+from durable.management.output import Paint, wants_colour
 from durable.models import Execution
+from durable.showing import values
+from durable.showing.characters import visible_line
 from durable.storage.audit import origin
 
 Options = Mapping[str, Any]
@@ -84,10 +86,10 @@ class DurableCommand(BaseCommand, ABC):
             self.answer(options)
             self.stdout.flush()
         except DurableError as error:
-            raise CommandError(printable(error)) from error
+            raise CommandError(visible_line(error)) from error
         except Error as error:
             raise CommandError(
-                f"the database refuses: {printable(error)} (durable_doctor says more)"
+                f"the database refuses: {visible_line(error)} (durable_doctor says more)"
             ) from error
         except BrokenPipeError:  # the reader (head, less) has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -151,7 +153,7 @@ class DurableCommand(BaseCommand, ABC):
 
     def show(self, document: Any) -> None:
         """The answer in JSON."""
-        self.stdout.write(as_json(document))
+        self.stdout.write(values.document(document))
 
     def show_table(self, head: Iterable[str], rows: Iterable[Any], otherwise: str) -> None:
         """The answer as a table, or the words for an empty one."""
@@ -182,11 +184,13 @@ class ManyCommand(DurableCommand):
             except DurableError as error:
                 refused += 1
                 results.append(_result(execution, error=str(error)))
-                self.tell(f"{execution.pk}: {printable(error)}")
+                self.tell(f"{execution.pk}: {visible_line(error)}")
             else:
                 results.append(_result(after))
                 if not self.as_json:
-                    self.say(f"{after.pk} {printable(after.workflow)} {self.done}: {after.status}")
+                    self.say(
+                        f"{after.pk} {visible_line(after.workflow)} {self.done}: {after.status}"
+                    )
         if self.as_json:
             self.show({"results": results})
         if refused:

@@ -10,7 +10,8 @@ from django.db.models import Count
 
 from durable.doors import access
 from durable.models import AuditEntry, CorrelationKey, Event, Execution, Role, StepRun, Wait, Worker
-from durable.showing.masking import mask, mask_answer, mask_change, mask_error, mask_text
+from durable.showing import times
+from durable.showing.masking import Masking
 
 #: rows of one kind that are shown, the newest
 AT_MOST = 500
@@ -25,27 +26,16 @@ class Wanted:
     secrets: bool = False  # unmasked
     audit: bool = True
 
-    def value(self, value: Any) -> Any:
-        """Users' data, masked unless secrets are wanted."""
-        return value if self.secrets else mask(value)
-
-    def change(self, entry: AuditEntry, value: Any) -> Any:
-        """What was before or after the change that is on record."""
-        return value if self.secrets else mask_change(entry.action, entry.target, value)
-
-    def text(self, text: str) -> str:
-        """A text that may quote data."""
-        return text if self.secrets else mask_text(text)
-
-    def answer(self, name: str, answer: Any) -> Any:
-        """What somebody has answered to the question of this name."""
-        return answer if self.secrets else mask_answer(name, answer)
+    @property
+    def masking(self) -> Masking:
+        """What is hidden of it."""
+        return Masking(off=self.secrets)
 
     def error(self, error: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """An error; its traceback only with the logs."""
         if error is None:
             return None
-        shown: dict[str, Any] = dict(error) if self.secrets else mask_error(error)
+        shown: dict[str, Any] = dict(self.masking.error(error))
         shown["details"] = shown.get("details") or {}
         traceback = str(shown.pop("traceback", "") or "")
         return {**shown, "traceback": traceback} if self.logs else shown
@@ -64,7 +54,7 @@ def summary(execution: Execution, wanted: Wanted | None = None) -> dict[str, Any
         "attempt": execution.attempt - execution.attempt_floor,
         "queue": execution.queue,
         "priority": execution.priority,
-        "progress": wanted.value(execution.progress),
+        "progress": wanted.masking.value(execution.progress),
         "block_progress": execution.block_progress,
         "waits_for": [
             {"kind": wait.kind, "name": wait.name, "until": wait.deadline_at}
@@ -124,17 +114,20 @@ def _header(execution: Execution, wanted: Wanted) -> dict[str, Any]:
         "subject": f"{execution.subject_type}:{execution.subject_id}"
         if execution.subject_type
         else None,
-        "tags": wanted.value(execution.tags),
+        "tags": wanted.masking.value(execution.tags),
         "keys": list(keys.values_list("key", flat=True)),
         "idempotency_key": execution.idempotency_key,
         "worker": worker.name if worker is not None else execution.worker,
         "blocked_by": execution.blocked_by,
         "cancel_requested_at": execution.cancel_requested_at,
-        "cancel_reason": wanted.text(execution.cancel_reason),
+        "cancel_reason": wanted.masking.text(execution.cancel_reason),
         "wake_at": execution.wake_at,
     }
     if wanted.data:
-        header |= {"input": wanted.value(execution.input), "data": wanted.value(execution.data)}
+        header |= {
+            "input": wanted.masking.value(execution.input),
+            "data": wanted.masking.value(execution.data),
+        }
     return header
 
 
@@ -147,18 +140,18 @@ def _run(run: StepRun, wanted: Wanted) -> dict[str, Any]:
         "status": run.status,
         "started_at": run.started_at,
         "ended_at": ended,
-        "seconds": None if ended is None else (ended - run.started_at).total_seconds(),
+        "seconds": times.in_seconds(None if ended is None else ended - run.started_at),
         "recoveries": run.recoveries,
         "error": wanted.error(run.error),
         "execution": run.execution_id,
     }
     if wanted.data:
-        shown |= {"input": wanted.value(run.input), "output": wanted.value(run.output)}
+        shown |= {
+            "input": wanted.masking.value(run.input),
+            "output": wanted.masking.value(run.output),
+        }
     if wanted.logs:
-        shown["logs"] = [
-            {**record, "message": wanted.text(str(record.get("message", "")))}
-            for record in run.log_records
-        ]
+        shown["logs"] = wanted.masking.logs(run.log_records)
     return shown
 
 
@@ -172,15 +165,15 @@ def _wait(wait: Wait, wanted: Wanted) -> dict[str, Any]:
         "deadline_at": wait.deadline_at,
         "due_at": wait.due_at,
         "resolved_at": wait.resolved_at,
-        "prompt": wanted.text(str(question.get("prompt") or "")),
+        "prompt": wanted.masking.text(str(question.get("prompt") or "")),
         "assignees": wait.assignees,
         "by": wait.by_name,
-        "comment": wanted.text(wait.comment),
+        "comment": wanted.masking.text(wait.comment),
         "votes": wait.vote_count,
         "execution": wait.execution_id,
     }
     if wanted.data:
-        shown["answer"] = wanted.answer(wait.name, wait.answer)
+        shown["answer"] = wanted.masking.answer(wait.name, wait.answer)
     return shown
 
 
@@ -193,7 +186,7 @@ def _event(event: Event, wanted: Wanted) -> dict[str, Any]:
         "created_at": event.created_at,
     }
     if wanted.data:
-        shown["payload"] = wanted.value(event.payload)
+        shown["payload"] = wanted.masking.value(event.payload)
     return shown
 
 
@@ -235,8 +228,8 @@ def _audit(execution: Execution, wanted: Wanted) -> list[dict[str, Any]]:
             "by": entry.actor_name,
             "origin": entry.origin,
             "target": entry.target,
-            "before": wanted.change(entry, entry.before),
-            "after": wanted.change(entry, entry.after),
+            "before": wanted.masking.change(entry.action, entry.target, entry.before),
+            "after": wanted.masking.change(entry.action, entry.target, entry.after),
         }
         for entry in _newest(entries, "at")
     ]

@@ -1,17 +1,16 @@
-"""How commands show things: aligned tables, ages, JSON; nothing that a terminal would obey."""
+"""How commands show things: aligned tables, colours; nothing that a terminal would obey."""
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django.utils import timezone
 from django.utils.termcolors import make_style
+
+from durable.showing import values
+from durable.showing.characters import visible, visible_line
 
 #: the colours of words that stand alone in a cell
 COLOURS = {
@@ -21,88 +20,15 @@ COLOURS = {
     **dict.fromkeys(("running", "waiting", "info"), "cyan"),
 }
 
-#: What a reader must not take for text: control characters, and what turns its direction.
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
-SPANS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
-
-
-# -- JSON ------------------------------------------------------------------------------------------
-
-
-def as_json(value: Any) -> str:
-    """A document of its own: whatever the codec stores, in JSON's own types."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=True)
-
-
-def plain(value: Any) -> Any:
-    """A value in JSON's own types: times as ISO 8601, spans in seconds, numbers as they are."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return str(value)
-
-
-# -- text ------------------------------------------------------------------------------------------
-
-
-def printable(text: Any) -> str:
-    """One line, in which what a terminal would obey is written as an escape."""
-    return "".join(map(_visible, str(text)))
-
 
 def lines_of(text: str) -> list[str]:
-    """A text of several lines, each printable."""
-    return [printable(line.expandtabs(4)) for line in text.splitlines()]
-
-
-def _visible(char: str) -> str:
-    if char.isascii() and char.isprintable():
-        return char
-    if unicodedata.category(char) in _UNSEEN:
-        return char.encode("unicode_escape", "surrogatepass").decode()
-    return char
+    """A text of several lines, with no character that a terminal would obey."""
+    return visible(text).expandtabs(4).splitlines()
 
 
 def value_of(value: Any) -> str:
     """Users' data in one line of JSON."""
-    return printable(json.dumps(plain(value), ensure_ascii=False))
-
-
-def moment(at: datetime | None) -> str:
-    """A time in the current zone, to the second; ``-`` for none."""
-    return "-" if at is None else f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
-
-
-def ago(at: datetime | None, present: datetime) -> str:
-    """How long ago that was, or how soon it will be, in two units at most."""
-    if at is None:
-        return "-"
-    away = (present - at).total_seconds()
-    return span(away) if away >= 0 else f"in {span(-away)}"
-
-
-def span(seconds: float) -> str:
-    """A time span in two units at most: ``2d 4h``, ``12s``, ``0.25s``."""
-    if seconds < 1:
-        return f"{seconds:.3g}s" if seconds >= 0.001 else "0s"
-    left, words = round(seconds), list[str]()
-    for size, unit in SPANS:
-        count, left = divmod(left, size)
-        if count:
-            words.append(f"{count}{unit}")
-        elif words:
-            break
-    return " ".join(words[:2])
+    return visible_line(values.line(value))
 
 
 def width(text: str) -> int:
@@ -129,7 +55,9 @@ class Paint:
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
         """Columns side by side, as wide as they must be; the last is not padded."""
-        cells = [[printable("-" if cell in (None, "") else cell) for cell in row] for row in rows]
+        cells = [
+            [visible_line("-" if cell in (None, "") else cell) for cell in row] for row in rows
+        ]
         if not cells:
             return []
         sizes = [max(map(width, column)) for column in zip(head, *cells, strict=True)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from durable.management.output import moment, printable, value_of, width
+from durable.management.output import value_of, width
+from durable.showing import times
+from durable.showing.characters import visible_line
 
 CLEAR = "\r\x1b[2K"
 
@@ -32,7 +34,7 @@ def line_of(summary: Mapping[str, Any]) -> str:
     if summary["error"]:
         error = summary["error"]
         words.append(f"- {error.get('type', '')}: {error.get('message', '')}")
-    return printable(" ".join(words))
+    return visible_line(" ".join(words))
 
 
 def _block(counts: Mapping[str, int]) -> str:
@@ -42,7 +44,7 @@ def _block(counts: Mapping[str, int]) -> str:
 
 
 def _wait(wait: Mapping[str, Any]) -> str:
-    until = f" until {moment(wait['until'])}" if wait["until"] is not None else ""
+    until = f" until {times.in_cell(wait['until'])}" if wait["until"] is not None else ""
     return f"{wait['kind']} {wait['name']}{until}"
 
 

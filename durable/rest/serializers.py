@@ -11,8 +11,9 @@ from durable.doors import actions
 from durable.errors import DefinitionError
 from durable.models import Execution, Role
 from durable.people.reach import schema as questions
-from durable.rest.shown import Answer, Change, Data, Error, Logs, Received, plain
-from durable.showing.masking import mask
+from durable.rest.shown import Answer, Change, Data, Error, Logs, Received
+from durable.showing.masking import Masking
+from durable.showing.values import plain
 
 Read = serializers.Serializer[Any]
 
@@ -248,8 +249,8 @@ class Question(Read):
     def get_metadata(self, row: Any) -> dict[str, Any]:
         """What the workflow tells whoever asks, secrets hidden."""
         found = plain((row.question or {}).get("metadata") or {})
-        whole = self.context["reveals"](row)
-        return found if whole else mask(found)  # type: ignore[no-any-return]
+        known: dict[str, Any] = Masking(off=self.context["reveals"](row)).value(found)
+        return known
 
     def get_schema(self, row: Any) -> dict[str, Any] | None:
         """``None`` if this process lacks the form that is asked for."""

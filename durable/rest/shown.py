@@ -2,48 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
-from django.utils.duration import duration_iso_string
 from rest_framework import serializers
 
-from durable.increments import plain_number
-from durable.showing.masking import mask, mask_answer, mask_change, mask_error, mask_text
-from durable.states import WaitKind
+from durable.showing.masking import Masking
+from durable.showing.values import plain
 
 #: Whether the user of a request may see the masked values of a row; in the serializers' context.
 Reveals = Callable[[Any], bool]
-
-
-def plain(value: Any) -> Any:
-    """The value in JSON's own types.
-
-    Dates and times are ISO 8601, as are time spans (``P0DT00H01M30S``); a ``Decimal`` and a
-    ``UUID`` are strings, bytes are base64, a tuple is a list, a set a sorted list.
-    """
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, Decimal | UUID):
-        return str(plain_number(value)) if isinstance(value, Decimal) else str(value)
-    if isinstance(value, int | float):
-        return plain_number(value)
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted((plain(item) for item in value), key=lambda item: json.dumps(item))
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return duration_iso_string(value)
-    return base64.b64encode(value).decode()
 
 
 class _Masked(serializers.JSONField):
@@ -58,9 +26,9 @@ class _Masked(serializers.JSONField):
     def to_representation(self, value: Any) -> Any:
         row, found = value
         reveals: Reveals = self.context["reveals"]
-        return self.shown(row, found, whole=found is None or reveals(row))
+        return self.shown(row, plain(found), Masking(off=found is None or reveals(row)))
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """What is answered."""
         raise AssertionError("one of the kinds below")
 
@@ -68,43 +36,41 @@ class _Masked(serializers.JSONField):
 class Data(_Masked):
     """Users' data: secret-looking keys have their values hidden."""
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """Plain JSON."""
-        return plain(value) if whole else mask(plain(value))
+        return masking.value(value)
 
 
 class Answer(_Masked):
     """What somebody has answered; the name of the question may look secret, too."""
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """Plain JSON."""
-        return plain(value) if whole else mask_answer(row.name, plain(value))
+        return masking.answer(row.name, value)
 
 
 class Received(_Masked):
     """What a wait has got: payloads, or how its child has ended, with the child's error."""
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """Plain JSON."""
-        if whole:
-            return plain(value)
-        return (mask_error if row.kind == WaitKind.CHILD else mask)(plain(value))
+        return masking.received(row.kind, value)
 
 
 class Change(_Masked):
     """What was before or after a change on record."""
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """Plain JSON."""
-        return plain(value) if whole else mask_change(row.action, row.target, plain(value))
+        return masking.change(row.action, row.target, value)
 
 
 class Text(_Masked):
     """A text that may quote data."""
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """The text, secrets hidden."""
-        return value if whole else mask_text(str(value))
+        return masking.text(value)
 
 
 class Error(_Masked):
@@ -114,21 +80,16 @@ class Error(_Masked):
         super().__init__(**options)
         self.brief = brief
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """``{"type", "message", "step", …}``."""
-        found = plain(value)
-        if not isinstance(found, dict):
-            return found
-        if self.brief:
-            found = {name: found.get(name) for name in ("type", "message", "step")}
-        return found if whole else mask_error(found)
+        if self.brief and value is not None:
+            value = {name: value.get(name) for name in ("type", "message", "step")}
+        return masking.error(value)
 
 
 class Logs(_Masked):
     """Captured log records: ``[{"at", "level", "logger", "message"}]``."""
 
-    def shown(self, row: Any, value: Any, *, whole: bool) -> Any:
+    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """The records, secrets hidden in their messages."""
-        if whole:
-            return value
-        return [{**record, "message": mask_text(str(record["message"]))} for record in value]
+        return masking.logs(value)

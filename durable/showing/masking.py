@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from durable import conf
 from durable.people.answer import APPROVED, REJECTED
+from durable.states import WaitKind
 
 HIDDEN = "••••••"
 
@@ -43,29 +45,56 @@ def mask_text(text: str, patterns: Iterable[str] | None = None) -> str:
     return "".join([*parts, text[shown:]])
 
 
-def mask_error(error: Any) -> Any:
-    """An error as it is described: secrets are hidden in its texts at any depth, too.
+@dataclass(frozen=True)
+class Masking:
+    """What one reader may see of stored values: everything if ``off``, else no secrets."""
 
-    That of a child workflow, or those of items, stand in the details with their own messages and
-    tracebacks.
-    """
-    return _texts_masked(mask(error))
+    off: bool = False
 
+    def value(self, value: Any) -> Any:
+        """Users' data."""
+        return value if self.off else mask(value)
 
-def mask_answer(name: str, answer: Any) -> Any:
-    """An answer to the question of this name: hidden if the name looks secret, or a field's does.
+    def text(self, text: str) -> str:
+        """A text that may quote data."""
+        return text if self.off else mask_text(text)
 
-    A decision is no secret, whatever it is about.
-    """
-    decided = isinstance(answer, str) and answer in (APPROVED, REJECTED)
-    return answer if decided else mask({name: answer})[name]
+    def error(self, error: Any) -> Any:
+        """An error as it is described: secrets are hidden in its texts at any depth, too.
 
+        That of a child workflow, or those of items, stand in the details with their own messages
+        and tracebacks.
+        """
+        return error if self.off else _texts_masked(mask(error))
 
-def mask_change(action: str, target: str, value: Any) -> Any:
-    """What an audit entry about ``target`` has as before or after."""
-    if action == "provide_input" and isinstance(value, Mapping) and "answer" in value:
-        return {**mask(value), "answer": mask_answer(target, value["answer"])}
-    return mask(value)
+    def answer(self, name: str, answer: Any) -> Any:
+        """An answer to the question of this name: hidden if the name looks secret, or a field's.
+
+        A decision is no secret, whatever it is about.
+        """
+        decided = isinstance(answer, str) and answer in (APPROVED, REJECTED)
+        return answer if self.off or decided else mask({name: answer})[name]
+
+    def received(self, kind: str, value: Any) -> Any:
+        """What a wait of this kind has got: payloads, or how its child has ended, with an error."""
+        return self.error(value) if kind == WaitKind.CHILD else self.value(value)
+
+    def change(self, action: str, target: str, value: Any) -> Any:
+        """What an audit entry about ``target`` has as before or after."""
+        known = self.value(value)
+        if action == "provide_input" and isinstance(value, Mapping) and "answer" in value:
+            return {**known, "answer": self.answer(target, value["answer"])}
+        return known
+
+    def logs(self, records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Captured log records, with what their messages may quote hidden."""
+        return [
+            {**record, "message": self.text(str(record.get("message", "")))} for record in records
+        ]
+
+    def hides(self, name: str) -> bool:
+        """Whether the value of this key is hidden."""
+        return not self.off and _fits(name, _normalised(None))
 
 
 def _texts_masked(value: Any) -> Any:
@@ -93,7 +122,7 @@ def _masked(value: Any, patterns: tuple[str, ...]) -> Any:
             else _masked(item, patterns)
             for key, item in value.items()
         }
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple):  # a set has no keys
         return [_masked(item, patterns) for item in value]
     return value
 

@@ -8,11 +8,12 @@ from typing import Any
 from django import template
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from durable.dashboard import base, shown
 from durable.doors import access
+from durable.showing import times
+from durable.showing.characters import visible
 
 register = template.Library()
 
@@ -91,13 +92,13 @@ def exact(context: Any, value: datetime | None) -> SafeString | str:
 @register.filter
 def duration(span: timedelta | str | None) -> str:
     """A span for people; nothing for what a template does not know."""
-    return shown.duration(span) if isinstance(span, timedelta) else ""
+    return times.duration(span) if isinstance(span, timedelta) else ""
 
 
 @register.filter
 def absolute(value: datetime | None) -> str:
     """A moment in the reader's zone."""
-    return shown.absolute(value) if value else ""
+    return times.absolute(value) if value else ""
 
 
 @register.filter
@@ -109,16 +110,16 @@ def shorter(pk: Any) -> str:
 @register.filter
 def plain(text: Any) -> str:
     """A text without characters that can't be seen."""
-    return shown.plain(text)
+    return visible(text)
 
 
 @register.filter
 def slot(value: datetime) -> str:
-    """A moment in the zone that it is in, with the day of the week."""
-    return value.strftime("%a %Y-%m-%d %H:%M %Z")
+    """A slot of a schedule in its own zone."""
+    return times.slot(value)
 
 
 @register.filter
 def hour(value: datetime) -> str:
     """The hour of a moment in the reader's zone."""
-    return localtime(value).strftime("%H:00")
+    return times.hour(value)

@@ -24,7 +24,8 @@ HEAD = """# Commands
   their permissions, and with what the policies of `API_PERMISSIONS` leave of them. Each change is
   in the audit trail, with the name and `command <account>@<machine>`.
 - **Answers** go to standard output: an id, a table, or with `--json` one JSON document with stable
-  keys (times in ISO 8601, time spans in seconds). What is said besides goes to standard error.
+  keys (times in ISO 8601; time spans in seconds, but ISO 8601 within your data, as over REST). What
+  is said besides goes to standard error.
 - **Exit codes**: 0, or 1 with `CommandError: …`; 2 for arguments that make no sense; 130 when
   `durable_run --wait` is interrupted; 75 when a worker wants to be started anew.
 - **Secrets**: values of keys that look secret (`MASK`) are hidden without `--show-secrets`.

@@ -275,18 +275,6 @@ class TerminalTests(CommandTestCase):
         lines = output.Paint(False).table(("A", "B"), [("注文", 1), ("e\u0301", 2), ("abc", None)])
         self.assertEqual(lines, ["A     B", "注文  1", "e\u0301     2", "abc   -"])
 
-    def test_time_spans_have_two_units_at_most(self) -> None:
-        for seconds, words in (
-            (0, "0s"),
-            (0.25, "0.25s"),
-            (59.6, "1m"),
-            (61, "1m 1s"),
-            (3600, "1h"),
-            (3605, "1h"),
-            (90061, "1d 1h"),
-        ):
-            self.assertEqual(output.span(seconds), words)
-
 
 class ProcessTests(CommittingCommandTestCase):
     """The same from a shell: answers on standard output, errors beside it, exit codes."""

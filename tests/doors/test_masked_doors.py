@@ -12,7 +12,7 @@ from django.test import Client
 import durable
 from durable import Data, Workflow, call_workflow, chain, foreach, step
 from durable.models import AuditEntry, Execution, Schedule
-from durable.showing.masking import HIDDEN, mask_answer, mask_error
+from durable.showing.masking import HIDDEN, Masking
 from durable.testing import drain, run
 from tests.doors.rest_cases import Api, RestTestCase
 
@@ -86,9 +86,9 @@ class AnswerTests(DoorsTestCase):
         self.assertEqual(Api(self.boss).get(path).body["answer"], SECRET)
 
     def test_a_decision_is_no_secret_whatever_it_is_about(self) -> None:
-        self.assertEqual(mask_answer("reset_password", "approved"), "approved")
-        self.assertEqual(mask_answer("reset_password", "swordfish"), HIDDEN)
-        self.assertEqual(mask_answer("form", {"token": 1, "n": 2}), {"token": HIDDEN, "n": 2})
+        self.assertEqual(Masking().answer("reset_password", "approved"), "approved")
+        self.assertEqual(Masking().answer("reset_password", "swordfish"), HIDDEN)
+        self.assertEqual(Masking().answer("form", {"token": 1, "n": 2}), {"token": HIDDEN, "n": 2})
 
 
 class ErrorTests(DoorsTestCase):
@@ -117,7 +117,7 @@ class ErrorTests(DoorsTestCase):
 
     def test_an_error_keeps_what_is_no_secret(self) -> None:
         error = {"type": "X", "message": "n=1", "attempt": 2, "details": {"errors": [[0, None]]}}
-        self.assertEqual(mask_error(error), error)
+        self.assertEqual(Masking().error(error), error)
 
 
 class ScheduleTests(DoorsTestCase):

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 import durable
 from durable import Data, Workflow, WorkflowMeta, chain, foreach, step
 from durable.models import AuditEntry, Event, Execution, StepRun, Wait
-from durable.rest.shown import plain
+from durable.showing.values import plain
 from durable.testing import drain, run, time_travel
 from tests.doors.rest_cases import Api, RestTestCase, with_tenants
 from tests.shop.models import Order

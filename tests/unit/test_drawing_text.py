@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable.drawing.text import clean, cut, width, wrap
+from durable.drawing.text import cut, width, wrap
+from durable.showing.characters import drawable
 
 SPACE = 120.0
 
@@ -31,7 +32,7 @@ def test_wrapped_lines_fit_and_nothing_is_lost_but_at_the_end(text: str, lines: 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=50))
 def test_any_text_can_stand_in_xml_on_one_line(text: str) -> None:
-    found = clean(text)
+    found = drawable(text)
     assert "\n" not in found
     element = ElementTree.Element("a")
     element.text = found
@@ -39,10 +40,10 @@ def test_any_text_can_stand_in_xml_on_one_line(text: str) -> None:
 
 
 def test_what_has_no_sign_and_what_turns_the_text_round_is_replaced() -> None:
-    assert clean("a\x00b") == "a�b"
-    assert clean("pay\u202egnp.exe") == "pay�gnp.exe"
-    assert clean("half \ud800 a pair") == "half � a pair"
-    assert clean(" two\n lines\t") == "two lines"
+    assert drawable("a\x00b") == "a�b"
+    assert drawable("pay\u202egnp.exe") == "pay�gnp.exe"
+    assert drawable("half \ud800 a pair") == "half � a pair"
+    assert drawable(" two\n lines\t") == "two lines"
 
 
 def test_names_are_broken_between_their_words() -> None:

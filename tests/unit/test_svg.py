@@ -18,7 +18,7 @@ from durable.authoring import branch, catch, chain, foreach
 from durable.authoring.tree import Tree
 from durable.drawing import NodeState, Overlay, Progress, layout, svg
 from durable.drawing.overlay import NODE_STATUSES
-from durable.drawing.text import clean
+from durable.showing.characters import drawable
 from tests import flows
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -71,7 +71,7 @@ def test_any_flow_in_any_state_is_well_formed_and_complete(tree: Tree, data: st.
     for overlay in (None, Overlay(states)):
         for standalone in (False, True):
             picture = parsed(tree, overlay=overlay, standalone=standalone)
-            assert [clean(node.label) in said for node, said in zip(
+            assert [drawable(node.label) in said for node, said in zip(
                 drawn.nodes, sentences(picture), strict=True
             )] == [True] * len(drawn.nodes)  # fmt: skip
 
@@ -101,7 +101,7 @@ def test_a_name_can_not_break_out(name: str) -> None:
     assert tags <= {"svg", "title", "desc", "g", "a", "rect", "path", "text", "circle"}
     for one in picture.iter():
         assert not [attribute for attribute in one.attrib if attribute.startswith("on")]
-    assert clean(name) in "".join(picture.itertext())
+    assert drawable(name) in "".join(picture.itertext())
 
 
 def test_a_page_with_a_strict_policy_shows_it() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.core.management.base import CommandError
 
 from durable.management.base import DurableCommand, Options
-from durable.management.output import printable
 from durable.management.stranded import stranded, stranded_schedules
+from durable.showing.characters import visible_line
 
 
 class Command(DurableCommand):
@@ -44,11 +44,11 @@ class Command(DurableCommand):
             )
         else:
             for group in groups:
-                self.say(f"{group.count}: {printable(group.words)}")
+                self.say(f"{group.count}: {visible_line(group.words)}")
                 self.say(f"    {', '.join(map(str, group.ids))}{' …' * (group.count > 3)}")
             for schedule in schedules:
                 self.say(
-                    printable(
+                    visible_line(
                         f"the schedule {schedule.name!r} is for {schedule.workflow!r}, which this "
                         "code lacks"
                     )

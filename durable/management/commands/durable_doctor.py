@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from durable.management import doctor
 from durable.management.base import DurableCommand, Options
 from durable.management.doctor import Finding
-from durable.management.output import printable
+from durable.showing.characters import visible_line
 
 
 class Command(DurableCommand):
@@ -53,9 +53,9 @@ class Command(DurableCommand):
 
     def _say(self, finding: Finding) -> None:
         severity = self.paint(finding.severity.ljust(7), finding.severity)
-        self.say(f"{severity}  {printable(finding.words)}  [{finding.code}]")
+        self.say(f"{severity}  {visible_line(finding.words)}  [{finding.code}]")
         if finding.samples:
-            self.say(f"         {', '.join(map(printable, finding.samples))}")
+            self.say(f"         {', '.join(map(visible_line, finding.samples))}")
         if finding.advice:
             fixable = " (--fix)" if finding.repair and "--fix" not in finding.advice else ""
-            self.say(f"         → {printable(finding.advice)}{fixable}")
+            self.say(f"         → {visible_line(finding.advice)}{fixable}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from durable.authoring.tree import Tree
 from durable.drawing import Overlay, layout, svg, to_dot, to_mermaid, to_plain
 from durable.management.base import DurableCommand, Options
 from durable.models import Execution
+from durable.showing import values
 from durable.showing.run.overlay import run_overlay, tree_of_run
 
 FORMATS = ("mermaid", "dot", "svg", "json")
@@ -92,5 +92,5 @@ def _drawn(tree: Tree, form: str, name: str, overlay: Overlay | None) -> str:
         case "dot":
             return to_dot(graph(tree), overlay, name=name)
         case "json":
-            return json.dumps(to_plain(graph(tree), overlay), indent=2) + "\n"
+            return values.document(to_plain(graph(tree), overlay)) + "\n"
     return to_mermaid(graph(tree), overlay)

@@ -9,8 +9,10 @@ from typing import Any
 from durable.doors import access
 from durable.management.base import DurableCommand, Options
 from durable.management.dossier import Wanted, dossier
-from durable.management.output import lines_of, moment, printable, span, value_of
+from durable.management.output import lines_of, value_of
 from durable.management.progress import line_of
+from durable.showing import times
+from durable.showing.characters import visible_line
 
 Row = Mapping[str, Any]
 
@@ -65,7 +67,7 @@ class Command(DurableCommand):
             self.say(f"  {line}")
 
     def _header(self, found: Row) -> None:
-        self.say(self.paint.head(f"{printable(found['workflow'])} v{found['version']}"))
+        self.say(self.paint.head(f"{visible_line(found['workflow'])} v{found['version']}"))
         values = {
             "id": found["id"],
             "status": line_of(found),
@@ -80,7 +82,7 @@ class Command(DurableCommand):
             "keys": ", ".join(found["keys"]),
             "idempotency key": found["idempotency_key"],
             **{
-                name.removesuffix("_at"): moment(found[name]) if found[name] else None
+                name.removesuffix("_at"): times.in_cell(found[name]) if found[name] else None
                 for name in (
                     "created_at",
                     "scheduled_at",
@@ -95,7 +97,7 @@ class Command(DurableCommand):
         }
         for name, value in values.items():
             if value not in (None, ""):
-                shown = printable(value)
+                shown = visible_line(value)
                 painted = self.paint(shown, found["status"]) if name == "status" else shown
                 self.say(f"  {name:<16}{painted}")
         self._traceback(found["error"], "  ")
@@ -107,12 +109,12 @@ class Command(DurableCommand):
             ("STARTED", "STEP", "VISIT", "ATTEMPT", "STATUS", "TOOK", "ERROR"),
             [
                 (
-                    moment(step["started_at"]),
+                    times.in_cell(step["started_at"]),
                     step["path"],
                     step["visit"],
                     step["attempt"],
                     step["status"],
-                    "" if step["seconds"] is None else span(step["seconds"]),
+                    "" if step["seconds"] is None else times.span(step["seconds"]),
                     _error(step["error"]),
                 )
                 for step in steps
@@ -128,7 +130,7 @@ class Command(DurableCommand):
             text = f"{record['level']} {record['logger']}: {record['message']}"
             lines += lines_of(text)
         if lines or (step["error"] or {}).get("traceback"):
-            self.say(f"  {printable(step['path'])} #{step['attempt']}")
+            self.say(f"  {visible_line(step['path'])} #{step['attempt']}")
         for line in lines:
             self.say(f"    {line}")
         self._traceback(step["error"], "    ")
@@ -144,12 +146,12 @@ class Command(DurableCommand):
             ("OPENED", "KIND", "NAME", "STATUS", "UNTIL", "RESOLVED", "BY", "COMMENT"),
             [
                 (
-                    moment(wait["opened_at"]),
+                    times.in_cell(wait["opened_at"]),
                     wait["kind"],
                     wait["name"],
                     wait["status"],
-                    moment(wait["deadline_at"]),
-                    moment(wait["resolved_at"]),
+                    times.in_cell(wait["deadline_at"]),
+                    times.in_cell(wait["resolved_at"]),
                     wait["by"] or ", ".join(wait["assignees"]),
                     wait["comment"],
                 )
@@ -158,9 +160,9 @@ class Command(DurableCommand):
         )
         for wait in waits:
             if wait["prompt"]:
-                self.say(f"  {printable(wait['name'])} asks: {printable(wait['prompt'])}")
+                self.say(f"  {visible_line(wait['name'])} asks: {visible_line(wait['prompt'])}")
             if "answer" in wait and wait["status"] == "answered":
-                self.say(f"  {printable(wait['name'])} got: {value_of(wait['answer'])}")
+                self.say(f"  {visible_line(wait['name'])} got: {value_of(wait['answer'])}")
 
     def _events(self, events: list[dict[str, Any]]) -> None:
         if self._title("Events", events):
@@ -168,7 +170,7 @@ class Command(DurableCommand):
                 ("SENT", "NAME", "STATUS", "KEY", "EVENT ID", "PAYLOAD"),
                 [
                     (
-                        moment(event["created_at"]),
+                        times.in_cell(event["created_at"]),
                         event["name"],
                         event["status"],
                         event["key"],
@@ -193,7 +195,7 @@ class Command(DurableCommand):
                 ("CREATED", "ID", "WORKFLOW", "STATUS", "STEP"),
                 [
                     (
-                        moment(child["created_at"]),
+                        times.in_cell(child["created_at"]),
                         child["id"],
                         child["workflow"],
                         child["status"],
@@ -209,7 +211,7 @@ class Command(DurableCommand):
                 ("AT", "ACTION", "BY", "FROM", "BEFORE", "AFTER"),
                 [
                     (
-                        moment(entry["at"]),
+                        times.in_cell(entry["at"]),
                         entry["action"],
                         entry["by"],
                         entry["origin"],

@@ -11,8 +11,8 @@ from durable import clock
 from durable.conf import database
 from durable.management.arguments import before_now, moment_or_span, positive, subject, tag, tags
 from durable.management.base import DurableCommand, Options
-from durable.management.output import ago, moment, span
 from durable.models import Execution
+from durable.showing import times
 from durable.showing.masking import mask
 from durable.states import Status
 
@@ -78,7 +78,7 @@ class Command(DurableCommand):
                     execution.status,
                     execution.path,
                     execution.queue,
-                    moment(execution.created_at),
+                    times.in_cell(execution.created_at),
                     _took(execution, present),
                 )
                 for execution in found
@@ -120,8 +120,8 @@ def _took(execution: Execution, present: Any) -> str:
     if execution.started_at is None:
         return ""
     if execution.finished_at is None:
-        return f"{ago(execution.started_at, present)} so far"
-    return span((execution.finished_at - execution.started_at).total_seconds())
+        return f"{times.age(execution.started_at, present)} so far"
+    return times.span((execution.finished_at - execution.started_at).total_seconds())
 
 
 def _shown(execution: Execution) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from durable.conf import database
 from durable.engine.operators import queues
 from durable.engine.operators.queues import QueueState
 from durable.management.base import DurableCommand, Options
-from durable.management.output import ago
+from durable.showing import times
 
 NO_LIMIT = "none"
 
@@ -81,7 +81,7 @@ def rows(states: list[QueueState], present: Any) -> list[tuple[Any, ...]]:
             state.name,
             "paused" if state.paused else "open",
             state.depth,
-            ago(state.due_since, present),
+            times.age(state.due_since, present),
             state.running,
             state.limit,
             state.concurrency,
@@ -97,7 +97,7 @@ def shown(state: QueueState, present: Any) -> dict[str, Any]:
         "name": state.name,
         "paused": state.paused,
         "depth": state.depth,
-        "lag": lag,
+        "lag": times.in_seconds(lag),
         "running": state.running,
         "limit": state.limit,
         "concurrency": state.concurrency,

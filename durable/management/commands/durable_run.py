@@ -25,10 +25,12 @@ from durable.management.arguments import (
 )
 from durable.management.base import DurableCommand, Options
 from durable.management.dossier import summary
-from durable.management.output import as_json, printable, wants_colour
+from durable.management.output import wants_colour
 from durable.management.progress import Display, line_of
 from durable.models import Execution
-from durable.showing.masking import mask
+from durable.showing import values
+from durable.showing.characters import visible_line
+from durable.showing.masking import Masking, mask
 from durable.states import Status
 
 INTERRUPTED = 130
@@ -141,16 +143,14 @@ class Command(DurableCommand):
         if now.status != Status.COMPLETED:
             error = summary(now)["error"] or {}
             why = f": {error.get('type')}: {error.get('message')}" if error else ""
-            raise CommandError(printable(f"{now.pk} is {now.status}{why}"))
+            raise CommandError(visible_line(f"{now.pk} is {now.status}{why}"))
 
     def _end(self, execution: Execution, created: bool, options: Options) -> None:
-        result = execution.result
-        if not options["show_secrets"]:
-            result = mask(result)
+        result = Masking(off=options["show_secrets"]).value(execution.result)
         if self.as_json:
             self.show({**_shown(execution), "created": created, "result": result})
         elif execution.status == Status.COMPLETED:
-            self.say(as_json(result))
+            self.say(values.document(result))
 
 
 def _input(options: Options) -> Any:

@@ -18,8 +18,8 @@ from durable.engine.calendar import fire, schedules
 from durable.errors import ScheduleNotFound
 from durable.management.arguments import positive
 from durable.management.base import DurableCommand, Options
-from durable.management.output import ago, moment
 from durable.models import Schedule
+from durable.showing import times
 from durable.showing.masking import mask_text
 
 
@@ -95,8 +95,8 @@ class Command(DurableCommand):
                     schedule.cron,
                     schedule.timezone,
                     _state(schedule),
-                    ago(schedule.next_run_at, present) if schedule.enabled else "",
-                    moment(schedule.last_run_at),
+                    times.age(schedule.next_run_at, present) if schedule.enabled else "",
+                    times.in_cell(schedule.last_run_at),
                     mask_text(schedule.last_error),
                 )
                 for schedule in found
@@ -114,7 +114,7 @@ class Command(DurableCommand):
             self.show({**document, "enabled": schedule.enabled})
             return
         for slot in slots:
-            self.say(f"{slot.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}")
+            self.say(times.slot(slot.astimezone(zone)))
         if not slots:
             self.say("no slot within the calendar")
         if not schedule.enabled:
@@ -151,7 +151,7 @@ def _shown(schedule: Schedule) -> dict[str, Any]:
         "declared": schedule.declared,
         "catch_up": schedule.catch_up,
         "overlap": schedule.overlap,
-        "jitter": schedule.jitter,
+        "jitter": times.in_seconds(schedule.jitter),
         "next_run_at": schedule.next_run_at,
         "last_run_at": schedule.last_run_at,
         "failures": schedule.failures,

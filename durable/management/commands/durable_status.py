@@ -10,9 +10,10 @@ from durable.management.base import DurableCommand, Options
 from durable.management.commands import durable_queues as queues
 from durable.management.commands import durable_workers as workers
 from durable.management.dossier import summary
-from durable.management.output import ago, printable
 from durable.management.progress import line_of
 from durable.models import Schedule, Worker
+from durable.showing import times
+from durable.showing.characters import visible_line
 from durable.showing.overview import Overview, overview
 
 
@@ -31,7 +32,7 @@ class Command(DurableCommand):
             if self.as_json:
                 self.show(summary(execution))
             else:
-                self.say(f"{execution.pk} {printable(execution.workflow)} v{execution.version}")
+                self.say(f"{execution.pk} {visible_line(execution.workflow)} v{execution.version}")
                 self.say(self.paint(line_of(summary(execution)), execution.status))
             return
         seen = overview(None if self.by is None else access.visible(self.by))
@@ -73,7 +74,7 @@ class Command(DurableCommand):
                     worker.name,
                     ", ".join(worker.queues),
                     worker.running,
-                    ago(worker.started_at, seen.at),
+                    times.age(worker.started_at, seen.at),
                 )
                 for worker in self._workers(seen)
             ],
@@ -83,7 +84,7 @@ class Command(DurableCommand):
         self.show_table(
             ("NEXT SCHEDULE", "WORKFLOW", "WHEN"),
             [
-                (schedule.name, schedule.workflow, ago(schedule.next_run_at, seen.at))
+                (schedule.name, schedule.workflow, times.age(schedule.next_run_at, seen.at))
                 for schedule in self._schedules(seen)
             ],
             "no schedule is due",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
@@ -11,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from durable.showing import values
 from durable.worker.worker import Worker
 
 
@@ -57,7 +57,7 @@ class Command(BaseCommand):
             "seconds": round(time.monotonic() - begun, 3),
         }
         if options["json"]:
-            self.stdout.write(json.dumps(report))
+            self.stdout.write(values.document(report, indent=None))
         elif options["verbosity"]:
             self.stdout.write(
                 f"{report['slots_fired']} slots fired, {worker.claimed} executions worked "

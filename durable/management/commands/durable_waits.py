@@ -13,8 +13,8 @@ from durable.conf import database
 from durable.doors import access
 from durable.management.arguments import positive
 from durable.management.base import DurableCommand, Options
-from durable.management.output import ago
 from durable.models import Wait
+from durable.showing import times
 from durable.showing.masking import mask_text
 from durable.states import WaitKind
 
@@ -58,7 +58,7 @@ class Command(DurableCommand):
                     wait.kind,
                     wait.name,
                     ", ".join(wait.assignees),
-                    ago(wait.opened_at, present),
+                    times.age(wait.opened_at, present),
                     _due(wait, present),
                     mask_text(str((wait.question or {}).get("prompt") or "")),
                 )
@@ -89,7 +89,7 @@ def _due(wait: Wait, present: Any) -> str:
     due = wait.due_at or wait.deadline_at
     if due is None:
         return ""
-    return f"{ago(due, present)} late" if due <= present else ago(due, present)
+    return f"{times.age(due, present)} late" if due <= present else times.age(due, present)
 
 
 def _shown(wait: Wait) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from durable import conf
+from durable.showing import values
 from durable.worker.processes import stop_with_parent, supervise
 from durable.worker.reload import run_reloading
 from durable.worker.worker import Worker
@@ -130,7 +130,7 @@ class Command(BaseCommand):
             "queues": worker.queues,
             "claimed": worker.claimed,
         }
-        self.stdout.write(json.dumps(said))
+        self.stdout.write(values.document(said, indent=None))
         self.stdout.flush()
 
     def _log(self, verbosity: int) -> None:

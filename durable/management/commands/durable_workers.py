@@ -8,8 +8,8 @@ from typing import Any
 from durable import clock
 from durable.conf import database
 from durable.management.base import DurableCommand, Options
-from durable.management.output import ago
 from durable.models import Worker
+from durable.showing import times
 
 STOPPED_SHOWN = 20
 
@@ -44,8 +44,8 @@ class Command(DurableCommand):
                     ", ".join(worker.queues),
                     worker.running,
                     len(worker.kinds),
-                    ago(worker.started_at, worker.stopped_at or present),
-                    f"{ago(worker.heartbeat_at, present)} ago",
+                    times.age(worker.started_at, worker.stopped_at or present),
+                    f"{times.age(worker.heartbeat_at, present)} ago",
                 )
                 for worker in found
             ],

@@ -23,6 +23,7 @@ from durable.management.doctor.findings import (
     samples_of,
 )
 from durable.models import Execution, Queue, StepRun, Wait, Worker
+from durable.showing import times
 from durable.states import FINAL, Status, StepStatus, WaitKind
 
 
@@ -77,7 +78,7 @@ def _nobody(due: list[Any], ready: Any, present: datetime) -> Iterator[Finding]:
         "no-worker",
         ERROR if present - since > TOO_LATE else WARNING,
         f"no worker is alive, and {counted(count, 'execution is', 'executions are')} due since "
-        f"{since:%Y-%m-%d %H:%M:%S} UTC",
+        f"{times.absolute(since)}",
         "start manage.py durable_worker (or call durable_tick each minute)",
         count=count,
         samples=samples_of(ready),
@@ -92,8 +93,8 @@ def held_by_the_dead() -> Iterator[Finding]:
         yield Finding(
             "worker-dead",
             ERROR if count else WARNING,
-            f"the lease of worker {worker.name} ran out at {worker.expires_at:%Y-%m-%d %H:%M:%S} "
-            f"UTC; it holds {counted(count, 'execution')}",
+            f"the lease of worker {worker.name} ran out at {times.absolute(worker.expires_at)}; "
+            f"it holds {counted(count, 'execution')}",
             "a live worker takes over by itself; --fix does it now",
             count=count,
             samples=samples_of(held),
@@ -145,7 +146,7 @@ def late() -> Iterator[Finding]:
                     late.code,
                     WARNING,
                     f"{counted(found['count'], late.one, late.many)} since "
-                    f"{found['since']:%Y-%m-%d %H:%M:%S} UTC",
+                    f"{times.absolute(found['since'])}",
                     "a live worker does it; --fix does it now",
                     count=found["count"],
                     samples=samples_of(rows),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,27 +11,19 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.http import HttpRequest
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from durable import clock
-from durable.conf import database
 from durable.doors import access
 from durable.errors import NotAllowed
 from durable.models import Wait
 from durable.models.wait import WaitQuerySet
 from durable.people import answer as engine
 from durable.people import who as people
+from durable.showing import times
+from durable.showing.characters import visible, visible_line
 from durable.states import WaitKind, WaitStatus
 from durable.storage.audit import origin
 from durable.storage.transaction import in_callers_transaction
-
-#: controls, and the marks that turn the direction of what follows them
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
-)
-
 
 # -- who sees a question ---------------------------------------------------------------------------
 
@@ -129,7 +120,7 @@ def outcome(wait: Wait, now: datetime | None = None) -> str:
     """What became of a question: ``approved by kim at 09:12``; empty while it is open."""
     if wait.status == WaitStatus.OPEN or wait.resolved_at is None:
         return ""
-    at = moment(wait.resolved_at, now)
+    at = times.in_words(wait.resolved_at, now)
     if wait.status == WaitStatus.TIMED_OUT:
         return _("not answered in time; its time was over at %(at)s") % {"at": at}
     if wait.status == WaitStatus.CANCELLED:
@@ -141,15 +132,7 @@ def outcome(wait: Wait, now: datetime | None = None) -> str:
     is_approval = (wait.question or {}).get("type") == "approval"
     said = words.get(wait.answer) if is_approval else None
     text: str = said or _("answered by %(who)s at %(at)s")
-    return text % {"who": wait.by_name or _("the program"), "at": at}
-
-
-def moment(at: datetime, now: datetime | None = None) -> str:
-    """A time in the current zone, without the date if it is today's; ``now``, if it is known."""
-    local = localtime(at)
-    if local.date() == localtime(now or clock.read(database())).date():
-        return date_format(local, "H:i")
-    return date_format(local, "j M Y, H:i")
+    return text % {"who": visible_line(wait.by_name) or _("the program"), "at": at}
 
 
 def named(specs: Iterable[str]) -> list[str]:
@@ -158,21 +141,16 @@ def named(specs: Iterable[str]) -> list[str]:
     found = []
     for spec in specs:
         kind, _colon, name = spec.partition(":")
-        found.append(words.get(kind, "%s") % name)
+        found.append(words.get(kind, "%s") % visible_line(name))
     return found
 
 
 def title(wait: Wait) -> str:
     """What is asked, in one line."""
-    prompt = " ".join(str((wait.question or {}).get("prompt") or "").split())
-    return clear(prompt or wait.name)
+    prompt = " ".join(visible((wait.question or {}).get("prompt") or "").split())
+    return prompt or visible_line(wait.name)
 
 
 def is_overdue(wait: Wait, now: datetime) -> bool:
     """Whether an open question should have been answered by now."""
     return wait.status == WaitStatus.OPEN and wait.due_at is not None and wait.due_at <= now
-
-
-def clear(text: str) -> str:
-    """A text in which every character is seen: none that hides, or turns what follows around."""
-    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -25,6 +25,7 @@ from durable.models import AnswerLink, Wait
 from durable.people import who as people
 from durable.people.answer import APPROVED, REJECTED
 from durable.people.reach import inputs
+from durable.showing import times
 from durable.states import WaitStatus
 from durable.storage.transaction import in_callers_transaction
 
@@ -106,13 +107,13 @@ def closed(link: AnswerLink) -> Closed | None:
     if wait.status != WaitStatus.OPEN:
         return Closed(410, _("The question is closed: %s.") % inputs.outcome(wait))
     if link.used_at is not None:
-        at = inputs.moment(link.used_at)
+        at = times.in_words(link.used_at)
         return Closed(410, _("This link was used at %s. It works once.") % at)
     if wait.deadline_at is not None and wait.deadline_at <= now:
-        at = inputs.moment(wait.deadline_at)
+        at = times.in_words(wait.deadline_at)
         return Closed(410, _("The time to answer was over at %s.") % at)
     if link.expires_at <= now:
-        return Closed(410, _("This link was good until %s.") % inputs.moment(link.expires_at))
+        return Closed(410, _("This link was good until %s.") % times.in_words(link.expires_at))
     if access.has_voted(person, wait):
         return Closed(410, _("You have approved this already; others still have to."))
     if people.matches(person, wait.exclude):

@@ -23,6 +23,7 @@ from durable.doors import access
 from durable.models import AnswerLink, Wait
 from durable.people.reach import inputs, links
 from durable.people.reach.links import Made
+from durable.showing.characters import visible
 
 logger = logging.getLogger("durable.mail")
 
@@ -130,8 +131,8 @@ def _message(kind: str, wait: Wait, person: Any, made: Sequence[Made]) -> EmailM
         "wait": wait,
         "person": person,
         "title": inputs.title(wait),
-        "prompt": inputs.clear(str(question.get("prompt") or wait.name)),
-        "workflow": inputs.clear(wait.execution.workflow),
+        "prompt": visible(str(question.get("prompt") or wait.name)),
+        "workflow": visible(wait.execution.workflow),
         "links": {one.decision or "answer": answer_url(one.token) for one in made},
         "until": made[0].until,
         "page": page_url(wait) if getattr(person, "is_staff", False) else "",

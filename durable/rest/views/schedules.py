@@ -18,6 +18,7 @@ from durable.rest.operations import Operation, Parameter
 from durable.rest.pagination import Order
 from durable.rest.serializers import ExecutionSummary, Read
 from durable.rest.shown import Data, Text
+from durable.showing import times
 
 NAME = Parameter("name", "The name of a schedule.", place="path")
 
@@ -42,7 +43,7 @@ class Schedule(Read):
 
     def get_jitter(self, row: Row) -> float | None:
         """As a number."""
-        return row.jitter.total_seconds() if row.jitter is not None else None
+        return times.in_seconds(row.jitter)
 
 
 class _ScheduleView(View):

@@ -18,6 +18,7 @@ from durable.rest.base import View
 from durable.rest.operations import Operation, Parameter
 from durable.rest.serializers import GraphEdge, GraphNode, Read
 from durable.rest.start_schema import start_schema
+from durable.showing import times
 
 NAME = Parameter("name", "The name of a workflow.", place="path")
 
@@ -114,11 +115,10 @@ def _summary(versions: list[Definition]) -> dict[str, Any]:
 
 
 def _version(definition: Definition) -> dict[str, Any]:
-    timeout = definition.options.timeout
     return {
         "version": definition.version,
         "steps": list(definition.steps),
-        "timeout": timeout.total_seconds() if timeout is not None else None,
+        "timeout": times.in_seconds(definition.options.timeout),
         "graph": graph(definition.tree),
         "input_schema": start_schema(definition),
     }

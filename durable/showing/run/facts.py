@@ -1,7 +1,7 @@
 """What the tables know of one run, in a number of queries that doesn't grow with the run.
 
 The executions that go their way one by one, the run and its branches, are read here; those of
-items, of which there may be any number, are only counted (``run_items.py``).
+items, of which there may be any number, are only counted (``items.py``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from django.db.models.functions import Cast
 from durable.authoring.tree import Chain, Foreach, Node, Parallel
 from durable.engine.row.undoing import Rollback
 from durable.models import Execution, Role, StepRun, Wait
-from durable.showing.run import items as run_items
+from durable.showing.run import items
 from durable.showing.run.items import Crowd, prefixes
 from durable.states import FINAL, ROLLBACK, Status, StepStatus, WaitKind
 
@@ -115,7 +115,7 @@ def read(execution: Execution, body: Chain) -> Facts:
     _read_waits(by_id)
     _read_undoing(by_id)
     foreachs = [node for node in singles if isinstance(node, Foreach)]
-    crowd = run_items.read(by_id, foreachs) if foreachs else Crowd()
+    crowd = items.read(by_id, foreachs) if foreachs else Crowd()
     for lane in lanes:
         lane.items = crowd.opened.get(lane.row.pk, set())
         _touch(lane)

@@ -22,10 +22,10 @@ from durable.authoring.tree import (
 )
 from durable.drawing.overlay import NodeState, NodeStatus, Overlay, Progress
 from durable.models import Execution, Role
-from durable.showing.run import facts as run_facts
-from durable.showing.run import states as run_states
+from durable.showing.run import facts, states
 from durable.showing.run.crowd import CrowdWalk
-from durable.showing.run.facts import Facts, Lane
+from durable.showing.run.facts import Lane
+from durable.showing.run.items import Crowd
 from durable.states import Status
 
 
@@ -41,9 +41,9 @@ def run_overlay(execution: Execution, tree: Tree) -> Overlay:
     Of a branch or an item: those of its own part of the flow.
     """
     body = _body_of(execution, tree)
-    facts = run_facts.read(execution, body)
-    lane = facts.lane
-    walking = _Walk(tree, facts)
+    known = facts.read(execution, body)
+    lane = known.lane
+    walking = _Walk(tree, known.crowd)
     walking.chain(body, lane, not lane.row.path, lane.over)
     status = str(lane.status.label).lower()
     return Overlay(
@@ -71,11 +71,11 @@ class _Walk:
     ``passed``: the lane has gone on behind the node. ``lost``: it will not come to it any more.
     """
 
-    def __init__(self, tree: Tree, facts: Facts) -> None:
+    def __init__(self, tree: Tree, crowd: Crowd) -> None:
         self.tree = tree
         self.states: dict[str, NodeState] = {}
         self.ways: set[str] = set()
-        self.crowd = CrowdWalk(facts.crowd, self.states, self.ways)
+        self.crowd = CrowdWalk(crowd, self.states, self.ways)
         self.visits: dict[type[Node], Callable[[Any, Lane, bool, bool], None]] = {
             Leaf: self.leaf,
             Branch: self.branch,
@@ -104,11 +104,11 @@ class _Walk:
         if lane.undoing == node.path:
             state = NodeState("running", detail=_("being undone"), here=True)
         elif lane.stands_at == node.path:
-            state = run_states.standing(lane, run, node.name)
+            state = states.standing(lane, run, node.name)
         elif run is not None:
-            state = run_states.of_run(run)
+            state = states.of_run(run)
         else:
-            state = run_states.unvisited(passed or lost)
+            state = states.unvisited(passed or lost)
         self.states[node.path] = state
 
     def branch(self, node: Branch, lane: Lane, passed: bool, lost: bool) -> None:
@@ -120,9 +120,9 @@ class _Walk:
             self.ways.update(way for way in chosen if lane.begun)
         decided = bool(chosen) or passed
         if lane.stands_at == node.path:
-            state = run_states.standing(lane)
+            state = states.standing(lane)
         else:
-            state = NodeState("done") if decided and lane.begun else run_states.unvisited(lost)
+            state = NodeState("done") if decided and lane.begun else states.unvisited(lost)
         self.states[node.path] = state
         lost_ways = lost or (decided and not self.again(node, lane))
         for body in bodies:
@@ -135,11 +135,11 @@ class _Walk:
         done, failed = ends.count(Status.COMPLETED), ends.count(Status.FAILED)
         progress = Progress(done, len(branches), failed) if branches else None
         if lane.stands_at == node.path:
-            state = run_states.around(lane, progress, opened=bool(branches))
+            state = states.around(lane, progress, opened=bool(branches))
         elif branches:
             state = NodeState(self.left(node, lane, passed, progress), progress=progress)
         else:
-            state = run_states.unvisited(passed or lost)
+            state = states.unvisited(passed or lost)
         self.states[node.path] = state
         for label, body in node.branches.items():
             branch = branches.get(label)
@@ -152,13 +152,13 @@ class _Walk:
         opened = node.path in lane.items
         progress = self.crowd.progress(node) if opened else None
         if lane.stands_at == node.path:
-            state = run_states.around(lane, progress, opened=opened)
+            state = states.around(lane, progress, opened=opened)
         elif opened:
             state = NodeState(self.left(node, lane, passed, progress), progress=progress)
         elif passed:
             state = NodeState("done", detail=_("no items"))
         else:
-            state = run_states.unvisited(lost)
+            state = states.unvisited(lost)
         self.states[node.path] = state
         if opened:
             self.crowd.items(node)
@@ -169,14 +169,14 @@ class _Walk:
         runs = [lane.runs.get(child.path) for child in node.body.nodes]
         rounds = max([run.rounds for run in runs if run is not None], default=0)
         if lane.stands_at == node.path:
-            state = run_states.standing(lane)
+            state = states.standing(lane)
         elif lane.within(node.path):
             round = (lane.row.frames or {}).get(node.path, {}).get("round", 1)
-            state = run_states.around(lane, None, detail=_("round %(n)d") % {"n": round})
+            state = states.around(lane, None, detail=_("round %(n)d") % {"n": round})
         elif node.path in lane.touched:
             state = NodeState(self.left(node, lane, passed), rounds=max(rounds, 1))
         else:
-            state = run_states.unvisited(passed or lost)
+            state = states.unvisited(passed or lost)
         self.states[node.path] = state
         self.chain(node.body, lane, passed, lost)
 
@@ -190,11 +190,11 @@ class _Walk:
             detail = _("undoing, then %(handler)s") % {"handler": why.handler}
             state = NodeState("running", detail=detail, here=True)
         elif lane.within(node.path):
-            state = run_states.around(lane, None, detail=detail)
+            state = states.around(lane, None, detail=detail)
         elif node.path in lane.touched:
             state = NodeState(self.left(node, lane, passed), detail=detail)
         else:
-            state = run_states.unvisited(passed or lost)
+            state = states.unvisited(passed or lost)
         self.states[node.path] = state
         again = self.again(node, lane)
         left = undoing or (bool(taken) and not again)
@@ -211,7 +211,7 @@ class _Walk:
         well = progress is None or not progress.failed
         if passed or done or (well and self.again(node, lane)):
             return "done"
-        return run_states.broken_off(lane)
+        return states.broken_off(lane)
 
     def again(self, node: Node, lane: Lane) -> bool:
         """Whether another round of a loop may still bring the lane here."""

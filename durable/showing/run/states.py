@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from durable.drawing.overlay import NodeState, NodeStatus, Progress
+from durable.showing import times
 from durable.showing.run.facts import Lane, OpenWait, Run
 from durable.states import Status, StepStatus, WaitKind
 
@@ -46,7 +43,7 @@ def standing(lane: Lane, run: Run | None = None, name: str = "") -> NodeState:
         status = "failed" if why.error is not None else "cancelled"
         error, attempts = why.error, why.attempt
     if status == "pending" and row.wake_at is not None:
-        time = {"time": _time(row.wake_at)}
+        time = {"time": times.in_drawing(row.wake_at)}
         if not lane.begun:
             return NodeState(status, detail=_("starts %(time)s") % time, here=True)
         return NodeState("waiting", attempts, detail=_("retry %(time)s") % time, here=True)
@@ -103,8 +100,4 @@ def _waits_for(waits: list[OpenWait], name: str) -> str:
         return ", ".join(wait.names)
     if wait.kind != WaitKind.TIMER and wait.name != name:
         return wait.name
-    return _("until %(time)s") % {"time": _time(wait.until)} if wait.until else ""
-
-
-def _time(moment: Any) -> str:
-    return str(date_format(timezone.localtime(moment), "j M H:i"))
+    return _("until %(time)s") % {"time": times.in_drawing(wait.until)} if wait.until else ""
