@@ -135,9 +135,9 @@ class Landings(models.QuerySet[M]):
         """In a wait that ends at ``until`` at the latest (``None``: never by itself)."""
         return self._land(Status.WAITING, rolls, wake_at=until)
 
-    def paused(self, resume_at: Moment) -> int:
+    def paused(self, resume_at: Moment, **beside: Any) -> int:
         """Set aside by an operator; ``resume_at`` is when the rows would have been due."""
-        return self._land(Status.PAUSED, False, resume_at=resume_at)
+        return self._land(Status.PAUSED, False, resume_at=resume_at, beside=beside)
 
     def blocked(self, by: str, error: Error) -> int:
         """Set aside until ``by`` is there: a ``"worker"``, ``"code"``, or that of a ``"child"``."""

@@ -191,6 +191,20 @@ class CancelTreeTests(TreeTestCase):
             self.assertEnded(execution, "compensated", "WorkflowTimeout")
         self.assertEqual(self.did, ["first"])
 
+    def test_a_blocked_child_that_is_cancelled_keeps_nothing_of_its_block(self) -> None:
+        """At any depth below the execution that an operator cancels."""
+        child = self.flow(T.waits, name="child")
+        middle = self.flow(call_workflow(child), name="middle")
+        root = run(self.flow(T.first, call_workflow(middle), T.last), {"items": []})
+        leaf = Execution.objects.get(workflow="child")
+        self.assertEqual(Execution.objects.filter(pk=leaf.pk).blocked("code", {"type": "Lost"}), 1)
+        durable.cancel(root.id)
+        drain()
+        for execution in Execution.objects.all():
+            with self.subTest(workflow=execution.workflow):
+                self.assertEqual(execution.status, "cancelled")
+                self.assertEqual((execution.blocked_by, execution.error), ("", None))
+
 
 class RunningTests(CommittingTreeTestCase):
     """Somebody is in a step of the tree while it is cancelled."""
@@ -268,17 +282,3 @@ class UnstartedItemTests(TreeTestCase):
 
         with time_travel():
             self.assertEqual(self.statements(5, time_out), self.statements(40, time_out))
-
-    def test_a_blocked_child_that_is_cancelled_keeps_nothing_of_its_block(self) -> None:
-        """At any depth below the execution that an operator cancels."""
-        child = self.flow(T.waits, name="child")
-        middle = self.flow(call_workflow(child), name="middle")
-        root = run(self.flow(T.first, call_workflow(middle), T.last), {"items": []})
-        leaf = Execution.objects.get(workflow="child")
-        self.assertEqual(Execution.objects.filter(pk=leaf.pk).blocked("code", {"type": "Lost"}), 1)
-        durable.cancel(root.id)
-        drain()
-        for execution in Execution.objects.all():
-            with self.subTest(workflow=execution.workflow):
-                self.assertEqual(execution.status, "cancelled")
-                self.assertEqual((execution.blocked_by, execution.error), ("", None))

@@ -395,6 +395,18 @@ class LandingTests(TestCase):
         rows = Execution.objects.filter(pk=self.parent.pk)
         self.assertEqual(rows.due(path="two", attempt=3), 1)
         self.assertEqual(rows.values_list("path", "attempt").get(), ("two", 3))
+        for name, land in {
+            "asleep": lambda: rows.asleep(LATER, attempt=4),
+            "paused": lambda: rows.paused(LATER, attempt=5),
+            "due": lambda: rows.due(attempt=6),
+            "turnless": lambda: rows.turnless(unreported=False, attempt=7),
+            "rolling": lambda: rows.rolling(None, held=False, attempt=8),
+            "ended": lambda: rows.ended(Status.COMPENSATED, None, attempt=9),
+        }.items():
+            with self.subTest(landing=name):
+                before = rows.values_list("attempt", flat=True).get()
+                self.assertEqual(land(), 1)
+                self.assertGreater(rows.values_list("attempt", flat=True).get(), before)
         for column in sorted(LIFE - {"ready_at"}):
             with self.subTest(column=column), self.assertRaisesMessage(TypeError, column):
                 rows.due(**{column: None})

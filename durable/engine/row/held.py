@@ -15,6 +15,7 @@ from django.db.models.expressions import ExpressionWrapper
 from durable import clock
 from durable.engine.row.position import Position
 from durable.models import Execution, Role
+from durable.models.execution import ExecutionQuerySet
 from durable.states import Status
 
 
@@ -94,7 +95,7 @@ class Claim:
             if "data" in frame and frame["data"] is None:
                 frame["data"] = base
 
-    def row(self) -> Any:
+    def row(self) -> ExecutionQuerySet:
         """The claimed row at this position, or nothing: the start of every guarded write."""
         return Execution.objects.held_by(self.execution_id, self.fence).filter(
             path=self.at.path, visit=self.at.visit, attempt=self.at.attempt
