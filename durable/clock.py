@@ -80,11 +80,6 @@ def parse(value: Any) -> datetime:
     return moment.replace(tzinfo=UTC) if value.tzinfo is None else moment.astimezone(UTC)
 
 
-def is_frozen() -> bool:
-    """Whether a test has stopped the clock."""
-    return _frozen is not None
-
-
 def frozen_at() -> datetime | None:
     """The instant at which the clock is stopped, if it is."""
     return _frozen

@@ -63,7 +63,6 @@ LAYERS: dict[str, str] = {
             "dashboard",
             "management",
             "crontab",
-            "tasks",
             "testing",
         )
     },
@@ -94,7 +93,6 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "dashboard": SHOWING,
     "management": SHOWING | {"worker"},
     "crontab": BELOW_DOORS,
-    "tasks": BELOW_DOORS,
     "testing": BELOW_DOORS | {"worker"},
     FACADE: frozenset({VOCABULARY, AUTHORING}),
     GLUE: BELOW_DOORS | {SHOWN, SHARED, "rest", "dashboard"},

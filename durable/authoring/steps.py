@@ -77,7 +77,6 @@ class Compensation(Method[P, R]):
     ):
         super().__init__(function, given)
         self.step = step
-        self.step_name = step.name
         self.name = name or function.__name__
         self.always = flag(self.given.get("always", False), self.where, "always")
 
@@ -96,7 +95,6 @@ class Compensation(Method[P, R]):
         return self._with(
             retry=self.retry if "retry" in self.given else retry,
             atomic=bool(atomic) and not self.is_async,
-            step_name=step.name,
         )
 
 
@@ -149,7 +147,6 @@ class Step(Method[P, R]):
             fixed_name=True,
             attribute=None,
             given={**self.given, "name": name},
-            compensation=self.compensation and self.compensation._with(step_name=name),
         )
 
     def over(self, base: Step[..., Any] | None) -> Step[..., Any]:

@@ -15,7 +15,6 @@ from typing import Any
 
 from durable.authoring.flow import percent
 from durable.authoring.steps import Step
-from durable.errors import Fail
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +76,6 @@ class Branch(Node):
             if case.matcher(instance, value):
                 return case
         return self.default_case
-
-    def case(self, label: str) -> Case | None:
-        """The case that was recorded under this label, if it still exists."""
-        for case in (*self.cases, self.default_case):
-            if case is not None and case.label == label:
-                return case
-        return None
 
     @property
     def default_case(self) -> Case | None:
@@ -147,12 +139,6 @@ class Handler:
     error: str | type[Exception]
     body: Chain
 
-    def accepts(self, error: BaseException) -> bool:
-        """Whether it is meant for this error; a text also fits the name of the error's class."""
-        if isinstance(self.error, type):
-            return isinstance(error, self.error)
-        return self.error == (error.type if isinstance(error, Fail) else type(error).__name__)
-
 
 @dataclass(frozen=True, eq=False)
 class Catch(Node):
@@ -164,10 +150,6 @@ class Catch(Node):
 
     def children(self) -> tuple[Node, ...]:
         return (self.body, *(handler.body for handler in self.handlers))
-
-    def handler_for(self, error: BaseException) -> Handler | None:
-        """The first handler that accepts the error."""
-        return next((handler for handler in self.handlers if handler.accepts(error)), None)
 
 
 @dataclass(frozen=True, eq=False)

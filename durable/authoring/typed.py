@@ -63,10 +63,6 @@ class Typed:
             return returned
         return {**data, **plain(returned)} if self._lays_dict else plain(returned)
 
-    def value_out(self, returned: Any) -> Any:
-        """What the body returned, as a value to collect: typed objects become storable."""
-        return plain(returned) if self._typed else returned
-
 
 _bound: WeakKeyDictionary[Any, Typed] = WeakKeyDictionary()
 

@@ -65,14 +65,6 @@ class TooLarge(exceptions.APIException):
     default_code = "too_large"
 
 
-class Conflict(exceptions.APIException):
-    """The state of things does not allow the request."""
-
-    status_code = status.HTTP_409_CONFLICT
-    default_detail = "The request conflicts with the state of things."
-    default_code = "conflict"
-
-
 class Unmappable(exceptions.APIException):
     """A signed payload that lacks what the source is configured to need."""
 

@@ -501,9 +501,9 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         21,
         "the merge has three ways: it compares with the data before the block",
-        "join:_deep",
-        "        data = merge.apply(data, merge.changes(base, changed), base)\n    return data\n",
-        "        data = merge.apply(data, merge.changes({}, changed), base)\n    return data\n",
+        "merge:deep",
+        "        data = apply(data, changes(base, changed), base)\n",
+        "        data = apply(data, changes({}, changed), base)\n",
         _MERGES + "an_unchanged_old_value_never_overwrites_a_change",
     ),
     mutation(

@@ -379,7 +379,7 @@ def test_a_compensation_takes_atomic_from_its_step_and_retry_from_the_class() ->
     assert cancel is not None
     assert refund is not None
     assert (cancel.atomic, cancel.retry, cancel.always) == (False, Retry(max_attempts=4), False)
-    assert (cancel.name, cancel.step_name) == ("cancel", "book")
+    assert cancel.name == "cancel"
     assert (refund.retry, refund.timeout) == (Retry(max_attempts=9), timedelta(seconds=5))
     assert refund.is_async
 

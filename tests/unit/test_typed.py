@@ -153,7 +153,6 @@ class AnnotationTests(SimpleTestCase):
         self.assertIs(typed.item_in(data), data)
         for returned in (data, None, [1], Item(1)):
             self.assertIs(typed.data_out(returned, {}), returned)
-            self.assertIs(typed.value_out(returned), returned)
 
     def test_what_a_function_asks_for_is_read_once(self) -> None:
         self.assertIs(bind(order_step), bind(order_step))
@@ -373,14 +372,6 @@ class DataclassTests(SimpleTestCase):
         data = append(increment({"n": 1, "seen": ["a"]}, "n"), "seen", "b")
         result = bind(step).data_out(bind(step).data_in(data), data)
         self.assertEqual((result["n"].delta, result["seen"].appended), (1, 1))
-
-    def test_collected_values_become_storable(self) -> None:
-        def each(self: Any, data: Any, item: Item) -> Item:
-            return item
-
-        self.assertEqual(bind(each).value_out(Item(1)), {"price": 1, "name": "thing"})
-        self.assertEqual(bind(each).value_out([Item(1)])[0]["price"], 1)
-        self.assertEqual(bind(each).value_out(5), 5)
 
     trees = st.recursive(
         st.builds(Tree, NAMES),

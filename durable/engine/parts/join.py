@@ -88,25 +88,18 @@ def join_parallel(claim: Claim, node: Parallel, instance: Any) -> Any:
     branches = [(name, row.data) for name, row in rows.items()]
     match node.merge:
         case "strict":
-            merge.strict(base, branches)
-            return _deep(data, base, branches)
+            merge.check_strict(base, branches)
         case "last":
             return merge.replaced(data, base, branches[-1][1])
         case "collect":
             return {**data, node.name: {name: _collected(row) for name, row in rows.items()}}
-    return _deep(data, base, branches)
+    return merge.deep(data, base, branches)
 
 
 def _result(data: Any, base: Any, row: Execution) -> Result:
     if row.status != Status.COMPLETED:
         return Result(False, row.data, row.error)
     return Result(True, merge.replaced(data, base, row.data))
-
-
-def _deep(data: Any, base: Any, branches: list[tuple[str, Any]]) -> Any:
-    for _, changed in branches:
-        data = merge.apply(data, merge.changes(base, changed), base)
-    return data
 
 
 def _collected(row: Execution) -> Any:

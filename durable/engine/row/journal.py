@@ -73,13 +73,6 @@ class Journal:
                 "Deploy code that fits, or retry(id, restart_step=True) to forget the records."
             )
 
-    def leftover_waits(self) -> bool:
-        """Whether an open wait is on record that the visit did not ask for."""
-        return any(
-            wait.status == WaitStatus.OPEN and at not in self._asked
-            for at, wait in self.waits.items()
-        )
-
 
 def _words(place: Place) -> str:
     kind, name, ordinal = place

@@ -132,17 +132,18 @@ def conflicts(one: Changes, other: Changes, prefix: str = "data") -> list[str]:
     return sorted(found)
 
 
-def deep(base: Mapping[str, Any], branches: Iterable[tuple[str, Mapping[str, Any]]]) -> Any:
-    """All changes of all branches, in written order: a later one wins a conflict."""
-    result: Mapping[str, Any] = base
-    for _, data in branches:
-        result = apply(result, changes(base, data), base)
-    return dict(result)
+def deep(data: Any, base: Any, branches: Iterable[tuple[str, Any]]) -> Any:
+    """``data`` with all changes of all branches, in written order: a later one wins a conflict.
+
+    ``base`` is what the branches began with: ``data`` without what its increments carry.
+    """
+    for _, changed in branches:
+        data = apply(data, changes(base, changed), base)
+    return data
 
 
-def strict(base: Mapping[str, Any], branches: Iterable[tuple[str, Mapping[str, Any]]]) -> Any:
-    """Like ``deep``; ``MergeConflict`` if two branches change the same value differently."""
-    result: Mapping[str, Any] = base
+def check_strict(base: Mapping[str, Any], branches: Iterable[tuple[str, Any]]) -> None:
+    """``MergeConflict`` if two branches change the same value differently."""
     seen: list[tuple[str, Changes]] = []
     for name, data in branches:
         made = changes(base, data)
@@ -153,5 +154,3 @@ def strict(base: Mapping[str, Any], branches: Iterable[tuple[str, Mapping[str, A
                     f"branches {earlier!r} and {name!r} both change {', '.join(places)}"
                 )
         seen.append((name, made))
-        result = apply(result, made, base)
-    return dict(result)
