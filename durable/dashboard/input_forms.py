@@ -16,10 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from durable.dashboard.base import as_typed
 from durable.errors import DefinitionError
 from durable.models import Wait
-from durable.people import question as answers
 from durable.people import who as people
-from durable.people.question import ANSWER
-from durable.people.reach import schema as questions
+from durable.people.form import ANSWER, ChoiceField, MultipleChoiceField, TextField, form_of
 
 #: The names of our own fields: no question's field begins like this.
 COMMENT, DECISION = "_comment", "_decision"
@@ -57,7 +55,7 @@ def answer_form(
     """The form to fill in; with what was typed, and what is wrong with it. None for an approval."""
     if is_approval(wait):
         return None
-    form = questions.form_of(wait, _without_ours(posted) if posted is not None else None)
+    form = form_of(wait, _without_ours(posted) if posted is not None else None)
     for name, field in form.fields.items():
         _comfortable(field, alone=name == ANSWER)
     if errors is not None:
@@ -92,16 +90,16 @@ def _without_ours(posted: QueryDict) -> QueryDict:
 
 def _comfortable(field: forms.Field, *, alone: bool) -> None:
     """Nothing is chosen beforehand; few choices are seen at once; a text has room."""
-    if isinstance(field, answers.MultipleChoiceField):
+    if isinstance(field, MultipleChoiceField):
         if len(field.values) <= RADIO_UP_TO:
             _widget(field, forms.CheckboxSelectMultiple())
-    elif isinstance(field, answers.ChoiceField):
+    elif isinstance(field, ChoiceField):
         if len(field.values) <= RADIO_UP_TO and field.required:
             _widget(field, forms.RadioSelect())
         elif field.required:
             choices: Any = field.choices
             field.widget.choices = [("", "---------"), *choices]
-    elif alone and type(field) is answers.TextField:
+    elif alone and type(field) is TextField:
         _widget(field, forms.Textarea(attrs={"rows": 3}))
 
 

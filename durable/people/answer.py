@@ -8,12 +8,10 @@ from uuid import UUID
 from django.db.models import Q
 
 from durable import clock, codec
-from durable.authoring import registry
 from durable.conf import database
 from durable.errors import AlreadyAnswered, AmbiguousWait, NotAllowed, WaitNotFound
 from durable.models import Execution, Wait
-from durable.people import notices
-from durable.people import question as answers
+from durable.people import form, notices
 from durable.people import who as people
 from durable.states import WaitKind, WaitStatus
 from durable.storage import audit, lookup, notify, sizes
@@ -67,7 +65,7 @@ def answer_wait(wait: Wait, answer: Any, *, by: Any, comment: str) -> None:
     _check_open(wait)
     _check_person(wait, by)
     question = wait.question or {}
-    value = answers.validate(question, answer, _workflow_of(wait))
+    value = form.validate(question, answer, form.workflow_of(wait))
     sizes.free_text("comment", comment)
     if question.get("type") == "approval" and question.get("quorum", 1) > 1:
         _vote(wait, value, by, comment)
@@ -170,10 +168,6 @@ def _check_person(wait: Wait, by: Any) -> None:
     reason = people.allowed(by, assignees=wait.assignees, exclude=wait.exclude, escalated=escalated)
     if reason is not None:
         raise NotAllowed(f"{by.get_username()} may not answer {wait.name!r}: {reason}")
-
-
-def _workflow_of(wait: Wait) -> Any:
-    return registry.get(wait.execution.workflow, wait.execution.version)
 
 
 # -- recording -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from durable.doors import actions
 from durable.errors import DefinitionError
 from durable.models import Execution, Role
-from durable.people.reach import schema as questions
+from durable.people.reach.schema import schema_of
 from durable.rest.shown import Answer, Change, Data, Error, Logs, Received, plain
 from durable.showing.masking import mask
 
@@ -254,7 +254,7 @@ class Question(Read):
     def get_schema(self, row: Any) -> dict[str, Any] | None:
         """``None`` if this process lacks the form that is asked for."""
         try:
-            return questions.schema_of(row)
+            return schema_of(row)
         except DefinitionError:
             return None
 

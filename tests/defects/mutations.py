@@ -502,7 +502,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         27,
         "answers are validated before anything is stored",
         "answer:answer_wait",
-        "answers.validate(question, answer, _workflow_of(wait))",
+        "form.validate(question, answer, form.workflow_of(wait))",
         "answer",
         _A27 + "an_answer_that_is_no_choice_is_refused",
         _A27 + "a_form_names_each_field_that_is_wrong",

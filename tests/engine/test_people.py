@@ -13,8 +13,9 @@ from django.utils.functional import SimpleLazyObject
 
 from durable.authoring.context import Question
 from durable.errors import DefinitionError, InvalidInput, NotSerializable
-from durable.people import question as answers
 from durable.people import who as people
+from durable.people.form import validate
+from durable.people.question import describe
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -163,19 +164,19 @@ class FormTests(TestCase):
     def test_rows_that_a_form_chooses_become_primary_keys(self) -> None:
         kim = User.objects.create_user("kim")
         groups = [Group.objects.create(name=name) for name in ("a", "b")]
-        question = answers.describe(Question("form", form="handover"))
+        question = describe(Question("form", form="handover"))
         keys = [group.pk for group in groups]
         for answer in (
             {"to": kim.pk, "groups": keys},
             {"to": str(kim.pk), "groups": [*map(str, keys)]},
         ):
-            value = answers.validate(question, answer, Handover)
+            value = validate(question, answer, Handover)
             self.assertEqual(value["to"], kim.pk)
             self.assertCountEqual(value["groups"], keys)
 
     def test_rows_that_are_not_there_are_refused(self) -> None:
-        question = answers.describe(Question("form", form="handover"))
+        question = describe(Question("form", form="handover"))
         for to in (0, "x", "\0", 10**30, True, [1], {"a": 1}, None):
             with self.assertRaises(InvalidInput) as caught:
-                answers.validate(question, {"to": to, "groups": 5}, Handover)
+                validate(question, {"to": to, "groups": 5}, Handover)
             self.assertEqual(set(caught.exception.errors), {"to", "groups"})

@@ -33,8 +33,8 @@ from durable.errors import (
 )
 from durable.models import Execution, Record, RecordKind, Wait
 from durable.models.fields import Stored
-from durable.people import question as answers
 from durable.people import who as people
+from durable.people.question import describe
 from durable.states import WaitKind, WaitStatus
 from durable.storage import sizes
 from durable.storage.reconnect import persistent
@@ -66,7 +66,7 @@ class Request:
             for spec in people.normalise(more)
         ]
         remind = who.remind.total_seconds() if who.remind is not None else None
-        question = {**answers.describe(ask.question), "escalate": escalate, "remind": remind}
+        question = {**describe(ask.question), "escalate": escalate, "remind": remind}
         codec.dumps(question, path=f"question({ask.name!r})")
         assignees, exclude = people.normalise(who.assignees), people.normalise(who.exclude)
         return cls(ask, place, question, assignees, exclude)
