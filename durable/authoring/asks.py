@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from durable.authoring.context import UNSET, Ask, People, Question
+from durable.authoring.context import UNSET, Ask, People, QuestionSpec
 from durable.authoring.values import count, deadline, moment
 from durable.authoring.wording import did_you_mean, refuse, refuse_unknown
 
@@ -139,7 +139,7 @@ def question(
         refuse(where, 'a form needs either fields=[…] or form="name".')
     if type == "choice" and choices is None:
         refuse(where, "needs choices=[…].")
-    asked = Question(
+    asked = QuestionSpec(
         type=type,
         prompt=str(asking.get("prompt", "")),
         choices=() if choices is None else choice_pairs(choices, where),

@@ -38,8 +38,11 @@ class People:
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a person is asked. ``type``: approval, choice, text, form, or a field type."""
+class QuestionSpec:
+    """What a step asks people, as its author wrote it; ``people.question`` makes a question of it.
+
+    ``type``: approval, choice, text, form, or a field type.
+    """
 
     type: str
     prompt: str = ""
@@ -63,10 +66,15 @@ class Ask:
     until: timedelta | datetime | None = None  # timer
     timeout: timedelta | datetime | None = None
     timeout_value: Any = UNSET
-    question: Question | None = None  # input
+    question: QuestionSpec | None = None  # input
     workflow: type[Workflow] | str | None = None  # child
     input: Mapping[str, Any] | None = None  # child
     ref: str | None = None  # child
+
+    @property
+    def is_approval(self) -> bool:
+        """Whether it is answered with a decision."""
+        return self.question is not None and self.question.type == "approval"
 
 
 class Context(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +16,12 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from durable import clock
+from durable.authoring.decision import APPROVED, REJECTED
 from durable.conf import database
-from durable.dashboard.input_forms import is_approval
 from durable.doors import access
 from durable.models import AnswerLink, AuditEntry, Execution, Wait
-from durable.people import who as people
-from durable.people.reach import inputs
+from durable.people.question import Question
+from durable.people.reach import inputs, words
 from durable.showing.masking import mask, mask_answer
 from durable.states import WaitStatus
 
@@ -85,45 +85,44 @@ class Page:
     @property
     def is_approval(self) -> bool:
         """Whether it is answered with one of two buttons."""
-        return is_approval(self.wait)
+        return Question.of(self.wait).is_approval
 
 
 def facts(user: Any, wait: Wait) -> Facts:
     """What is asked, with what looks secret hidden from who may not see it."""
-    question = wait.question or {}
+    question = Question.of(wait)
     root = Execution.objects.defer(*access.LARGE).filter(pk=wait.root_id).first()
-    metadata = question.get("metadata") or {}
-    known = mask(metadata) if _hides(user, root) else metadata
+    known = mask(question.metadata) if _hides(user, root) else question.metadata
     return Facts(
-        prompt=inputs.clear(str(question.get("prompt") or "")),
-        metadata=[(inputs.clear(name), shown(value)) for name, value in known.items()],
-        workflow=inputs.clear(wait.execution.workflow),
+        prompt=words.clear(question.prompt),
+        metadata=[(words.clear(name), shown(value)) for name, value in known.items()],
+        workflow=words.clear(wait.execution.workflow),
         subject=subjects([root] if root is not None else []).get(wait.root_id, ""),
-        overdue=inputs.is_overdue(wait, clock.read(database())),
+        overdue=words.is_overdue(wait, clock.read(database())),
     )
 
 
 def page_of(user: Any, wait: Wait) -> Page:
     """A question with all that this user may see of it."""
     now = clock.read(database())
-    question = wait.question or {}
+    question = Question.of(wait)
     root = Execution.objects.filter(pk=wait.root_id).first()
-    sees, hides = inputs.sees_execution(user, wait), _hides(user, root)
+    sees, hides = access.sees(user, wait.root_id), _hides(user, root)
     data = root.data if root is not None and sees else None
-    added = people.escalated(question.get("escalate") or (), wait.opened_at, now)
+    added = question.added(now - wait.opened_at)
     return Page(
         wait=wait,
         asked=facts(user, wait),
-        title=Truncator(inputs.title(wait)).chars(140),
+        title=Truncator(words.title(wait)).chars(140),
         execution_url=execution_url(wait.root_id) if sees else "",
         data="" if data is None else shown(mask(data) if hides else data),
-        assignees=inputs.named([*wait.assignees, *added]),
-        exclude=inputs.named(wait.exclude),
-        later=later(wait, now),
-        quorum=int(question.get("quorum") or 1),
-        outcome=inputs.outcome(wait),
+        assignees=words.named([*wait.assignees, *added]),
+        exclude=words.named(wait.exclude),
+        later=later(question, wait.opened_at, now),
+        quorum=question.quorum,
+        outcome=words.outcome(wait),
         answer=_answer(wait, hides),
-        comment=inputs.clear(wait.comment),
+        comment=words.clear(wait.comment),
         votes=[_vote(vote) for vote in wait.votes or ()],
         why_not=_why_not(user, wait),
         may_reassign=inputs.may_reassign(user, wait),
@@ -145,7 +144,7 @@ def _why_not(user: Any, wait: Wait) -> str:
 
 def _answer(wait: Wait, hides: bool) -> str:
     """What was answered, if it was more than a decision."""
-    if wait.status != WaitStatus.ANSWERED or is_approval(wait):
+    if wait.status != WaitStatus.ANSWERED or Question.of(wait).is_approval:
         return ""
     return shown(masked(wait, wait.answer, hides))
 
@@ -155,15 +154,15 @@ def masked(wait: Wait, answer: Any, hides: bool) -> Any:
     return mask_answer(wait.name, answer) if hides else answer
 
 
-def later(wait: Wait, now: datetime) -> list[tuple[datetime, list[str]]]:
+def later(
+    question: Question, opened_at: datetime, now: datetime
+) -> list[tuple[datetime, list[str]]]:
     """Who may answer besides, and from when on."""
-    escalate = (wait.question or {}).get("escalate") or ()
-    found: dict[datetime, list[str]] = {}
-    for after, spec in sorted(escalate, key=lambda step: step[0]):
-        at = wait.opened_at + timedelta(seconds=after)
-        if at > now:
-            found.setdefault(at, []).extend(inputs.named([spec]))
-    return list(found.items())
+    coming = [after for after in question.escalations() if opened_at + after > now]
+    return [
+        (opened_at + after, words.named(one for at, one in question.escalate if at == after))
+        for after in coming
+    ]
 
 
 def shown(value: Any) -> str:
@@ -173,7 +172,7 @@ def shown(value: Any) -> str:
         if isinstance(value, str)
         else json.dumps(value, indent=2, ensure_ascii=False, default=str)
     )
-    return Truncator(inputs.clear(plain)).chars(MOST_CHARACTERS)
+    return Truncator(words.clear(plain)).chars(MOST_CHARACTERS)
 
 
 # -- its execution ---------------------------------------------------------------------------------
@@ -205,7 +204,7 @@ def subjects(executions: Iterable[Execution]) -> dict[UUID, str]:
             rows = {}
         texts = {str(pk): str(row) for pk, row in rows.items()}
         for pk, subject_id in ids.items():
-            found[pk] = inputs.clear(texts.get(subject_id, f"{label} {subject_id}"))
+            found[pk] = words.clear(texts.get(subject_id, f"{label} {subject_id}"))
     return found
 
 
@@ -235,7 +234,7 @@ def _entry(wait: Wait, row: AuditEntry, *, hides: bool, origins: bool) -> Entry:
     after: Any = row.after or {}
     comment = ""
     if row.action == "reassign":
-        before, to = (", ".join(inputs.named(who or [])) for who in (row.before, row.after))
+        before, to = (", ".join(words.named(who or [])) for who in (row.before, row.after))
         what = _("reassigned from %(before)s to %(to)s") % {
             "before": before or _("everybody"),
             "to": to,
@@ -244,23 +243,23 @@ def _entry(wait: Wait, row: AuditEntry, *, hides: bool, origins: bool) -> Entry:
         answer = after.get("answer")
         what = (
             _said(answer)
-            if is_approval(wait)
+            if Question.of(wait).is_approval
             else _("answered: %s") % _line(masked(wait, answer, hides))
         )
-        comment = inputs.clear(after.get("comment") or "")
+        comment = words.clear(after.get("comment") or "")
     else:
         what = row.action.replace("_", " ")
     who = row.actor_name or _("the program")
-    return Entry(row.at, who, inputs.clear(what), comment, row.origin if origins else "")
+    return Entry(row.at, who, words.clear(what), comment, row.origin if origins else "")
 
 
 def _vote(vote: Mapping[str, Any]) -> Entry:
-    who = inputs.clear(vote["by"]) or _("the program")
-    return Entry(vote["at"], who, _said(vote["decision"]), inputs.clear(vote["comment"]))
+    who = words.clear(vote["by"]) or _("the program")
+    return Entry(vote["at"], who, _said(vote["decision"]), words.clear(vote["comment"]))
 
 
 def _said(answer: Any) -> str:
-    return {"approved": _("approved"), "rejected": _("rejected")}.get(answer, str(answer))
+    return {APPROVED: _("approved"), REJECTED: _("rejected")}.get(answer, str(answer))
 
 
 def _line(value: Any) -> str:

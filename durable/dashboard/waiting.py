@@ -11,6 +11,7 @@ from durable.dashboard.shown import Shown, plain
 from durable.doors import access
 from durable.engine.row.position import ROLLBACK
 from durable.models import Event, Execution, StepRun, Wait, WaitKind, WaitStatus, Worker
+from durable.people.question import Question
 from durable.showing.masking import mask_answer
 from durable.states import Status
 
@@ -80,13 +81,12 @@ def asked(user: Any, waits: list[Wait]) -> set[Any]:
 
 
 def row(wait: Wait, names: Any, shown: Shown, mine: bool) -> dict[str, Any]:
-    question = wait.question or {}
     took: timedelta | None = wait.resolved_at - wait.opened_at if wait.resolved_at else None
     return {
         "row": wait,
         "name": plain(wait.name),
         "branch": names.get(wait.execution_id, ""),
-        "prompt": shown.text(question.get("prompt") or "", SHOWN_PROMPT),
+        "prompt": shown.text(Question.of(wait).prompt, SHOWN_PROMPT),
         "for": ", ".join(plain(name) for name in wait.assignees),
         "by": plain(wait.by_name),
         "comment": shown.text(wait.comment),

@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy as _
 
 from durable import codec
 from durable.authoring import registry
+from durable.authoring.decision import APPROVED, REJECTED
 from durable.errors import DefinitionError, InvalidInput, NotSerializable
 from durable.models import Wait
-
-APPROVED, REJECTED = "approved", "rejected"
+from durable.people.question import Question
 
 #: What fields of Django raise for a value they did not think of (a number where a date is a text).
 UNFORESEEN = (AttributeError, TypeError, ValueError, ArithmeticError)
@@ -31,18 +31,18 @@ UNKNOWN = _("There is no such field.")
 NO_FIELDS = _("Answer with an object that has a value for each field.")
 
 
-def validate(question: Mapping[str, Any], answer: Any, workflow: type | None = None) -> Any:
+def validate(question: Question, answer: Any, workflow: type | None = None) -> Any:
     """The answer as the step will get it; ``InvalidInput`` has the messages of each field.
 
     Takes typed values (JSON, Python) as well as the texts of an HTML form. Choices fit by value
     and JSON type, or else by their text. A number is a ``Decimal``, a model instance (of a
     ``ModelChoiceField``) is its primary key, a queryset the list of them.
     """
-    if question["type"] == "form":
+    if question.is_form:
         if not isinstance(answer, Mapping):
             raise InvalidInput({NON_FIELD_ERRORS: [str(NO_FIELDS)]})
         return _cleaned(build_form(question, workflow, answer))
-    if question["type"] == "approval" and isinstance(answer, bool):
+    if question.is_approval and isinstance(answer, bool):
         answer = APPROVED if answer else REJECTED
     try:
         return _cleaned(build_form(question, workflow, {ANSWER: answer}))[ANSWER]
@@ -51,14 +51,14 @@ def validate(question: Mapping[str, Any], answer: Any, workflow: type | None = N
 
 
 def build_form(
-    question: Mapping[str, Any], workflow: type | None = None, data: Mapping[str, Any] | None = None
+    question: Question, workflow: type | None = None, data: Mapping[str, Any] | None = None
 ) -> forms.BaseForm:
     """The Django form that asks the question; one field named ``ANSWER`` if it is one value."""
-    if question.get("form"):
-        return _named_form(question["form"], workflow)(data=data)
+    if question.form:
+        return _named_form(question.form, workflow)(data=data)
     form = forms.Form(data=data)
-    if question["type"] == "form":
-        for spec in question["fields"]:
+    if question.is_form:
+        for spec in question.fields:
             form.fields[spec["name"]] = _field(
                 spec.get("type", "text"),
                 spec.get("choices") or (),
@@ -67,20 +67,19 @@ def build_form(
                 required=spec.get("required", True),
             )
     else:
-        metadata = question.get("metadata") or {}
         form.fields[ANSWER] = _field(
-            question["type"],
-            question.get("choices") or (),
-            multiple=bool(question.get("multiple")),
-            label=question.get("prompt") or None,
-            required=bool(metadata.get("required", True)),
+            question.type,
+            question.choices,
+            multiple=question.multiple,
+            label=question.prompt or None,
+            required=bool(question.metadata.get("required", True)),
         )
     return form
 
 
 def form_of(wait: Wait, data: Mapping[str, Any] | None = None) -> forms.BaseForm:
     """The Django form that asks the question of a wait."""
-    return build_form(wait.question or {}, workflow_of(wait), data)
+    return build_form(Question.of(wait), workflow_of(wait), data)
 
 
 def workflow_of(wait: Wait) -> type[Any] | None:

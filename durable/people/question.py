@@ -1,21 +1,127 @@
-"""A question as it is stored with its wait."""
+"""A question to people as one typed value: stored with its wait, and read from there."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Self
 
-from durable.authoring.context import Question
+from durable.authoring.context import QuestionSpec
+from durable.models import Wait
+from durable.people import who
 
 
-def describe(question: Question) -> dict[str, Any]:
-    """The question as it is stored with its wait (the people aside)."""
-    return {
-        "type": question.type,
-        "prompt": str(question.prompt),
-        "choices": [[value, str(label)] for value, label in question.choices],
-        "multiple": question.multiple,
-        "fields": [dict(field) for field in question.fields],
-        "form": question.form,
-        "metadata": dict(question.metadata),
-        "quorum": question.quorum,
-    }
+@dataclass(frozen=True)
+class Question:
+    """What people are asked, and which people. ``type``: approval, choice, text, form, or a field.
+
+    ``stored`` writes the column ``Wait.question``, ``of`` reads it; a key that an older row lacks
+    has its default. ``assignees`` and ``exclude`` have columns of their own: they can change.
+    """
+
+    type: str = ""  # empty: the wait is not for people
+    prompt: str = ""
+    choices: tuple[tuple[Any, str], ...] = ()
+    multiple: bool = False
+    fields: tuple[Mapping[str, Any], ...] = ()
+    form: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    quorum: int = 1
+    escalate: tuple[tuple[timedelta, str], ...] = ()  # after the opening, who may answer besides
+    remind: timedelta | None = None
+    assignees: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @classmethod
+    def asked(cls, spec: QuestionSpec) -> Self:
+        """The question that a step asks; ``DefinitionError`` for people that there can't be."""
+        people = spec.people
+        escalate = [(after, one) for after, more in people.escalate for one in who.normalise(more)]
+        return cls(
+            spec.type,
+            prompt=spec.prompt,
+            choices=spec.choices,
+            multiple=spec.multiple,
+            fields=spec.fields,
+            form=spec.form,
+            metadata=spec.metadata,
+            quorum=spec.quorum,
+            escalate=tuple(escalate),
+            remind=people.remind,
+            assignees=tuple(who.normalise(people.assignees)),
+            exclude=tuple(who.normalise(people.exclude)),
+        )
+
+    @classmethod
+    def of(cls, wait: Wait) -> Self:
+        """The question of a wait; without a type if the wait is not for people."""
+        row: Mapping[str, Any] = wait.question or {}
+        remind = row.get("remind")
+        escalate = ((timedelta(seconds=s), spec) for s, spec in row.get("escalate") or ())
+        return cls(
+            row.get("type") or "",
+            prompt=str(row.get("prompt") or ""),
+            choices=tuple((value, label) for value, label in row.get("choices") or ()),
+            multiple=bool(row.get("multiple")),
+            fields=tuple(row.get("fields") or ()),
+            form=row.get("form") or None,
+            metadata=row.get("metadata") or {},
+            quorum=row.get("quorum") or 1,
+            escalate=tuple(escalate),
+            remind=timedelta(seconds=remind) if remind else None,
+            assignees=tuple(wait.assignees),
+            exclude=tuple(wait.exclude),
+        )
+
+    def stored(self) -> dict[str, Any]:
+        """The question as JSON, without the people who have columns of their own."""
+        return {
+            "type": self.type,
+            "prompt": self.prompt,
+            "choices": [[value, label] for value, label in self.choices],
+            "multiple": self.multiple,
+            "fields": [dict(spec) for spec in self.fields],
+            "form": self.form,
+            "metadata": dict(self.metadata),
+            "quorum": self.quorum,
+            "escalate": [[after.total_seconds(), spec] for after, spec in self.escalate],
+            "remind": self.remind.total_seconds() if self.remind is not None else None,
+        }
+
+    @property
+    def is_approval(self) -> bool:
+        """Whether it is answered with one of two words."""
+        return self.type == "approval"
+
+    @property
+    def is_form(self) -> bool:
+        """Whether an answer has several fields."""
+        return self.type == "form"
+
+    # -- who may answer ----------------------------------------------------------------------
+
+    def escalations(self) -> list[timedelta]:
+        """When people are added, after the opening: each moment once, the first one first."""
+        return sorted({after for after, _ in self.escalate})
+
+    def added(self, open_for: timedelta) -> list[str]:
+        """People whom escalation has added to the assignees by now."""
+        return list(dict.fromkeys(spec for after, spec in self.escalate if after <= open_for))
+
+    def why_not(
+        self, user: Any, open_for: timedelta, groups: Collection[str] | None = None
+    ) -> str | None:
+        """Why the user may not answer; ``None`` if they may, permissions of Django aside.
+
+        Without assignees everybody may who is not excluded. Escalation adds people to the
+        assignees, never to the excluded. ``groups``: names of the user's groups, if known.
+        """
+        asked = list(dict.fromkeys([*self.assignees, *self.added(open_for)]))
+        if not who.is_active(user):
+            return "the account is not active"
+        if self.exclude and who.matches(user, self.exclude, groups):
+            return f"excluded from this question are {', '.join(self.exclude)}"
+        if self.assignees and not who.matches(user, asked, groups):
+            return f"it is for {', '.join(asked)}"
+        return None

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from durable.doors import actions
 from durable.errors import DefinitionError
 from durable.models import Execution, Role
+from durable.people import question
 from durable.people.reach.schema import schema_of
 from durable.rest.shown import Answer, Change, Data, Error, Logs, Received, plain
 from durable.showing.masking import mask
@@ -235,19 +236,19 @@ class Question(Read):
 
     def get_type(self, row: Any) -> str:
         """approval, choice, text, form, …"""
-        return str((row.question or {}).get("type", ""))
+        return question.Question.of(row).type
 
     def get_prompt(self, row: Any) -> str:
         """What is asked."""
-        return str((row.question or {}).get("prompt") or "")
+        return question.Question.of(row).prompt
 
     def get_quorum(self, row: Any) -> int:
         """How many different people must approve."""
-        return int((row.question or {}).get("quorum") or 1)
+        return question.Question.of(row).quorum
 
     def get_metadata(self, row: Any) -> dict[str, Any]:
         """What the workflow tells whoever asks, secrets hidden."""
-        found = plain((row.question or {}).get("metadata") or {})
+        found = plain(question.Question.of(row).metadata)
         whole = self.context["reveals"](row)
         return found if whole else mask(found)  # type: ignore[no-any-return]
 

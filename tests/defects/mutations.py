@@ -501,7 +501,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         27,
         "answers are validated before anything is stored",
-        "answer:answer_wait",
+        "answer:record",
         "form.validate(question, answer, form.workflow_of(wait))",
         "answer",
         _A27 + "an_answer_that_is_no_choice_is_refused",

@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable import codec
-from durable.authoring.context import Question
+from durable.authoring.context import QuestionSpec
 from durable.authoring.decision import Decision
 from durable.errors import DefinitionError, InvalidInput
+from durable.models import Wait
 from durable.people.form import ANSWER, build_form, validate
-from durable.people.question import describe
+from durable.people.question import Question
 
 
 class Color(TextChoices):
@@ -51,15 +52,14 @@ class Hiring:
     forms: ClassVar = {"contract": ContractForm}
 
 
-def ask(type: str, **options: Any) -> dict[str, Any]:
+def ask(type: str, **options: Any) -> Question:
     """The stored question, read back."""
     fields = tuple(options.pop("fields", ()))
-    question = describe(Question(type, fields=fields, **options))
-    stored: dict[str, Any] = codec.loads(codec.dumps(question))
-    return stored
+    asked = Question.asked(QuestionSpec(type, fields=fields, **options))
+    return Question.of(Wait(question=codec.loads(codec.dumps(asked.stored()))))
 
 
-def choice(*values: Any, **options: Any) -> dict[str, Any]:
+def choice(*values: Any, **options: Any) -> Question:
     return ask("choice", choices=tuple((value, f"Label {value}") for value in values), **options)
 
 
@@ -70,18 +70,18 @@ def field(name: str, type: str = "text", **options: Any) -> dict[str, Any]:
 class AnswerTests(SimpleTestCase):
     """What every kind of question has in common."""
 
-    def valid(self, question: dict[str, Any], answer: Any, expected: Any) -> None:
+    def valid(self, question: Question, answer: Any, expected: Any) -> None:
         value = validate(question, answer, Hiring)
         self.assertEqual(value, expected)
         self.assertIs(type(value), type(expected))
         again = validate(question, value, Hiring)
         self.assertEqual(again, value, "an answer that was cleaned is still an answer")
 
-    def all_refused(self, question: dict[str, Any], *wrong: Any) -> None:
+    def all_refused(self, question: Question, *wrong: Any) -> None:
         for answer in wrong:
             self.refused(question, answer)
 
-    def refused(self, question: dict[str, Any], answer: Any, *fields: str) -> InvalidInput:
+    def refused(self, question: Question, answer: Any, *fields: str) -> InvalidInput:
         with self.assertRaises(InvalidInput) as caught:
             validate(question, answer, Hiring)
         errors = caught.exception.errors
@@ -218,8 +218,8 @@ class SingleValueTests(AnswerTests):
         questions += [choice("a", 1, True), choice("a", 1, multiple=True)]
         questions += [ask("form", fields=fields), ask("form", form="contract")]
         for question in questions:
-            every = {spec["name"]: answer for spec in question["fields"]}
-            every |= dict.fromkeys(ContractForm.base_fields, answer) if question["form"] else {}
+            every = {spec["name"]: answer for spec in question.fields}
+            every |= dict.fromkeys(ContractForm.base_fields, answer) if question.form else {}
             for given_answer in (answer, every):
                 try:
                     value = validate(question, given_answer, Hiring)

@@ -21,7 +21,8 @@ from django.urls import NoReverseMatch, reverse
 from durable import conf, signals
 from durable.doors import access
 from durable.models import AnswerLink, Wait
-from durable.people.reach import inputs, links
+from durable.people.question import Question
+from durable.people.reach import links, words
 from durable.people.reach.links import Made
 
 logger = logging.getLogger("durable.mail")
@@ -124,14 +125,13 @@ def _sent(kind: str, wait: Wait, person: Any) -> bool:
 
 
 def _message(kind: str, wait: Wait, person: Any, made: Sequence[Made]) -> EmailMultiAlternatives:
-    question = wait.question or {}
     context = {
         "kind": kind,
         "wait": wait,
         "person": person,
-        "title": inputs.title(wait),
-        "prompt": inputs.clear(str(question.get("prompt") or wait.name)),
-        "workflow": inputs.clear(wait.execution.workflow),
+        "title": words.title(wait),
+        "prompt": words.clear(Question.of(wait).prompt or wait.name),
+        "workflow": words.clear(wait.execution.workflow),
         "links": {one.decision or "answer": answer_url(one.token) for one in made},
         "until": made[0].until,
         "page": page_url(wait) if getattr(person, "is_staff", False) else "",

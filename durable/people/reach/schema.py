@@ -6,31 +6,31 @@ from typing import Any
 
 from django import forms
 
+from durable.authoring.decision import APPROVED, REJECTED
 from durable.models import Wait
 from durable.people.form import (
     ANSWER,
-    APPROVED,
-    REJECTED,
     BooleanField,
     ChoiceField,
     MultipleChoiceField,
     form_of,
 )
+from durable.people.question import Question
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_of(wait: Wait) -> dict[str, Any]:
     """What an answer has to look like (JSON Schema 2020-12)."""
-    question = wait.question or {}
+    question = Question.of(wait)
     form = form_of(wait)
-    if question.get("type") == "form":
+    if question.is_form:
         schema = _object(form)
-    elif question.get("type") == "approval":
+    elif question.is_approval:
         schema = {"enum": [APPROVED, REJECTED]}
     else:
         schema = _schema(form.fields[ANSWER])
-    titled = {"title": wait.name, "description": question.get("prompt") or ""}
+    titled = {"title": wait.name, "description": question.prompt}
     return {"$schema": DIALECT, **{k: v for k, v in titled.items() if v}, **schema}
 
 
