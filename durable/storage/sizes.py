@@ -87,6 +87,7 @@ def wait(ask: Ask) -> None:
         ("a timeout", ask.timeout),
         ("due", people.due),
         ("remind", people.remind),
+        *(("escalate", after) for after, _ in people.escalate),
     ]:
         if isinstance(when, timedelta):
             later(what, when)

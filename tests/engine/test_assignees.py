@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.contrib.auth.models import Group, Permission
 
 import durable
@@ -22,6 +24,8 @@ from durable.testing import (
     time_travel,
 )
 from tests.engine.test_approvals import NOON, ApprovalTestCase
+
+NEVER = timedelta.max
 
 
 class PeopleTests(ApprovalTestCase):
@@ -97,4 +101,16 @@ class PeopleTests(ApprovalTestCase):
             execution = run(P, options)
             execution.refresh_from_db()
             self.assertEqual(execution.status, "failed")
+        self.assertFalse(Wait.objects.exists())
+
+    def test_an_escalation_beyond_the_calendar_fails_the_step(self) -> None:
+        class P(Workflow):
+            @step
+            def one(self, data):
+                self.wait_for_approval("ok", assignees="user:kim", escalate=[(NEVER, "user:lee")])
+
+        execution = run(P)
+        execution.refresh_from_db()
+        self.assertEqual(execution.status, "failed")
+        self.assertIn("escalate", execution.error["message"])
         self.assertFalse(Wait.objects.exists())
