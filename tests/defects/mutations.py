@@ -519,6 +519,43 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         24,
+        "a door takes an answer from who may give it",
+        "inputs:answer",
+        "    if refusal is not None:\n",
+        "    if False:\n",
+        "tests/doors/test_rest_inputs.py::InputTests::test_who_may_see_but_not_answer_gets_403",
+        "tests/doors/test_inputs_admin.py::RoleTests"
+        "::test_who_lost_the_permission_a_moment_ago_is_refused",
+    ),
+    _mutation(
+        24,
+        "what a person may is read anew under the lock of the question",
+        "inputs:known",
+        "    user = fresh(user) if held else user\n",
+        "",
+        "tests/doors/test_policy_doors.py::WordsTests"
+        "::test_what_a_person_may_is_read_anew_when_a_command_answers",
+    ),
+    _mutation(
+        24,
+        "who neither sees an execution nor is asked by it knows of no question",
+        "inputs:known",
+        "        if not found:\n",
+        "        if False:\n",
+        "tests/doors/test_rest_inputs.py::InputTests"
+        "::test_a_hidden_question_is_spoken_of_as_one_that_is_not_there",
+    ),
+    _mutation(
+        24,
+        "the client takes an answer of a person from who is asked",
+        "answer:_open_to",
+        "    if by is not None:\n",
+        "    if False:\n",
+        "tests/client/test_who_may_answer.py::PeopleTests::test_by_is_checked_against_assignees",
+        "tests/client/test_who_may_answer.py::PeopleTests::test_by_is_checked_against_exclude",
+    ),
+    _mutation(
+        24,
         "a schedule is managed by who may manage schedules",
         "schedules:SchedulePages.act_view",
         '        allow(request, "manage_schedules", schedule)\n',
