@@ -148,14 +148,15 @@ def question(
         form=form,
         metadata=dict(asking.get("metadata") or {}),
         quorum=count(quorum, where, "quorum"),
-        people=_people(where, asking),
     )
+    people = _people(where, asking)
     if type == "form" and form is None and not asked.fields:
         refuse(where, "fields is empty; give it at least one field.")
     return Ask(
         "input",
         name,
         question=asked,
+        people=people,
         timeout=deadline(asking.get("timeout"), f"{where}: timeout"),
         timeout_value=asking.get("timeout_value", UNSET),
     )

@@ -39,12 +39,9 @@ class People:
 
 @dataclass(frozen=True)
 class QuestionSpec:
-    """What a step asks people, as its author wrote it; ``people.question`` makes a question of it.
+    """What a step asks. ``type``: approval, choice, text, form, or a field type."""
 
-    ``type``: approval, choice, text, form, or a field type.
-    """
-
-    type: str
+    type: str = ""
     prompt: str = ""
     choices: tuple[tuple[Any, str], ...] = ()
     multiple: bool = False
@@ -52,7 +49,6 @@ class QuestionSpec:
     form: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     quorum: int = 1
-    people: People = People()
 
 
 @dataclass(frozen=True)
@@ -67,6 +63,7 @@ class Ask:
     timeout: timedelta | datetime | None = None
     timeout_value: Any = UNSET
     question: QuestionSpec | None = None  # input
+    people: People = People()  # input
     workflow: type[Workflow] | str | None = None  # child
     input: Mapping[str, Any] | None = None  # child
     ref: str | None = None  # child

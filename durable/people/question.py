@@ -3,54 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
-from durable.authoring.context import QuestionSpec
+from durable.authoring.context import People, QuestionSpec
 from durable.models import Wait
-from durable.people import who
+from durable.people.who import is_active, matches, normalise
 
 
 @dataclass(frozen=True)
-class Question:
-    """What people are asked, and which people. ``type``: approval, choice, text, form, or a field.
+class Question(QuestionSpec):
+    """What people are asked, and which people. Without a type: the wait is not for people.
 
     ``stored`` writes the column ``Wait.question``, ``of`` reads it; a key that an older row lacks
     has its default. ``assignees`` and ``exclude`` have columns of their own: they can change.
     """
 
-    type: str = ""  # empty: the wait is not for people
-    prompt: str = ""
-    choices: tuple[tuple[Any, str], ...] = ()
-    multiple: bool = False
-    fields: tuple[Mapping[str, Any], ...] = ()
-    form: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    quorum: int = 1
     escalate: tuple[tuple[timedelta, str], ...] = ()  # after the opening, who may answer besides
     remind: timedelta | None = None
     assignees: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
     @classmethod
-    def asked(cls, spec: QuestionSpec) -> Self:
+    def asked(cls, spec: QuestionSpec, people: People) -> Self:
         """The question that a step asks; ``DefinitionError`` for people that there can't be."""
-        people = spec.people
-        escalate = [(after, one) for after, more in people.escalate for one in who.normalise(more)]
+        escalate = [(after, one) for after, more in people.escalate for one in normalise(more)]
         return cls(
-            spec.type,
-            prompt=spec.prompt,
-            choices=spec.choices,
-            multiple=spec.multiple,
-            fields=spec.fields,
-            form=spec.form,
-            metadata=spec.metadata,
-            quorum=spec.quorum,
+            **vars(spec),
             escalate=tuple(escalate),
             remind=people.remind,
-            assignees=tuple(who.normalise(people.assignees)),
-            exclude=tuple(who.normalise(people.exclude)),
+            assignees=tuple(normalise(people.assignees)),
+            exclude=tuple(normalise(people.exclude)),
         )
 
     @classmethod
@@ -79,7 +63,7 @@ class Question:
         return {
             "type": self.type,
             "prompt": self.prompt,
-            "choices": [[value, label] for value, label in self.choices],
+            "choices": [list(pair) for pair in self.choices],
             "multiple": self.multiple,
             "fields": [dict(spec) for spec in self.fields],
             "form": self.form,
@@ -118,10 +102,10 @@ class Question:
         assignees, never to the excluded. ``groups``: names of the user's groups, if known.
         """
         asked = list(dict.fromkeys([*self.assignees, *self.added(open_for)]))
-        if not who.is_active(user):
+        if not is_active(user):
             return "the account is not active"
-        if self.exclude and who.matches(user, self.exclude, groups):
+        if self.exclude and matches(user, self.exclude, groups):
             return f"excluded from this question are {', '.join(self.exclude)}"
-        if self.assignees and not who.matches(user, asked, groups):
+        if self.assignees and not matches(user, asked, groups):
             return f"it is for {', '.join(asked)}"
         return None

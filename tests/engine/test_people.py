@@ -12,7 +12,7 @@ from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.test import SimpleTestCase, TestCase
 from django.utils.functional import SimpleLazyObject
 
-from durable.authoring.context import QuestionSpec
+from durable.authoring.context import People, QuestionSpec
 from durable.errors import DefinitionError, InvalidInput, NotSerializable
 from durable.models import Wait
 from durable.people import who
@@ -166,7 +166,7 @@ class FormTests(TestCase):
     def test_rows_that_a_form_chooses_become_primary_keys(self) -> None:
         kim = User.objects.create_user("kim")
         groups = [Group.objects.create(name=name) for name in ("a", "b")]
-        question = Question.asked(QuestionSpec("form", form="handover"))
+        question = Question.asked(QuestionSpec("form", form="handover"), People())
         keys = [group.pk for group in groups]
         for answer in (
             {"to": kim.pk, "groups": keys},
@@ -177,7 +177,7 @@ class FormTests(TestCase):
             self.assertCountEqual(value["groups"], keys)
 
     def test_rows_that_are_not_there_are_refused(self) -> None:
-        question = Question.asked(QuestionSpec("form", form="handover"))
+        question = Question.asked(QuestionSpec("form", form="handover"), People())
         for to in (0, "x", "\0", 10**30, True, [1], {"a": 1}, None):
             with self.assertRaises(InvalidInput) as caught:
                 validate(question, {"to": to, "groups": 5}, Handover)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable import codec
-from durable.authoring.context import QuestionSpec
+from durable.authoring.context import People, QuestionSpec
 from durable.authoring.decision import Decision
 from durable.errors import DefinitionError, InvalidInput
 from durable.models import Wait
@@ -55,7 +55,7 @@ class Hiring:
 def ask(type: str, **options: Any) -> Question:
     """The stored question, read back."""
     fields = tuple(options.pop("fields", ()))
-    asked = Question.asked(QuestionSpec(type, fields=fields, **options))
+    asked = Question.asked(QuestionSpec(type, fields=fields, **options), People())
     return Question.of(Wait(question=codec.loads(codec.dumps(asked.stored()))))
 
 

@@ -58,7 +58,7 @@ class StoredTests(SimpleTestCase):
 
     def test_what_an_author_wrote_names_people_in_one_way(self) -> None:
         people = People(assignees=("user:kim",), escalate=((timedelta(1), ["user:a", "user:b"]),))
-        asked = Question.asked(QuestionSpec("approval", quorum=2, people=people))
+        asked = Question.asked(QuestionSpec("approval", quorum=2), people)
         self.assertTrue(asked.is_approval)
         self.assertEqual(asked.assignees, ("user:kim",))
         self.assertEqual(asked.escalate, ((timedelta(1), "user:a"), (timedelta(1), "user:b")))

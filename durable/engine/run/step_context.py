@@ -56,7 +56,7 @@ class Request:
         """Check what the author wrote while the body can still be told that it is wrong."""
         if ask.question is None:
             return cls(ask, place)
-        question = Question.asked(ask.question)
+        question = Question.asked(ask.question, ask.people)
         codec.dumps(question.stored(), path=f"question({ask.name!r})")
         return cls(ask, place, question)
 

@@ -59,7 +59,6 @@ def park(
 def _open(claim: Claim, request: Request) -> Wait:
     ask, (kind, name, ordinal) = request.ask, request.place
     question = request.question or Question()
-    due = ask.question.people.due if ask.question is not None else None
     wait = Wait.objects.create(
         execution_id=claim.execution_id,
         root_id=claim.root_id,
@@ -77,7 +76,7 @@ def _open(claim: Claim, request: Request) -> Wait:
         child=_child(claim, request),
         assignees=list(question.assignees),
         exclude=list(question.exclude),
-        due_at=moment(due),
+        due_at=moment(ask.people.due),
         **notices.of_opened(question),
     )
     if ask.key:
