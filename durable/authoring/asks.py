@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from durable.authoring.context import UNSET, Ask, People, Question
+from durable.authoring.context import UNSET, Ask, People, QuestionSpec
 from durable.authoring.values import count, deadline, moment
 from durable.authoring.wording import did_you_mean, refuse, refuse_unknown
 from durable.errors import DefinitionError
@@ -138,12 +138,14 @@ def question(
     refused: DefinitionError | None = None
     try:
         asked = _question(where, type, asking, choices, multiple, fields, form, quorum, forms)
+        people = _people(where, asking)
     except DefinitionError as error:
-        asked, refused = Question(type), error
+        asked, people, refused = QuestionSpec(type), People(), error
     return Ask(
         "input",
         name,
         question=asked,
+        people=people,
         timeout=deadline(asking.get("timeout"), f"{where}: timeout"),
         timeout_value=asking.get("timeout_value", UNSET),
         refused=refused,
@@ -160,7 +162,7 @@ def _question(
     form: str | None,
     quorum: int,
     forms: Mapping[str, Any] | None,
-) -> Question:
+) -> QuestionSpec:
     if type not in QUESTION_TYPES:
         refuse(where, f"type {type!r} isn't known.{did_you_mean(type, QUESTION_TYPES)}")
     if form is not None and forms is not None and form not in forms:
@@ -170,7 +172,7 @@ def _question(
         refuse(where, 'a form needs either fields=[…] or form="name".')
     if type == "choice" and choices is None:
         refuse(where, "needs choices=[…].")
-    asked = Question(
+    asked = QuestionSpec(
         type=type,
         prompt=str(asking.get("prompt", "")),
         choices=() if choices is None else choice_pairs(choices, where),
@@ -179,7 +181,6 @@ def _question(
         form=form,
         metadata=dict(asking.get("metadata") or {}),
         quorum=count(quorum, where, "quorum"),
-        people=_people(where, asking),
     )
     if type == "form" and form is None and not asked.fields:
         refuse(where, "fields is empty; give it at least one field.")

@@ -40,10 +40,10 @@ class People:
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a person is asked. ``type``: approval, choice, text, form, or a field type."""
+class QuestionSpec:
+    """What a step asks. ``type``: approval, choice, text, form, or a field type."""
 
-    type: str
+    type: str = ""
     prompt: str = ""
     choices: tuple[tuple[Any, str], ...] = ()
     multiple: bool = False
@@ -51,7 +51,6 @@ class Question:
     form: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     quorum: int = 1
-    people: People = People()
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,8 @@ class Ask:
     until: timedelta | datetime | None = None  # timer
     timeout: timedelta | datetime | None = None
     timeout_value: Any = UNSET
-    question: Question | None = None  # input
+    question: QuestionSpec | None = None  # input
+    people: People = People()  # input
     workflow: type[Workflow] | str | None = None  # child
     input: Mapping[str, Any] | None = None  # child
     ref: str | None = None  # child
@@ -76,6 +76,11 @@ class Ask:
         if self.refused is not None:
             raise self.refused
         return self
+
+    @property
+    def is_approval(self) -> bool:
+        """Whether it is answered with a decision."""
+        return self.question is not None and self.question.type == "approval"
 
 
 class Context(Protocol):

@@ -89,8 +89,7 @@ class StubContext:
         if ask.kind == "child" and ask.workflow is not None and ask.name not in self.answers:
             return self._answer(ask, workflow_name(ask.workflow))
         answer = self._answer(ask, ask.name)
-        approval = ask.question is not None and ask.question.type == "approval"
-        if approval and isinstance(answer, str) and not isinstance(answer, Decision):
+        if ask.is_approval and isinstance(answer, str) and not isinstance(answer, Decision):
             return Decision(answer)
         return answer
 

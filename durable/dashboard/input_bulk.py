@@ -12,13 +12,14 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from durable.authoring.decision import APPROVED
 from durable.dashboard.base import as_typed
-from durable.dashboard.input_forms import COMMENT, CommentForm, is_approval
+from durable.dashboard.input_forms import COMMENT, CommentForm
 from durable.doors import access
 from durable.errors import AlreadyAnswered, DurableError, NotAllowed
 from durable.models import Input, Wait
-from durable.people.answer import APPROVED
-from durable.people.reach import inputs
+from durable.people.question import Question
+from durable.people.reach import inputs, words
 from durable.showing.characters import visible, visible_line
 from durable.states import WaitStatus
 
@@ -54,7 +55,7 @@ def confirm(
 ) -> HttpResponse:
     """The page before: what will be decided, and a comment."""
     seen = _seen(request, rows)
-    told = [Row(wait, inputs.title(wait), _obstacle(request.user, wait)) for wait in seen]
+    told = [Row(wait, words.title(wait), _obstacle(request.user, wait)) for wait in seen]
     ready = [row for row in told if not row.told]
     return page.render(
         request,
@@ -99,36 +100,27 @@ def _seen(request: HttpRequest, rows: Iterable[Wait]) -> list[Wait]:
 
 
 def _decide(request: HttpRequest, wait: Wait, decision: str, comment: str) -> Row:
-    title = inputs.title(wait)
-    if not is_approval(wait):
+    title = words.title(wait)
+    if not Question.of(wait).is_approval:
         return Row(wait, title, _obstacle(request.user, wait), 422)
     try:
         with inputs.coming_from(request, "admin"):
             answered = inputs.answer(wait.pk, decision, by=request.user, comment=comment)
     except AlreadyAnswered as refusal:
-        words = inputs.outcome(Wait.objects.get(pk=wait.pk))
-        return Row(wait, title, _("already %s") % words if words else visible(refusal), 409)
+        ended = words.outcome(Wait.objects.get(pk=wait.pk))
+        return Row(wait, title, _("already %s") % ended if ended else visible(refusal), 409)
     except NotAllowed as refusal:
         return Row(wait, title, visible(refusal), 403)
     except DurableError as refusal:
         return Row(wait, title, visible(refusal), 422)
-    return Row(wait, title, done(answered))
-
-
-def done(wait: Wait) -> str:
-    """What an answer has brought about, for the one who gave it."""
-    if wait.status == WaitStatus.OPEN:
-        quorum = (wait.question or {}).get("quorum") or 1
-        numbers = {"votes": wait.vote_count, "quorum": quorum}
-        return _("your approval is recorded, %(votes)s of %(quorum)s") % numbers
-    return inputs.outcome(wait)
+    return Row(wait, title, words.done(answered))
 
 
 def _obstacle(user: Any, wait: Wait) -> str:
     """Why the user can't decide on this; empty if they can."""
     if wait.status != WaitStatus.OPEN:
-        return _("already %s") % inputs.outcome(wait)
-    if not is_approval(wait):
+        return _("already %s") % words.outcome(wait)
+    if not Question.of(wait).is_approval:
         return _("this is no approval: open it to answer it")
     if access.has_voted(user, wait):
         return _("you have approved it already")

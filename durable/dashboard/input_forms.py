@@ -16,10 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from durable.dashboard.base import as_typed
 from durable.errors import DefinitionError
 from durable.models import Wait
-from durable.people import question as answers
-from durable.people import who as people
-from durable.people.question import ANSWER
-from durable.people.reach import schema as questions
+from durable.people import who
+from durable.people.form import ANSWER, ChoiceField, MultipleChoiceField, TextField, form_of
+from durable.people.question import Question
 from durable.showing.characters import visible, visible_line
 
 #: The names of our own fields: no question's field begins like this.
@@ -30,22 +29,17 @@ RADIO_UP_TO = 8  # choices; more are a list
 LISTED = 200  # users or groups; if there are more, they are written as texts
 
 
-def is_approval(wait: Wait) -> bool:
-    """Whether the question is answered with one of two buttons."""
-    return (wait.question or {}).get("type") == "approval"
-
-
 # -- the answer ------------------------------------------------------------------------------------
 
 
 def answer_of(wait: Wait, posted: QueryDict) -> Any:
     """The answer as it was posted, in the form that the engine takes."""
-    question = wait.question or {}
-    if question.get("type") == "approval":
+    question = Question.of(wait)
+    if question.is_approval:
         return posted.get(DECISION, "")
-    if question.get("type") == "form":
+    if question.is_form:
         return _without_ours(posted)
-    if question.get("multiple"):
+    if question.multiple:
         return posted.getlist(ANSWER)
     return as_typed(posted.get(ANSWER, ""))
 
@@ -56,14 +50,15 @@ def answer_form(
     errors: Mapping[str, Sequence[str]] | None = None,
 ) -> forms.BaseForm | None:
     """The form to fill in; with what was typed, and what is wrong with it. None for an approval."""
-    if is_approval(wait):
+    question = Question.of(wait)
+    if question.is_approval:
         return None
-    form = questions.form_of(wait, _without_ours(posted) if posted is not None else None)
+    form = form_of(wait, _without_ours(posted) if posted is not None else None)
     for name, field in form.fields.items():
         _comfortable(field, alone=name == ANSWER)
         _legible(field)
     if errors is not None:
-        single = ANSWER in form.fields and (wait.question or {}).get("type") != "form"
+        single = ANSWER in form.fields and not question.is_form
         # set beforehand, so that rendering does not clean again what the engine has refused
         form._errors = ErrorDict(  # type: ignore[attr-defined]
             {
@@ -94,16 +89,16 @@ def _without_ours(posted: QueryDict) -> QueryDict:
 
 def _comfortable(field: forms.Field, *, alone: bool) -> None:
     """Nothing is chosen beforehand; few choices are seen at once; a text has room."""
-    if isinstance(field, answers.MultipleChoiceField):
+    if isinstance(field, MultipleChoiceField):
         if len(field.values) <= RADIO_UP_TO:
             _widget(field, forms.CheckboxSelectMultiple())
-    elif isinstance(field, answers.ChoiceField):
+    elif isinstance(field, ChoiceField):
         if len(field.values) <= RADIO_UP_TO and field.required:
             _widget(field, forms.RadioSelect())
         elif field.required:
             choices: Any = field.choices
             field.widget.choices = [("", "---------"), *choices]
-    elif alone and type(field) is answers.TextField:
+    elif alone and type(field) is TextField:
         _widget(field, forms.Textarea(attrs={"rows": 3}))
 
 
@@ -111,7 +106,7 @@ def _legible(field: forms.Field) -> None:
     """No character hides in what is read; the values behind the choices are left as they are."""
     field.label = None if field.label is None else visible_line(field.label)
     field.help_text = visible(field.help_text) if field.help_text else ""
-    if isinstance(field, answers.ChoiceField):
+    if isinstance(field, ChoiceField):
         widget: Any = field.widget
         widget.choices = [(value, visible_line(label)) for value, label in widget.choices]
 
@@ -176,7 +171,7 @@ class ReassignForm(forms.Form):
         """The texts, each of which names somebody that there is."""
         lines = [line.strip() for line in self.cleaned_data["others"].splitlines()]
         try:
-            specs = people.normalise([line for line in lines if line])
+            specs = who.normalise([line for line in lines if line])
         except DefinitionError as error:
             raise forms.ValidationError(str(error)) from None
         for spec in specs:
@@ -197,7 +192,7 @@ class ReassignForm(forms.Form):
             raise forms.ValidationError(_("Say who is to answer."))
         for spec in cleaned["to"]:
             user = _user(spec)
-            if spec in self._wait.exclude or (user and people.matches(user, self._wait.exclude)):
+            if spec in self._wait.exclude or (user and who.matches(user, self._wait.exclude)):
                 raise forms.ValidationError(
                     _("%(who)s is excluded from this question."), params={"who": spec}
                 )

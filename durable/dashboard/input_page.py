@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,13 +15,13 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from durable import clock
+from durable.authoring.decision import APPROVED, REJECTED
 from durable.conf import database
-from durable.dashboard.input_forms import is_approval
 from durable.dashboard.shown import VALUE_CHARACTERS, cut
 from durable.doors import access
 from durable.models import AnswerLink, AuditEntry, Execution, Wait
-from durable.people import who as people
-from durable.people.reach import inputs
+from durable.people.question import Question
+from durable.people.reach import inputs, words
 from durable.showing import values
 from durable.showing.characters import visible, visible_line
 from durable.showing.masking import Masking
@@ -86,43 +86,42 @@ class Page:
     @property
     def is_approval(self) -> bool:
         """Whether it is answered with one of two buttons."""
-        return is_approval(self.wait)
+        return Question.of(self.wait).is_approval
 
 
 def facts(user: Any, wait: Wait) -> Facts:
     """What is asked, with what looks secret hidden from who may not see it."""
-    question = wait.question or {}
+    question = Question.of(wait)
     root = Execution.objects.defer(*access.LARGE).filter(pk=wait.root_id).first()
-    metadata = question.get("metadata") or {}
-    known = _masking(user, root).value(metadata)
+    known = _masking(user, root).value(question.metadata)
     return Facts(
-        prompt=visible(str(question.get("prompt") or "")),
+        prompt=visible(question.prompt),
         metadata=[(visible(name), shown(value)) for name, value in known.items()],
         workflow=visible(wait.execution.workflow),
         subject=subjects([root] if root is not None else []).get(wait.root_id, ""),
-        overdue=inputs.is_overdue(wait, clock.read(database())),
+        overdue=words.is_overdue(wait, clock.read(database())),
     )
 
 
 def page_of(user: Any, wait: Wait) -> Page:
     """A question with all that this user may see of it."""
     now = clock.read(database())
-    question = wait.question or {}
+    question = Question.of(wait)
     root = Execution.objects.filter(pk=wait.root_id).first()
-    sees, masking = inputs.sees_execution(user, wait), _masking(user, root)
+    sees, masking = access.sees(user, wait.root_id), _masking(user, root)
     data = root.data if root is not None and sees else None
-    added = people.escalated(question.get("escalate") or (), wait.opened_at, now)
+    added = question.added(now - wait.opened_at)
     return Page(
         wait=wait,
         asked=facts(user, wait),
-        title=Truncator(inputs.title(wait)).chars(140),
+        title=Truncator(words.title(wait)).chars(140),
         execution_url=execution_url(wait.root_id) if sees else "",
         data="" if data is None else shown(masking.value(data)),
-        assignees=inputs.named([*wait.assignees, *added]),
-        exclude=inputs.named(wait.exclude),
-        later=later(wait, now),
-        quorum=int(question.get("quorum") or 1),
-        outcome=inputs.outcome(wait),
+        assignees=words.named([*wait.assignees, *added]),
+        exclude=words.named(wait.exclude),
+        later=later(question, wait.opened_at, now),
+        quorum=question.quorum,
+        outcome=words.outcome(wait),
         answer=_answer(wait, masking),
         comment=visible(wait.comment),
         votes=[_vote(vote) for vote in wait.votes or ()],
@@ -146,20 +145,20 @@ def _why_not(user: Any, wait: Wait) -> str:
 
 def _answer(wait: Wait, masking: Masking) -> str:
     """What was answered, if it was more than a decision."""
-    if wait.status != WaitStatus.ANSWERED or is_approval(wait):
+    if wait.status != WaitStatus.ANSWERED or Question.of(wait).is_approval:
         return ""
     return shown(masking.answer(wait.name, wait.answer))
 
 
-def later(wait: Wait, now: datetime) -> list[tuple[datetime, list[str]]]:
+def later(
+    question: Question, opened_at: datetime, now: datetime
+) -> list[tuple[datetime, list[str]]]:
     """Who may answer besides, and from when on."""
-    escalate = (wait.question or {}).get("escalate") or ()
-    found: dict[datetime, list[str]] = {}
-    for after, spec in sorted(escalate, key=lambda step: step[0]):
-        at = wait.opened_at + timedelta(seconds=after)
-        if at > now:
-            found.setdefault(at, []).extend(inputs.named([spec]))
-    return list(found.items())
+    coming = [after for after in question.escalations() if opened_at + after > now]
+    return [
+        (opened_at + after, words.named(one for at, one in question.escalate if at == after))
+        for after in coming
+    ]
 
 
 def shown(value: Any) -> str:
@@ -227,7 +226,7 @@ def _entry(wait: Wait, row: AuditEntry, masking: Masking, *, origins: bool) -> E
     after: Any = row.after or {}
     comment = ""
     if row.action == "reassign":
-        before, to = (", ".join(inputs.named(who or [])) for who in (row.before, row.after))
+        before, to = (", ".join(words.named(who or [])) for who in (row.before, row.after))
         what = _("reassigned from %(before)s to %(to)s") % {
             "before": before or _("everybody"),
             "to": to,
@@ -236,7 +235,7 @@ def _entry(wait: Wait, row: AuditEntry, masking: Masking, *, origins: bool) -> E
         answer = after.get("answer")
         what = (
             _said(answer)
-            if is_approval(wait)
+            if Question.of(wait).is_approval
             else _("answered: %s") % _line(masking.answer(wait.name, answer))
         )
         comment = visible(after.get("comment") or "")
@@ -253,7 +252,7 @@ def _vote(vote: Mapping[str, Any]) -> Entry:
 
 
 def _said(answer: Any) -> str:
-    return {"approved": _("approved"), "rejected": _("rejected")}.get(answer, visible_line(answer))
+    return {APPROVED: _("approved"), REJECTED: _("rejected")}.get(answer, visible_line(answer))
 
 
 def _line(value: Any) -> str:

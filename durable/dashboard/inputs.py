@@ -17,6 +17,7 @@ from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from durable.authoring.decision import APPROVED, REJECTED
 from durable.dashboard import input_bulk, shown
 from durable.dashboard.base import SCRIPT, as_typed
 from durable.dashboard.input_forms import (
@@ -25,7 +26,6 @@ from durable.dashboard.input_forms import (
     ReassignForm,
     answer_form,
     answer_of,
-    is_approval,
 )
 from durable.dashboard.input_lists import (
     CappedPaginator,
@@ -39,8 +39,8 @@ from durable.dashboard.input_page import page_of
 from durable.doors import access, ids
 from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllowed
 from durable.models import Input, Wait
-from durable.people.answer import APPROVED, REJECTED
-from durable.people.reach import inputs
+from durable.people.question import Question
+from durable.people.reach import inputs, words
 from durable.showing import times
 from durable.showing.characters import visible
 from durable.states import WaitStatus
@@ -152,7 +152,7 @@ class InputAdmin(_Admin):
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
         """Deciding on many at once, for whoever has something to decide."""
         past = request.GET.get(ShowFilter.parameter_name) in ShowFilter.past
-        if past or not any(is_approval(wait) for wait in asked_of(request)):
+        if past or not any(Question.of(wait).is_approval for wait in asked_of(request)):
             return {}
         where = () if action_location is None else (action_location,)  # Django 6.1 asks for it
         found: dict[str, Any] = super().get_actions(request, *where)
@@ -173,9 +173,9 @@ class InputAdmin(_Admin):
     @admin.display(description=gettext_lazy("question"))
     def asks(self, row: Any) -> SafeString:
         """The prompt, as a link to the question's page; who may answer; how many have voted."""
-        who = ", ".join(inputs.named(row.assignees)) or _("anybody who may approve")
+        who = ", ".join(words.named(row.assignees)) or _("anybody who may approve")
         about = [_("for %s") % who]
-        quorum = (row.question or {}).get("quorum") or 1
+        quorum = Question.of(row).quorum
         if quorum > 1:
             approved = sum(vote["decision"] == APPROVED for vote in row.votes or ())
             numbers = {"votes": approved, "quorum": quorum}
@@ -183,7 +183,7 @@ class InputAdmin(_Admin):
         return format_html(
             '<a href="{}">{}</a><span class="durable-small">{}</span>',
             self.address("change", row.pk),
-            Truncator(inputs.title(row)).chars(140),
+            Truncator(words.title(row)).chars(140),
             " · ".join(about),
         )
 
@@ -202,7 +202,7 @@ class InputAdmin(_Admin):
         if row.due_at is None:
             return asked
         at = shown.stamped(row.due_at, times.in_words(row.due_at, row.now))
-        if inputs.is_overdue(row, row.now):
+        if words.is_overdue(row, row.now):
             overdue = '{} <strong class="durable-overdue">{}</strong>{}'
             return format_html(overdue, at, _("overdue"), asked)
         return format_html("{}{}", at, asked)
@@ -210,14 +210,14 @@ class InputAdmin(_Admin):
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Any) -> str:
         """Open, or what became of it."""
-        return inputs.outcome(row, row.now) or (_("waiting for you") if row.mine else _("open"))
+        return words.outcome(row, row.now) or (_("waiting for you") if row.mine else _("open"))
 
     @admin.display(description=gettext_lazy("answer"))
     def buttons(self, row: Any) -> SafeString | str:
         """What this user can do with it, each a page that asks once more."""
         if not row.mine:
             return ""
-        if not is_approval(row):
+        if not Question.of(row).is_approval:
             return format_html(
                 '<a class="durable-button" href="{}">{}</a>',
                 self.address("change", row.pk),
@@ -301,7 +301,7 @@ class InputAdmin(_Admin):
             return self.question(request, now, 403, refused=_("Not recorded: %s.") % refusal)
         except AlreadyAnswered as refusal:
             now = self.found(request, wait.pk)
-            text = inputs.outcome(now) or str(refusal)
+            text = words.outcome(now) or str(refusal)
             return self.question(request, now, 409, refused=_("Not recorded: %s.") % text)
         except InvalidInput as refusal:
             form = answer_form(wait, request.POST, refusal.errors)
@@ -312,7 +312,7 @@ class InputAdmin(_Admin):
             return self.question(request, wait, 422, form=form, comment_form=typed, refused=refused)
         except DurableError as refusal:  # a text that can't be stored
             return self.question(request, wait, 422, refused=_("Not recorded: %s") % refusal)
-        messages.success(request, f"{inputs.title(wait)}: {input_bulk.done(answered)}")
+        messages.success(request, f"{words.title(wait)}: {words.done(answered)}")
         return HttpResponseRedirect(self.address("changelist"))
 
     def decide_view(self, request: HttpRequest, decision: str) -> HttpResponse:
@@ -332,18 +332,18 @@ class InputAdmin(_Admin):
         form = ReassignForm(wait, request.POST if request.method == "POST" else None)
         refused, status = "", 200
         if wait.status != WaitStatus.OPEN:
-            refused, status = inputs.outcome(wait), 409
+            refused, status = words.outcome(wait), 409
         elif request.method == "POST" and form.is_valid():
             try:
                 with inputs.coming_from(request, "admin"):
                     inputs.reassign(wait.pk, form.cleaned_data["to"], by=request.user)
             except AlreadyAnswered:
-                refused, status = inputs.outcome(Input.objects.get(pk=pk)), 409
+                refused, status = words.outcome(Input.objects.get(pk=pk)), 409
             except (NotAllowed, access.AccessDenied) as refusal:
                 raise PermissionDenied(str(refusal)) from refusal
             else:
-                to = ", ".join(inputs.named(form.cleaned_data["to"]))
-                messages.success(request, _("%s: now for %s.") % (inputs.title(wait), to))
+                to = ", ".join(words.named(form.cleaned_data["to"]))
+                messages.success(request, _("%s: now for %s.") % (words.title(wait), to))
                 return HttpResponseRedirect(self._after_reassign(request, wait))
         elif form.errors:
             status = 422

@@ -13,12 +13,11 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from durable.dashboard.base import as_typed
-from durable.dashboard.input_bulk import done
 from durable.dashboard.input_forms import COMMENT, CommentForm, answer_form, answer_of
 from durable.dashboard.input_page import facts
 from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllowed
 from durable.models import AnswerLink
-from durable.people.reach import inputs, links
+from durable.people.reach import inputs, links, words
 from durable.showing.characters import visible, visible_line
 
 STYLESHEETS = ("durable/inputs.css", "durable/answer.css")
@@ -45,7 +44,7 @@ def answer(request: HttpRequest, token: str) -> HttpResponse:
 def _ask(request: HttpRequest, link: AnswerLink, status: int = 200, **context: Any) -> HttpResponse:
     context.setdefault("form", answer_form(link.wait))
     context.setdefault("comment_form", CommentForm(use_required_attribute=False))
-    title, asked = inputs.title(link.wait), facts(link.recipient, link.wait)
+    title, asked = words.title(link.wait), facts(link.recipient, link.wait)
     return _page(request, link, "ask.html", status, title=title, asked=asked, **context)
 
 
@@ -66,8 +65,8 @@ def _answer(request: HttpRequest, link: AnswerLink) -> HttpResponse:
         return _ask(request, link, 422, form=form, comment_form=typed, refused=refused)
     except DurableError as refusal:  # a text that can't be stored
         return _ask(request, link, 422, refused=_("Not recorded: %s") % visible(refusal))
-    title = inputs.title(wait)
-    return _page(request, link, "done.html", title=title, done=done(wait))
+    title = words.title(wait)
+    return _page(request, link, "done.html", title=title, done=words.done(wait))
 
 
 def _page(

@@ -27,6 +27,7 @@ from durable.dashboard.base import Pages, allowed, now
 from durable.dashboard.shown import Shown
 from durable.doors import access
 from durable.models import Schedule, StepRun, Wait, Worker
+from durable.people.question import Question
 from durable.showing.characters import visible
 from durable.states import Status, StepStatus
 
@@ -79,7 +80,7 @@ def respond(pages: Pages, request: HttpRequest) -> HttpResponse:
 
 def shown_prompt(wait: Wait) -> str:
     """What a person is asked, on one line."""
-    return Shown(open=False).line((wait.question or {}).get("prompt") or "", 100)
+    return Shown(open=False).line(Question.of(wait).prompt, 100)
 
 
 def tiles(user: Any, hours: list[sparkline.Hour]) -> list[dict[str, Any]]:

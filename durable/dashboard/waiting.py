@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from durable.dashboard.shown import Shown
 from durable.doors import access
 from durable.models import Event, Execution, StepRun, Wait, WaitKind, WaitStatus, Worker
+from durable.people.question import Question
 from durable.showing.characters import visible
 from durable.states import ROLLBACK, Status
 
@@ -79,14 +80,13 @@ def asked(user: Any, waits: list[Wait]) -> set[Any]:
 
 
 def row(wait: Wait, names: Any, shown: Shown, mine: bool) -> dict[str, Any]:
-    question = wait.question or {}
     took: timedelta | None = wait.resolved_at - wait.opened_at if wait.resolved_at else None
     answer = shown.masking.answer(wait.name, wait.answer)
     return {
         "row": wait,
         "name": visible(wait.name),
         "branch": names.get(wait.execution_id, ""),
-        "prompt": shown.text(question.get("prompt") or "", SHOWN_PROMPT),
+        "prompt": shown.text(Question.of(wait).prompt, SHOWN_PROMPT),
         "for": ", ".join(visible(name) for name in wait.assignees),
         "by": visible(wait.by_name),
         "comment": shown.text(wait.comment),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -18,9 +16,9 @@ from durable import clock, conf
 from durable.authoring import registry
 from durable.conf import database
 from durable.errors import DurableError
-from durable.models import Event, Execution, Role, Schedule, Wait
-from durable.people import who as people
-from durable.states import WaitKind
+from durable.models import Event, Execution, Schedule, Wait
+from durable.people import who
+from durable.people.question import Question
 
 if TYPE_CHECKING:
     from durable.models.execution import ExecutionQuerySet
@@ -112,7 +110,7 @@ def configured() -> list[type[Any]]:
 
 def may(user: Any, action: str, target: Any = None) -> bool:
     """Whether the user may do this; nobody inactive ever may."""
-    if not people.is_active(user) or not user.has_perm(PERMISSIONS[action]):
+    if not who.is_active(user) or not user.has_perm(PERMISSIONS[action]):
         return False
     return _agreed(user, action, target)
 
@@ -160,10 +158,15 @@ def _own_permissions(target: Any) -> Iterable[str]:
 # -- executions ------------------------------------------------------------------------------------
 
 
+def sees(user: Any, root_id: UUID) -> bool:
+    """Whether the user may see an execution."""
+    return visible(user).filter(pk=root_id).exists()
+
+
 def visible(user: Any, executions: ExecutionQuerySet | None = None) -> ExecutionQuerySet:
     """The executions (roots and children) that the user may see; the rest doesn't exist."""
     rows = Execution.objects.roots() if executions is None else executions
-    if not people.is_active(user) or not user.has_perm(PERMISSIONS["view"]):
+    if not who.is_active(user) or not user.has_perm(PERMISSIONS["view"]):
         return rows.none()
     return in_scope(user, rows)
 
@@ -178,7 +181,7 @@ def in_scope(user: Any, rows: ExecutionQuerySet) -> ExecutionQuerySet:
 def visible_events(user: Any) -> QuerySet[Event]:
     """The events that the user may see; published ones have no execution and need no policy's."""
     rows = Event.objects.order_by("-created_at", "-id")
-    if not people.is_active(user) or not user.has_perm("durable.view_event"):
+    if not who.is_active(user) or not user.has_perm("durable.view_event"):
         return rows.none()
     if not policies():
         return rows
@@ -194,55 +197,42 @@ def may_answer(user: Any, wait: Wait) -> bool:
 
 
 def why_not(user: Any, wait: Wait) -> str | None:
-    """Why the user may not answer a question; ``None`` if they may.
-
-    Who is named among the assignees needs no permission of Django's besides.
-    """
-    return _why_not(user, wait, _Known.of(user, [wait]))
+    """Why the user may not answer a question; ``None`` if they may."""
+    return refusals(user, [wait]).get(wait.pk)
 
 
 def answerable(user: Any, waits: Sequence[Wait]) -> list[Wait]:
-    """Those of the questions that the user may answer, in as many statements for all as for one."""
+    """Those of the questions that the user may answer."""
+    refused = refusals(user, waits)
+    return [wait for wait in waits if wait.pk not in refused]
+
+
+def refusals(user: Any, waits: Sequence[Wait]) -> dict[UUID, str]:
+    """Why the user may not answer, by the id of each question that they may not answer.
+
+    The one decision for every door: the question's people, Django's permission, permissions of
+    the workflow, policies of the site. Whoever is named needs no permission of Django's. There
+    are as many statements for all questions as for one.
+    """
     if not waits:
-        return []
-    known = _Known.of(user, waits)
-    return [wait for wait in waits if _why_not(user, wait, known) is None]
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What is read once for many questions."""
-
-    now: datetime
-    groups: frozenset[str]
-    in_scope: frozenset[UUID]  # executions that the policies let the user see
-
-    @classmethod
-    def of(cls, user: Any, waits: Sequence[Wait]) -> _Known:
-        roots = {wait.root_id for wait in waits}
+        return {}
+    roots, now = {wait.root_id for wait in waits}, clock.read(database())
+    if policies():
         rows = Execution.objects.filter(pk__in=roots).order_by()
-        scope = in_scope(user, rows).values_list("pk", flat=True) if policies() else roots
-        groups = user.groups.values_list("name", flat=True) if hasattr(user, "groups") else ()
-        return cls(clock.read(database()), frozenset(groups), frozenset(scope))
-
-
-def _why_not(user: Any, wait: Wait, known: _Known) -> str | None:
-    added = people.escalated((wait.question or {}).get("escalate", []), wait.opened_at, known.now)
-    reason = people.allowed(
-        user,
-        assignees=wait.assignees,
-        exclude=wait.exclude,
-        escalated=added,
-        groups=known.groups,
-    )
-    if reason is not None:
-        return reason
-    named = wait.assignees or people.matches(user, added, known.groups)
-    if not named and not user.has_perm(PERMISSIONS["answer"]):
-        return f"it takes the permission {PERMISSIONS['answer']}"
-    if wait.root_id not in known.in_scope or not _agreed(user, "answer", wait):
-        return NO_POLICY
-    return None
+        roots = set(in_scope(user, rows).values_list("pk", flat=True))
+    groups = set(user.groups.values_list("name", flat=True)) if hasattr(user, "groups") else set()
+    found: dict[UUID, str] = {}
+    for wait in waits:
+        question, open_for = Question.of(wait), now - wait.opened_at
+        reason = question.why_not(user, open_for, groups)
+        named = wait.assignees or who.matches(user, question.added(open_for), groups)
+        if reason is None and not named and not user.has_perm(PERMISSIONS["answer"]):
+            reason = f"it takes the permission {PERMISSIONS['answer']}"
+        if reason is None and (wait.root_id not in roots or not _agreed(user, "answer", wait)):
+            reason = NO_POLICY
+        if reason is not None:
+            found[wait.pk] = reason
+    return found
 
 
 def has_voted(user: Any, wait: Wait) -> bool:
@@ -267,10 +257,10 @@ def asked_of(user: Any, waits: WaitQuerySet | None = None, limit: int | None = N
 
 
 def perhaps_asked_of(user: Any, waits: WaitQuerySet) -> WaitQuerySet:
-    """Open questions, with all that the user may answer among them: what the database can tell."""
-    if not people.is_active(user):
+    """A superset, filtered in SQL, of what the user may answer: confirm with ``answerable``."""
+    if not who.is_active(user):
         return waits.none()
-    rows = waits.open().filter(kind=WaitKind.INPUT).select_related("execution")
+    rows = waits.open().questions().select_related("execution")
     if policies():
         rows = rows.filter(root_id__in=in_scope(user, Execution.objects.roots()).values("pk"))
     return _perhaps_for(user, rows)
@@ -300,12 +290,5 @@ def _perhaps_for(user: Any, rows: WaitQuerySet) -> WaitQuerySet:
 
 def visible_questions(user: Any, waits: WaitQuerySet | None = None) -> WaitQuerySet:
     """The questions whose executions the user may see."""
-    rows: WaitQuerySet = (Wait.objects.all() if waits is None else waits).filter(
-        kind=WaitKind.INPUT
-    )
-    return rows.filter(root_id__in=visible(user).values("pk"))
-
-
-def parts_of(execution: Execution) -> ExecutionQuerySet:
-    """The branches and items of an execution."""
-    return Execution.objects.filter(root_id=execution.pk, role__in=(Role.BRANCH, Role.ITEM))
+    rows: WaitQuerySet = Wait.objects.all() if waits is None else waits
+    return rows.questions().filter(root_id__in=visible(user).values("pk"))

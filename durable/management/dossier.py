@@ -8,10 +8,11 @@ from typing import Any
 
 from django.db.models import Count
 
-from durable.doors import access
 from durable.models import AuditEntry, CorrelationKey, Event, Execution, Role, StepRun, Wait, Worker
+from durable.people.question import Question
 from durable.showing import times
 from durable.showing.masking import Masking
+from durable.storage import lookup
 
 #: rows of one kind that are shown, the newest
 AT_MOST = 500
@@ -156,7 +157,6 @@ def _run(run: StepRun, wanted: Wanted) -> dict[str, Any]:
 
 
 def _wait(wait: Wait, wanted: Wanted) -> dict[str, Any]:
-    question = wait.question or {}
     shown: dict[str, Any] = {
         "kind": wait.kind,
         "name": wait.name,
@@ -165,7 +165,7 @@ def _wait(wait: Wait, wanted: Wanted) -> dict[str, Any]:
         "deadline_at": wait.deadline_at,
         "due_at": wait.due_at,
         "resolved_at": wait.resolved_at,
-        "prompt": wanted.masking.text(str(question.get("prompt") or "")),
+        "prompt": wanted.masking.text(Question.of(wait).prompt),
         "assignees": wait.assignees,
         "by": wait.by_name,
         "comment": wanted.masking.text(wait.comment),
@@ -192,7 +192,7 @@ def _event(event: Event, wanted: Wanted) -> dict[str, Any]:
 
 def _parts(execution: Execution) -> list[dict[str, Any]]:
     """Branches and items, counted: there may be many."""
-    rows = access.parts_of(execution).order_by().values("parent_path", "role", "branch", "status")
+    rows = lookup.parts_of(execution).order_by().values("parent_path", "role", "branch", "status")
     return [
         {
             "path": row["parent_path"],

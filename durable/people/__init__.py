@@ -1,4 +1,6 @@
-"""Questions to people: who may answer, how a question is stored, shown and answered.
+"""Questions to people: what is asked, of whom, how it is answered, and who is told of it.
 
-May import: storage, models and authoring. What needs permissions and pages is in ``reach``.
+``Question.of(wait)`` is what everybody reads. ``answer`` finds the question that is meant,
+locked, and records the answer; ``reach.inputs`` does the same for people at the doors, whose
+right to answer ``doors.access.refusals`` decides. May import: storage, models and authoring.
 """

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
 
 from durable import clock, codec
-from durable.authoring import registry
+from durable.authoring.decision import APPROVED, REJECTED
 from durable.conf import database
 from durable.errors import AlreadyAnswered, AmbiguousWait, NotAllowed, WaitNotFound
 from durable.models import Execution, Wait
-from durable.people import notices
-from durable.people import question as answers
-from durable.people import who as people
-from durable.states import WaitKind, WaitStatus
+from durable.people import form, notices, who
+from durable.people.question import Question
+from durable.states import WaitStatus
 from durable.storage import audit, lookup, notify, sizes
 from durable.storage.transaction import in_callers_transaction, lock
-
-APPROVED, REJECTED = "approved", "rejected"
 
 
 @in_callers_transaction
@@ -32,10 +30,8 @@ def provide_input(
     ``AmbiguousWait``, ``AlreadyAnswered``, ``NotAllowed``, ``InvalidInput`` or
     ``NotSerializable``; nothing is stored then.
     """
-    codec.check(answer, path="answer")
     execution = lookup.get(execution_id)
-    wait = held(_the_open_wait(execution, name, branch).pk)
-    answer_wait(wait, answer, by=by, comment=comment)
+    record(_open_to(by, execution, name, branch), answer, by=by, comment=comment)
     execution.refresh_from_db()
     return execution
 
@@ -44,33 +40,87 @@ def provide_input(
 def reassign(execution_id: Any, name: str, *, to: Any, by: Any, branch: Any) -> Execution:
     """Put other people in charge of an open question."""
     execution = lookup.get(execution_id)
-    wait = held(_the_open_wait(execution, name, branch).pk)
-    _check_person(wait, by)
-    reassign_wait(wait, to=to, by=by)
+    hand_on(_open_to(by, execution, name, branch), to=to, by=by)
     return execution
 
 
-# -- one question, held by this transaction ------------------------------------------------------
+def _open_to(by: Any, execution: Execution, name: str, branch: Any) -> Wait:
+    """The open question of this name, held, if ``by`` is one of those whom it asks."""
+    part = lookup.get(branch).pk if branch is not None else None
+    wait = the_one(named(execution, name, part, held=True), execution, name)
+    _check_open(wait)
+    audit.check_actor(by)
+    if by is not None:
+        open_for = clock.read(database()) - wait.opened_at
+        reason = Question.of(wait).why_not(by, open_for)
+        if reason is not None:
+            raise NotAllowed(f"{by.get_username()} may not answer {wait.name!r}: {reason}")
+    return wait
+
+
+# -- which question is meant ---------------------------------------------------------------------
+
+
+def named(
+    execution: Execution, name: str, branch: UUID | None = None, *, held: bool = False
+) -> list[Wait]:
+    """The open questions of this name; if none is open, the last one that was.
+
+    Asked by the part ``branch``, or else by any part of the execution. ``held`` locks the open
+    ones for this transaction in the statement that finds them: what they say then is decided on.
+    """
+    if not sizes.is_text(name, 500):
+        return []
+    asked = Wait.objects.questions().select_related("execution").visible()
+    asked = asked.filter(name=name, root_id=execution.root_id)
+    if execution.root_id != execution.pk:
+        asked = asked.filter(execution=execution)
+    if branch is not None:
+        asked = asked.filter(execution=branch)
+    opened = list(lock(asked.open()) if held else asked.open())
+    # closed ones are in no index by their root
+    return opened or list(asked.filter(execution__in=lookup.whole_of(execution)).reverse()[:1])
+
+
+def the_one(found: Sequence[Wait], execution: Execution, name: str) -> Wait:
+    """The only one of the questions ``named``; ``WaitNotFound``, ``AmbiguousWait``."""
+    if not found:
+        names = Wait.objects.questions().open().filter(root_id=execution.root_id)
+        known = ", ".join(sorted({repr(wait.name) for wait in names})) or "none"
+        raise WaitNotFound(
+            f"execution {execution.pk} asks for no input named {name!r} (open: {known})"
+        )
+    if len(found) > 1:
+        branches = [wait.execution_id for wait in found]
+        raise AmbiguousWait(
+            f"{len(found)} open questions of execution {execution.pk} are named {name!r}: say "
+            f"which with branch, one of {', '.join(map(str, branches))}",
+            branches=branches,
+        )
+    return found[0]
 
 
 def held(pk: UUID) -> Wait:
-    """The wait, locked for this transaction: who may answer is decided on what it says now."""
-    found: Wait | None = lock(Wait.objects.filter(kind=WaitKind.INPUT, pk=pk)).first()
+    """The question with this id, locked for this transaction: what it says now is decided on."""
+    asked = Wait.objects.questions().select_related("execution").filter(pk=pk)
+    found: Wait | None = lock(asked).first()
     if found is None:
         raise WaitNotFound(f"there is no question {pk}")
     return found
 
 
-def answer_wait(wait: Wait, answer: Any, *, by: Any, comment: str) -> None:
-    """Record an answer to a question that this transaction holds."""
+# -- what is done with a question that this transaction holds, and ``by`` may answer -------------
+
+
+def record(wait: Wait, answer: Any, *, by: Any, comment: str) -> None:
+    """Record the answer of somebody whose right to give it has been checked under the lock."""
     codec.check(answer, path="answer")
     _check_open(wait)
-    _check_person(wait, by)
-    question = wait.question or {}
-    value = answers.validate(question, answer, _workflow_of(wait))
+    question = Question.of(wait)
+    value = form.validate(question, answer, form.workflow_of(wait))
     sizes.free_text("comment", comment)
-    if question.get("type") == "approval" and question.get("quorum", 1) > 1:
-        _vote(wait, value, by, comment)
+    if question.is_approval and question.quorum > 1:
+        _vote(wait, question.quorum, value, by, comment)
     else:
         _resolve(wait, value, by, comment)
     audit.record(
@@ -84,10 +134,10 @@ def answer_wait(wait: Wait, answer: Any, *, by: Any, comment: str) -> None:
     notify.hint()
 
 
-def reassign_wait(wait: Wait, *, to: Any, by: Any) -> None:
-    """Put other people in charge of a question that this transaction holds; they will be told."""
+def hand_on(wait: Wait, *, to: Any, by: Any) -> None:
+    """Put other people in charge; the new ones will be told."""
     _check_open(wait)
-    before, after = wait.assignees, people.normalise(to)
+    before, after = wait.assignees, who.normalise(to)
     changes = notices.of_reassigned(wait, [spec for spec in after if spec not in before])
     if not Wait.objects.open().filter(pk=wait.pk).update(assignees=after, **changes):
         raise _answered(Wait.objects.get(pk=wait.pk))
@@ -108,75 +158,16 @@ def _check_open(wait: Wait) -> None:
         raise _answered(wait)
 
 
-# -- which question is meant ---------------------------------------------------------------------
-
-
-def open_question(execution_id: Any, name: str, branch: Any = None) -> Wait:
-    """The one open question of this name; ``WaitNotFound``, ``AmbiguousWait``, ``AlreadyAnswered``.
-
-    For doors, which check permissions on it before they answer.
-    """
-    return _the_open_wait(lookup.get(execution_id), name, branch)
-
-
-def _the_open_wait(execution: Execution, name: str, branch: Any) -> Wait:
-    asked = Wait.objects.filter(kind=WaitKind.INPUT).visible()
-    asked = asked.filter(name=name) if sizes.is_text(name, 500) else asked.none()
-    if execution.root_id == execution.pk:
-        asked = asked.filter(root_id=execution.pk)
-    else:
-        asked = asked.filter(execution=execution)
-    if branch is not None:
-        asked = asked.filter(execution=lookup.get(branch))
-    opened = list(asked.open())
-    if len(opened) > 1:
-        branches = [wait.execution_id for wait in opened]
-        raise AmbiguousWait(
-            f"{len(opened)} open questions of execution {execution.pk} are named {name!r}: say "
-            f"which with branch=, one of {', '.join(map(str, branches))}",
-            branches=branches,
-        )
-    if opened:
-        return opened[0]
-    last = asked.reverse().first()
-    if last is None:
-        names = Wait.objects.open().filter(root_id=execution.root_id, kind=WaitKind.INPUT)
-        known = ", ".join(sorted({repr(wait.name) for wait in names})) or "none"
-        raise WaitNotFound(
-            f"execution {execution.pk} asks for no input named {name!r} (open: {known})"
-        )
-    raise _answered(last)
-
-
 def _answered(wait: Wait) -> AlreadyAnswered:
     if wait.status == WaitStatus.OPEN:
-        ended, who = f"its time was over at {wait.deadline_at:%Y-%m-%d %H:%M:%S}", None
+        ended, first = f"its time was over at {wait.deadline_at:%Y-%m-%d %H:%M:%S}", None
     elif wait.status == WaitStatus.ANSWERED:
-        who = wait.by_name or "the program"
+        first = wait.by_name or "the program"
         word = wait.answer if wait.answer in (APPROVED, REJECTED) else "answered"
-        ended = f"already {word} by {who} at {wait.resolved_at:%Y-%m-%d %H:%M:%S}"
+        ended = f"already {word} by {first} at {wait.resolved_at:%Y-%m-%d %H:%M:%S}"
     else:
-        ended, who = f"{wait.status} at {wait.resolved_at:%Y-%m-%d %H:%M:%S}", None
-    return AlreadyAnswered(f"{wait.name!r}: {ended}", by=who, at=wait.resolved_at)
-
-
-def _check_person(wait: Wait, by: Any) -> None:
-    audit.check_actor(by)
-    if by is None:
-        return
-    escalated = people.escalated(
-        (wait.question or {}).get("escalate", []), wait.opened_at, clock.read(database())
-    )
-    reason = people.allowed(by, assignees=wait.assignees, exclude=wait.exclude, escalated=escalated)
-    if reason is not None:
-        raise NotAllowed(f"{by.get_username()} may not answer {wait.name!r}: {reason}")
-
-
-def _workflow_of(wait: Wait) -> Any:
-    return registry.get(wait.execution.workflow, wait.execution.version)
-
-
-# -- recording -----------------------------------------------------------------------------------
+        ended, first = f"{wait.status} at {wait.resolved_at:%Y-%m-%d %H:%M:%S}", None
+    return AlreadyAnswered(f"{wait.name!r}: {ended}", by=first, at=wait.resolved_at)
 
 
 def _in_time(wait: Wait) -> Any:
@@ -201,19 +192,19 @@ def _resolve(wait: Wait, value: Any, by: Any, comment: str, **changes: Any) -> N
         raise _answered(Wait.objects.get(pk=wait.pk))
 
 
-def _vote(wait: Wait, decision: str, by: Any, comment: str) -> None:
+def _vote(wait: Wait, quorum: int, decision: str, by: Any, comment: str) -> None:
     """Approved by ``quorum`` different people; the first rejection rejects.
 
     The lock on the wait keeps two votes apart that come at the same moment.
     """
     votes = list(wait.votes or [])
-    who, key = (by.get_username(), str(by.pk)) if by is not None else ("", "")
+    voter, key = (by.get_username(), str(by.pk)) if by is not None else ("", "")
     if key and any(vote["id"] == key for vote in votes):
-        raise AlreadyAnswered(f"{who} has already approved {wait.name!r}", by=who)
+        raise AlreadyAnswered(f"{voter} has already approved {wait.name!r}", by=voter)
     at = clock.read(database())
-    votes.append({"by": who, "id": key, "decision": decision, "comment": comment, "at": at})
+    votes.append({"by": voter, "id": key, "decision": decision, "comment": comment, "at": at})
     counted = {"votes": votes, "vote_count": len(votes)}
-    if decision == REJECTED or len(votes) >= (wait.question or {})["quorum"]:
+    if decision == REJECTED or len(votes) >= quorum:
         _resolve(wait, decision, by, comment, **counted)
     elif not _in_time(wait).update(**counted):
         raise _answered(Wait.objects.get(pk=wait.pk))

@@ -20,6 +20,7 @@ from django.dispatch import Signal
 
 from durable import clock, signals
 from durable.models import Wait
+from durable.people.question import Question
 from durable.storage.transaction import in_transaction, lock
 
 logger = logging.getLogger("durable.notices")
@@ -54,11 +55,9 @@ class Notice(NamedTuple):
 # -- planning --------------------------------------------------------------------------------------
 
 
-def of_opened(question: Mapping[str, Any] | None, assignees: Sequence[str]) -> dict[str, Any]:
+def of_opened(question: Question) -> dict[str, Any]:
     """The columns of a question that is opened: its assignees are to be told at once."""
-    if question is None:
-        return {}
-    if assignees:
+    if question.assignees:
         return {"notice_at": clock.now(), "notice": {"kind": ASKED}}
     after, kind = _next(question, 0, timedelta(0))
     return {} if after is None else {"notice_at": clock.now() + after, "notice": {"kind": kind}}
@@ -75,18 +74,10 @@ def of_reassigned(wait: Wait, newcomers: Sequence[str]) -> dict[str, Any]:
     return {"notice_at": clock.now(), "notice": changed}
 
 
-def moments(question: Mapping[str, Any]) -> list[float]:
-    """When the question escalates, in seconds after its opening."""
-    return sorted({after for after, _ in question.get("escalate") or ()})
-
-
-def _next(
-    question: Mapping[str, Any], steps: int, open_for: timedelta
-) -> tuple[timedelta | None, str]:
+def _next(question: Question, steps: int, open_for: timedelta) -> tuple[timedelta | None, str]:
     """How long after the opening somebody is to be told next, and of what."""
-    remind, later = question.get("remind"), moments(question)[steps:]
-    reminder = open_for + timedelta(seconds=remind) if remind else None
-    escalation = timedelta(seconds=later[0]) if later else None
+    reminder = open_for + question.remind if question.remind else None
+    escalation = next(iter(question.escalations()[steps:]), None)
     if escalation is not None and (reminder is None or escalation <= reminder):
         return escalation, ESCALATED
     return reminder, REMINDER
@@ -134,15 +125,16 @@ def _take(pk: UUID) -> Notice | None:
 
 
 def _whom(wait: Wait, notice: Mapping[str, Any]) -> list[str]:
-    question, steps = wait.question or {}, notice.get("steps", 0)
-    later, escalate = moments(question), question.get("escalate") or ()
+    question, steps = Question.of(wait), notice.get("steps", 0)
+    later = question.escalations()
+    told = later[:steps]
     if notice["kind"] == ESCALATED:
-        return [spec for after, spec in escalate if after == later[steps]]
+        return [spec for after, spec in question.escalate if after == later[steps]]
     if notice["kind"] == REASSIGNED:
         return [spec for spec in notice["to"] if spec in wait.assignees]
     if notice["kind"] == ASKED:
         return list(wait.assignees)
-    added = [spec for after, spec in escalate if after in later[:steps]]
+    added = question.added(told[-1]) if told else []
     return list(dict.fromkeys([*wait.assignees, *added])) or list(EVERYBODY)
 
 
@@ -159,9 +151,9 @@ def _at(delay: timedelta) -> Any:
 
 def _following(wait: Wait, present: datetime) -> dict[str, Any]:
     """The columns of a question after what was due has been told."""
-    notice, question = wait.notice or {}, wait.question or {}
+    notice = wait.notice or {}
     steps = notice.get("steps", 0) + (notice.get("kind") == ESCALATED)
-    after, kind = _next(question, steps, present - wait.opened_at)
+    after, kind = _next(Question.of(wait), steps, present - wait.opened_at)
     at = wait.opened_at + after if after is not None else None
     if at is not None and wait.deadline_at is not None and at >= wait.deadline_at:
         at = None

@@ -1,309 +1,111 @@
-"""What people are asked, as it is stored, and whether their answer fits it."""
+"""A question to people as one typed value: stored with its wait, and read from there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date
-from decimal import Decimal
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
 
-from django import forms
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db.models import Model, QuerySet
-from django.http import QueryDict
-from django.utils.translation import gettext_lazy as _
-
-from durable import codec
-from durable.authoring.context import Question
-from durable.errors import DefinitionError, InvalidInput, NotSerializable
-
-APPROVED, REJECTED = "approved", "rejected"
-
-#: What fields of Django raise for a value they did not think of (a number where a date is a text).
-UNFORESEEN = (AttributeError, TypeError, ValueError, ArithmeticError)
-
-#: The name of the only field in the form of a question whose answer is one value.
-ANSWER = "answer"
-
-INVALID = _("Enter a valid value.")
-UNKNOWN = _("There is no such field.")
-NO_FIELDS = _("Answer with an object that has a value for each field.")
+from durable.authoring.context import People, QuestionSpec
+from durable.models import Wait
+from durable.people.who import is_active, matches, normalise
 
 
-def describe(question: Question) -> dict[str, Any]:
-    """The question as it is stored with its wait (the people aside)."""
-    return {
-        "type": question.type,
-        "prompt": str(question.prompt),
-        "choices": [[value, str(label)] for value, label in question.choices],
-        "multiple": question.multiple,
-        "fields": [dict(field) for field in question.fields],
-        "form": question.form,
-        "metadata": dict(question.metadata),
-        "quorum": question.quorum,
-    }
+@dataclass(frozen=True)
+class Question(QuestionSpec):
+    """What people are asked, and which people. Without a type: the wait is not for people.
 
-
-def validate(question: Mapping[str, Any], answer: Any, workflow: type | None = None) -> Any:
-    """The answer as the step will get it; ``InvalidInput`` has the messages of each field.
-
-    Takes typed values (JSON, Python) as well as the texts of an HTML form. Choices fit by value
-    and JSON type, or else by their text. A number is a ``Decimal``, a model instance (of a
-    ``ModelChoiceField``) is its primary key, a queryset the list of them.
+    ``stored`` writes the column ``Wait.question``, ``of`` reads it; a key that an older row lacks
+    has its default. ``assignees`` and ``exclude`` have columns of their own: they can change.
     """
-    if question["type"] == "form":
-        if not isinstance(answer, Mapping):
-            raise InvalidInput({NON_FIELD_ERRORS: [str(NO_FIELDS)]})
-        return _cleaned(build_form(question, workflow, answer))
-    if question["type"] == "approval" and isinstance(answer, bool):
-        answer = APPROVED if answer else REJECTED
-    try:
-        return _cleaned(build_form(question, workflow, {ANSWER: answer}))[ANSWER]
-    except InvalidInput as error:
-        raise InvalidInput({NON_FIELD_ERRORS: error.errors[ANSWER]}) from None
 
+    escalate: tuple[tuple[timedelta, str], ...] = ()  # after the opening, who may answer besides
+    remind: timedelta | None = None
+    assignees: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
-def build_form(
-    question: Mapping[str, Any], workflow: type | None = None, data: Mapping[str, Any] | None = None
-) -> forms.BaseForm:
-    """The Django form that asks the question; one field named ``ANSWER`` if it is one value."""
-    if question.get("form"):
-        return _named_form(question["form"], workflow)(data=data)
-    form = forms.Form(data=data)
-    if question["type"] == "form":
-        for spec in question["fields"]:
-            form.fields[spec["name"]] = _field(
-                spec.get("type", "text"),
-                spec.get("choices") or (),
-                label=spec.get("label") or None,
-                help_text=spec.get("help_text", ""),
-                required=spec.get("required", True),
-            )
-    else:
-        metadata = question.get("metadata") or {}
-        form.fields[ANSWER] = _field(
-            question["type"],
-            question.get("choices") or (),
-            multiple=bool(question.get("multiple")),
-            label=question.get("prompt") or None,
-            required=bool(metadata.get("required", True)),
+    @classmethod
+    def asked(cls, spec: QuestionSpec, people: People) -> Self:
+        """The question that a step asks; ``DefinitionError`` for people that there can't be."""
+        escalate = [(after, one) for after, more in people.escalate for one in normalise(more)]
+        return cls(
+            **vars(spec),
+            escalate=tuple(escalate),
+            remind=people.remind,
+            assignees=tuple(normalise(people.assignees)),
+            exclude=tuple(normalise(people.exclude)),
         )
-    return form
 
+    @classmethod
+    def of(cls, wait: Wait) -> Self:
+        """The question of a wait; without a type if the wait is not for people."""
+        row: Mapping[str, Any] = wait.question or {}
+        remind = row.get("remind")
+        escalate = ((timedelta(seconds=s), spec) for s, spec in row.get("escalate") or ())
+        return cls(
+            row.get("type") or "",
+            prompt=str(row.get("prompt") or ""),
+            choices=tuple((value, label) for value, label in row.get("choices") or ()),
+            multiple=bool(row.get("multiple")),
+            fields=tuple(row.get("fields") or ()),
+            form=row.get("form") or None,
+            metadata=row.get("metadata") or {},
+            quorum=row.get("quorum") or 1,
+            escalate=tuple(escalate),
+            remind=timedelta(seconds=remind) if remind else None,
+            assignees=tuple(wait.assignees),
+            exclude=tuple(wait.exclude),
+        )
 
-def _named_form(name: str, workflow: type | None) -> type[forms.BaseForm]:
-    found: type[forms.BaseForm] | None = getattr(workflow, "forms", {}).get(name)
-    if found is None:
-        owner = workflow.__qualname__ if workflow is not None else "the workflow"
-        raise DefinitionError(f"a question asks for the form {name!r}, which {owner}.forms lacks")
-    return found
+    def stored(self) -> dict[str, Any]:
+        """The question as JSON, without the people who have columns of their own."""
+        return {
+            "type": self.type,
+            "prompt": self.prompt,
+            "choices": [list(pair) for pair in self.choices],
+            "multiple": self.multiple,
+            "fields": [dict(spec) for spec in self.fields],
+            "form": self.form,
+            "metadata": dict(self.metadata),
+            "quorum": self.quorum,
+            "escalate": [[after.total_seconds(), spec] for after, spec in self.escalate],
+            "remind": self.remind.total_seconds() if self.remind is not None else None,
+        }
 
+    @property
+    def is_approval(self) -> bool:
+        """Whether it is answered with one of two words."""
+        return self.type == "approval"
 
-# -- cleaning ------------------------------------------------------------------------------------
+    @property
+    def is_form(self) -> bool:
+        """Whether an answer has several fields."""
+        return self.type == "form"
 
+    # -- who may answer ----------------------------------------------------------------------
 
-def _cleaned(form: forms.BaseForm) -> dict[str, Any]:
-    errors = _unknown(form)
-    try:
-        form.full_clean()
-    except UNFORESEEN:
-        choking = _choking(form)
-        if not choking:  # the fault is in the form's own code
-            raise
-        raise InvalidInput(errors | choking) from None
-    for name, messages in form.errors.items():
-        errors[name] = [*errors.get(name, []), *map(_printable, messages)]
-    cleaned = {} if errors else {k: _storable(v) for k, v in form.cleaned_data.items()}
-    for name, value in cleaned.items():
-        try:
-            cleaned[name] = codec.loads(codec.dumps(value, path=name))
-        except NotSerializable as error:
-            errors[name] = [_printable(error)]
-    if errors:
-        raise InvalidInput(errors)
-    return cleaned
+    def escalations(self) -> list[timedelta]:
+        """When people are added, after the opening: each moment once, the first one first."""
+        return sorted({after for after, _ in self.escalate})
 
+    def added(self, open_for: timedelta) -> list[str]:
+        """People whom escalation has added to the assignees by now."""
+        return list(dict.fromkeys(spec for after, spec in self.escalate if after <= open_for))
 
-def _unknown(form: forms.BaseForm) -> dict[str, list[str]]:
-    """Messages for the values that no field takes (an HTML form has others besides)."""
-    if isinstance(form.data, QueryDict):
-        return {}
-    names = {form.add_prefix(name) for name in form.fields}
-    parts = tuple(f"{name}_" for name in names)  # of widgets made of several inputs
-    return {
-        _printable(key): [str(UNKNOWN)]
-        for key in form.data
-        if key not in names and not str(key).startswith(parts)
-    }
+    def why_not(
+        self, user: Any, open_for: timedelta, groups: Collection[str] | None = None
+    ) -> str | None:
+        """Why the user may not answer; ``None`` if they may, permissions of Django aside.
 
-
-def _choking(form: forms.BaseForm) -> dict[str, list[str]]:
-    """Messages for the fields that trip over their value."""
-    errors = {}
-    for name, field in form.fields.items():
-        try:
-            field.clean(form[name].data)
-        except ValidationError:
-            continue
-        except UNFORESEEN:
-            errors[name] = [str(INVALID)]
-    return errors
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, Model):
-        return value.pk
-    if isinstance(value, QuerySet):
-        return [_storable(item) for item in value]
-    return value
-
-
-def _printable(value: Any) -> str:
-    """A text that every door can show and every database hold, whatever was sent in it."""
-    return str(value).replace("\0", "\\0").encode(errors="backslashreplace").decode()
-
-
-# -- fields: strict about JSON types, at home with texts -----------------------------------------
-
-
-class _Strict(forms.Field):
-    """Refuses values of a type that the field of Django would turn into text, or trip over."""
-
-    takes: tuple[type, ...] = (str,)
-
-    def to_python(self, value: Any) -> Any:
-        wrong = isinstance(value, bool) or not isinstance(value, self.takes)
-        if wrong and value not in self.empty_values:
-            raise ValidationError(INVALID, code="invalid")
-        return super().to_python(value)
-
-
-class TextField(_Strict, forms.CharField):
-    """A text that is not empty."""
-
-
-class EmailField(_Strict, forms.EmailField):
-    """An address."""
-
-
-class NumberField(_Strict, forms.DecimalField):
-    """A ``Decimal``."""
-
-    takes = (str, int, float, Decimal)
-
-
-class IntegerField(_Strict, forms.IntegerField):
-    """An ``int``."""
-
-    takes = (str, int, float, Decimal)
-
-
-class DateField(_Strict, forms.DateField):
-    """A ``date``."""
-
-    takes = (str, date)
-    widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-
-
-class DateTimeField(_Strict, forms.DateTimeField):
-    """An aware ``datetime``; without an offset it is one of the current time zone."""
-
-    takes = (str, date)
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
-
-
-class BooleanField(forms.Field):
-    """Yes or no; required means that one of them must be said."""
-
-    words = {"true": True, "on": True, "yes": True, "1": True}
-    words |= {"false": False, "off": False, "no": False, "0": False}
-    widget = forms.Select(choices=[("", "---------"), ("true", _("Yes")), ("false", _("No"))])
-
-    def to_python(self, value: Any) -> bool | None:
-        if isinstance(value, bool):
-            return value
-        if value in self.empty_values:
-            return None
-        said = self.words.get(value.strip().lower()) if isinstance(value, str) else None
-        if said is None:
-            raise ValidationError(INVALID, code="invalid")
-        return said
-
-
-class ChoiceField(forms.ChoiceField):
-    """One of some values: by value and JSON type, else by its text if only one has it."""
-
-    def __init__(self, pairs: Sequence[Sequence[Any]], **options: Any) -> None:
-        self.values = [value for value, _label in pairs]
-        blank = [] if options.get("required", True) else [("", "---------")]
-        super().__init__(choices=[*blank, *((_text(v), label) for v, label in pairs)], **options)
-
-    def clean(self, value: Any) -> Any:
-        for choice in self.values:
-            if _json_type(choice) is _json_type(value) and choice == value:
-                return choice
-        if isinstance(value, str):
-            alike = [choice for choice in self.values if value in (_text(choice), str(choice))]
-            if len(alike) == 1:
-                return alike[0]
-        if value in self.empty_values:
-            self.validate(value)
-            return None
-        raise ValidationError(_("Select one of the available choices."), code="invalid_choice")
-
-
-class MultipleChoiceField(ChoiceField):
-    """Some of the values, each once."""
-
-    widget = forms.SelectMultiple
-
-    def clean(self, value: Any) -> Any:
-        if value in self.empty_values:
-            self.validate(value)
-            return []
-        if not isinstance(value, list | tuple):
-            raise ValidationError(_("Enter a list of values."), code="invalid_list")
-        chosen: list[Any] = []
-        for item in value:
-            choice = super().clean(item)
-            if any(choice is other for other in chosen):
-                raise ValidationError(_("Select each choice only once."), code="duplicate")
-            chosen.append(choice)
-        return chosen
-
-
-def _json_type(value: Any) -> type:
-    for kinds in (bool, str, (int, float, Decimal)):
-        if isinstance(value, kinds):
-            return kinds if isinstance(kinds, type) else float
-    return type(value)
-
-
-def _text(value: Any) -> str:
-    """The text under which a door offers a choice."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
-
-
-_FIELDS: dict[str, type[forms.Field]] = {
-    "text": TextField,
-    "email": EmailField,
-    "number": NumberField,
-    "integer": IntegerField,
-    "boolean": BooleanField,
-    "date": DateField,
-    "datetime": DateTimeField,
-}
-
-
-def _field(
-    kind: str, pairs: Sequence[Any], *, multiple: bool = False, **options: Any
-) -> forms.Field:
-    if kind == "approval":
-        pairs = [[APPROVED, _("Approved")], [REJECTED, _("Rejected")]]
-    if kind in ("approval", "choice"):
-        return (MultipleChoiceField if multiple else ChoiceField)(pairs, **options)
-    if kind not in _FIELDS:
-        raise DefinitionError(f"a question of type {kind!r} is unknown")
-    return _FIELDS[kind](**options)
+        Without assignees everybody may who is not excluded. Escalation adds people to the
+        assignees, never to the excluded. ``groups``: names of the user's groups, if known.
+        """
+        asked = list(dict.fromkeys([*self.assignees, *self.added(open_for)]))
+        if not is_active(user):
+            return "the account is not active"
+        if self.exclude and matches(user, self.exclude, groups):
+            return f"excluded from this question are {', '.join(self.exclude)}"
+        if self.assignees and not matches(user, asked, groups):
+            return f"it is for {', '.join(asked)}"
+        return None

@@ -1,9 +1,8 @@
-"""Who may answer a question: users, groups and permissions as short texts, and whom they fit."""
+"""People as short texts (users, groups, holders of permissions), and which users they fit."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
 
 from django.apps import apps
@@ -82,31 +81,3 @@ def is_active(user: Any) -> bool:
         and bool(getattr(user, "is_authenticated", False))
         and bool(getattr(user, "is_active", False))
     )
-
-
-def allowed(
-    user: Any,
-    *,
-    assignees: Sequence[str],
-    exclude: Sequence[str],
-    escalated: Sequence[str] = (),
-    groups: Collection[str] | None = None,
-) -> str | None:
-    """Why the user may not answer; ``None`` if they may.
-
-    Without assignees everybody may who is not excluded; permissions on models are the doors'
-    business. Escalation adds people to the assignees, never to the excluded.
-    """
-    if not is_active(user):
-        return "the account is not active"
-    if exclude and matches(user, exclude, groups):
-        return f"excluded from this question are {', '.join(exclude)}"
-    if assignees and not matches(user, [*assignees, *escalated], groups):
-        return f"it is for {', '.join(dict.fromkeys([*assignees, *escalated]))}"
-    return None
-
-
-def escalated(escalate: Iterable[Sequence[Any]], opened_at: datetime, now: datetime) -> list[str]:
-    """Those whom ``[[seconds after the opening, spec], …]`` has added by now."""
-    open_for = (now - opened_at).total_seconds()
-    return list(dict.fromkeys(spec for after, spec in escalate if after <= open_for))

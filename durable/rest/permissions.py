@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from durable.doors import access
 from durable.doors.access import PERMISSIONS, AccessDenied
-from durable.people import who as people
+from durable.people import who
 
 
 class IsKnown(BasePermission):
@@ -18,7 +18,7 @@ class IsKnown(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Anonymous requests see nothing of this door."""
-        return people.is_active(request.user)
+        return who.is_active(request.user)
 
 
 def of_project() -> list[BasePermission]:
@@ -28,7 +28,7 @@ def of_project() -> list[BasePermission]:
 
 def has(user: Any, action: str) -> bool:
     """Whether Django gives the user this permission, no particular object being asked for."""
-    return bool(people.is_active(user) and user.has_perm(PERMISSIONS[action]))
+    return bool(who.is_active(user) and user.has_perm(PERMISSIONS[action]))
 
 
 def require(user: Any, action: str) -> None:

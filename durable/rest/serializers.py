@@ -10,7 +10,8 @@ from rest_framework import serializers
 from durable.doors import actions
 from durable.errors import DefinitionError
 from durable.models import Execution, Role
-from durable.people.reach import schema as questions
+from durable.people import question
+from durable.people.reach.schema import schema_of
 from durable.rest.shown import Answer, Change, Data, Error, Logs, Received
 from durable.showing.masking import Masking
 from durable.showing.values import plain
@@ -236,26 +237,26 @@ class Question(Read):
 
     def get_type(self, row: Any) -> str:
         """approval, choice, text, form, …"""
-        return str((row.question or {}).get("type", ""))
+        return question.Question.of(row).type
 
     def get_prompt(self, row: Any) -> str:
         """What is asked."""
-        return str((row.question or {}).get("prompt") or "")
+        return question.Question.of(row).prompt
 
     def get_quorum(self, row: Any) -> int:
         """How many different people must approve."""
-        return int((row.question or {}).get("quorum") or 1)
+        return question.Question.of(row).quorum
 
     def get_metadata(self, row: Any) -> dict[str, Any]:
         """What the workflow tells whoever asks, secrets hidden."""
-        found = plain((row.question or {}).get("metadata") or {})
+        found = plain(question.Question.of(row).metadata)
         known: dict[str, Any] = Masking(off=self.context["reveals"](row)).value(found)
         return known
 
     def get_schema(self, row: Any) -> dict[str, Any] | None:
         """``None`` if this process lacks the form that is asked for."""
         try:
-            return questions.schema_of(row)
+            return schema_of(row)
         except DefinitionError:
             return None
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from durable import conf
-from durable.people.answer import APPROVED, REJECTED
+from durable.authoring.decision import APPROVED, REJECTED
 from durable.states import WaitKind
 
 HIDDEN = "••••••"

@@ -1,12 +1,17 @@
-"""Find the execution that a caller means."""
+"""Find the execution that a caller means, and the parts that it consists of."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from durable.errors import ExecutionNotFound
-from durable.models import Execution
+from durable.models import Execution, Role
+
+if TYPE_CHECKING:
+    from durable.models.execution import ExecutionQuerySet
 
 
 def get(execution_id: Any, *, rows: Any = None) -> Execution:
@@ -15,14 +20,35 @@ def get(execution_id: Any, *, rows: Any = None) -> Execution:
     rows = Execution.objects.all() if rows is None else rows
     found: Execution | None = rows.filter(pk=pk).first() if pk is not None else None
     if found is None:
-        raise ExecutionNotFound(f"there is no execution {str(execution_id)[:100]}")
+        raise unknown(execution_id)
     return found
+
+
+def unknown(execution_id: Any) -> ExecutionNotFound:
+    """The same words whether it doesn't exist or may not be seen."""
+    return ExecutionNotFound(f"there is no execution {str(execution_id)[:100]}")
 
 
 def root_of(execution_id: Any) -> Execution:
     """The addressable execution: a branch or item is reached through its root."""
     execution = get(execution_id)
     return execution if execution.root_id == execution.pk else get(execution.root_id)
+
+
+def parts_of(execution: Execution) -> ExecutionQuerySet:
+    """The branches and items of an execution."""
+    return Execution.objects.filter(root_id=execution.pk, role__in=(Role.BRANCH, Role.ITEM))
+
+
+def whole_of(execution: Execution) -> QuerySet[Any, Any]:
+    """The ids of all that an execution consists of: its branches and items too.
+
+    By the primary key and the index of parts, whatever the number of executions.
+    """
+    own = Execution.objects.filter(pk=execution.pk).order_by().values("pk")
+    if execution.root_id != execution.pk:
+        return own
+    return own.union(parts_of(execution).order_by().values("pk"), all=True)
 
 
 def _uuid(value: Any) -> UUID | None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from durable import clock, codec
-from durable.authoring.context import Ask, People
+from durable.authoring.context import Ask
 from durable.errors import DurableError, NotSerializable
 
 HIGHEST = 2**31 - 1
@@ -81,12 +81,12 @@ def wait(ask: Ask) -> None:
         text("the name of a wait", name)
     if ask.key is not None:
         text("the key of a wait", ask.key)
-    people = ask.question.people if ask.question is not None else People()
     for what, when in [
         ("a sleep", ask.until),
         ("a timeout", ask.timeout),
-        ("due", people.due),
-        ("remind", people.remind),
+        ("due", ask.people.due),
+        ("remind", ask.people.remind),
+        *(("escalate", after) for after, _ in ask.people.escalate),
     ]:
         if isinstance(when, timedelta):
             later(what, when)

@@ -102,7 +102,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a retry asks anew what was cancelled",
         "control:_retry_failed",
         "        journal.reopen(execution.pk, execution.path, execution.visit)\n",
-        "",
+        "        pass\n",
         _W5 + "after_a_retry_a_cancelled_wait_is_asked_anew_and_later_sleeps_sleep",
     ),
     _mutation(
@@ -492,8 +492,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         27,
         "answers are validated before anything is stored",
-        "answer:answer_wait",
-        "answers.validate(question, answer, _workflow_of(wait))",
+        "answer:record",
+        "form.validate(question, answer, form.workflow_of(wait))",
         "answer",
         _A27 + "an_answer_that_is_no_choice_is_refused",
         _A27 + "a_form_names_each_field_that_is_wrong",
@@ -507,6 +507,43 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            pass\n",
         _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
         _D24 + "AuditTests::test_what_is_refused_leaves_no_trace",
+    ),
+    _mutation(
+        24,
+        "a door takes an answer from who may give it",
+        "inputs:answer",
+        "    if refusal is not None:\n",
+        "    if False:\n",
+        "tests/doors/test_rest_inputs.py::InputTests::test_who_may_see_but_not_answer_gets_403",
+        "tests/doors/test_inputs_admin.py::RoleTests"
+        "::test_who_lost_the_permission_a_moment_ago_is_refused",
+    ),
+    _mutation(
+        24,
+        "what a person may is read anew under the lock of the question",
+        "inputs:known",
+        "    user = fresh(user) if held else user\n",
+        "",
+        "tests/doors/test_policy_doors.py::WordsTests"
+        "::test_what_a_person_may_is_read_anew_when_a_command_answers",
+    ),
+    _mutation(
+        24,
+        "who neither sees an execution nor is asked by it knows of no question",
+        "inputs:known",
+        "        if not found:\n",
+        "        if False:\n",
+        "tests/doors/test_rest_inputs.py::InputTests"
+        "::test_a_hidden_question_is_spoken_of_as_one_that_is_not_there",
+    ),
+    _mutation(
+        24,
+        "the client takes an answer of a person from who is asked",
+        "answer:_open_to",
+        "    if by is not None:\n",
+        "    if False:\n",
+        "tests/client/test_who_may_answer.py::PeopleTests::test_by_is_checked_against_assignees",
+        "tests/client/test_who_may_answer.py::PeopleTests::test_by_is_checked_against_exclude",
     ),
     _mutation(
         24,

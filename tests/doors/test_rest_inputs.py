@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from durable import Data, Workflow, step
+from durable.doors import access
 from durable.models import AuditEntry, Wait
+from durable.people.question import Question
 from durable.testing import assert_completed, drain, run
 from tests.doors.rest_cases import Api, RestTestCase, user, with_tenants
 
@@ -161,6 +164,38 @@ class InputTests(RestTestCase):
         self.assertProblem(Api(self.approver).post(self.path(row), {"answer": "approved"}), 403)
         answered = self.as_viewer.post(self.path(row), {"answer": "approved"})
         self.assertEqual(answered.status_code, 200)
+
+    def test_a_hidden_question_is_spoken_of_as_one_that_is_not_there(self) -> None:
+        hidden, api = self.ask(), Api(user("nora"))
+        for pk in (str(hidden.pk), str(hidden.pk).upper(), hidden.pk.hex):
+            for none, body in ((pk, {"answer": "x"}), (pk[:-1] + "0", {"answer": "x"})):
+                path = f"executions/{none}/inputs/manager/"
+                for answer in (api.get(path), api.post(path, body)):
+                    problem = self.assertProblem(answer, 404)
+                    self.assertEqual(problem["detail"], f"there is no execution {none}")
+
+    def test_of_two_open_questions_of_one_name_a_stranger_knows_only_their_own(self) -> None:
+        two, api = run("two_ask"), Api(user("nora"))
+        mine, other = Wait.objects.open().filter(kind="input", root_id=two.pk)
+        Wait.objects.filter(pk=mine.pk).update(assignees=["user:nora"])
+        path = self.path(two, "why")
+        body = {"answer": "x", "branch": str(other.execution_id)}
+        self.assertProblem(api.post(path, body), 404)
+        self.assertEqual(api.get(path).body["branch"], str(mine.execution_id))
+        self.assertEqual(api.post(path, {"answer": "x"}).status_code, 200)
+        self.assertEqual([row.pk for row in Wait.objects.open().filter(kind="input")], [other.pk])
+
+    def test_who_may_answer_is_decided_once_in_an_answer(self) -> None:
+        named = user("nora")
+        for who, wait in ((self.approver, {}), (named, {"assignees": ["user:nora"]})):
+            row = self.ask(wait=wait)
+            with (
+                mock.patch.object(access, "refusals", wraps=access.refusals) as decided,
+                mock.patch.object(Question, "why_not", autospec=True, return_value=None) as asked,
+            ):
+                answer = Api(who).post(self.path(row), {"answer": "approved"})
+            self.assertEqual(answer.status_code, 200)
+            self.assertEqual((decided.call_count, asked.call_count), (1, 1))
 
     def test_names_are_not_confused_with_addresses(self) -> None:
         class Odd(Workflow):

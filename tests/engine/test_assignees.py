@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.contrib.auth.models import Group, Permission
 
 import durable
 from durable import (
     NotAllowed,
     Workflow,
+    clock,
     days,
     step,
 )
+from durable.conf import database
 from durable.models import Execution, Wait
+from durable.people.question import Question
 from durable.testing import (
     advance,
     assert_waiting_for,
@@ -20,18 +25,18 @@ from durable.testing import (
 )
 from tests.engine.test_approvals import NOON, ApprovalTestCase
 
+NEVER = timedelta.max
+
 
 class PeopleTests(ApprovalTestCase):
     def allowed(self, execution: Execution) -> set[str]:
         """Who of the three may answer (asked without answering)."""
-        from durable.people.answer import _check_person
-
-        found = set()
+        wait, found = Wait.objects.get(execution=execution), set()
+        open_for = clock.read(database()) - wait.opened_at
         for user in (self.kim, self.lee, self.max):
-            try:
-                _check_person(Wait.objects.get(execution=execution), user)
+            if Question.of(wait).why_not(user, open_for) is None:
                 found.add(user.username)
-            except NotAllowed:
+            else:
                 with self.assertRaisesRegex(NotAllowed, user.username):
                     self.answer(execution, by=user)
         return found
@@ -96,4 +101,16 @@ class PeopleTests(ApprovalTestCase):
             execution = run(P, options)
             execution.refresh_from_db()
             self.assertEqual(execution.status, "failed")
+        self.assertFalse(Wait.objects.exists())
+
+    def test_an_escalation_beyond_the_calendar_fails_the_step(self) -> None:
+        class P(Workflow):
+            @step
+            def one(self, data):
+                self.wait_for_approval("ok", assignees="user:kim", escalate=[(NEVER, "user:lee")])
+
+        execution = run(P)
+        execution.refresh_from_db()
+        self.assertEqual(execution.status, "failed")
+        self.assertIn("escalate", execution.error["message"])
         self.assertFalse(Wait.objects.exists())

@@ -16,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable import codec
-from durable.authoring.context import Question
+from durable.authoring.context import People, QuestionSpec
 from durable.authoring.decision import Decision
 from durable.errors import DefinitionError, InvalidInput
-from durable.people import question as answers
+from durable.models import Wait
+from durable.people.form import ANSWER, build_form, validate
+from durable.people.question import Question
 
 
 class Color(TextChoices):
@@ -50,15 +52,14 @@ class Hiring:
     forms: ClassVar = {"contract": ContractForm}
 
 
-def ask(type: str, **options: Any) -> dict[str, Any]:
+def ask(type: str, **options: Any) -> Question:
     """The stored question, read back."""
     fields = tuple(options.pop("fields", ()))
-    question = answers.describe(Question(type, fields=fields, **options))
-    stored: dict[str, Any] = codec.loads(codec.dumps(question))
-    return stored
+    asked = Question.asked(QuestionSpec(type, fields=fields, **options), People())
+    return Question.of(Wait(question=codec.loads(codec.dumps(asked.stored()))))
 
 
-def choice(*values: Any, **options: Any) -> dict[str, Any]:
+def choice(*values: Any, **options: Any) -> Question:
     return ask("choice", choices=tuple((value, f"Label {value}") for value in values), **options)
 
 
@@ -69,20 +70,20 @@ def field(name: str, type: str = "text", **options: Any) -> dict[str, Any]:
 class AnswerTests(SimpleTestCase):
     """What every kind of question has in common."""
 
-    def valid(self, question: dict[str, Any], answer: Any, expected: Any) -> None:
-        value = answers.validate(question, answer, Hiring)
+    def valid(self, question: Question, answer: Any, expected: Any) -> None:
+        value = validate(question, answer, Hiring)
         self.assertEqual(value, expected)
         self.assertIs(type(value), type(expected))
-        again = answers.validate(question, value, Hiring)
+        again = validate(question, value, Hiring)
         self.assertEqual(again, value, "an answer that was cleaned is still an answer")
 
-    def all_refused(self, question: dict[str, Any], *wrong: Any) -> None:
+    def all_refused(self, question: Question, *wrong: Any) -> None:
         for answer in wrong:
             self.refused(question, answer)
 
-    def refused(self, question: dict[str, Any], answer: Any, *fields: str) -> InvalidInput:
+    def refused(self, question: Question, answer: Any, *fields: str) -> InvalidInput:
         with self.assertRaises(InvalidInput) as caught:
-            answers.validate(question, answer, Hiring)
+            validate(question, answer, Hiring)
         errors = caught.exception.errors
         self.assertEqual(set(errors), set(fields or ("__all__",)))
         for messages in errors.values():
@@ -194,7 +195,7 @@ class SingleValueTests(AnswerTests):
 
     def test_a_type_that_nobody_knows_is_a_fault_of_the_definition(self) -> None:
         with self.assertRaisesRegex(DefinitionError, "'colour'"):
-            answers.validate(ask("colour"), "red", None)
+            validate(ask("colour"), "red", None)
 
     anything = st.recursive(
         st.none()
@@ -217,11 +218,11 @@ class SingleValueTests(AnswerTests):
         questions += [choice("a", 1, True), choice("a", 1, multiple=True)]
         questions += [ask("form", fields=fields), ask("form", form="contract")]
         for question in questions:
-            every = {spec["name"]: answer for spec in question["fields"]}
-            every |= dict.fromkeys(ContractForm.base_fields, answer) if question["form"] else {}
+            every = {spec["name"]: answer for spec in question.fields}
+            every |= dict.fromkeys(ContractForm.base_fields, answer) if question.form else {}
             for given_answer in (answer, every):
                 try:
-                    value = answers.validate(question, given_answer, Hiring)
+                    value = validate(question, given_answer, Hiring)
                 except InvalidInput as error:
                     str(error).encode()
                 else:
@@ -282,12 +283,12 @@ class FormTests(AnswerTests):
             "tags": ["a", "b"],
         }
         for answer in (given_answer, {**given_answer, "starts": date(2025, 5, 1), "price": 9.5}):
-            self.assertEqual(answers.validate(question, answer, Hiring), cleaned)
+            self.assertEqual(validate(question, answer, Hiring), cleaned)
         post = QueryDict("title=Cook&starts=2025-05-01&price=9.50&tags=a&tags=b&csrf=x")
-        self.assertEqual(answers.validate(question, post, Hiring), cleaned)
+        self.assertEqual(validate(question, post, Hiring), cleaned)
         parts = {**given_answer, "moment_0": "2025-05-01", "moment_1": "12:00"}
         noon = datetime(2025, 5, 1, 12, tzinfo=UTC)
-        self.assertEqual(answers.validate(question, parts, Hiring)["moment"], noon)
+        self.assertEqual(validate(question, parts, Hiring)["moment"], noon)
 
     def test_a_named_form_has_its_own_messages(self) -> None:
         question = ask("form", form="contract")
@@ -306,50 +307,46 @@ class FormTests(AnswerTests):
 
     def test_a_fault_of_the_form_itself_is_not_blamed_on_the_answer(self) -> None:
         with self.assertRaisesRegex(TypeError, "fault of the form"):
-            answers.validate(
-                ask("form", form="contract"), {"title": "bug", "starts": "2025-05-01"}, Hiring
-            )
+            validate(ask("form", form="contract"), {"title": "bug", "starts": "2025-05-01"}, Hiring)
 
     def test_a_form_that_the_class_lost_is_named(self) -> None:
         with self.assertRaisesRegex(DefinitionError, r"'lease', which Hiring\.forms lacks"):
-            answers.validate(ask("form", form="lease"), {}, Hiring)
+            validate(ask("form", form="lease"), {}, Hiring)
         with self.assertRaises(DefinitionError):
-            answers.validate(ask("form", form="lease"), {}, None)
+            validate(ask("form", form="lease"), {}, None)
 
 
 class DoorTests(SimpleTestCase):
     """The form that a door shows takes the answers that it offers."""
 
     def test_an_unbound_form_has_the_fields_and_no_errors(self) -> None:
-        form = answers.build_form(ask("form", fields=[field("name", label="Who", help_text="All")]))
+        form = build_form(ask("form", fields=[field("name", label="Who", help_text="All")]))
         self.assertFalse(form.is_bound)
         self.assertIn("Who", form.as_p())
         self.assertIn("All", form.as_p())
 
     def test_what_the_widget_offers_is_accepted(self) -> None:
         question = choice(1, True, None, "L")
-        form = answers.build_form(question)
-        offered = [key for key, _label in form.fields[answers.ANSWER].choices]  # type: ignore[attr-defined]
+        form = build_form(question)
+        offered = [key for key, _label in form.fields[ANSWER].choices]  # type: ignore[attr-defined]
         for key, value in zip(offered, [1, True, None, "L"], strict=True):
-            answer = answers.validate(question, str(key))
+            answer = validate(question, str(key))
             self.assertEqual((answer, type(answer)), (value, type(value)))
-        form = answers.build_form(
-            ask("approval", prompt="Pay?"), None, {answers.ANSWER: "approved"}
-        )
+        form = build_form(ask("approval", prompt="Pay?"), None, {ANSWER: "approved"})
         self.assertTrue(form.is_valid())
         self.assertIn("Pay?", form.as_p())
-        self.assertEqual(form.cleaned_data, {answers.ANSWER: "approved"})
+        self.assertEqual(form.cleaned_data, {ANSWER: "approved"})
 
     def test_an_optional_choice_can_be_left_empty(self) -> None:
         question = ask(
             "form", fields=[field("size", "choice", choices=[["L", "L"]], required=False)]
         )
-        form = answers.build_form(question, None, QueryDict("size="))
+        form = build_form(question, None, QueryDict("size="))
         self.assertTrue(form.is_valid())
         self.assertEqual(form.cleaned_data, {"size": None})
 
     def test_several_choices_come_from_a_post(self) -> None:
         question = choice("a", 2, multiple=True)
-        form = answers.build_form(question, None, QueryDict("answer=a&answer=2"))
+        form = build_form(question, None, QueryDict("answer=a&answer=2"))
         self.assertTrue(form.is_valid())
         self.assertEqual(form.cleaned_data, {"answer": ["a", 2]})

@@ -111,7 +111,7 @@ def test_questions_carry_what_is_asked_and_who_may_answer() -> None:
     assert (ask.kind, ask.name, ask.timeout, ask.timeout_value) == ("input", "x", DAY, "auto")
     assert (question.type, question.prompt, question.quorum) == ("approval", "ok?", 2)
     assert question.metadata == {"a": 1}
-    people = question.people
+    people = ask.people
     assert (people.assignees, people.exclude) == (("group:finance",), ("user:kim",))
     assert (people.due, people.remind) == (DAY, DAY)
     assert people.escalate == ((2 * DAY, "group:directors"),)

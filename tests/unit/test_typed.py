@@ -34,7 +34,7 @@ from durable.errors import DefinitionError, InvalidStepInput
 from durable.helpers import append, increment
 
 if TYPE_CHECKING:
-    from durable.authoring.context import Data, Question
+    from durable.authoring.context import Data, QuestionSpec
 
 
 class Color(TextChoices):
@@ -171,7 +171,7 @@ class AnnotationTests(SimpleTestCase):
         self.assertEqual(bind(each).item_in({"price": 1}), Item(1))
 
     def test_a_name_for_type_checkers_only_asks_for_nothing(self) -> None:
-        def step(self: Any, data: Question) -> None: ...
+        def step(self: Any, data: QuestionSpec) -> None: ...
 
         self.assertIsNone(model_of(step, 1))
 
@@ -212,7 +212,7 @@ class Shipping:
 
 @dataclass
 class Unreadable:
-    question: Question
+    question: QuestionSpec
 
 
 class DataclassTests(SimpleTestCase):

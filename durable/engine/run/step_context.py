@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -34,8 +34,7 @@ from durable.errors import (
 )
 from durable.models import Execution, Record, RecordKind, Wait
 from durable.models.fields import Stored
-from durable.people import question as answers
-from durable.people import who as people
+from durable.people.question import Question
 from durable.states import WaitKind, WaitStatus
 from durable.storage import sizes
 from durable.storage.reconnect import persistent
@@ -51,26 +50,16 @@ class Request:
 
     ask: Ask
     place: Place
-    question: dict[str, Any] | None = None
-    assignees: Sequence[str] = ()
-    exclude: Sequence[str] = ()
+    question: Question | None = None
 
     @classmethod
     def of(cls, ask: Ask, place: Place) -> Request:
         """Check what the author wrote while the body can still be told that it is wrong."""
         if ask.question is None:
             return cls(ask, place)
-        who = ask.question.people
-        escalate = [
-            [after.total_seconds(), spec]
-            for after, more in who.escalate
-            for spec in people.normalise(more)
-        ]
-        remind = who.remind.total_seconds() if who.remind is not None else None
-        question = {**answers.describe(ask.question), "escalate": escalate, "remind": remind}
-        codec.dumps(question, path=f"question({ask.name!r})")
-        assignees, exclude = people.normalise(who.assignees), people.normalise(who.exclude)
-        return cls(ask, place, question, assignees, exclude)
+        question = Question.asked(ask.question, ask.people)
+        codec.dumps(question.stored(), path=f"question({ask.name!r})")
+        return cls(ask, place, question)
 
 
 class StepContext:
@@ -296,7 +285,7 @@ def _answer(ask: Ask, wait: Wait) -> Any:
             f"{error.get('type', '')} {error.get('message', '')}".rstrip(": "),
             error=error,
         )
-    if ask.question is not None and ask.question.type == "approval":
+    if ask.is_approval:
         return Decision(wait.answer, by=wait.by_name, comment=wait.comment, at=wait.resolved_at)
     return wait.answer
 
@@ -309,6 +298,6 @@ def _timed_out(ask: Ask, wait: Wait) -> Any:
             received=received,
         )
     value = ask.timeout_value
-    if ask.question is not None and ask.question.type == "approval" and isinstance(value, str):
+    if ask.is_approval and isinstance(value, str):
         return Decision(value, at=wait.resolved_at)
     return value

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from durable import clock
-from durable.authoring.context import People
 from durable.engine.deliver import EVENT_KINDS, take_from_inbox
 from durable.engine.ends.checkpoint import Attempt, write_attempts
 from durable.engine.ends.release import hold
@@ -19,6 +18,7 @@ from durable.engine.start import children
 from durable.models import CorrelationKey, Execution, Wait
 from durable.models.fields import in_utc
 from durable.people import notices
+from durable.people.question import Question
 from durable.states import WaitKind, WaitStatus
 from durable.storage.failpoints import reach
 from durable.storage.reconnect import persistent
@@ -59,7 +59,7 @@ def park(
 
 def _open(claim: Claim, request: Request) -> Wait:
     ask, (kind, name, ordinal) = request.ask, request.place
-    who = ask.question.people if ask.question is not None else People()
+    question = request.question or Question()
     wait = Wait.objects.create(
         execution_id=claim.execution_id,
         root_id=claim.root_id,
@@ -73,12 +73,12 @@ def _open(claim: Claim, request: Request) -> Wait:
         opened_at=clock.now(),
         deadline_at=moment(ask.until if kind == WaitKind.TIMER else ask.timeout),
         status=WaitStatus.OPEN,
-        question=request.question,
+        question=request.question.stored() if request.question is not None else None,
         child=_child(claim, request),
-        assignees=list(request.assignees),
-        exclude=list(request.exclude),
-        due_at=moment(who.due),
-        **notices.of_opened(request.question, request.assignees),
+        assignees=list(question.assignees),
+        exclude=list(question.exclude),
+        due_at=moment(ask.people.due),
+        **notices.of_opened(question),
     )
     if ask.key:
         CorrelationKey.objects.bulk_create(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from durable.doors import access
 from durable.management.arguments import json_or_text
 from durable.management.base import DurableCommand, Options, asked
 from durable.people import answer
 from durable.people.reach import inputs
+from durable.storage import lookup
 
 
 class Command(DurableCommand):
@@ -37,15 +37,15 @@ class Command(DurableCommand):
         execution = self.execution(options["id"], asked(self.by, self.seen()))
         branch = options["branch"]
         if branch is not None:
-            branch = self.execution(branch, access.parts_of(execution)).pk
+            branch = self.execution(branch, lookup.parts_of(execution)).pk
         given = options["answer"]
         value = given if options["text"] else json_or_text(given, "the answer")
         name, comment = options["name"], options["comment"]
         if self.by is None:
             answer.provide_input(execution.pk, name, value, by=None, comment=comment, branch=branch)
         else:  # what this person may is decided under the question's lock
-            wait = answer.open_question(execution.pk, name, branch)
-            inputs.answer(wait.pk, value, by=self.by, comment=comment)
+            named = inputs.Named(execution.pk, name, branch)
+            inputs.answer(named, value, by=self.by, comment=comment)
         execution.refresh_from_db()
         if self.as_json:
             self.show(

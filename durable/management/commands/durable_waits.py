@@ -14,6 +14,7 @@ from durable.doors import access
 from durable.management.arguments import positive
 from durable.management.base import DurableCommand, Options
 from durable.models import Wait
+from durable.people.question import Question
 from durable.showing import times
 from durable.showing.masking import mask_text
 from durable.states import WaitKind
@@ -60,7 +61,7 @@ class Command(DurableCommand):
                     ", ".join(wait.assignees),
                     times.age(wait.opened_at, present),
                     _due(wait, present),
-                    mask_text(str((wait.question or {}).get("prompt") or "")),
+                    mask_text(Question.of(wait).prompt),
                 )
                 for wait in found
             ],
@@ -93,7 +94,7 @@ def _due(wait: Wait, present: Any) -> str:
 
 
 def _shown(wait: Wait) -> dict[str, Any]:
-    question = wait.question or {}
+    question = Question.of(wait)
     return {
         "execution": wait.root_id,
         "branch": wait.execution_id,
@@ -103,8 +104,8 @@ def _shown(wait: Wait) -> dict[str, Any]:
         "names": wait.names,
         "step": wait.path,
         "assignees": wait.assignees,
-        "prompt": mask_text(str(question.get("prompt") or "")),
-        "type": question.get("type"),
+        "prompt": mask_text(question.prompt),
+        "type": question.type or None,
         "opened_at": wait.opened_at,
         "due_at": wait.due_at,
         "deadline_at": wait.deadline_at,

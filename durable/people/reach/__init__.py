@@ -1,4 +1,4 @@
-"""How questions reach people through the doors: lists, signed links, mails, JSON Schema.
+"""How questions reach people through the doors: links, mails, JSON Schema, words for their state.
 
 May import: everything below, and ``doors.access``.
 """

@@ -1,11 +1,10 @@
-"""Questions to people at the doors: who sees one, who answers or hands it on, what became of it."""
+"""Questions to people at the doors: who sees one, who answers it or hands it on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -17,11 +16,10 @@ from durable.doors import access
 from durable.errors import NotAllowed
 from durable.models import Wait
 from durable.models.wait import WaitQuerySet
-from durable.people import answer as engine
-from durable.people import who as people
-from durable.showing import times
-from durable.showing.characters import visible, visible_line
-from durable.states import WaitKind, WaitStatus
+from durable.people import answer as answers
+from durable.people import who
+from durable.states import WaitStatus
+from durable.storage import lookup
 from durable.storage.audit import origin
 from durable.storage.transaction import in_callers_transaction
 
@@ -30,8 +28,8 @@ from durable.storage.transaction import in_callers_transaction
 
 def listed(user: Any, rows: WaitQuerySet, asked: Sequence[Wait]) -> WaitQuerySet:
     """The questions in a user's lists: of what they may see, what they are asked, their answers."""
-    rows = rows.filter(kind=WaitKind.INPUT)
-    if not people.is_active(user):
+    rows = rows.questions()
+    if not who.is_active(user):
         return rows.none()
     if user.has_perm(access.PERMISSIONS["view"]) and not access.policies():
         return rows
@@ -45,48 +43,86 @@ def listed(user: Any, rows: WaitQuerySet, asked: Sequence[Wait]) -> WaitQuerySet
 
 def seen_by(user: Any, wait: Wait) -> bool:
     """Whether the question exists for this user: those who may see the execution, or are asked."""
-    if not people.is_active(user):
+    if not who.is_active(user):
         return False
     if wait.by_id == user.pk or access.has_voted(user, wait):
         return True
-    return access.why_not(user, wait) is None or sees_execution(user, wait)
+    return access.may_answer(user, wait) or access.sees(user, wait.root_id)
 
 
-def sees_execution(user: Any, wait: Wait) -> bool:
-    """Whether the user may see the execution that asks."""
-    return access.visible(user).filter(pk=wait.root_id).exists()
+class Named(NamedTuple):
+    """A question as an address names it: by its execution, its name, and the part that asks."""
+
+    execution: Any
+    name: str
+    branch: UUID | None = None
+
+
+class Known(NamedTuple):
+    """A question that somebody knows of, and why they may not answer it (``None``: they may)."""
+
+    wait: Wait
+    user: Any
+    why_not: str | None
+
+
+def known(user: Any, asked: Named, *, held: bool = False) -> Known:
+    """The open question of this name that the user knows of, or the last one that was open.
+
+    ``ExecutionNotFound`` for who neither sees the execution nor may answer; ``WaitNotFound``;
+    ``AmbiguousWait`` if they know of several. ``held``: the question is locked for this
+    transaction, and the user's permissions are read anew after that.
+    """
+    execution = lookup.get(asked.execution)
+    found = answers.named(execution, asked.name, asked.branch, held=held)
+    user = fresh(user) if held else user
+    refused = access.refusals(user, found)
+    if not access.sees(user, execution.root_id):
+        found = [wait for wait in found if wait.pk not in refused]
+        if not found:
+            raise lookup.unknown(asked.execution)
+    wait = answers.the_one(found, execution, asked.name)
+    return Known(wait, user, refused.get(wait.pk))
 
 
 # -- what people do with it ------------------------------------------------------------------------
 
 
 @in_callers_transaction
-def answer(pk: UUID, value: Any, *, by: Any, comment: str) -> Wait:
+def answer(asked: UUID | Named, value: Any, *, by: Any, comment: str = "") -> Wait:
     """Answer a question as a person; what they may is read anew, under the question's lock.
 
     ``NotAllowed``, ``AlreadyAnswered`` (which says who was first), ``InvalidInput``,
-    ``NotSerializable``; nothing is stored then.
+    ``NotSerializable``, and what ``known`` refuses; nothing is stored then.
     """
-    wait, person = engine.held(pk), fresh(by)
-    reason = access.why_not(person, wait)
-    if reason is not None:
-        raise NotAllowed(_("you may not answer this: %(reason)s") % {"reason": reason})
-    engine.answer_wait(wait, value, by=person, comment=comment)
-    return Wait.objects.get(pk=pk)
+    wait, person, refusal = _held(asked, by)
+    if refusal is not None:
+        raise NotAllowed(_("you may not answer this: %(reason)s") % {"reason": refusal})
+    answers.record(wait, value, by=person, comment=comment)
+    return Wait.objects.select_related("execution").get(pk=wait.pk)
 
 
 @in_callers_transaction
-def reassign(pk: UUID, to: Iterable[str], *, by: Any) -> Wait:
+def reassign(asked: UUID | Named, to: Iterable[str], *, by: Any) -> Wait:
     """Put others in charge; it takes the permission, and nobody excluded may choose who decides.
 
-    ``AccessDenied``, ``NotAllowed``, ``AlreadyAnswered``, ``DefinitionError``.
+    ``AccessDenied``, ``NotAllowed``, ``AlreadyAnswered``, ``DefinitionError``, and what ``known``
+    refuses.
     """
-    wait, person = engine.held(pk), fresh(by)
+    wait, person, _refusal = _held(asked, by)
     access.require(person, "reassign", wait)
-    if people.matches(person, wait.exclude):
+    if who.matches(person, wait.exclude):
         raise NotAllowed(_("who is excluded from a question may not hand it to others"))
-    engine.reassign_wait(wait, to=list(to), by=person)
-    return Wait.objects.get(pk=pk)
+    answers.hand_on(wait, to=list(to), by=person)
+    return Wait.objects.select_related("execution").get(pk=wait.pk)
+
+
+def _held(asked: UUID | Named, by: Any) -> Known:
+    """The question, locked for this transaction; by its id only from doors that have shown it."""
+    if isinstance(asked, Named):
+        return known(by, asked, held=True)
+    wait, person = answers.held(asked), fresh(by)
+    return Known(wait, person, access.why_not(person, wait))
 
 
 def may_reassign(user: Any, wait: Wait) -> bool:
@@ -94,7 +130,7 @@ def may_reassign(user: Any, wait: Wait) -> bool:
     return (
         wait.status == WaitStatus.OPEN
         and access.may(user, "reassign", wait)
-        and not people.matches(user, wait.exclude)
+        and not who.matches(user, wait.exclude)
     )
 
 
@@ -111,46 +147,3 @@ def coming_from(request: HttpRequest, door: str) -> Iterator[None]:
         yield
     finally:
         origin.reset(token)
-
-
-# -- in words --------------------------------------------------------------------------------------
-
-
-def outcome(wait: Wait, now: datetime | None = None) -> str:
-    """What became of a question: ``approved by kim at 09:12``; empty while it is open."""
-    if wait.status == WaitStatus.OPEN or wait.resolved_at is None:
-        return ""
-    at = times.in_words(wait.resolved_at, now)
-    if wait.status == WaitStatus.TIMED_OUT:
-        return _("not answered in time; its time was over at %(at)s") % {"at": at}
-    if wait.status == WaitStatus.CANCELLED:
-        return _("cancelled at %(at)s") % {"at": at}
-    words = {
-        engine.APPROVED: _("approved by %(who)s at %(at)s"),
-        engine.REJECTED: _("rejected by %(who)s at %(at)s"),
-    }
-    is_approval = (wait.question or {}).get("type") == "approval"
-    said = words.get(wait.answer) if is_approval else None
-    text: str = said or _("answered by %(who)s at %(at)s")
-    return text % {"who": visible_line(wait.by_name) or _("the program"), "at": at}
-
-
-def named(specs: Iterable[str]) -> list[str]:
-    """People in words: ``kim``, ``group finance``, ``holders of shop.approve``."""
-    words = {"user": "%s", "group": _("group %s"), "perm": _("holders of %s")}
-    found = []
-    for spec in specs:
-        kind, _colon, name = spec.partition(":")
-        found.append(words.get(kind, "%s") % visible_line(name))
-    return found
-
-
-def title(wait: Wait) -> str:
-    """What is asked, in one line."""
-    prompt = " ".join(visible((wait.question or {}).get("prompt") or "").split())
-    return prompt or visible_line(wait.name)
-
-
-def is_overdue(wait: Wait, now: datetime) -> bool:
-    """Whether an open question should have been answered by now."""
-    return wait.status == WaitStatus.OPEN and wait.due_at is not None and wait.due_at <= now

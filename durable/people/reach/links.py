@@ -18,13 +18,14 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
 from durable import clock
+from durable.authoring.decision import APPROVED, REJECTED
 from durable.conf import database
 from durable.doors import access
 from durable.errors import DurableError
 from durable.models import AnswerLink, Wait
-from durable.people import who as people
-from durable.people.answer import APPROVED, REJECTED
-from durable.people.reach import inputs
+from durable.people import who
+from durable.people.question import Question
+from durable.people.reach import inputs, words
 from durable.showing import times
 from durable.states import WaitStatus
 from durable.storage.transaction import in_callers_transaction
@@ -60,9 +61,8 @@ def make(wait: Wait, recipient: Any) -> list[Made]:
     until = now + LIFETIME
     if wait.deadline_at is not None:
         until = min(until, wait.deadline_at)
-    is_approval = (wait.question or {}).get("type") == "approval"
     found = []
-    for decision in (APPROVED, REJECTED) if is_approval else ("",):
+    for decision in (APPROVED, REJECTED) if Question.of(wait).is_approval else ("",):
         nonce = secrets.token_urlsafe(24)
         link = AnswerLink.objects.create(
             wait=wait,
@@ -102,10 +102,10 @@ def read(token: str) -> AnswerLink | None:
 def closed(link: AnswerLink) -> Closed | None:
     """Why the link opens nothing now; ``None`` if it does."""
     wait, person, now = link.wait, link.recipient, clock.read(database())
-    if not people.is_active(person):
+    if not who.is_active(person):
         return Closed(403, _("The account that this link was made for is not active."))
     if wait.status != WaitStatus.OPEN:
-        return Closed(410, _("The question is closed: %s.") % inputs.outcome(wait))
+        return Closed(410, _("The question is closed: %s.") % words.outcome(wait))
     if link.used_at is not None:
         at = times.in_words(link.used_at)
         return Closed(410, _("This link was used at %s. It works once.") % at)
@@ -116,7 +116,7 @@ def closed(link: AnswerLink) -> Closed | None:
         return Closed(410, _("This link was good until %s.") % times.in_words(link.expires_at))
     if access.has_voted(person, wait):
         return Closed(410, _("You have approved this already; others still have to."))
-    if people.matches(person, wait.exclude):
+    if who.matches(person, wait.exclude):
         return Closed(403, _("You are one of those who may not answer this question."))
     if access.why_not(person, wait) is not None:
         return Closed(

@@ -21,7 +21,8 @@ from django.urls import NoReverseMatch, reverse
 from durable import conf, signals
 from durable.doors import access
 from durable.models import AnswerLink, Wait
-from durable.people.reach import inputs, links
+from durable.people.question import Question
+from durable.people.reach import links, words
 from durable.people.reach.links import Made
 from durable.showing.characters import visible
 
@@ -125,13 +126,12 @@ def _sent(kind: str, wait: Wait, person: Any) -> bool:
 
 
 def _message(kind: str, wait: Wait, person: Any, made: Sequence[Made]) -> EmailMultiAlternatives:
-    question = wait.question or {}
     context = {
         "kind": kind,
         "wait": wait,
         "person": person,
-        "title": inputs.title(wait),
-        "prompt": visible(str(question.get("prompt") or wait.name)),
+        "title": words.title(wait),
+        "prompt": visible(Question.of(wait).prompt or wait.name),
         "workflow": visible(wait.execution.workflow),
         "links": {one.decision or "answer": answer_url(one.token) for one in made},
         "until": made[0].until,

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 
-from durable.authoring import registry
+from durable.authoring.decision import APPROVED, REJECTED
 from durable.models import Wait
-from durable.people import question as answers
-from durable.people.question import ANSWER, APPROVED, REJECTED
+from durable.people.form import (
+    ANSWER,
+    BooleanField,
+    ChoiceField,
+    MultipleChoiceField,
+    form_of,
+)
+from durable.people.question import Question
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def form_of(wait: Wait, data: Mapping[str, Any] | None = None) -> forms.BaseForm:
-    """The Django form that asks the question of a wait."""
-    return answers.build_form(wait.question or {}, workflow_of(wait), data)
-
-
-def workflow_of(wait: Wait) -> type[Any] | None:
-    """The class of the execution that asks, if this process has it."""
-    return registry.get(wait.execution.workflow, wait.execution.version)
-
-
 def schema_of(wait: Wait) -> dict[str, Any]:
     """What an answer has to look like (JSON Schema 2020-12)."""
-    question = wait.question or {}
+    question = Question.of(wait)
     form = form_of(wait)
-    if question.get("type") == "form":
+    if question.is_form:
         schema = _object(form)
-    elif question.get("type") == "approval":
+    elif question.is_approval:
         schema = {"enum": [APPROVED, REJECTED]}
     else:
         schema = _schema(form.fields[ANSWER])
-    titled = {"title": wait.name, "description": question.get("prompt") or ""}
+    titled = {"title": wait.name, "description": question.prompt}
     return {"$schema": DIALECT, **{k: v for k, v in titled.items() if v}, **schema}
 
 
@@ -62,10 +57,10 @@ def _schema(field: forms.Field) -> dict[str, Any]:
 
 
 def _of_type(field: forms.Field) -> dict[str, Any]:
-    if isinstance(field, answers.MultipleChoiceField):
+    if isinstance(field, MultipleChoiceField):
         item = {"enum": list(field.values)}
         return {"type": "array", "items": item, "uniqueItems": True, **_least(field)}
-    if isinstance(field, answers.ChoiceField):
+    if isinstance(field, ChoiceField):
         return {"enum": list(field.values) + ([] if field.required else [None])}
     if isinstance(field, forms.MultipleChoiceField | forms.ModelMultipleChoiceField):
         return {"type": "array", "items": {}, **_least(field)}
@@ -77,7 +72,7 @@ def _of_type(field: forms.Field) -> dict[str, Any]:
         return {"type": "integer", **_range(field)}
     if isinstance(field, forms.DecimalField):
         return {"type": "number", **_range(field)}
-    if isinstance(field, forms.BooleanField | answers.BooleanField):
+    if isinstance(field, forms.BooleanField | BooleanField):
         return {"type": "boolean"}
     for kind, name in _FORMATS:
         if isinstance(field, kind):

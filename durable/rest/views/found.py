@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from durable.doors import access
-from durable.errors import ExecutionNotFound
 from durable.models import Execution, Role
 from durable.rest.base import View
+from durable.storage.lookup import unknown
 
 
 @dataclass(frozen=True)
@@ -26,17 +25,6 @@ class Found:
     def is_part(self) -> bool:
         """Whether it is a branch or an item."""
         return self.row.pk != self.root.pk
-
-
-def whole_of(execution: Execution) -> QuerySet[Any, Any]:
-    """The ids of all that an execution consists of: its branches and items too.
-
-    By the primary key and the index of parts, whatever the number of executions.
-    """
-    own = Execution.objects.filter(pk=execution.pk).order_by().values("pk")
-    if execution.root_id != execution.pk:
-        return own
-    return own.union(access.parts_of(execution).order_by().values("pk"), all=True)
 
 
 class ExecutionView(View):
@@ -69,8 +57,3 @@ def id_of(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise unknown(text) from None
-
-
-def unknown(text: str) -> ExecutionNotFound:
-    """The same words whether it doesn't exist or may not be seen."""
-    return ExecutionNotFound(f"there is no execution {text[:100]}")

@@ -10,17 +10,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from durable.doors import access
-from durable.errors import AmbiguousWait, WaitNotFound
-from durable.models import Execution, Wait, WaitKind
-from durable.people.reach import inputs as questions
+from durable.models import Execution, Wait
+from durable.people.reach import inputs
+from durable.people.reach.inputs import Named
 from durable.rest import pagination, requests, serializers
 from durable.rest.base import View
 from durable.rest.operations import ID, Operation, Parameter
 from durable.rest.pagination import Order
 from durable.rest.serializers import Question
 from durable.rest.shown import Reveals
-from durable.rest.views.found import id_of, unknown, whole_of
-from durable.storage.sizes import is_text
 
 NAME = Parameter("name", "The name of the question.", place="path")
 BRANCH = Parameter("branch", "The part that asks, if several ask under this name.", "uuid")
@@ -94,17 +92,14 @@ class OneInput(_QuestionView):
         """The open one of this name, or the last one that was."""
         branch = request.query_params.get("branch")
         part = _part(branch) if branch is not None else None
-        return Response(self.shown(the_question(request.user, id, name, part)))
+        return Response(self.shown(inputs.known(request.user, Named(id, name, part)).wait))
 
     def post(self, request: Request, id: str, name: str) -> Response:
         """The first answer wins; 409 says who was first."""
-        the_questions(request.user, id, name, None)
         fields = requests.read(request, requests.Answer)
-        wait = the_question(request.user, id, name, fields.get("branch"))
-        questions.answer(
-            wait.pk, fields["answer"], by=request.user, comment=fields.get("comment", "")
-        )
-        return Response(self.shown(_again(wait)))
+        asked, comment = Named(id, name, fields.get("branch")), fields.get("comment", "")
+        wait = inputs.answer(asked, fields["answer"], by=request.user, comment=comment)
+        return Response(self.shown(wait))
 
 
 class Reassign(_QuestionView):
@@ -123,47 +118,9 @@ class Reassign(_QuestionView):
 
     def post(self, request: Request, id: str, name: str) -> Response:
         """The question with its new assignees."""
-        the_questions(request.user, id, name, None)
         fields = requests.read(request, requests.Reassign)
-        wait = the_question(request.user, id, name, fields.get("branch"))
-        questions.reassign(wait.pk, fields["to"], by=request.user)
-        return Response(self.shown(_again(wait)))
-
-
-def the_question(user: Any, id: str, name: str, part: UUID | None) -> Wait:
-    """The open question of this name, or the last closed one; ``AmbiguousWait`` if several are."""
-    asked = the_questions(user, id, name, part)
-    if len(asked) > 1:
-        branches = [wait.execution_id for wait in asked]
-        raise AmbiguousWait(
-            f"{len(asked)} open questions are named {name!r}: say which with branch, one of "
-            f"{', '.join(map(str, branches))}",
-            branches=branches,
-        )
-    return asked[0]
-
-
-def the_questions(user: Any, id: str, name: str, part: UUID | None) -> list[Wait]:
-    """The open questions of this name that the user knows of, or the last one that was open.
-
-    ``WaitNotFound``, or ``ExecutionNotFound`` for who may not even see the execution.
-    """
-    pk = id_of(id)
-    execution: Execution | None = Execution.objects.filter(pk=pk).first()
-    if execution is None or not is_text(name, 500):
-        raise unknown(id)
-    waits = Wait.objects.filter(kind=WaitKind.INPUT, name=name, execution__in=whole_of(execution))
-    if part is not None:
-        waits = waits.filter(execution=part)
-    waits = waits.select_related("execution").visible()
-    found = list(waits.open()) or list(waits.reverse()[:1])
-    if not access.visible(user).filter(pk=execution.root_id).exists():
-        found = access.answerable(user, found)
-        if not found:
-            raise unknown(id)
-    if not found:
-        raise WaitNotFound(f"execution {id} asks for no input named {name!r}")
-    return found
+        asked = Named(id, name, fields.get("branch"))
+        return Response(self.shown(inputs.reassign(asked, fields["to"], by=request.user)))
 
 
 def _part(text: str) -> UUID:
@@ -171,7 +128,3 @@ def _part(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise ValidationError({"branch": ["It is not an id."]}) from None
-
-
-def _again(wait: Wait) -> Wait:
-    return Wait.objects.select_related("execution").get(pk=wait.pk)

@@ -19,7 +19,8 @@ from durable.rest.operations import ID, Operation, idempotency_key
 from durable.rest.pagination import OLDEST, Order
 from durable.rest.serializers import ExecutionSummary, Read
 from durable.rest.shown import Reveals
-from durable.rest.views.found import ExecutionView, Found, whole_of
+from durable.rest.views.found import ExecutionView, Found
+from durable.storage.lookup import whole_of
 
 
 def _list(name: str, summary: str, row: type[Read]) -> Operation:
