@@ -25,6 +25,7 @@ _LISTS = "tests/client/test_lookup.py::ListTests::test_"
 _RERUNS = "tests/client/test_retry_rerun.py::RerunTests::test_"
 _REASONS = "tests/composition/test_cancel_reasons.py::CancelReasonTests::test_"
 _RECORDED = "tests/composition/test_recorded_answers.py::RecordedAnswerTests::test_"
+_ORDER = "tests/composition/test_order_of_completion.py::"
 _PRUNES = "tests/schedules/test_retention.py::RetentionTests::test_"
 
 COMPOSED: tuple[Mutation, ...] = (
@@ -135,6 +136,44 @@ COMPOSED: tuple[Mutation, ...] = (
         "    ask.checked()\n",
         "",
         _RECORDED + "what_is_not_on_record_still_needs_its_class_and_its_form",
+    ),
+    mutation(
+        16,
+        "what ends in one process is in order, over all rows",
+        "held:completed_after",
+        "    return clock.in_order(present)\n",
+        "    return present\n",
+        _ORDER + "FrozenClockTests::test_a_branch_that_was_resumed_later_is_undone_first",
+        _ORDER + "FrozenClockTests::"
+        "test_over_branches_items_and_children_in_whatever_order_they_go_on",
+        _ORDER + "FrozenClockTests::test_after_a_pause_and_after_the_clock_has_moved",
+        _ORDER + "CoarseClockTests::"
+        "test_claims_of_one_process_complete_in_order_whatever_they_take_the_time_to_be",
+    ),
+    mutation(
+        16,
+        "SQLite's present is taken to the microsecond",
+        "claim:_claim",
+        'clock.precise(row["present"], connection())',
+        'clock.parse(row["present"])',
+        _ORDER + "CoarseClockTests::test_a_claim_knows_the_microseconds_that_sqlite_does_not_tell",
+    ),
+    mutation(
+        16,
+        "a failed attempt has its place in the order",
+        "attempt:StepAttempt.fail",
+        "ended_at=next_completed_at(claim)",
+        "ended_at=claim.now()",
+        _ORDER + "FrozenClockTests::"
+        "test_an_attempt_with_an_unknown_outcome_has_its_place_in_the_order",
+    ),
+    mutation(
+        16,
+        "an attempt in which a worker died has its place in the order",
+        "finish:_note_crash",
+        "    at = completed_after(clock.read(database()), row.last_completed_at)\n",
+        "    at = clock.read(database())\n",
+        _ORDER + "FrozenClockTests::test_so_has_one_in_which_a_worker_has_died",
     ),
     mutation(
         1,

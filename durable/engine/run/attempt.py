@@ -18,7 +18,7 @@ from durable.engine.body.step_transaction import StepTransaction, Watch, restore
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.row import failures
-from durable.engine.row.held import Claim
+from durable.engine.row.held import Claim, next_completed_at
 from durable.engine.row.journal import Journal
 from durable.engine.run import direct
 from durable.engine.run.session import Session
@@ -191,7 +191,7 @@ class StepAttempt:
         failure = fail.describe(claim, error, step=self.work.identity.path)
         described = failure.error
         record = self.record(
-            StepStatus.FAILED, ended_at=claim.now(), error=failures.encode(described)
+            StepStatus.FAILED, ended_at=next_completed_at(claim), error=failures.encode(described)
         )
         delay = fail.next_delay(self.step.retry, error, claim.attempt - claim.attempt_floor)
         fail.fail_attempt(claim, record, failure, delay, self.extras(failed=True))

@@ -24,7 +24,7 @@ from durable.engine.parts import fan_out, join
 from durable.engine.parts.bases import base_of
 from durable.engine.parts.batch import Batch
 from durable.engine.row import failures
-from durable.engine.row.held import Claim
+from durable.engine.row.held import Claim, next_completed_at
 from durable.engine.row.journal import Journal
 from durable.engine.row.position import ROLLBACK, ChoiceFailed
 from durable.engine.run import suspend
@@ -254,7 +254,7 @@ class Runner:
             f"{claim.recoveries} workers died in step {work.body.name!r} "
             f"(max_recoveries is {work.definition.options.max_recoveries})"
         )
-        now, identity = claim.now(), work.identity
+        now, identity = next_completed_at(claim), work.identity
         failure = fail.describe(claim, error, step=identity.path)
         attempt = Attempt(
             execution_id=identity.execution_id,
