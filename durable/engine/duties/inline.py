@@ -21,10 +21,11 @@ from durable.engine.body import log_capture
 from durable.engine.calendar import fire
 from durable.engine.deliver import deliver_due
 from durable.engine.duties import workers
+from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.parts.report import report_due
 from durable.engine.row.held import Claim
-from durable.engine.run import direct, runner
+from durable.engine.run import runner
 from durable.engine.run.claim import claim_due, promote
 from durable.engine.run.session import Limited
 from durable.models import Execution
