@@ -340,7 +340,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "what is undone is not undone again",
-        "rollback:_to_undo",
+        "remaining:to_undo",
         "runs.filter(~Exists(undone), status__in=",
         "runs.filter(status__in=",
         ROLLBACK + "a_worker_that_dies_in_a_rollback_leaves_the_rest_to_another",
@@ -377,7 +377,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "branches, items and children are undone too",
-        "rollback:_to_undo",
+        "remaining:to_undo",
         "own | _below(execution_id, why)",
         "own",
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
@@ -386,7 +386,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "what is below children and branches is undone too",
-        "rollback:_below",
+        "remaining:_below",
         "    while level.exists():\n        condition |=",
         "    for _ in range(1):\n        condition |=",
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
@@ -394,7 +394,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "the steps of a child whose class is not here are not passed over",
-        "rollback:_compensable",
+        "remaining:_compensable",
         "        yield True  # perhaps\n",
         "        yield False\n",
         "tests/composition/test_compensation.py::LackingTests::"
@@ -403,7 +403,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "newest first",
-        "rollback:_to_undo",
+        "remaining:to_undo",
         '.order_by("-ended_at", "-id")',
         '.order_by("ended_at", "id")',
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",

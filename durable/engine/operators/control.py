@@ -13,7 +13,7 @@ from durable.engine.operators import whole
 from durable.engine.row import journal, position
 from durable.engine.row.failures import from_stored
 from durable.engine.row.position import ROLLBACK
-from durable.engine.undo import rollback
+from durable.engine.undo import remaining
 from durable.errors import InvalidTransition
 from durable.models import Execution, Role
 from durable.states import Status
@@ -149,7 +149,7 @@ def compensate(execution_id: Any, *, by: Any) -> Execution:
     if execution.status != Status.FAILED:
         raise _refuse(execution, "compensated", "only a failed execution can be")
     _refuse_under_a_parent(execution, "compensated")
-    if not rollback.needed(execution.pk):
+    if not remaining.needed(execution.pk):
         raise _refuse(execution, "compensated", "no completed step of it has a compensation")
     why = rollback_frame(
         from_stored(execution),

@@ -19,7 +19,7 @@ from durable.engine.ends.release import hold, let_go, whole_rollback
 from durable.engine.row import position, reasons
 from durable.engine.row.failures import Failure, encode
 from durable.engine.row.held import Claim
-from durable.engine.undo import rollback
+from durable.engine.undo import remaining, rollback
 from durable.errors import (
     Fail,
     InvalidStepInput,
@@ -144,7 +144,7 @@ def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
     )
     execution = Execution.objects.get(pk=claim.execution_id)
     ended = tree_of.stop_below(execution, reasons.failed(execution, failure.error))
-    if not ended or (undo and rollback.needed(claim.execution_id)):
+    if not ended or (undo and remaining.needed(claim.execution_id)):
         send_back(claim.row(), claim.frames, why)
         return
     classes = list(failure.classes) if part else None
