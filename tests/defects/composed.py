@@ -26,6 +26,7 @@ _RERUNS = "tests/client/test_retry_rerun.py::RerunTests::test_"
 _REASONS = "tests/composition/test_cancel_reasons.py::CancelReasonTests::test_"
 _RECORDED = "tests/composition/test_recorded_answers.py::RecordedAnswerTests::test_"
 _ORDER = "tests/composition/test_order_of_completion.py::"
+_REPEATED = "tests/crash/test_repeated_writes.py::RepeatedWriteTests::test_"
 _PRUNES = "tests/schedules/test_retention.py::RetentionTests::test_"
 
 COMPOSED: tuple[Mutation, ...] = (
@@ -174,6 +175,79 @@ COMPOSED: tuple[Mutation, ...] = (
         "    at = completed_after(clock.read(database()), row.last_completed_at)\n",
         "    at = clock.read(database())\n",
         _ORDER + "FrozenClockTests::test_so_has_one_in_which_a_worker_has_died",
+    ),
+    mutation(
+        0,
+        "a write that is repeated is read back before",
+        "settled:settled_by",
+        "            return persist(once)\n",
+        "            return persist(lambda: function(*args, **kwargs))\n",
+        _REPEATED + "a_claim_is_let_go_once",
+        _REPEATED + "an_execution_is_completed_once",
+        _REPEATED + "a_failed_attempt_is_written_down_once",
+        _REPEATED + "a_park_that_found_its_answer_keeps_the_claim",
+        _REPEATED + "a_park_makes_its_child_once",
+        _REPEATED + "a_block_is_opened_once",
+        _REPEATED + "the_next_step_to_undo_is_taken_up_once",
+        _REPEATED + "a_rollback_ends_once",
+        _REPEATED + "out_of_a_catch_it_fails_once",
+    ),
+    mutation(
+        0,
+        "a COMMIT that was on its way when it was read back is seen when it is in",
+        "settled:settled_by",
+        "except (ClaimLost, IntegrityError):",
+        "except ZeroDivisionError:",
+        _REPEATED + "a_park_whose_commit_was_still_on_its_way_when_it_looked_ends_the_same",
+    ),
+    mutation(
+        0,
+        "only who has let go by himself is told of success",
+        "settled:let_go_at",
+        "fence=claim.fence, worker=None",
+        "worker=None",
+        _REPEATED + "a_claim_that_another_has_taken_over_stays_lost",
+    ),
+    mutation(
+        0,
+        "a look that is rolled back has moved nothing",
+        "rollback:_look",
+        "    claim = replace(claim)  # a try that is rolled back has moved nothing\n",
+        "",
+        _REPEATED + "the_next_step_to_undo_is_taken_up_once",
+    ),
+    mutation(
+        0,
+        "a way out of a catch that is rolled back has moved nothing",
+        "fail:fail_out_of_catch",
+        "    claim = replace(claim)  # a try that is rolled back has moved nothing\n",
+        "",
+        _REPEATED + "out_of_a_catch_it_fails_once",
+    ),
+    mutation(
+        0,
+        "the checkpoints of a batch are read back before they are repeated",
+        "direct:commit_all",
+        " if doubtful else {}",
+        " if False else {}",
+        _REPEATED + "the_checkpoints_of_a_batch_are_written_once_and_say_what_was_asked",
+    ),
+    mutation(
+        0,
+        "a batch gives back what it still holds",
+        "batch:give_back",
+        "    claims = [c for c in claims if (c.execution_id, c.fence, c.worker) in held]\n",
+        "",
+        _REPEATED + "what_a_batch_has_not_begun_is_given_back_once",
+        _REPEATED + "a_batch_gives_back_the_rest_of_it_when_one_is_not_its_own_any_more",
+    ),
+    mutation(
+        0,
+        "a foreach whose COMMIT got no answer is open if it is in",
+        "fan_out:open_foreach",
+        "        if persist(lambda: let_go_at(claim)) is None:\n",
+        "        if True:\n",
+        _REPEATED + "a_block_is_opened_once",
     ),
     mutation(
         1,

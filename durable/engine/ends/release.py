@@ -12,11 +12,11 @@ from durable.engine.ends.finish import finish
 from durable.engine.row import failures, reasons
 from durable.engine.row.held import Claim
 from durable.engine.row.position import ROLLBACK
+from durable.engine.row.settled import let_go_at, settled_by
 from durable.errors import ClaimLost, DurableError
 from durable.models import Execution, Role
 from durable.states import Status
 from durable.storage import notify
-from durable.storage.reconnect import persistent
 from durable.storage.transaction import in_transaction, lock
 
 
@@ -46,7 +46,7 @@ def hold(claim: Claim) -> Asked:
     return Asked(row[0], row[1] is not None, row[2])
 
 
-@persistent
+@settled_by(let_go_at)
 @in_transaction
 def let_go(claim: Claim, target: Status, **changes: Any) -> Status:
     """Release the row into ``target``, unless it was asked to cancel or to pause; say where it is.
@@ -109,7 +109,7 @@ def end_cancelled(rows: Any, frames: Any, *, compensate: bool) -> Status:
     return Status(execution.status)
 
 
-@persistent
+@settled_by(let_go_at)
 @in_transaction
 def complete(claim: Claim, *, in_sequence: bool) -> Status:
     """Finish an execution that has taken its last step, once nothing below it is alive."""
@@ -124,14 +124,14 @@ def complete(claim: Claim, *, in_sequence: bool) -> Status:
     return Status.COMPLETED
 
 
-@persistent
+@settled_by(let_go_at)
 @in_transaction
 def give_back(claim: Claim) -> Status:
     """Return an execution to the queue, ready at once: this process takes no further step."""
     return let_go(claim, Status.PENDING, ready_at=clock.now())
 
 
-@persistent
+@settled_by(let_go_at)
 @in_transaction
 def block(claim: Claim, error: DurableError) -> Status:
     """Set an execution aside that this code can't continue: nothing failed, nothing is lost."""
@@ -140,7 +140,7 @@ def block(claim: Claim, error: DurableError) -> Status:
     return let_go(claim, Status.BLOCKED, blocked_by="code", error=failures.encode(described))
 
 
-@persistent
+@settled_by(let_go_at)
 @in_transaction
 def block_for_child(claim: Claim, kind: str) -> Status:
     """Set an execution aside until a live worker has the workflow of a child of it."""

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from django.db import Error
+
 from durable import clock, codec
 from durable.authoring.tree import Chain, Foreach, Leaf, Parallel
 from durable.engine.ends.release import give_back, hold, let_go
@@ -14,22 +16,24 @@ from durable.engine.parts import item_rows
 from durable.engine.parts.bases import plain
 from durable.engine.row import position
 from durable.engine.row.held import Claim
+from durable.engine.row.settled import let_go_at, settled_by
 from durable.errors import DurableError
 from durable.models import Execution, Role
 from durable.models.fields import Stored, uuid7
 from durable.states import Status
 from durable.storage.failpoints import reach
-from durable.storage.transaction import in_callers_transaction, in_transaction
+from durable.storage.reconnect import is_unavailable, persist
+from durable.storage.transaction import connection, in_callers_transaction, in_transaction
 
 PORTION = 1000
 
 
+@settled_by(let_go_at)
 @in_transaction
-def open_parallel(claim: Claim, node: Parallel) -> None:
-    """Start the branches, each on its own copy of the data."""
+def open_parallel(claim: Claim, node: Parallel) -> Status:
+    """Start the branches, each on its own copy of the data; say where the parent is."""
     if hold(claim).stops:
-        give_back(claim)
-        return
+        return give_back(claim)
     data = plain(claim.data)
     _store(claim)
     Execution.objects.bulk_create(
@@ -38,16 +42,30 @@ def open_parallel(claim: Claim, node: Parallel) -> None:
             for index, (name, body) in enumerate(node.branches.items())
         ]
     )
-    let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
+    status = let_go(claim, Status.WAITING, wake_at=claim.deadline_at)
     reach("fan_out.before_commit")
+    return status
+
+
+def open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> bool:
+    """Store the items, each an execution, and give the first ones their turns; False without any.
+
+    The items are read once, in portions: what is not committed when the connection is lost is
+    not repeated here, but by whoever claims the block next.
+    """
+    try:
+        return bool(_open_foreach(claim, node, items))
+    except Error as error:
+        if connection().in_atomic_block or not is_unavailable(error):
+            raise
+        if persist(lambda: let_go_at(claim)) is None:
+            raise
+        return True
 
 
 @in_callers_transaction
-def open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
-    """Store the items, each an execution, and give the first ones their turns; how many.
-
-    The items are read once, in portions. Without any, nothing is written.
-    """
+def _open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
+    """How many items there are. Without any, nothing is written."""
     if hold(claim).stops:
         give_back(claim)
         return 1

@@ -204,7 +204,7 @@ class Runner:
             fan_out.open_parallel(claim, node)
             return True
         arguments = (codec.loads(claim.data), *element_of(claim))
-        return bool(fan_out.open_foreach(claim, node, node.items(instance, *arguments)))
+        return fan_out.open_foreach(claim, node, node.items(instance, *arguments))
 
     def _text(self, data: Any) -> str:
         if not isinstance(data, dict):

@@ -7,7 +7,7 @@ An execution that rolls back stands at ``~`` (looking for the next step to undo)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -23,30 +23,53 @@ from durable.engine.ends.release import block_for_child, hold, let_go
 from durable.engine.row import journal, position
 from durable.engine.row.held import Claim, Identity, next_completed_at
 from durable.engine.row.position import KEPT_BYTES, ROLLBACK, Walk
+from durable.engine.row.settled import let_go_at, settled_by
 from durable.engine.undo.remaining import children_in, class_of, leaf_of, to_undo
 from durable.errors import NotSerializable
-from durable.models import Role, StepRun
+from durable.models import Execution, Role, StepRun
 from durable.states import Status, StepStatus
 from durable.storage.failpoints import reach
 from durable.storage.transaction import in_transaction
 
+Found = Checkpoint | NotSerializable | None
+
 # -- one look --------------------------------------------------------------------------------
 
 
-@in_transaction
-def look(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable | None:
+def look(claim: Claim, definition: Definition) -> Found:
     """At ``~``: take up the next step to undo, or end the rollback.
 
     Returns the checkpoint that leads into a catch's handler, or why there can't be one;
     otherwise the claim stands at the compensation (``claim.path`` says so) or has been released.
     """
-    hold(claim)
-    found = _what_is_next(claim, definition)
-    reach("rollback.before_commit")
+    at, found = _look(claim, definition)
+    claim.status, claim.path, claim.journaled = at.status, at.path, at.journaled
+    claim.attempt, claim.attempt_floor = at.attempt, at.attempt_floor
+    claim.recoveries = at.recoveries
     return found
 
 
-def _what_is_next(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable | None:
+def _looked_before(claim: Claim, definition: Definition) -> tuple[Claim, Found] | None:
+    """Where a look has brought the claim that is committed already."""
+    if let_go_at(claim) is not None:
+        return claim, None
+    held = Execution.objects.held_by(claim.execution_id, claim.fence)
+    moved = held.filter(path__startswith=ROLLBACK).exclude(path=claim.path)
+    row = moved.values("status", "path", "journaled", "attempt", "attempt_floor").first()
+    return None if row is None else (replace(claim, recoveries=0, **row), None)
+
+
+@settled_by(_looked_before)
+@in_transaction
+def _look(claim: Claim, definition: Definition) -> tuple[Claim, Found]:
+    claim = replace(claim)  # a try that is rolled back has moved nothing
+    hold(claim)
+    found = _what_is_next(claim, definition)
+    reach("rollback.before_commit")
+    return claim, found
+
+
+def _what_is_next(claim: Claim, definition: Definition) -> Found:
     why = claim.frames[ROLLBACK]
     if children_in(claim.execution_id, why).unfinished().exists():
         let_go(claim, Status.WAITING)
