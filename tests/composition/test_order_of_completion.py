@@ -139,6 +139,14 @@ class FrozenClockTests(Order):
                     self.let(chance.choice(waits))
                 self.assertUndoneInReverse(execution, 1 + 3 + 1 + 3 + 1 + 3 + 3 * 4 + 1)
 
+    def test_however_deep_the_tree_is(self) -> None:
+        self.flow(S.acts, name="below0")
+        for depth in range(1, 12):
+            self.flow(parallel(call_workflow(f"below{depth - 1}")), S.acts, name=f"below{depth}")
+        with time_travel(NOON):
+            execution = run(self.flow(S.acts, call_workflow("below11"), S.fails))
+        self.assertUndoneInReverse(execution, 13)
+
     def test_after_a_pause_and_after_the_clock_has_moved(self) -> None:
         with time_travel(NOON):
             execution = run(self.flow(parallel(a=S.waits, b=S.waits, c=S.acts), S.fails))
