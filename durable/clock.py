@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,13 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 _frozen: datetime | None = None
+
+#: what ``in_order`` has said last
+_latest: datetime | None = None
+_one_by_one = threading.Lock()
+
+#: two looks at one clock never differ by so much: it was set back
+SET_BACK = timedelta(seconds=10)
 
 
 class Now(models.Func):
@@ -80,6 +88,28 @@ def parse(value: Any) -> datetime:
     return moment.replace(tzinfo=UTC) if value.tzinfo is None else moment.astimezone(UTC)
 
 
+def precise(value: Any, connection: BaseDatabaseWrapper) -> datetime:
+    """The present, just read from the database. SQLite cuts its machine's time to milliseconds."""
+    moment = parse(value)
+    if _frozen is None and connection.vendor == "sqlite":
+        return max(moment, local_now())
+    return moment
+
+
+def in_order(at: datetime) -> datetime:
+    """``at``, or the first microsecond after the time that this process was told last.
+
+    So whatever is completed in one process is in order, also under a clock that stands still. A
+    clock that was set back by more than ``SET_BACK`` is followed.
+    """
+    global _latest
+    with _one_by_one:
+        if _latest is not None and at <= _latest < at + SET_BACK:
+            at = _latest + timedelta(microseconds=1)
+        _latest = at
+        return at
+
+
 def frozen_at() -> datetime | None:
     """The instant at which the clock is stopped, if it is."""
     return _frozen
@@ -87,7 +117,9 @@ def frozen_at() -> datetime | None:
 
 def set_frozen(value: datetime | None) -> None:
     """Stop the clock at ``value``; ``None`` lets it run again. For tests."""
-    global _frozen
+    global _frozen, _latest
+    if _frozen is None or value is None:
+        _latest = None
     _frozen = value
 
 

@@ -69,10 +69,7 @@ def persist(call: Callable[[], R]) -> R:
 
 
 def persistent(function: Callable[P, R]) -> Callable[P, R]:
-    """``persist`` for each call of a function whose writes carry a claim.
-
-    Its repetition finds the claim gone (``ClaimLost``) if the first call was committed.
-    """
+    """``persist`` for each call of a function whose repetition changes nothing that is in."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

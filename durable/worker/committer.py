@@ -10,8 +10,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from durable.engine.ends import checkpoint as checkpoints
+from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
-from durable.engine.run import direct
 from durable.worker.connections import refresh_connections, release_connections
 
 logger = logging.getLogger("durable.worker")

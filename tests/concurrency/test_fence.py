@@ -13,12 +13,12 @@ from durable.engine.body import progress
 from durable.engine.duties.inline import InlineSession
 from durable.engine.duties.workers import bury, free, register, stop
 from durable.engine.ends import checkpoint as checkpoints
+from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Attempt, Checkpoint
 from durable.engine.ends.release import block, give_back, put_to_sleep
 from durable.engine.row.held import Claim
 from durable.engine.row.journal import Journal
 from durable.engine.row.position import Position
-from durable.engine.run import direct
 from durable.engine.run.claim import claim_due
 from durable.engine.run.runner import run as run_claim
 from durable.engine.run.step_context import Request, StepContext

@@ -274,7 +274,7 @@ class CommitOnItsWayTests(AsIfNothingHappened):
     """The server may still be committing when the client, cut off, looks and tries again."""
 
     def test_a_step_that_the_lost_commit_completes_in_the_end_takes_effect_once(self) -> None:
-        from durable.engine.run import direct
+        from durable.engine.ends import direct
 
         with (
             mock.patch.object(direct, "_read_back", return_value=None),  # it came too early

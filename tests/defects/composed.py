@@ -25,6 +25,8 @@ _LISTS = "tests/client/test_lookup.py::ListTests::test_"
 _RERUNS = "tests/client/test_retry_rerun.py::RerunTests::test_"
 _REASONS = "tests/composition/test_cancel_reasons.py::CancelReasonTests::test_"
 _RECORDED = "tests/composition/test_recorded_answers.py::RecordedAnswerTests::test_"
+_ORDER = "tests/composition/test_order_of_completion.py::"
+_REPEATED = "tests/crash/test_repeated_writes.py::RepeatedWriteTests::test_"
 _PRUNES = "tests/schedules/test_retention.py::RetentionTests::test_"
 
 COMPOSED: tuple[Mutation, ...] = (
@@ -135,6 +137,117 @@ COMPOSED: tuple[Mutation, ...] = (
         "    ask.checked()\n",
         "",
         _RECORDED + "what_is_not_on_record_still_needs_its_class_and_its_form",
+    ),
+    mutation(
+        16,
+        "what ends in one process is in order, over all rows",
+        "held:completed_after",
+        "    return clock.in_order(present)\n",
+        "    return present\n",
+        _ORDER + "FrozenClockTests::test_a_branch_that_was_resumed_later_is_undone_first",
+        _ORDER + "FrozenClockTests::"
+        "test_over_branches_items_and_children_in_whatever_order_they_go_on",
+        _ORDER + "FrozenClockTests::test_after_a_pause_and_after_the_clock_has_moved",
+        _ORDER + "CoarseClockTests::"
+        "test_claims_of_one_process_complete_in_order_whatever_they_take_the_time_to_be",
+    ),
+    mutation(
+        16,
+        "SQLite's present is taken to the microsecond",
+        "claim:_claim",
+        'clock.precise(row["present"], connection())',
+        'clock.parse(row["present"])',
+        _ORDER + "CoarseClockTests::test_a_claim_knows_the_microseconds_that_sqlite_does_not_tell",
+    ),
+    mutation(
+        16,
+        "a failed attempt has its place in the order",
+        "attempt:StepAttempt.fail",
+        "ended_at=next_completed_at(claim)",
+        "ended_at=claim.now()",
+        _ORDER + "FrozenClockTests::"
+        "test_an_attempt_with_an_unknown_outcome_has_its_place_in_the_order",
+    ),
+    mutation(
+        16,
+        "an attempt in which a worker died has its place in the order",
+        "finish:_note_crash",
+        "    at = completed_after(clock.read(database()), row.last_completed_at)\n",
+        "    at = clock.read(database())\n",
+        _ORDER + "FrozenClockTests::test_so_has_one_in_which_a_worker_has_died",
+    ),
+    mutation(
+        0,
+        "a write that is repeated is read back before",
+        "settled:settled_by",
+        "            return persist(once)\n",
+        "            return persist(lambda: function(*args, **kwargs))\n",
+        _REPEATED + "a_claim_is_let_go_once",
+        _REPEATED + "an_execution_is_completed_once",
+        _REPEATED + "a_failed_attempt_is_written_down_once",
+        _REPEATED + "a_park_that_found_its_answer_keeps_the_claim",
+        _REPEATED + "a_park_makes_its_child_once",
+        _REPEATED + "a_block_is_opened_once",
+        _REPEATED + "the_next_step_to_undo_is_taken_up_once",
+        _REPEATED + "a_rollback_ends_once",
+        _REPEATED + "out_of_a_catch_it_fails_once",
+    ),
+    mutation(
+        0,
+        "a COMMIT that was on its way when it was read back is seen when it is in",
+        "settled:settled_by",
+        "except (ClaimLost, IntegrityError):",
+        "except ZeroDivisionError:",
+        _REPEATED + "a_park_whose_commit_was_still_on_its_way_when_it_looked_ends_the_same",
+    ),
+    mutation(
+        0,
+        "only who has let go by himself is told of success",
+        "settled:let_go",
+        "fence=claim.fence, worker=None",
+        "worker=None",
+        _REPEATED + "a_claim_that_another_has_taken_over_stays_lost",
+    ),
+    mutation(
+        0,
+        "a look that is rolled back has moved nothing",
+        "rollback:_look",
+        "    claim = replace(claim)  # a try that is rolled back has moved nothing\n",
+        "",
+        _REPEATED + "the_next_step_to_undo_is_taken_up_once",
+    ),
+    mutation(
+        0,
+        "a way out of a catch that is rolled back has moved nothing",
+        "fail:fail_out_of_catch",
+        "    claim = replace(claim)  # a try that is rolled back has moved nothing\n",
+        "",
+        _REPEATED + "out_of_a_catch_it_fails_once",
+    ),
+    mutation(
+        0,
+        "the checkpoints of a batch are read back before they are repeated",
+        "direct:commit_all",
+        " if doubtful else {}",
+        " if False else {}",
+        _REPEATED + "the_checkpoints_of_a_batch_are_written_once_and_say_what_was_asked",
+    ),
+    mutation(
+        0,
+        "a batch gives back what it still holds",
+        "batch:return_unstarted",
+        "    claims = [c for c in claims if (c.execution_id, c.fence, c.worker) in held]\n",
+        "",
+        _REPEATED + "what_a_batch_has_not_begun_is_given_back_once",
+        _REPEATED + "a_batch_gives_back_the_rest_of_it_when_one_is_not_its_own_any_more",
+    ),
+    mutation(
+        0,
+        "a foreach whose COMMIT got no answer is open if it is in",
+        "fan_out:open_foreach",
+        "        if not persist(lambda: let_go(claim)):\n",
+        "        if True:\n",
+        _REPEATED + "a_block_is_opened_once",
     ),
     mutation(
         1,
@@ -301,7 +414,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "what is undone is not undone again",
-        "rollback:_to_undo",
+        "remaining:to_undo",
         "runs.filter(~Exists(undone), status__in=",
         "runs.filter(status__in=",
         ROLLBACK + "a_worker_that_dies_in_a_rollback_leaves_the_rest_to_another",
@@ -336,24 +449,24 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "branches, items and children are undone too",
-        "rollback:_to_undo",
-        "own | _below(execution_id, why)",
-        "own",
+        "remaining:to_undo",
+        "execution__in=_tree(execution_id, why)",
+        "execution=execution_id",
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
         ROLLBACK + "each_gets_the_data_as_it_was_when_its_step_completed",
     ),
     mutation(
         16,
         "what is below children and branches is undone too",
-        "rollback:_below",
-        "    while level.exists():\n        condition |=",
-        "    for _ in range(1):\n        condition |=",
+        "remaining:_TREE",
+        "ON child.parent_id = below.id",
+        "ON 1 = 0",
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
     ),
     mutation(
         16,
         "the steps of a child whose class is not here are not passed over",
-        "rollback:_compensable",
+        "remaining:_compensable",
         "        yield True  # perhaps\n",
         "        yield False\n",
         "tests/composition/test_compensation.py::LackingTests::"
@@ -362,7 +475,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "newest first",
-        "rollback:_to_undo",
+        "remaining:to_undo",
         '.order_by("-ended_at", "-id")',
         '.order_by("ended_at", "id")',
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",

@@ -22,9 +22,10 @@ from durable.engine.duties import workers
 from durable.engine.duties.duty import duties_of
 from durable.engine.duties.pulse import pulse
 from durable.engine.duties.rota import Rota
+from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.row.held import Claim
-from durable.engine.run import direct, runner
+from durable.engine.run import runner
 from durable.engine.run.claim import claim_due
 from durable.engine.run.session import Limited
 from durable.models import Execution

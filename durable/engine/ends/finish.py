@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from durable import clock
+from durable.conf import database
+from durable.engine.row.held import completed_after
 from durable.models import Execution, StepRun, Wait
 from durable.models.execution import ExecutionQuerySet
 from durable.models.landings import Error
@@ -55,6 +57,7 @@ def _note_crash(row: Execution) -> None:
     """A worker died in the attempt, and it is not run again: nobody knows what it has done."""
     if row.steps.filter(path=row.path, visit=row.visit, attempt=row.attempt).exists():
         return
+    at = completed_after(clock.read(database()), row.last_completed_at)
     message = f"{row.recoveries} workers died in this attempt; its outcome is unknown"
     StepRun.objects.create(
         execution=row,
@@ -72,8 +75,8 @@ def _note_crash(row: Execution) -> None:
             "details": {},
         },
         recoveries=row.recoveries,
-        started_at=clock.now(),
-        ended_at=clock.now(),
+        started_at=at,
+        ended_at=at,
     )
 
 

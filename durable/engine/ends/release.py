@@ -12,6 +12,7 @@ from durable.engine.ends.finish import finish
 from durable.engine.row import failures, reasons
 from durable.engine.row.held import Claim
 from durable.engine.row.position import Position
+from durable.engine.row.settled import let_go_before, settled_by
 from durable.engine.row.undoing import Rollback
 from durable.errors import ClaimLost, DurableError
 from durable.models import Execution, Role
@@ -19,7 +20,6 @@ from durable.models.execution import ExecutionQuerySet
 from durable.models.landings import Error
 from durable.states import Status
 from durable.storage import notify
-from durable.storage.reconnect import persistent
 from durable.storage.transaction import in_transaction, lock
 
 
@@ -49,7 +49,7 @@ def hold(claim: Claim) -> Asked:
     return Asked(row[0], row[1] is not None, row[2])
 
 
-@persistent
+@settled_by(let_go_before)
 @in_transaction
 def give_back(claim: Claim, **beside: Any) -> None:
     """Return an execution to the queue, ready at once: this process takes no further step."""
@@ -58,7 +58,7 @@ def give_back(claim: Claim, **beside: Any) -> None:
         notify.hint()
 
 
-@persistent
+@settled_by(let_go_before)
 @in_transaction
 def put_to_sleep(claim: Claim, until: Any, **beside: Any) -> None:
     """Release an execution that is to go on at ``until``, a time or an expression of it."""
@@ -66,7 +66,7 @@ def put_to_sleep(claim: Claim, until: Any, **beside: Any) -> None:
         _landed(claim.row().asleep(until, rolls=claim.is_compensating, **beside))
 
 
-@persistent
+@settled_by(let_go_before)
 @in_transaction
 def park(claim: Claim, until: Any = None) -> None:
     """Release an execution that waits: for an answer, or until ``until``."""
@@ -74,7 +74,7 @@ def park(claim: Claim, until: Any = None) -> None:
         _landed(claim.row().parked(until, rolls=claim.is_compensating))
 
 
-@persistent
+@settled_by(let_go_before)
 @in_transaction
 def set_aside(claim: Claim, by: str, error: Error) -> None:
     """Release an execution that can't go on until ``by`` is there; see ``Landings.blocked``."""
@@ -120,7 +120,7 @@ def end_cancelled(rows: ExecutionQuerySet, at: Position, *, compensate: bool) ->
         rows.due(rolls=False)
 
 
-@persistent
+@settled_by(let_go_before)
 @in_transaction
 def complete(claim: Claim, *, in_sequence: bool) -> None:
     """Finish an execution that has taken its last step, once nothing below it is alive."""

@@ -12,7 +12,7 @@ from durable.engine.row import journal
 from durable.engine.row.failures import from_stored
 from durable.engine.row.position import Position
 from durable.engine.row.undoing import Rollback
-from durable.engine.undo import rollback
+from durable.engine.undo import remaining
 from durable.errors import InvalidTransition
 from durable.models import Execution, Role
 from durable.states import FINAL, Status
@@ -138,7 +138,7 @@ def compensate(execution_id: Any, *, by: Any) -> Execution:
     if execution.status != Status.FAILED:
         raise _refuse(execution, "compensated", "only a failed execution can be")
     _refuse_under_a_parent(execution, "compensated")
-    if not rollback.needed(execution.pk):
+    if not remaining.needed(execution.pk):
         raise _refuse(execution, "compensated", "no completed step of it has a compensation")
     at = Position.of(execution)
     failure = from_stored(execution)

@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from durable.authoring.tree import Foreach
 from durable.engine.ends import checkpoint as checkpoints
-from durable.engine.ends import turns
+from durable.engine.ends import direct, turns
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.ends.release import give_back
 from durable.engine.row.held import Claim, Heir
+from durable.errors import ClaimLost
 from durable.models import Execution
 from durable.states import Status
 from durable.storage.failpoints import reach
-from durable.storage.reconnect import persist, persistent
+from durable.storage.reconnect import persistent
 from durable.storage.transaction import in_transaction, lock
 
 KEPT_FOR = 0.5  # seconds; longer steps are written one by one
@@ -109,7 +111,7 @@ class Batch:
         ]
         if heir is not None and any(claim.released for claim, _ in kept):
             heir.released = True
-        accepted = persist(lambda: checkpoints.write(batch))
+        accepted = direct.commit_all(batch)
         reach("batch.after_commit")
         for claim, checkpoint in kept:
             asked = accepted.get(claim.execution_id)
@@ -118,7 +120,8 @@ class Batch:
             self._over = self._over or asked.pause_requested or asked.cancel_requested
             if asked.cancel_requested:
                 claim.at = checkpoint.to
-                give_back(claim)
+                with suppress(ClaimLost):  # the others are ours still
+                    give_back(claim)
 
     def _return_rest(self) -> None:
         rest, self._rest = self._rest, []
@@ -131,12 +134,15 @@ class Batch:
 def return_unstarted(claims: list[Claim], node: Foreach) -> None:
     """Items that were not begun wait for their turn again; one that has it is ready at once.
 
-    If the block has been stopped meanwhile, they are cancelled.
+    If the block has been stopped meanwhile, they are cancelled. Those that are not held any more
+    are left alone: they are another's, or this is repeated after a COMMIT without an answer.
     """
     block = claims[0].block
     assert block is not None
     all_of_them = Execution.objects.filter(pk__in=[claim.execution_id for claim in claims])
-    list(lock(all_of_them.order_by("index")).values_list("pk", flat=True))  # see ``turns``
+    locked = lock(all_of_them.order_by("index"))  # in this order: see ``turns``
+    held = set(locked.values_list("pk", "fence", "worker"))
+    claims = [c for c in claims if (c.execution_id, c.fence, c.worker) in held]
     stopped = turns.is_stopped(block, node)
     waiting = []
     for claim in claims:

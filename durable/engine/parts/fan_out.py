@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from django.db import Error
+
 from durable import clock, codec
 from durable.authoring.tree import Chain, Foreach, Leaf, Parallel
 from durable.engine.ends.release import give_back, hold, park
@@ -15,16 +17,19 @@ from durable.engine.parts.bases import plain
 from durable.engine.row import walk
 from durable.engine.row.held import Claim
 from durable.engine.row.position import encode
+from durable.engine.row.settled import let_go, let_go_before, settled_by
 from durable.errors import DurableError
 from durable.models import Execution, Role
 from durable.models.fields import Stored, uuid7
 from durable.states import Status
 from durable.storage.failpoints import reach
-from durable.storage.transaction import in_callers_transaction, in_transaction
+from durable.storage.reconnect import is_unavailable, persist
+from durable.storage.transaction import connection, in_callers_transaction, in_transaction
 
 PORTION = 1000
 
 
+@settled_by(let_go_before)
 @in_transaction
 def open_parallel(claim: Claim, node: Parallel) -> None:
     """Start the branches, each on its own copy of the data."""
@@ -43,12 +48,25 @@ def open_parallel(claim: Claim, node: Parallel) -> None:
     reach("fan_out.before_commit")
 
 
-@in_callers_transaction
-def open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
-    """Store the items, each an execution, and give the first ones their turns; how many.
+def open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> bool:
+    """Store the items, each an execution, and give the first ones their turns; False without any.
 
-    The items are read once, in portions. Without any, nothing is written.
+    The items are read once, in portions: what is not committed when the connection is lost is
+    not repeated here, but by whoever claims the block next.
     """
+    try:
+        return bool(_open_foreach(claim, node, items))
+    except Error as error:
+        if connection().in_atomic_block or not is_unavailable(error):
+            raise
+        if not persist(lambda: let_go(claim)):
+            raise
+        return True
+
+
+@in_callers_transaction
+def _open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
+    """How many items there are. Without any, nothing is written."""
     if hold(claim).stops:
         give_back(claim)
         return 1

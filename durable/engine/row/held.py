@@ -124,8 +124,16 @@ class Identity:
 
 
 def next_completed_at(claim: Claim) -> datetime:
-    """The time of a checkpoint: later than that of every one before it in the tree."""
-    at = claim.now()
-    if claim.last_completed_at is not None:
-        at = max(at, claim.last_completed_at + timedelta(microseconds=1))
-    return at
+    """The time at which an attempt ends: later than every end before it in the tree."""
+    return completed_after(claim.now(), claim.last_completed_at)
+
+
+def completed_after(present: datetime, last: datetime | None) -> datetime:
+    """The present as the time of an end, after the ``last`` one that the row knows.
+
+    Ends in one process are in the order in which they ask; ends in several, which the row does
+    not know of, in that of the database's clock (see docs/decisions/0011).
+    """
+    if last is not None:
+        present = max(present, last + timedelta(microseconds=1))
+    return clock.in_order(present)

@@ -16,11 +16,11 @@ from durable.authoring.context import UNSET
 from durable.engine.body import log_capture
 from durable.engine.body.step_transaction import StepTransaction, Watch, restore
 from durable.engine.ends import checkpoint as checkpoints
+from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.row import failures
-from durable.engine.row.held import Claim
+from durable.engine.row.held import Claim, next_completed_at
 from durable.engine.row.journal import Journal
-from durable.engine.run import direct
 from durable.engine.run.session import Session
 from durable.engine.run.step_context import Request, StepContext
 from durable.engine.run.work import Work, call
@@ -191,7 +191,7 @@ class StepAttempt:
         failure = fail.describe(claim, error, step=self.work.identity.path)
         described = failure.error
         record = self.record(
-            StepStatus.FAILED, ended_at=claim.now(), error=failures.encode(described)
+            StepStatus.FAILED, ended_at=next_completed_at(claim), error=failures.encode(described)
         )
         delay = fail.next_delay(self.step.retry, error, claim.at.tried)
         fail.fail_attempt(claim, record, failure, delay, self.extras(failed=True))

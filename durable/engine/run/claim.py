@@ -18,7 +18,7 @@ from durable.engine.row.position import Position
 from durable.models import Execution, Queue, Role, Wait
 from durable.states import Status, WaitStatus
 from durable.storage.failpoints import reach
-from durable.storage.transaction import in_transaction, lock
+from durable.storage.transaction import connection, in_transaction, lock
 
 PROMOTED_AT_ONCE = 500
 LOOK_AGAIN = timedelta(seconds=1)
@@ -149,7 +149,7 @@ def _claim(row: dict[str, Any], worker: UUID) -> Claim:
         base=row["own_base"],
         element=row["own_input"] if row["role"] in (Role.BRANCH, Role.ITEM) else None,
         status=Status.COMPENSATING if row["status"] == Status.COMPENSATING else Status.RUNNING,
-        claimed_at=clock.parse(row["present"]),
+        claimed_at=clock.precise(row["present"], connection()),
         fence=row["fence"] + 1,
         cancel_requested=row["cancel_requested_at"] is not None,
         **{name: row[name] for name in _COLUMNS if name not in ("fence", "cancel_requested_at")},

@@ -23,7 +23,7 @@ from durable.engine.parts import fan_out, join
 from durable.engine.parts.bases import base_of
 from durable.engine.parts.batch import Batch
 from durable.engine.row import failures
-from durable.engine.row.held import Claim
+from durable.engine.row.held import Claim, next_completed_at
 from durable.engine.row.journal import Journal
 from durable.engine.row.walk import ChoiceFailed
 from durable.engine.run import suspend
@@ -200,7 +200,7 @@ class Runner:
             fan_out.open_parallel(claim, node)
             return True
         arguments = (codec.loads(claim.data), *element_of(claim))
-        return bool(fan_out.open_foreach(claim, node, node.items(instance, *arguments)))
+        return fan_out.open_foreach(claim, node, node.items(instance, *arguments))
 
     def _text(self, data: Any) -> str:
         if not isinstance(data, dict):
@@ -250,7 +250,7 @@ class Runner:
             f"{claim.at.recoveries} workers died in step {work.body.name!r} "
             f"(max_recoveries is {work.definition.options.max_recoveries})"
         )
-        now, identity = claim.now(), work.identity
+        now, identity = next_completed_at(claim), work.identity
         failure = fail.describe(claim, error, step=identity.path)
         attempt = Attempt(
             execution_id=identity.execution_id,

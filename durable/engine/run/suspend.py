@@ -13,6 +13,7 @@ from durable.engine.ends.release import hold
 from durable.engine.ends.release import park as release
 from durable.engine.row.held import Claim
 from durable.engine.row.journal import Journal
+from durable.engine.row.settled import let_go, settled_by
 from durable.engine.run.step_context import Request
 from durable.engine.start import children
 from durable.models import CorrelationKey, Execution, Wait
@@ -21,11 +22,24 @@ from durable.people import notices
 from durable.people.question import Question
 from durable.states import WaitKind, WaitStatus
 from durable.storage.failpoints import reach
-from durable.storage.reconnect import persistent
 from durable.storage.transaction import in_transaction, lock
 
 
-@persistent
+def _parked_before(
+    claim: Claim, request: Request, journal: Journal, *_: object
+) -> tuple[bool] | None:
+    """What a park came to that is committed already."""
+    if let_go(claim):
+        return (True,)
+    if request.place in journal.waits or not claim.row().exists():
+        return None
+    kind, name, ordinal = request.place
+    waits = Wait.objects.of_visit(claim.execution_id, claim.at.path, claim.at.visit)
+    opened = waits.filter(kind=kind, name=name, ordinal=ordinal).exists()
+    return (False,) if opened else None  # with its answer, or the claim would have been let go
+
+
+@settled_by(_parked_before)
 @in_transaction
 def park(
     claim: Claim,

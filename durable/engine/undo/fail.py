@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from durable import clock
@@ -18,8 +19,9 @@ from durable.engine.ends.release import end_cancelled, hold, put_to_sleep
 from durable.engine.row import reasons, walk
 from durable.engine.row.failures import Failure, encode
 from durable.engine.row.held import Claim
+from durable.engine.row.settled import let_go, settled_by
 from durable.engine.row.undoing import Rollback
-from durable.engine.undo import rollback
+from durable.engine.undo import remaining, rollback
 from durable.errors import (
     Fail,
     InvalidStepInput,
@@ -34,7 +36,6 @@ from durable.errors import (
 from durable.models import Execution, Role
 from durable.states import Status
 from durable.storage.failpoints import reach
-from durable.storage.reconnect import persistent
 from durable.storage.transaction import in_transaction, lock
 
 #: no delay goes beyond the calendars of the databases
@@ -65,7 +66,14 @@ def next_delay(retry: Retry | None, error: BaseException, attempts: int) -> time
     return min(retry.delay(attempts), LONGEST)
 
 
-@persistent
+def _failed_before(
+    claim: Claim, attempt: object, failure: object, delay: timedelta | None = None, *_: object
+) -> tuple[bool] | None:
+    """Whether another attempt follows the one whose failure is written already."""
+    return (delay is not None,) if let_go(claim) else None
+
+
+@settled_by(_failed_before)
 @in_transaction
 def fail_attempt(
     claim: Claim,
@@ -95,13 +103,14 @@ def fail_attempt(
     return delay is not None
 
 
-@persistent
+@settled_by(_failed_before)
 @in_transaction
-def fail_out_of_catch(claim: Claim, definition: Definition, error: Exception) -> None:
+def fail_out_of_catch(claim: Claim, definition: Definition, error: Exception) -> bool:
     """The way into a catch's handler failed: the failure goes further out."""
+    claim = replace(claim)  # a try that is rolled back has moved nothing
     hold(claim)
     rollback.leave_catch(claim, definition)
-    fail_attempt(claim, None, describe(claim, error), None)
+    return fail_attempt(claim, None, describe(claim, error), None)
 
 
 def _try_again(claim: Claim, delay: timedelta) -> None:
@@ -137,7 +146,7 @@ def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
     why = Rollback.after(failure, undo=undo, path=at.path, attempt=at.attempt, floor=at.floor)
     execution = Execution.objects.get(pk=claim.execution_id)
     ended = tree_of.stop_below(execution, reasons.failed(execution, failure.error))
-    if not ended or (undo and rollback.needed(claim.execution_id)):
+    if not ended or (undo and remaining.needed(claim.execution_id)):
         send_back(claim.row(), at, why)
         return
     classes = list(failure.classes) if part else None

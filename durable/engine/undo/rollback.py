@@ -6,66 +6,79 @@ An execution that rolls back stands at ``~`` (looking for the next step to undo)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
-
 from durable import codec
 from durable.authoring import registry
 from durable.authoring.tree import Catch, Foreach, Leaf
-from durable.authoring.workflow import Definition, Workflow
+from durable.authoring.workflow import Definition
 from durable.engine.ends import turns
 from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.finish import finish
 from durable.engine.ends.release import block_for_child, hold, park
 from durable.engine.row import journal
 from durable.engine.row.held import Claim, Identity, next_completed_at
-from durable.engine.row.position import Position
+from durable.engine.row.position import COLUMNS, Position
+from durable.engine.row.settled import let_go, settled_by
 from durable.engine.row.undoing import Rollback
 from durable.engine.row.walk import KEPT_BYTES, start_of
+from durable.engine.undo.remaining import children_in, class_of, leaf_of, to_undo
 from durable.errors import NotSerializable
 from durable.models import Execution, Role, StepRun
 from durable.states import ROLLBACK, Status, StepStatus
 from durable.storage.failpoints import reach
 from durable.storage.transaction import in_transaction
 
-#: errors after which nobody knows what an attempt has done
-UNKNOWN_OUTCOMES = ("StepTimeout", "StepCrashed", "WorkflowTimeout")
-
-
-def needed(execution_id: UUID) -> bool:
-    """Whether an execution has done anything that is to be undone."""
-    return next(_to_undo(execution_id, Rollback(None)), None) is not None
-
+Found = Checkpoint | NotSerializable | None
 
 # -- one look --------------------------------------------------------------------------------
 
 
-@in_transaction
-def look(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable | None:
+def look(claim: Claim, definition: Definition) -> Found:
     """At ``~``: take up the next step to undo, or end the rollback.
 
     Returns the checkpoint that leads into a catch's handler, or why there can't be one;
     otherwise the claim stands at the compensation (``claim.at.path`` says so) or has been released.
     """
-    hold(claim)
-    found = _what_is_next(claim, definition)
-    reach("rollback.before_commit")
+    seen, found = _look(claim, definition)
+    claim.status, claim.at = seen.status, seen.at
     return found
 
 
-def _what_is_next(claim: Claim, definition: Definition) -> Checkpoint | NotSerializable | None:
+def _looked_before(claim: Claim, definition: Definition) -> tuple[tuple[Claim, Found]] | None:
+    """Where a look has brought the claim that is committed already."""
+    if let_go(claim):
+        return ((claim, None),)
+    held = Execution.objects.held_by(claim.execution_id, claim.fence)
+    moved = held.filter(path__startswith=ROLLBACK).exclude(path=claim.at.path)
+    row = moved.values_list("status", *COLUMNS).first()
+    if row is None:
+        return None
+    return ((replace(claim, status=row[0], at=Position.read(row[1:])), None),)
+
+
+@settled_by(_looked_before)
+@in_transaction
+def _look(claim: Claim, definition: Definition) -> tuple[Claim, Found]:
+    claim = replace(claim)  # a try that is rolled back has moved nothing
+    hold(claim)
+    found = _what_is_next(claim, definition)
+    reach("rollback.before_commit")
+    return claim, found
+
+
+def _what_is_next(claim: Claim, definition: Definition) -> Found:
     why = claim.at.rollback
     assert why is not None
-    if _children(claim.execution_id, why).unfinished().exists():
+    if children_in(claim.execution_id, why).unfinished().exists():
         park(claim)
         return None
-    found = next(_to_undo(claim.execution_id, why), None) if why.undo else None
-    if found is not None and _class_of(found) is None:
+    found = next(to_undo(claim.execution_id, why), None) if why.undo else None
+    if found is not None and class_of(found) is None:
         block_for_child(claim, found.execution.kind)
         return None
     if found is not None:
@@ -163,103 +176,6 @@ def after_failed_item(claim: Claim, definition: Definition) -> None:
         turns.after_failure(block, node, claim.execution_id, claim.heir, claim.base)
 
 
-# -- what there is to undo -------------------------------------------------------------------
-
-
-def _to_undo(execution_id: UUID, why: Rollback) -> Iterator[StepRun]:
-    """Step runs in the scope that have a compensation and are not undone, newest first.
-
-    Those of a workflow that this process lacks are among them: it can't know.
-    """
-    undone = StepRun.objects.filter(
-        execution=OuterRef("execution"),
-        path=OuterRef("path"),
-        visit=OuterRef("visit"),
-        compensation=True,
-        status=StepStatus.COMPLETED,
-    )
-    own = Q(execution=execution_id, visit__gte=why.visit)
-    if why.scope:
-        own &= Q(path__startswith=f"{why.scope}/")
-    runs = StepRun.objects.filter(own | _below(execution_id, why), compensation=False)
-    runs = runs.filter(~Exists(undone), status__in=(StepStatus.COMPLETED, StepStatus.FAILED))
-    runs = runs.exclude(pk__in=why.failed_runs).order_by("-ended_at", "-id")
-    for kind in list(runs.order_by().values_list("execution__kind", flat=True).distinct()):
-        if not any(_compensable(kind)):
-            runs = runs.exclude(execution__kind=kind)
-    for run in runs.select_related("execution").iterator(chunk_size=200):
-        leaf = _leaf(run)
-        always = _class_of(run) is None
-        if leaf is not None and leaf.step.compensation is not None:
-            always = leaf.step.compensation.always
-        elif not always:
-            continue
-        if run.status == StepStatus.COMPLETED or (always and _is_last_word(run)):
-            yield run
-
-
-def _children(execution_id: UUID, why: Rollback) -> Any:
-    """The awaited executions directly below, in the scope; not those of compensations."""
-    children = Execution.objects.filter(
-        parent=execution_id, awaited=True, parent_visit__gte=why.visit
-    )
-    if why.scope:
-        return children.filter(parent_path__startswith=f"{why.scope}/")
-    return children.exclude(parent_path__startswith=ROLLBACK)
-
-
-def _below(execution_id: UUID, why: Rollback) -> Q:
-    """The awaited executions below, level by level, as a condition on step runs."""
-    level = _children(execution_id, why)
-    condition = Q(pk__in=[])
-    while level.exists():
-        condition |= Q(execution__in=level.values("pk"))
-        level = Execution.objects.filter(parent__in=level.values("pk"), awaited=True).exclude(
-            parent_path__startswith=ROLLBACK
-        )
-    return condition
-
-
-def _compensable(kind: str) -> Iterator[bool]:
-    name, _, version = kind.rpartition("@")
-    cls = registry.get(name, int(version))
-    if cls is None:
-        yield True  # perhaps
-    else:
-        yield from (leaf.step.compensation is not None for leaf in cls.definition.tree.leaves())
-
-
-def _class_of(run: StepRun) -> type[Workflow] | None:
-    return registry.get(run.execution.workflow, run.execution.version)
-
-
-def _leaf(run: StepRun) -> Leaf | None:
-    cls = _class_of(run)
-    node = cls.definition.tree.find(run.path) if cls is not None else None
-    return node if isinstance(node, Leaf) else None
-
-
-def _is_last_word(run: StepRun) -> bool:
-    """An attempt whose outcome nobody knows, the last of its kind, that none has made good."""
-    if not _is_unknown(run):
-        return False
-    later = StepRun.objects.filter(
-        execution=run.execution_id,
-        path=run.path,
-        visit=run.visit,
-        compensation=False,
-        attempt__gt=run.attempt,
-    )
-    return not any(one.status == StepStatus.COMPLETED or _is_unknown(one) for one in later)
-
-
-def _is_unknown(run: StepRun) -> bool:
-    """Whether a worker has died in the attempt, or its time was over."""
-    if run.status != StepStatus.FAILED:
-        return False
-    return run.recoveries > 0 or (run.error or {}).get("type") in UNKNOWN_OUTCOMES
-
-
 # -- a compensation as work -------------------------------------------------------------------
 
 
@@ -343,7 +259,7 @@ class Undo:
 def lacking(claim: Claim) -> str | None:
     """The workflow that this process lacks, of the step that is undone at the claim's position."""
     run = _run_at(claim)
-    return run.execution.kind if _class_of(run) is None else None
+    return run.execution.kind if class_of(run) is None else None
 
 
 def _run_at(claim: Claim) -> StepRun:
@@ -353,5 +269,5 @@ def _run_at(claim: Claim) -> StepRun:
 def undo_at(claim: Claim) -> Undo | None:
     """The compensation at the claim's position; ``None`` if its code is not here."""
     run = _run_at(claim)
-    leaf = _leaf(run)
+    leaf = leaf_of(run)
     return None if leaf is None or leaf.step.compensation is None else Undo(claim, run)

@@ -1,6 +1,9 @@
-"""Write a checkpoint in a commit of its own, whatever happens to the connection meanwhile."""
+"""Write checkpoints in a commit of their own, whatever happens to the connection meanwhile."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
 
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
@@ -9,20 +12,25 @@ from durable.storage.reconnect import persist
 
 
 def commit(checkpoint: Checkpoint, *, in_doubt: bool = False) -> Accepted | None:
-    """Write one checkpoint; ``None`` if its fence is lost.
+    """Write one checkpoint; ``None`` if its fence is lost. ``in_doubt``: see ``commit_all``."""
+    return commit_all([checkpoint], in_doubt=in_doubt).get(checkpoint.execution_id)
+
+
+def commit_all(batch: Sequence[Checkpoint], *, in_doubt: bool = False) -> dict[UUID, Accepted]:
+    """Write checkpoints in one commit; those whose fence is lost are not returned.
 
     When the connection breaks, nobody knows whether the commit happened: read back under the
-    fence, and write again only if it is not in. ``in_doubt`` says that this happened before.
+    fence, and write again only what is not in. ``in_doubt`` says that this happened before.
     """
     doubtful = in_doubt
 
-    def once() -> Accepted | None:
+    def once() -> dict[UUID, Accepted]:
         nonlocal doubtful
-        accepted = _read_back(checkpoint) if doubtful else None
-        if accepted is None:
-            doubtful = True
-            accepted = checkpoints.write([checkpoint]).get(checkpoint.execution_id)
-        return accepted
+        found = {c.execution_id: _read_back(c) for c in batch} if doubtful else {}
+        known = {pk: accepted for pk, accepted in found.items() if accepted is not None}
+        doubtful = True
+        left = [c for c in batch if c.execution_id not in known]
+        return {**known, **checkpoints.write(left)} if left else known
 
     return persist(once)
 
