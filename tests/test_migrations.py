@@ -10,7 +10,6 @@ from django.db.migrations.recorder import MigrationRecorder
 
 import durable
 from durable import Data, Workflow, WorkflowMeta, days, step
-from durable.engine.duties import workers
 from durable.models import Execution
 from durable.models.fields import uuid7
 from durable.testing import advance, run, time_travel
@@ -77,7 +76,6 @@ class OldDatabaseTests(ThreadedTestCase):
             durable.compensate(failed.id)
             durable.resume(paused.id)
             durable.resume(died.id)
-            workers.free_unknown()
             advance(days=3)
             self.assertEqual(self.ended(asleep), "completed")
             self.assertEqual(self.ended(paused), "completed")
