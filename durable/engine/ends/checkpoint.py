@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any, Self
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from durable.engine.ends.finish import finish_completed
 from durable.engine.ends.turns import Block, hand_on
-from durable.engine.row.held import Heir
+from durable.engine.row.held import Claim, Heir, Identity, next_completed_at
 from durable.engine.row.position import Position, encode
 from durable.models import Execution, Role
 from durable.models.fields import uuid7
@@ -47,6 +48,21 @@ class Attempt:
     recoveries: int = 0
     id: UUID = field(default_factory=uuid7)
 
+    @classmethod
+    def of(cls, claim: Claim, identity: Identity, status: StepStatus, **rest: Any) -> Self:
+        """The record of the attempt for which a claim stands where it does."""
+        return cls(
+            execution_id=identity.execution_id,
+            path=identity.path,
+            visit=identity.visit,
+            compensation=identity.compensation,
+            attempt=claim.at.attempt,
+            recoveries=claim.at.recoveries,
+            worker=claim.worker,
+            status=status,
+            **rest,
+        )
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -69,6 +85,23 @@ class Checkpoint:
     block: Block | None = None  # whose branch or item it is
     released: bool = True  # an item that has a turn to hand on
     heir: Heir | None = None  # the item of the same batch that gets it
+
+    @classmethod
+    def of(cls, claim: Claim, data: str | None, to: Position, **rest: Any) -> Self:
+        """The checkpoint that leads a claim from where it stands to the position ``to``."""
+        return cls(
+            execution_id=claim.execution_id,
+            fence=claim.fence,
+            data=data,
+            to=to,
+            was=claim.at,
+            at=next_completed_at(claim),
+            attempt=None,
+            journaled=claim.at.journaled,
+            root_id=claim.root_id,
+            role=claim.role,
+            **rest,
+        )
 
     @property
     def path(self) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 from durable import clock
 from durable.conf import database
 from durable.engine.row.held import completed_after
+from durable.engine.row.position import Position
 from durable.models import Execution, StepRun, Wait
 from durable.models.execution import ExecutionQuerySet
 from durable.models.landings import Error
@@ -48,9 +49,11 @@ def leave(rows: ExecutionQuerySet) -> None:
     standing = list(rows)
     close([row.pk for row in standing])
     for row in standing:
-        _close_compensation(row.path)
-        if row.recoveries and not row.path.startswith("~"):
+        at = Position.of(row)
+        if at.rollback is None and at.recoveries:
             _note_crash(row)
+        elif at.rollback is not None and at.undone_run:
+            _close_compensation(at.undone_run)
 
 
 def _note_crash(row: Execution) -> None:
@@ -80,11 +83,9 @@ def _note_crash(row: Execution) -> None:
     )
 
 
-def _close_compensation(path: str) -> None:
-    """Close the compensation that is parked at a position: its record is that of its step."""
-    if not path.startswith("~") or path == "~":
-        return
-    undone = StepRun.objects.get(pk=path[1:])
+def _close_compensation(run_id: str) -> None:
+    """Close the compensation of a step run that is parked: its record is that of its step."""
+    undone = StepRun.objects.get(pk=run_id)
     parked = StepRun.objects.parked(undone.execution_id).filter(compensation=True)
     parked.filter(path=undone.path, visit=undone.visit).close(
         StepStatus.CANCELLED, ended_at=clock.now()

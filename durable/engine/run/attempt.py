@@ -310,21 +310,16 @@ class StepAttempt:
         error: str | None = None,
     ) -> Attempt:
         """The attempt as it will stand in the history."""
-        return Attempt(
-            execution_id=self.work.identity.execution_id,
-            path=self.work.identity.path,
-            visit=self.work.identity.visit,
-            compensation=self.work.identity.compensation,
-            attempt=self.claim.at.attempt,
-            status=status,
+        return Attempt.of(
+            self.claim,
+            self.work.identity,
+            status,
             started_at=self.started_at,
             ended_at=ended_at,
-            worker=self.claim.worker,
             input=self.work.recorded_input,
             output=output,
             error=error,
             logs=log_capture.text(self.lines),
-            recoveries=self.claim.at.recoveries,
         )
 
     def extras(self, *, failed: bool = False) -> Sequence[Callable[[], object]]:

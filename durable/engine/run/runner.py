@@ -252,19 +252,14 @@ class Runner:
         )
         now, identity = next_completed_at(claim), work.identity
         failure = fail.describe(claim, error, step=identity.path)
-        attempt = Attempt(
-            execution_id=identity.execution_id,
-            path=identity.path,
-            visit=identity.visit,
-            compensation=identity.compensation,
-            attempt=claim.at.attempt,
-            status=StepStatus.FAILED,
+        attempt = Attempt.of(
+            claim,
+            identity,
+            StepStatus.FAILED,
             started_at=now,
             ended_at=now,
-            worker=claim.worker,
             input=work.recorded_input,
             error=failures.encode(failure.error),
-            recoveries=claim.at.recoveries,
         )
         delay = fail.next_delay(work.body.retry, error, claim.at.tried)
         fail.fail_attempt(claim, attempt, failure, delay)

@@ -18,7 +18,7 @@ from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.turns import is_sequence, stop_if_too_large
 from durable.engine.parts.bases import base_of
 from durable.engine.row import merge
-from durable.engine.row.held import Claim, Identity, next_completed_at
+from durable.engine.row.held import Claim, Identity
 from durable.engine.row.position import Position
 from durable.engine.row.walk import KEPT_BYTES, ChoiceFailed, Walk
 from durable.errors import InvalidStepResult, NotSerializable
@@ -175,19 +175,12 @@ class Forward:
         outcome: str | None = None
         if not walk.path and isinstance(self.block, Foreach):
             outcome = self._outcome(self.block, text)
-        return Checkpoint(
-            execution_id=claim.execution_id,
-            fence=claim.fence,
-            data=text if outcome is None or self.in_sequence else None,
-            to=Position(walk.path, walk.visit, frames=walk.frames),
-            was=claim.at,
+        return Checkpoint.of(
+            claim,
+            text if outcome is None or self.in_sequence else None,
+            Position(walk.path, walk.visit, frames=walk.frames),
             outcome=outcome,
-            at=next_completed_at(claim),
-            attempt=None,
             extras=self._look_at_size() if outcome is not None else (),
-            journaled=claim.at.journaled,
-            root_id=claim.root_id,
-            role=claim.role,
             block=claim.block,
             released=claim.released,
             heir=claim.heir,

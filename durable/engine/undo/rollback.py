@@ -21,7 +21,7 @@ from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.finish import finish
 from durable.engine.ends.release import block_for_child, hold, park
 from durable.engine.row import journal
-from durable.engine.row.held import Claim, Identity, next_completed_at
+from durable.engine.row.held import Claim, Identity
 from durable.engine.row.position import COLUMNS, Position
 from durable.engine.row.settled import let_go, settled_by
 from durable.engine.row.undoing import Rollback
@@ -134,17 +134,7 @@ def _into_handler(claim: Claim, definition: Definition, why: Rollback) -> Checkp
     text = codec.dump_data({**before, node.into: why.error}, keep_increments=keep)
     path, inner = start_of(handler.body, text)
     frames = {**claim.at.outside(node.path), **inner}
-    return Checkpoint(
-        execution_id=claim.execution_id,
-        fence=claim.fence,
-        data=text,
-        to=Position(path, claim.at.visit, frames=frames),
-        was=claim.at,
-        at=next_completed_at(claim),
-        attempt=None,
-        root_id=claim.root_id,
-        role=claim.role,
-    )
+    return Checkpoint.of(claim, text, Position(path, claim.at.visit, frames=frames))
 
 
 def _conclude(claim: Claim, why: Rollback) -> None:
@@ -242,18 +232,7 @@ class Undo:
         """Back to looking for the next step to undo."""
         claim = self.claim
         assert claim.at.rollback is not None
-        return Checkpoint(
-            execution_id=claim.execution_id,
-            fence=claim.fence,
-            data=claim.data,
-            to=claim.at.to_undo(claim.at.rollback.one_undone()),
-            was=claim.at,
-            at=next_completed_at(claim),
-            attempt=None,
-            journaled=claim.at.journaled,
-            root_id=claim.root_id,
-            role=claim.role,
-        )
+        return Checkpoint.of(claim, claim.data, claim.at.to_undo(claim.at.rollback.one_undone()))
 
 
 def lacking(claim: Claim) -> str | None:
