@@ -41,6 +41,21 @@ class WaitKind(TextChoices):
     INPUT = "input", _("Input")
     CHILD = "child", _("Child workflow")
 
+    @property
+    def takes_events(self) -> bool:
+        """Whether events of the inbox answer it."""
+        return self in (WaitKind.EVENT, WaitKind.ANY, WaitKind.ALL)
+
+    @property
+    def has_names(self) -> bool:
+        """Whether it is known by the names that it lists, rather than by one of its own."""
+        return self in (WaitKind.ANY, WaitKind.ALL)
+
+    @property
+    def is_answered_by_time(self) -> bool:
+        """Whether its deadline is what it waits for, rather than a timeout."""
+        return self == WaitKind.TIMER
+
 
 class WaitStatus(TextChoices):
     """The outcome of a wait."""

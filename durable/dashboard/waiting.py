@@ -33,7 +33,7 @@ def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
         case Status.WAITING:
             words = _waits_for(open_waits)
             found["moment"] = execution.wake_at
-            found["limit"] = any(wait.kind != WaitKind.TIMER for wait in open_waits)
+            found["limit"] = not all(WaitKind(wait.kind).is_answered_by_time for wait in open_waits)
         case Status.PAUSED:
             words = _("is paused")
         case Status.BLOCKED:
@@ -63,7 +63,7 @@ def _waits_for(waits: list[Wait]) -> str:
     if not waits:
         return _("waits for its parts")
     wait, more = waits[0], len(waits) - 1
-    if wait.kind == WaitKind.TIMER:
+    if WaitKind(wait.kind).is_answered_by_time:
         return _("sleeps")
     text = _("waits for %(kind)s %(name)s") % {
         "kind": wait.get_kind_display().lower(),

@@ -21,7 +21,7 @@ from durable.storage.transaction import in_transaction, lock
 AT_ONCE = 100
 EVENTS_AT_ONCE = 500  # of one key or inbox, in one transaction: what is left stays due
 
-EVENT_KINDS = (WaitKind.EVENT, WaitKind.ANY, WaitKind.ALL)
+EVENT_KINDS = [kind for kind in WaitKind if kind.takes_events]
 
 
 def deliver_due(limit: int = AT_ONCE) -> int:

@@ -17,6 +17,8 @@ from durable.models.execution import Execution
 from durable.models.fields import DataField, MomentField, uuid7
 from durable.states import WaitKind, WaitStatus
 
+_TIMERS = [kind for kind in WaitKind if kind.is_answered_by_time]
+
 
 class WaitQuerySet(models.QuerySet["Wait"]):
     """The questions that are asked about waits, and the one way to resolve them."""
@@ -57,7 +59,7 @@ class WaitQuerySet(models.QuerySet["Wait"]):
         """End the waits whose deadline has passed; a timer has got what it waited for."""
         return self.expired().update(
             status=Case(
-                When(kind=WaitKind.TIMER, then=Value(WaitStatus.ANSWERED)),
+                When(kind__in=_TIMERS, then=Value(WaitStatus.ANSWERED)),
                 default=Value(WaitStatus.TIMED_OUT),
             ),
             resolved_at=clock.now(),

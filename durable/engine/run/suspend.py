@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from durable import clock
-from durable.engine.deliver import EVENT_KINDS, take_from_inbox
+from durable.engine.deliver import take_from_inbox
 from durable.engine.ends.checkpoint import Attempt, write_attempts
 from durable.engine.ends.release import hold
 from durable.engine.ends.release import park as release
@@ -64,7 +64,9 @@ def park(
     write_attempts([attempt])
     for extra in extras:
         extra()
-    if wait.status != WaitStatus.OPEN or (wait.kind in EVENT_KINDS and take_from_inbox(wait)):
+    if wait.status != WaitStatus.OPEN or (
+        WaitKind(wait.kind).takes_events and take_from_inbox(wait)
+    ):
         return False
     reach("wait.before_commit")
     release(claim, _wake_at(wait, claim.limit_at))
@@ -85,7 +87,7 @@ def _open(claim: Claim, request: Request) -> Wait:
         names=list(ask.names),
         key=ask.key or "",
         opened_at=clock.now(),
-        deadline_at=moment(ask.until if kind == WaitKind.TIMER else ask.timeout),
+        deadline_at=moment(ask.until if WaitKind(kind).is_answered_by_time else ask.timeout),
         status=WaitStatus.OPEN,
         question=request.question.stored() if request.question is not None else None,
         child=_child(claim, request),

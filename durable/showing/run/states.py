@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from durable.drawing.overlay import NodeState, NodeStatus, Progress
 from durable.showing import times
 from durable.showing.run.facts import Lane, OpenWait, Run
-from durable.states import Status, StepStatus, WaitKind
+from durable.states import Status, StepStatus
 
 #: what the status of an execution makes of the step at which it stands
 AT_STEP: dict[Status, NodeStatus] = {
@@ -96,8 +96,8 @@ def _waits_for(waits: list[OpenWait], name: str) -> str:
     if not waits:
         return ""
     wait = waits[0]
-    if wait.kind in (WaitKind.ANY, WaitKind.ALL):
+    if wait.kind.has_names:
         return ", ".join(wait.names)
-    if wait.kind != WaitKind.TIMER and wait.name != name:
+    if not wait.kind.is_answered_by_time and wait.name != name:
         return wait.name
     return _("until %(time)s") % {"time": times.in_drawing(wait.until)} if wait.until else ""
