@@ -150,7 +150,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         7,
         "parking looks into the inbox once more",
         "suspend:park",
-        "(wait.kind in EVENT_KINDS and take_from_inbox(wait))",
+        "(takes_events and take_from_inbox(wait))",
         "False",
         _W7 + "an_event_delivered_while_the_body_runs_is_found_at_the_park",
         _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",

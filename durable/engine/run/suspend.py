@@ -64,9 +64,8 @@ def park(
     write_attempts([attempt])
     for extra in extras:
         extra()
-    if wait.status != WaitStatus.OPEN or (
-        WaitKind(wait.kind).takes_events and take_from_inbox(wait)
-    ):
+    takes_events = WaitKind(wait.kind).takes_events
+    if wait.status != WaitStatus.OPEN or (takes_events and take_from_inbox(wait)):
         return False
     reach("wait.before_commit")
     release(claim, _wake_at(wait, claim.limit_at))
