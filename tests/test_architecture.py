@@ -132,6 +132,12 @@ FLOORS: dict[str, int] = {
     "doors": 4,
 }
 
+#: Packages that say at their top what they are for and what they may import.
+ROOMS = {f"durable.{room}" for room in FLOORS if room not in ("engine.deliver", "doors.access")} | {
+    f"durable.{room}"
+    for room in ("authoring", "models", "drawing", "worker", "dashboard", "rest", "management")
+}
+
 #: Rooms have about ten files; more only where Django, or a subject, wants one flat list.
 MAX_FILES = 11
 FLAT = frozenset(
@@ -451,6 +457,12 @@ class HouseTests(TestCase):
         for source in sources():
             if source.module.startswith("durable.engine."):
                 self.assertIsNotNone(floor_of(source.module), source.module)
+
+    def test_every_room_says_what_it_may_import(self) -> None:
+        rooms = [source for source in sources() if source.is_package and source.module in ROOMS]
+        self.assertEqual({source.module for source in rooms}, ROOMS)
+        for source in rooms:
+            self.assertIn("May import: ", source.text, source.module)
 
     def test_due_work_is_listed_once(self) -> None:
         self.check(breaks_of_duties)

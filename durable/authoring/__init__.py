@@ -1,4 +1,7 @@
-"""What users write: workflow classes, steps and flows. No ORM; importable before apps are ready."""
+"""What users write: workflow classes, steps and flows. No ORM; importable before apps are ready.
+
+May import: the vocabulary.
+"""
 
 from durable.authoring.context import Data, current
 from durable.authoring.cron import Cron, OnEvent

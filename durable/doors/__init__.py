@@ -1,1 +1,4 @@
-"""What the doors share: who may do what, how values are shown, what operators can do."""
+"""Who may do what, the actions that operators have, ids as people type them: what doors share.
+
+May import: showing and everything below; no door.
+"""

@@ -1,4 +1,7 @@
-"""Drawings of flows: where nodes and edges go, and the picture as SVG, Mermaid, DOT or JSON."""
+"""Drawings of flows: where nodes and edges go, and the picture as SVG, Mermaid, DOT or JSON.
+
+May import: authoring and the vocabulary; it needs no database.
+"""
 
 from durable.drawing.dot import to_dot
 from durable.drawing.layout import layout

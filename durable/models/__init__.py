@@ -1,4 +1,7 @@
-"""The tables, public: what the engine remembers, and the questions one may ask of it."""
+"""The tables, public: what the engine remembers, and the questions one may ask of it.
+
+May import: the vocabulary.
+"""
 
 from durable.models.answer_link import AnswerLink
 from durable.models.audit import AuditEntry

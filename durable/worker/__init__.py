@@ -1,1 +1,4 @@
-"""The worker process: threads that run steps, and those that keep it alive and informed."""
+"""The worker process: its threads, its slots, its heartbeat, and how it stops.
+
+May import: the engine and everything below; no door.
+"""
