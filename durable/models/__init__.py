@@ -12,6 +12,7 @@ from durable.models.role import Role
 from durable.models.schedule import CatchUp, Firing, Outcome, Overlap, Schedule
 from durable.models.step_run import StepRun
 from durable.models.wait import Input, Record, RecordKind, Wait
+from durable.models.webhook import IgnoredWebhooks
 from durable.models.worker import Worker
 from durable.states import EventStatus, Status, StepStatus, WaitKind, WaitStatus
 
@@ -24,6 +25,7 @@ __all__ = [
     "EventStatus",
     "Execution",
     "Firing",
+    "IgnoredWebhooks",
     "Input",
     "Mailbox",
     "Outcome",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import ValidationError
@@ -18,7 +20,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from durable.doors import access
-from durable.rest import openapi, permissions, throttles
+from durable.rest import bodies, openapi, permissions, throttles
 from durable.rest.bodies import JSONBody
 from durable.rest.operations import Operation
 from durable.rest.pagination import Keep, Order, page_of
@@ -27,6 +29,17 @@ from durable.rest.shown import Reveals
 from durable.storage.audit import origin
 
 LONGEST_ORIGIN = 200
+
+
+class Chunks(Request):
+    """A request whose body may come in chunks: REST framework reads none without a length."""
+
+    _stream: Any
+
+    def _load_stream(self) -> None:
+        super()._load_stream()  # type: ignore[misc]  # the stubs lack it
+        if self._stream is None and (body := bodies.without_length(self._request)):
+            self._stream = BytesIO(body)
 
 
 class View(APIView):
@@ -46,6 +59,16 @@ class View(APIView):
             return super().dispatch(request, *args, **kwargs)
         finally:
             origin.reset(token)
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """The request as REST framework's views see it, with a body of any kind of transfer."""
+        return Chunks(
+            request,
+            parsers=self.get_parsers(),
+            authenticators=self.get_authenticators(),
+            negotiator=self.get_content_negotiator(),
+            parser_context=self.get_parser_context(request),
+        )
 
     def origin(self, request: Any) -> str:
         """Where a change comes from: this door, and the address at the other end."""

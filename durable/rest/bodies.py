@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import IO, Any
+from urllib.parse import parse_qsl
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
@@ -25,7 +27,7 @@ def largest() -> int:
     return ours if djangos is None else min(ours, djangos)
 
 
-def read(stream: IO[Any], context: Mapping[str, Any] | None) -> bytes:
+def read(stream: IO[Any] | HttpRequest, context: Mapping[str, Any] | None) -> bytes:
     """The body, no more of it than is taken; ``TooLarge``."""
     limit = largest()
     request = (context or {}).get("request")
@@ -36,6 +38,35 @@ def read(stream: IO[Any], context: Mapping[str, Any] | None) -> bytes:
     if len(body) > limit:
         raise TooLarge(f"The body has more than the {limit} bytes that are taken at most.")
     return body
+
+
+def without_length(request: HttpRequest) -> bytes:
+    """The body of a request without a Content-Length (sent in chunks); ``TooLarge``.
+
+    A WSGI server says by ``wsgi.input_terminated`` that the body ends by itself; where none says
+    so, reading might never end, and nothing is read. Under ASGI the body is there already.
+    """
+    if request.META.get("CONTENT_LENGTH"):
+        return b""
+    if "wsgi.input" not in request.META:
+        return read(request, None)
+    if not request.META.get("wsgi.input_terminated"):
+        return b""
+    return read(request.META["wsgi.input"], None)
+
+
+def form_field(body: bytes, name: str) -> bytes:
+    """The one field of this name in a form; ``ParseError``."""
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), strict_parsing=True, errors="strict", max_num_fields=100
+        )
+    except ValueError:
+        pairs = []
+    found = [value for field, value in pairs if field == name]
+    if len(found) != 1:
+        raise ParseError(f"The body is neither JSON nor a form with one field {name!r}.")
+    return found[0].encode()
 
 
 def parse(body: bytes) -> Any:

@@ -42,6 +42,7 @@ THEN: tuple[Check, ...] = (
     settings.schedules,
     gone,
     settings.pauses,
+    settings.webhooks,
     database.room,
 )
 

@@ -1,4 +1,4 @@
-"""What operators have set, and what the calendar says: schedules, queues, pauses."""
+"""What is set, and what becomes of it: schedules, queues, pauses, sources of webhooks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from durable.management.doctor.findings import (
     counted,
     samples_of,
 )
-from durable.models import Execution, Schedule
+from durable.models import Execution, IgnoredWebhooks, Schedule
+from durable.showing import times
 from durable.showing.masking import mask_text
 from durable.states import Status
 
@@ -85,4 +86,19 @@ def pauses() -> Iterator[Finding]:
             "durable_resume <id>",
             count=count,
             samples=samples_of(paused),
+        )
+
+
+def webhooks() -> Iterator[Finding]:
+    """Webhooks that fit no template of their source: not asked for, or a template is wrong."""
+    for row in IgnoredWebhooks.objects.order_by("source"):
+        yield Finding(
+            "webhooks-ignored",
+            INFO,
+            f"the source {row.source!r} has sent {counted(row.count, 'webhook')} that fit no "
+            f"template; the last one at {times.absolute(row.last_at)}: {row.last_reason}",
+            "nothing, if they are of no use here; else mend event, key or id of the source, "
+            'or set "otherwise": "keep"',
+            count=row.count,
+            samples=[row.source],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,43 +10,44 @@ from rest_framework.exceptions import AuthenticationFailed, ParseError
 
 from durable import clock, codec
 from durable.conf import database
-from durable.engine.start import send
-from durable.errors import DurableError, IdempotencyConflict, NotSerializable
+from durable.errors import NotSerializable
+from durable.models import IgnoredWebhooks
 from durable.rest import bodies
 from durable.rest.problems import Unmappable
+from durable.rest.webhooks.meaning import Meaning
 from durable.rest.webhooks.schemes import verified
 from durable.rest.webhooks.sources import Source
-from durable.rest.webhooks.templates import Missing, Template
-from durable.storage import sizes
+from durable.rest.webhooks.store import store
+
+logger = logging.getLogger("durable.webhooks")
 
 TOLERANCE = 300  # seconds that sender and receiver may differ
 
+FORM, FIELD = "application/x-www-form-urlencoded", "payload"
 
-def receive(source: Source, headers: Mapping[str, str], body: bytes) -> None:
-    """Store the event of a webhook, unless that was done before; committed (and audited) on return.
+
+def receive(source: Source, headers: Mapping[str, str], body: bytes) -> str:
+    """``"accepted"`` once the event is stored, now or before; ``"ignored"`` if it is not for us.
 
     ``AuthenticationFailed`` unless its signature and time are right: nothing of it has been read
-    by then. ``ParseError`` if it isn't JSON, ``Unmappable`` if it lacks what is looked for.
+    by then. ``ParseError`` if it isn't JSON. What fits no template is ``source.otherwise``:
+    counted and logged, kept without a key, or ``Unmappable``.
     """
+    headers = source.scheme.headers(headers)
     verify(source, headers, body)
-    payload = bodies.parse(body)
+    payload = _payload(headers, body)
     try:
-        codec.check(payload, "payload")
-    except NotSerializable as error:
-        raise ParseError(str(error)) from None
-    name = _text(source.event, "event", payload, headers)
-    key = _text(source.key, "key", payload, headers) if source.key is not None else None
-    id = f"{source.name}:{_text(source.id, 'id', payload, headers)}" if source.id else None
-    try:
-        for what, text in (("event", name), ("key", key), ("id", id)):
-            if text is not None:
-                sizes.text(what, text)
-    except DurableError as error:
-        raise Unmappable(str(error)) from None
-    try:
-        send.publish_event(name, payload, key=key, event_id=id, by=None)
-    except IdempotencyConflict:
-        return  # delivered before; a sender may count its attempts in the payload
+        meaning = Meaning.of(source, payload, headers)
+    except Unmappable as error:
+        if source.otherwise == "refuse":
+            raise
+        if source.otherwise == "ignore":
+            logger.info("webhook %s: ignored: %s", source.name, error)
+            IgnoredWebhooks.objects.note(source.name, str(error))
+            return "ignored"
+        meaning = Meaning.nearest(source, payload, headers)
+    store(meaning, payload, source.scheme.counters)
+    return "accepted"
 
 
 def verify(source: Source, headers: Mapping[str, str], body: bytes) -> None:
@@ -62,8 +64,20 @@ def verify(source: Source, headers: Mapping[str, str], body: bytes) -> None:
             raise AuthenticationFailed("The signature is too old, or from the future.")
 
 
-def _text(template: Template, what: str, payload: Any, headers: Mapping[str, str]) -> str:
+def _payload(headers: Mapping[str, str], body: bytes) -> Any:
+    """The JSON of the body, or of the field ``payload`` of a form; ``ParseError``.
+
+    Some senders call JSON a form, as curl does; a form with a payload is never valid JSON.
+    """
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     try:
-        return template.of(payload, headers)
-    except Missing as missing:
-        raise Unmappable(f"The {what} can't be told: {missing}.") from None
+        payload = bodies.parse(body)
+    except ParseError:
+        if kind != FORM:
+            raise
+        payload = bodies.parse(bodies.form_field(body, FIELD))
+    try:
+        codec.check(payload, "payload")
+    except NotSerializable as error:
+        raise ParseError(str(error)) from None
+    return payload

@@ -9,6 +9,10 @@ import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from django.utils.datastructures import CaseInsensitiveMapping
+
+from durable.rest.webhooks.templates import Template
+
 ALGORITHMS = ("sha256", "sha384", "sha512")
 ENCODINGS = ("hex", "base64")
 
@@ -37,13 +41,28 @@ class HmacOptions:
     encoding: str = "hex"
 
 
+def _as_sent(headers: Mapping[str, str]) -> Mapping[str, str]:
+    return headers
+
+
 @dataclass(frozen=True)
 class Scheme:
-    """One way to sign: how to read it, how a secret becomes a key, and what is asked by default."""
+    """One way to sign: how to read it, how a secret becomes a key, and what is asked by default.
+
+    ``counters`` are fields of the payload that differ between two deliveries of one event;
+    ``headers`` gives headers that have several names each of them, before anything is read.
+    """
 
     read: Callable[[Mapping[str, str], bytes, HmacOptions], Signed | None]
     key: Callable[[str], bytes]
     defaults: Mapping[str, str] = field(default_factory=dict)
+    counters: tuple[str, ...] = ()
+    headers: Callable[[Mapping[str, str]], Mapping[str, str]] = _as_sent
+
+    @property
+    def event(self) -> Template | None:
+        """Where the scheme's own senders write the name of an event."""
+        return Template(self.defaults["event"]) if "event" in self.defaults else None
 
 
 def verified(signed: Signed, keys: Iterable[bytes]) -> bool:
@@ -85,6 +104,19 @@ def _standard(headers: Mapping[str, str], body: bytes, options: HmacOptions) -> 
     signatures = _all(_base64, (value for version, _, value in pairs if version == "v1"))
     content = f"{id}.{stamp}.".encode("latin-1", "replace") + body
     return Signed(content, signatures, timestamp=moment)
+
+
+def _also_as_svix(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of Standard Webhooks, under their names and those that Svix gives to them.
+
+    Both names get the values that the signature is checked with: nobody else names the delivery.
+    """
+    parts = ("id", "timestamp", "signature")
+    complete = all(headers.get(f"webhook-{part}") for part in parts)
+    family = "webhook" if complete or not headers.get("svix-signature") else "svix"
+    signed = {part: headers.get(f"{family}-{part}", "") for part in parts}
+    both = {f"{name}-{part}": signed[part] for name in ("webhook", "svix") for part in parts}
+    return CaseInsensitiveMapping({**headers, **both})
 
 
 def _hmac(headers: Mapping[str, str], body: bytes, options: HmacOptions) -> Signed | None:
@@ -142,12 +174,16 @@ def _whsec(secret: str) -> bytes:
 
 
 SCHEMES: Mapping[str, Scheme] = {
-    "stripe": Scheme(_stripe, _as_it_is, {"event": "type", "id": "id"}),
+    "stripe": Scheme(
+        _stripe, _as_it_is, {"event": "type", "id": "id"}, counters=("pending_webhooks",)
+    ),
     "github": Scheme(
         _github,
         _as_it_is,
         {"event": "header:X-GitHub-Event", "id": "header:X-GitHub-Delivery"},
     ),
-    "standard": Scheme(_standard, _whsec, {"event": "type", "id": "header:webhook-id"}),
+    "standard": Scheme(
+        _standard, _whsec, {"event": "type", "id": "header:webhook-id"}, headers=_also_as_svix
+    ),
     "hmac": Scheme(_hmac, _as_it_is),
 }

@@ -20,7 +20,8 @@ logger = logging.getLogger("durable.webhooks")
 
 ENV = "env:"
 NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
-OPTIONS = ("scheme", "secrets", "event", "key", "id")
+OPTIONS = ("scheme", "secrets", "event", "key", "id", "otherwise")
+OTHERWISE = ("ignore", "keep", "refuse")
 OF_HMAC = ("header", "timestamp_header", "prefix", "algorithm", "encoding")
 
 
@@ -35,6 +36,7 @@ class Source:
     key: Template | None
     id: Template | None
     hmac: HmacOptions
+    otherwise: str  # one of OTHERWISE: what becomes of a webhook that fits no template
 
     def keys(self) -> list[bytes]:
         """The keys that it may sign with now; a secret that isn't set is none."""
@@ -68,6 +70,7 @@ def find(name: str) -> Source | None:
         key=Template(given["key"]) if given.get("key") is not None else None,
         id=Template(given["id"]) if given.get("id") is not None else None,
         hmac=HmacOptions(**{name: options[name] for name in OF_HMAC if name in options}),
+        otherwise=given.get("otherwise", OTHERWISE[0]),
     )
 
 
@@ -102,6 +105,8 @@ def faults(name: str, options: Mapping[str, Any]) -> Iterator[str]:
     yield from _wrong_secrets(options.get("secrets"), SCHEMES[chosen])
     yield from _wrong_templates({**SCHEMES[chosen].defaults, **options})
     yield from _wrong_hmac(options)
+    if options.get("otherwise", OTHERWISE[0]) not in OTHERWISE:
+        yield f"otherwise is one of {', '.join(OTHERWISE)}, not {options['otherwise']!r}"
 
 
 def _wrong_secrets(secrets: Any, scheme: Scheme) -> Iterator[str]:

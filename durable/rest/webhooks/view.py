@@ -1,4 +1,4 @@
-"""``webhooks/{source}/``: 202 once the event of a signed webhook is committed."""
+"""``webhooks/{source}/``: 202 once the event of a signed webhook is committed, or not asked for."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from durable.rest.webhooks.receive import receive
 
 
 class Accepted(serializers.Serializer[Any]):
-    """The event is stored, now or before."""
+    """The event is stored, now or before; or it is none of those that its source asks for."""
 
-    status = serializers.CharField(help_text="accepted")
+    status = serializers.CharField(help_text="accepted, or ignored")
 
 
 class AnyAnswer(BaseContentNegotiation):
@@ -87,12 +87,11 @@ class Webhook(View):
         return f"webhook {self.kwargs.get('source', '')}"
 
     def post(self, request: Request, source: str) -> Response:
-        """202 for a new one and for a repeated one alike."""
+        """202 for a new one, a repeated one and an ignored one alike."""
         found = sources.find(source)
         if found is None:
             raise NotFound()
         body: Any = request.data
         if not isinstance(body, bytes) or not body:
             raise AuthenticationFailed("There is no body.")
-        receive(found, request.headers, body)
-        return Response({"status": "accepted"}, 202)
+        return Response({"status": receive(found, request.headers, body)}, 202)

@@ -1,0 +1,43 @@
+"""How many webhooks of each source said nothing that its settings know."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F
+from django.utils.translation import gettext_lazy as _
+
+from durable import clock
+from durable.models.base import EngineManager
+from durable.models.fields import MomentField
+
+LONGEST_REASON = 500
+
+
+class IgnoredWebhooksManager(EngineManager["IgnoredWebhooks"]):
+    """The one move of a count: up."""
+
+    def note(self, source: str, reason: str) -> None:
+        """Count one more ignored webhook of a source, and why it was ignored."""
+        now, shown = clock.now(), reason[:LONGEST_REASON]
+        self.bulk_create([IgnoredWebhooks(source=source, last_at=now)], ignore_conflicts=True)
+        self.filter(source=source).update(count=F("count") + 1, last_at=now, last_reason=shown)
+
+
+class IgnoredWebhooks(models.Model):
+    """A source of webhooks that has sent some which fit no template of it."""
+
+    source = models.CharField(max_length=100, primary_key=True)
+    count = models.PositiveBigIntegerField(default=0)
+    last_at = MomentField(editable=False)
+    last_reason = models.CharField(max_length=LONGEST_REASON, blank=True, default="")
+
+    objects = IgnoredWebhooksManager()
+
+    class Meta:
+        verbose_name = _("ignored webhooks")
+        verbose_name_plural = _("ignored webhooks")
+        base_manager_name = "objects"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.count}"
