@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import unittest
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ContextDecorator, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from unittest import TestCase
 
 from django.db.models import Min
 
@@ -29,6 +29,20 @@ from durable.states import WaitKind
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+__all__ = [
+    "advance",
+    "assert_completed",
+    "assert_step",
+    "assert_waiting_for",
+    "describe",
+    "drain",
+    "isolate_workflows",
+    "replace_step",
+    "run",
+    "time_travel",
+    "worker",
+]
 
 MAX_STEPS = 10_000
 
@@ -119,7 +133,7 @@ class time_travel(ContextDecorator):
         return time_travel(self._at)
 
     def _decorate_class(self, cls: type[Any]) -> type[Any]:
-        if not issubclass(cls, TestCase):
+        if not issubclass(cls, unittest.TestCase):
             raise TypeError("time_travel decorates functions and TestCase classes")
         set_up, at = cls.setUp, self._at
 
