@@ -12,6 +12,8 @@ from durable.dashboard.tables import AuditPages, EventPages
 from durable.dashboard.workers import WorkerPages
 from durable.models import AuditEntry, Event, Execution, Input, Queue, Schedule, Worker
 
+__all__: list[str] = []
+
 admin.site.register(Execution, ExecutionPages)
 admin.site.register(Input, InputAdmin)
 admin.site.register(Schedule, SchedulePages)

@@ -10,6 +10,10 @@ from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
+__all__ = [
+    "DurableConfig",
+]
+
 
 class DurableConfig(AppConfig):
     """``durable`` in ``INSTALLED_APPS``."""

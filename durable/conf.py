@@ -8,6 +8,14 @@ from typing import Any
 
 from django.conf import settings
 
+__all__ = [
+    "configured",
+    "database",
+    "duration",
+    "get",
+    "queues",
+]
+
 DEFAULTS: Mapping[str, Any] = {
     "QUEUES": {"default": {"concurrency": 10}},
     "DATABASE": "default",

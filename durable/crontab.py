@@ -7,6 +7,12 @@ jobs of your own), ``"django_crontab"`` in ``INSTALLED_APPS``; then, on each dep
 
 from __future__ import annotations
 
+__all__ = [
+    "CRONJOBS",
+    "clean_up",
+    "tick",
+]
+
 TICK = "durable.crontab.tick"
 CLEAN_UP = "durable.crontab.clean_up"
 

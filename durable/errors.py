@@ -6,6 +6,44 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+__all__ = [
+    "AlreadyAnswered",
+    "AmbiguousWait",
+    "ChildFailed",
+    "ClockNotFrozen",
+    "DefinitionError",
+    "DurableError",
+    "ExecutionFailed",
+    "ExecutionNotFound",
+    "Fail",
+    "ForeachFailed",
+    "IdempotencyConflict",
+    "InTransaction",
+    "InvalidInput",
+    "InvalidStepInput",
+    "InvalidStepResult",
+    "InvalidTransition",
+    "JournalMismatch",
+    "MergeConflict",
+    "NotAllowed",
+    "NotAllowedHere",
+    "NotInExecution",
+    "NotSerializable",
+    "PositionLost",
+    "ResultTimeout",
+    "RetryAfter",
+    "ScheduleNotFound",
+    "StepCrashed",
+    "StepTimeout",
+    "SuspendSwallowed",
+    "TransactionBroken",
+    "TransactionEnded",
+    "WaitNotFound",
+    "WaitTimeout",
+    "WorkflowNotFound",
+    "WorkflowTimeout",
+]
+
 
 class DurableError(Exception):
     """The base of every error that the package raises on purpose."""

@@ -12,6 +12,20 @@ from django.utils import timezone
 
 from durable import clock, increments
 
+__all__ = [
+    "append",
+    "assign",
+    "days",
+    "end_of_day",
+    "hours",
+    "increment",
+    "minutes",
+    "next_business_day",
+    "next_weekday",
+    "seconds",
+    "update",
+]
+
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 # -- data --------------------------------------------------------------------------------------

@@ -9,6 +9,13 @@ signal may be sent twice; none is lost.
 
 from django.dispatch import Signal
 
+__all__ = [
+    "input_asked",
+    "input_escalated",
+    "input_reassigned",
+    "input_reminder",
+]
+
 input_asked = Signal()  # a question was opened; to: its assignees
 input_reminder = Signal()  # it is still open; to: those who may answer
 input_escalated = Signal()  # more people may answer; to: those who were added

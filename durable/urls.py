@@ -7,6 +7,11 @@ from django.urls import include, path
 
 from durable.rest.urls import urlpatterns as rest
 
+__all__ = [
+    "app_name",
+    "urlpatterns",
+]
+
 app_name = "durable"
 
 urlpatterns = [path("", include("durable.dashboard.urls")), *rest]

@@ -181,7 +181,7 @@ DUTY_FUNCTIONS = frozenset(
 DUTIES_ELSEWHERE = frozenset(
     {
         ("durable.engine.calendar.deployed", "register_declared"),
-        ("durable.testing", "register_declared"),
+        ("durable.testing.firing", "register_declared"),
     }
 )
 
@@ -619,7 +619,9 @@ class OtherRuleTests(TestCase):
         for text in ("deliver_due(5)", "from durable.engine import deliver\ndeliver.deliver_due()"):
             self.assertTrue(list(breaks_of_duties(Source("durable.worker.dispatcher", text))))
             self.assertFalse(list(breaks_of_duties(Source(DUTY_LIST, text))))
-        self.assertFalse(list(breaks_of_duties(Source("durable.testing", "register_declared()"))))
+        self.assertFalse(
+            list(breaks_of_duties(Source("durable.testing.firing", "register_declared()")))
+        )
 
     def test_showing(self) -> None:
         for text in ("json.dumps(a)", "at.strftime('%H')", "date_format(at, 'H')", "f'{at:%H:%M}'"):

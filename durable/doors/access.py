@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from durable.models.execution import ExecutionQuerySet
     from durable.models.wait import WaitQuerySet
 
+__all__ = [
+    "AccessDenied",
+    "Policy",
+]
+
 T = TypeVar("T")
 
 #: What one needs for each action, by the name of Django's permission.

@@ -14,6 +14,12 @@ from durable.authoring.tree import Catch, Chain
 from durable.models import Execution, Schedule, StepRun
 from durable.states import ROLLBACK
 
+__all__ = [
+    "Stranded",
+    "stranded",
+    "stranded_schedules",
+]
+
 SAMPLES = 3
 
 WORKFLOW, VERSION, STEP, COMPENSATION = "workflow", "version", "step", "compensation"

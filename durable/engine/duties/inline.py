@@ -103,15 +103,19 @@ class InlineSession:
         """Progress comes with the transaction that ends the attempt."""
 
 
-def work(max_claims: int) -> int:
+def work(
+    max_claims: int, rota: Rota | None = None, stopping: Callable[[], bool] = lambda: False
+) -> int:
     """Do all duties, claim and run until nothing is due; say how many claims there were.
 
     A fixed order: what is due first by priority, then by time, one execution at a time. What a
     worker does every few seconds is done at the beginning, and again after the last claim.
+    ``stopping`` is asked before each claim.
     """
-    done, rota, complete = 0, Rota(duties_of()), True
+    done, complete = 0, True
+    rota = Rota(duties_of()) if rota is None else rota
     with log_capture.installed(), _present() as presence:
-        while done < max_claims:
+        while done < max_claims and not stopping():
             session = InlineSession()
             while _bring_about(rota):
                 pass

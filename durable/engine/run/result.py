@@ -55,12 +55,17 @@ def follow(execution_id: Any, timeout: timedelta | None) -> Iterator[Execution]:
         time.sleep(_next(pauses, execution, timeout))  # noqa: TID251 - a client that blocks
 
 
-def _look(execution_id: Any) -> Execution:
+def refuse_transaction() -> None:
+    """``InTransaction`` inside a transaction: no worker sees what it has started."""
     if connection().in_atomic_block:
         raise InTransaction(
             "wait_for_result can't work inside a transaction: the worker would not see what the "
             "transaction has started. Call it after the commit."
         )
+
+
+def _look(execution_id: Any) -> Execution:
+    refuse_transaction()
     return lookup.get(execution_id)
 
 

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 
 from durable.authoring import registry
 from durable.doors import starting
-from durable.engine.run.result import follow
+from durable.engine.run.result import follow, refuse_transaction
 from durable.engine.start.start import StartOptions, start
 from durable.errors import ResultTimeout
 from durable.management.arguments import (
@@ -90,6 +90,8 @@ class Command(DurableCommand):
         """Start it."""
         if options["timeout"] is not None and not options["wait"]:
             raise CommandError("--timeout says how long to wait: add --wait")
+        if options["wait"]:
+            refuse_transaction()
         cls = registry.resolve(options["workflow"])
         self.require("start", cls)
         if options["show_secrets"]:

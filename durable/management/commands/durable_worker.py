@@ -13,6 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from durable import conf
+from durable.management.transactions import refuse_open
 from durable.showing import values
 from durable.worker.processes import stop_with_parent, supervise
 from durable.worker.reload import run_reloading
@@ -60,6 +61,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run one worker here, or several in processes of their own."""
+        refuse_open(
+            "durable_worker",
+            "its threads don't see what that has written; in a test take durable.testing.drain, "
+            "or a TransactionTestCase",
+        )
         queues = self._queues(options["queues"], options["concurrency"])
         if options["processes"] < 1:
             raise CommandError("--processes must be at least 1")

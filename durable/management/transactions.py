@@ -1,0 +1,35 @@
+"""Commands inside a transaction: that of a test is worked in, any other is refused."""
+
+from __future__ import annotations
+
+from django.core.management.base import CommandError
+from django.db import connections, transaction
+
+
+def refuse_open(command: str, advice: str) -> None:
+    """``CommandError`` if this thread has a transaction open, on whatever database."""
+    if _open():
+        raise CommandError(f"{command} can't work inside a transaction: {advice}")
+
+
+def of_a_test(command: str) -> bool:
+    """Whether this thread is inside the transaction of a ``TestCase``.
+
+    ``CommandError`` inside any other: what the command does would be undone with it.
+    """
+    found = _open()
+    for alias in found:
+        try:
+            with transaction.atomic(using=alias, durable=True, savepoint=False):
+                pass
+        except RuntimeError as error:
+            raise CommandError(
+                f"{command} can't work inside a transaction, which undoes its work if it is "
+                "rolled back: call it after the commit"
+            ) from error
+    return bool(found)
+
+
+def _open() -> list[str]:
+    used = connections.all(initialized_only=True)
+    return [connection.alias for connection in used if connection.in_atomic_block]

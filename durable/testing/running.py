@@ -1,0 +1,69 @@
+"""Run what is due in this thread, or in a real worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from durable.authoring.workflow import Workflow
+from durable.conf import database
+from durable.engine.duties import inline
+from durable.engine.start.start import StartOptions, start
+from durable.errors import DurableError
+from durable.models import Execution
+from durable.testing import firing
+
+MAX_STEPS = 10_000
+
+
+def run(
+    workflow: type[Workflow] | str, input: Mapping[str, Any] | None = None, **options: Any
+) -> Execution:
+    """Start an execution, work everything that is due, and return it as it is then.
+
+    ``options`` are those of ``durable.start``.
+    """
+    tags = options.pop("tags", None) or {}
+    execution = start(workflow, input, StartOptions(tags=tags, **options))
+    drain()
+    execution.refresh_from_db()
+    return execution
+
+
+def drain(max_steps: int = MAX_STEPS) -> int:
+    """Work what is due, in a fixed order, until nothing is; the number of claims it took.
+
+    ``DurableError`` when ``max_steps`` claims were not enough: a workflow goes round in circles.
+    """
+    firing.register()
+    done = inline.work(max_steps)
+    if done >= max_steps and inline.work(1):
+        raise DurableError(
+            f"drain() gave up after {max_steps} claims: a workflow keeps itself busy, or "
+            "max_steps is too low"
+        )
+    return done
+
+
+@contextmanager
+def worker(concurrency: int = 4, queues: list[str] | None = None) -> Iterator[Any]:
+    """Run a real worker in threads of this process; for ``TransactionTestCase``.
+
+    ``DurableError`` inside a transaction (``TestCase``): its threads would see nothing of it.
+    """
+    from django.db import connections
+
+    if connections[database()].in_atomic_block:
+        raise DurableError(
+            "worker() needs TransactionTestCase: the worker's threads have connections of their "
+            "own, which can't see what this test's transaction has not committed"
+        )
+    from durable.worker.worker import Worker
+
+    running = Worker(queues=dict.fromkeys(queues or ["default"], concurrency))
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()

@@ -1,0 +1,42 @@
+"""Other code for the length of a block: a stand-in for a step, workflows of a test alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from durable.authoring import registry
+from durable.authoring.workflow import Workflow
+from durable.errors import DurableError
+
+
+@contextmanager
+def replace_step(workflow: type[Workflow], step: str, fake: Callable[..., Any]) -> Iterator[None]:
+    """Let ``fake(self, data)`` stand in for a step; its options stay those of the step."""
+    definition = workflow.definition
+    resolved = definition.steps.get(step)
+    if resolved is None:
+        raise DurableError(
+            f"{definition.name} has no step {step!r}, only {', '.join(definition.steps)}"
+        )
+    leaves = [leaf for leaf in definition.tree.leaves() if leaf.step.function is resolved.function]
+    if inspect.iscoroutinefunction(fake) != resolved.is_async:
+        raise DurableError(f"the step {step!r} and its stand-in must both be async, or neither")
+    original = resolved.function
+    changed = [resolved, *(leaf.step for leaf in leaves)]
+    for each in changed:
+        object.__setattr__(each, "function", fake)
+    try:
+        yield
+    finally:
+        for each in changed:
+            object.__setattr__(each, "function", original)
+
+
+@contextmanager
+def isolate_workflows() -> Iterator[None]:
+    """Forget, at the end, the workflows that are defined inside: for classes made in tests."""
+    with registry.isolate():
+        yield

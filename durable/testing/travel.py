@@ -1,0 +1,128 @@
+"""The clock of a test: it stands still, and moves by ``advance`` alone."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import unittest
+from contextlib import ContextDecorator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Min
+
+from durable import clock
+from durable.errors import ClockNotFrozen, DurableError
+from durable.models import Execution, Schedule, Wait
+from durable.testing import firing
+from durable.testing.running import drain
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class time_travel(ContextDecorator):
+    """Stop the engine's clock at ``at`` (or the present); within, ``advance`` moves it.
+
+    A context manager, and a decorator of test functions and ``TestCase`` classes.
+    """
+
+    def __init__(self, at: datetime | None = None) -> None:
+        if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
+            raise TypeError(f"time_travel takes an aware datetime, not {at!r}")
+        self._at = at
+        self._before: list[datetime | None] = []
+
+    def __enter__(self) -> time_travel:
+        self._before.append(clock.frozen_at())
+        clock.set_frozen(self._at or clock.frozen_at() or clock.local_now())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        clock.set_frozen(self._before.pop())
+
+    def __call__(self, decorated: Any) -> Any:
+        """Decorate a test, an async test, or every test of a ``TestCase`` class."""
+        if inspect.isclass(decorated):
+            return self._decorate_class(decorated)
+        if inspect.iscoroutinefunction(decorated):
+
+            @functools.wraps(decorated)
+            async def travelling(*args: Any, **kwargs: Any) -> Any:
+                with time_travel(self._at):
+                    return await decorated(*args, **kwargs)
+
+            return travelling
+        return super().__call__(decorated)
+
+    def _recreate_cm(self) -> time_travel:
+        return time_travel(self._at)
+
+    def _decorate_class(self, cls: type[Any]) -> type[Any]:
+        if not issubclass(cls, unittest.TestCase):
+            raise TypeError("time_travel decorates functions and TestCase classes")
+        set_up, at = cls.setUp, self._at
+
+        @functools.wraps(set_up)
+        def setUp(test: Any) -> None:
+            travel = time_travel(at)
+            travel.__enter__()
+            test.addCleanup(travel.__exit__, None, None, None)
+            set_up(test)
+
+        cls.setUp = setUp  # type: ignore[assignment, method-assign]
+        return cls
+
+
+def advance(*, work: bool = True, **span: float) -> datetime:
+    """Move the clock by ``span`` (the arguments of ``timedelta``) and do what falls due on the way.
+
+    It goes from due time to due time, in order; ``work=False`` only moves the clock, as if no
+    worker had been up. Returns the new present; ``ClockNotFrozen`` outside ``time_travel``.
+    """
+    start_at = clock.frozen_at()
+    if start_at is None:
+        raise ClockNotFrozen(
+            "advance() moves a clock that stands still: use it inside `with time_travel():`"
+        )
+    delta = timedelta(**span)
+    if delta < timedelta(0):
+        raise DurableError("advance() only goes forward")
+    end = start_at + delta
+    if work or not _in_event_loop():
+        firing.register()
+    if work:
+        drain()
+        while (due := _next_due()) is not None and due <= end:
+            clock.set_frozen(max(due, clock.frozen_at() or due))
+            if not drain() and _next_due() == due:
+                break  # it stays due, whatever it is
+    clock.set_frozen(end)
+    if work:
+        drain()
+    return end
+
+
+def _in_event_loop() -> bool:
+    """Whether this is async code, in which only the clock can be moved."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _next_due() -> datetime | None:
+    enabled = Schedule.objects.filter(enabled=True)
+    found = (
+        Execution.objects.aggregate(next=Min("wake_at"))["next"],
+        enabled.aggregate(next=Min("next_run_at"))["next"],
+        Wait.objects.open().aggregate(next=Min("notice_at"))["next"],
+    )
+    return min((due for due in found if due is not None), default=None)
