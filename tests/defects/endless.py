@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.defects.mutation import Mutation, mutation
 
+_CHILD = "tests/composition/test_child_refusals.py::ChildRefusalTests::test_"
 _FAR = "tests/engine/test_far_times.py::FarTimeTests::test_"
 
 ENDLESS: tuple[Mutation, ...] = (
@@ -39,5 +40,22 @@ ENDLESS: tuple[Mutation, ...] = (
         "        if step[0] < timedelta(0):\n",
         "        if step[0] != step[0]:\n",
         _FAR + "nobody_is_added_before_a_question_is_asked",
+    ),
+    mutation(
+        0,
+        "the keys of a child are told where the body asks for it",
+        "children:Child.of",
+        "        keys = correlation_keys(definition, data, ())\n",
+        "        keys: list[str] = []\n",
+        _CHILD + "a_key_that_cant_be_told_fails_the_step",
+        _CHILD + "the_body_may_catch_it_and_so_may_the_flow",
+    ),
+    mutation(
+        0,
+        "the name of a child is checked where the body asks for it",
+        "step_context:StepContext.start_workflow",
+        '        sizes.text("the name of a child workflow", place[1])\n',
+        "",
+        _CHILD + "a_name_that_is_too_long_fails_the_step",
     ),
 )
