@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -41,14 +40,16 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+LONGEST = timedelta(days=365_000)  # a thousand years from now, or ago, are in every calendar
+
+
 def _is_duration(value: object) -> bool:
     if isinstance(value, timedelta):
-        return value > timedelta(0)
+        return timedelta(0) < value <= LONGEST
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value > 0
+        and 0 < value <= LONGEST.total_seconds()
     )
 
 
@@ -94,7 +95,10 @@ def is_dict_of_dicts(value: object) -> bool:
     )
 
 
-DURATION = (_is_duration, "a positive number of seconds or a positive timedelta")
+DURATION = (
+    _is_duration,
+    "a positive number of seconds or a positive timedelta (a thousand years at most)",
+)
 COUNT = (_is_count, "a positive whole number")
 
 ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {

@@ -243,6 +243,8 @@ def _people(where: str, asking: Asking) -> People:
             raise TypeError(f"{where}: escalate takes (timedelta, who) pairs, not {step!r}.")
         if not isinstance(step[0], timedelta):
             raise TypeError(f"{where}: escalate takes a timedelta first, not {step[0]!r}.")
+        if step[0] < timedelta(0):
+            raise TypeError(f"{where}: escalate goes forward, not {step[0]!r} from the opening.")
         steps.append((step[0], step[1]))
     return People(
         assignees=_specs(asking.get("assignees")),

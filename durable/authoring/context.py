@@ -11,6 +11,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from uuid import UUID
 
+from durable.authoring.values import beyond
+from durable.authoring.wording import refuse
 from durable.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -75,6 +77,16 @@ class Ask:
         """This wait, if it may be asked anew; one that is on record needs no such question."""
         if self.refused is not None:
             raise self.refused
+        times = {
+            "a sleep": self.until,
+            "timeout": self.timeout,
+            "due": self.people.due,
+            "remind": self.people.remind,
+            "escalate": max((after for after, _ in self.people.escalate), default=None),
+        }
+        for what, when in times.items():
+            if when is not None and (why := beyond(when)):
+                refuse(f"{self.kind} {self.name!r}", f"{what} {why}.")
         return self
 
     @property

@@ -14,7 +14,7 @@ from croniter import CroniterError, croniter
 
 from durable import codec
 from durable.authoring.slots import instants
-from durable.authoring.values import KnownOptions, name_of, one_of
+from durable.authoring.values import KnownOptions, beyond, name_of, one_of
 from durable.authoring.wording import did_you_mean, place, refuse
 
 ALIASES = {
@@ -73,6 +73,8 @@ class Cron(KnownOptions):
         jitter: Any = self.jitter
         if jitter is not None and (not isinstance(jitter, timedelta) or jitter < timedelta(0)):
             refuse(where, f"jitter must be a timedelta such as minutes(5), not {jitter!r}.")
+        if jitter is not None and (why := beyond(jitter)):
+            refuse(where, f"jitter {why}.")
 
     def slots_after(self, after: datetime) -> Iterator[datetime]:
         """The instants (UTC) at which it fires, later than ``after``, without end."""

@@ -122,8 +122,10 @@ def _normal(option: str, value: Any, where: str) -> Any:
             name_of(value, where, "queue")
         case "priority":
             count(value, where, "priority", least=-32768)
-        case "timeout" | "retention":
+        case "timeout":
             return span(value, where, option)
+        case "retention":
+            return span(value, where, option, ago=True)
         case "retry":
             if not isinstance(value, Retry | int | None) or isinstance(value, bool):
                 refuse(where, f"takes Retry(…) or a number of attempts, not {value!r}.")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from random import random as draw
 from typing import Any, Literal
 
-from durable.authoring.values import KnownOptions, count, one_of
+from durable.authoring.values import KnownOptions, beyond, count, one_of
 from durable.authoring.wording import place, refuse
 
 ErrorTypes = type[Exception] | tuple[type[Exception], ...]
@@ -41,6 +41,8 @@ class Retry(KnownOptions):
                 refuse(where, f"{what} must be a timedelta such as seconds(1), not {value!r}.")
             if value < timedelta(0):
                 refuse(where, f"{what} can't be negative, but is {value!r}.")
+            if why := beyond(value):
+                refuse(where, f"{what} {why}.")
         number: Any = self.jitter
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
             refuse(where, f"jitter must be a number from 0 to 1, not {number!r}.")

@@ -23,7 +23,7 @@ Standing = Step[..., Any]
 def sleep(duration: timedelta, *, name: str | None = None, **unknown: Never) -> Standing:
     """Go on after ``duration``."""
     _refuse_unknown("sleep", unknown, ("name",))
-    asks.timer(duration)
+    asks.timer(duration).checked()
 
     def standing_sleep(self: Any, data: Any, *item: Any) -> None:
         self.sleep(duration)
@@ -43,7 +43,7 @@ def wait_for_event(
 ) -> Standing:
     """Wait for an event; its payload goes ``into`` the data. ``key`` may be ``data -> text``."""
     _refuse_unknown("wait_for_event", unknown, ("into", "key", "timeout", "timeout_value", "name"))
-    asks.event(event, key if isinstance(key, str) else None, timeout, timeout_value)
+    asks.event(event, key if isinstance(key, str) else None, timeout, timeout_value).checked()
     if key is not None and not isinstance(key, str) and not is_callable(key):
         refuse(place("flow"), f"wait_for_event(key=) takes a text or a callable, not {key!r}.")
 
@@ -100,7 +100,7 @@ def call_workflow(
     _refuse_unknown("call_workflow", unknown, known)
     if input is not None and not isinstance(input, str) and not is_callable(input):
         refuse(where, f"call_workflow(input=) takes a key or a callable, not {input!r}.")
-    asks.child(workflow, None, ref, timeout, timeout_value)
+    asks.child(workflow, None, ref, timeout, timeout_value).checked()
 
     def standing_call(self: Any, data: Any, *item: Any) -> Any:
         value = data

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from durable.authoring.wording import did_you_mean, place, refuse, refuse_unknown
 
 MAX_NAME = 100
+
+#: the instants that every database and every time zone can show
+FIRST = datetime(1, 1, 3, tzinfo=UTC)
+LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class KnownOptions:
@@ -53,14 +57,37 @@ def one_of(value: Any, where: str, what: str, allowed: Collection[str]) -> str:
     return value
 
 
-def span(value: Any, where: str, what: str) -> timedelta | None:
-    """A positive ``timedelta``, or ``None``."""
+def beyond(when: timedelta | datetime) -> str:
+    """Why no database can hold an instant, or the end of a time span that begins now; or empty."""
+    from durable import clock  # it imports the ORM, which authoring must not
+
+    if isinstance(when, timedelta):
+        if when > LAST - clock.local_now():
+            return f"of {when} ends after the year {LAST.year - 1}: make it shorter"
+    elif not FIRST < when < LAST:
+        return f"is an instant before the year {LAST.year}, not {when}"
+    return ""
+
+
+def beyond_past(age: timedelta) -> str:
+    """Why no database can hold the instant that was so long ago; empty if each can."""
+    from durable import clock  # it imports the ORM, which authoring must not
+
+    if age > clock.local_now() - FIRST:
+        return f"of {age} reaches back beyond the year 1: make it shorter"
+    return ""
+
+
+def span(value: Any, where: str, what: str, *, ago: bool = False) -> timedelta | None:
+    """A positive ``timedelta`` within the calendar, from now on (or into the past), or ``None``."""
     if value is None:
         return None
     if not isinstance(value, timedelta):
         refuse(where, f"{what} must be a timedelta such as minutes(5), not {value!r}.")
     if value <= timedelta(0):
         refuse(where, f"{what} must be longer than nothing, not {value!r}.")
+    if why := beyond_past(value) if ago else beyond(value):
+        refuse(where, f"{what} {why}.")
     return value
 
 

@@ -116,15 +116,18 @@ class Landings(models.QuerySet[M]):
             beside=beside,
         )
 
-    def freed(self, *, died: bool, rolls: bool | None = None) -> int:
+    def freed(self, *, died: bool, until: Moment = None, rolls: bool | None = None) -> int:
         """Taken from a worker: ready at once, but for batch items that the worker never started.
 
-        Those wait for a turn again, and their parent must give it. ``died`` counts a recovery.
+        Those wait for a turn again, and their parent must give it. ``died`` counts a recovery;
+        with ``until`` it begins then.
         """
+        due = Case(When(_TURNLESS, then=None), default=clock.now() if until is None else until)
         return self._land(
             Status.PENDING,
             rolls,
-            ready_at=Case(When(_TURNLESS, then=None), default=clock.now()),
+            ready_at=due if until is None else None,
+            wake_at=None if until is None else due,
             fence=F("fence") + 1,
             pause_requested=KEPT,
             unreported=Case(When(released=False, then=True), default=F("unreported")),

@@ -26,6 +26,7 @@ from durable.storage.transaction import in_transaction, lock
 logger = logging.getLogger("durable.notices")
 
 AT_ONCE = 100
+LONGEST = timedelta(days=365_000)  # a receiver can put a notice off for so long
 AGAIN = timedelta(minutes=5)  # after which a notice is repeated that nobody has finished
 MOST_TRIES = 12  # of a notice that reaches nobody
 
@@ -146,7 +147,7 @@ def _settle(notice: Notice, again: timedelta | None) -> None:
 
 
 def _at(delay: timedelta) -> Any:
-    return clock.now() + max(delay, timedelta(seconds=1))
+    return clock.now() + min(max(delay, timedelta(seconds=1)), LONGEST)
 
 
 def _following(wait: Wait, present: datetime) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from django_filters.rest_framework import FilterSet
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from durable.authoring.values import FIRST, LAST
 from durable.errors import NotSerializable
 from durable.models import Event, EventStatus, Execution, Status
 from durable.models.fields import HasTag
 from durable.rest.operations import Parameter
-from durable.storage.sizes import FIRST, LAST
 
 
 class InstantField(django_filters.fields.IsoDateTimeField):  # type: ignore[misc]

@@ -17,8 +17,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from durable.authoring.values import FIRST, LAST
 from durable.rest.operations import Parameter
-from durable.storage.sizes import FIRST, LAST, is_text
+from durable.storage.sizes import is_text
 
 DEFAULT, LARGEST = 50, 200
 #: how many rows are looked at for one page where a rule in Python decides which of them count

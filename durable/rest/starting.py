@@ -9,11 +9,11 @@ from django.apps import apps
 from django.core.exceptions import ValidationError as Invalid
 from rest_framework.exceptions import ValidationError
 
+from durable.authoring.values import FIRST, LAST
 from durable.authoring.workflow import Workflow
 from durable.doors import starting
 from durable.engine.start.start import StartOptions
 from durable.models import Execution
-from durable.storage.sizes import FIRST, LAST
 
 
 def start(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from durable import clock, codec
+from durable import codec
 from durable.authoring.context import Ask
+from durable.authoring.values import beyond, beyond_past
 from durable.errors import DurableError, NotSerializable
 
 HIGHEST = 2**31 - 1
-FIRST = datetime(1, 1, 3, tzinfo=UTC)
-LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def text(what: str, value: Any, longest: int = 255) -> str:
@@ -76,35 +75,29 @@ def _plain(value: Any, path: str) -> None:
 
 
 def wait(ask: Ask) -> None:
-    """The names and times of a wait; ``DurableError``."""
+    """The names of a wait; ``DurableError``."""
     for name in ask.names or (ask.name,):
         text("the name of a wait", name)
     if ask.key is not None:
         text("the key of a wait", ask.key)
-    for what, when in [
-        ("a sleep", ask.until),
-        ("a timeout", ask.timeout),
-        ("due", ask.people.due),
-        ("remind", ask.people.remind),
-        *(("escalate", after) for after, _ in ask.people.escalate),
-    ]:
-        if isinstance(when, timedelta):
-            later(what, when)
-        elif when is not None:
-            instant(what, when)
 
 
 def instant(what: str, moment: datetime) -> datetime:
     """An instant within the calendar, in any time zone; ``DurableError``."""
-    if not FIRST < moment < LAST:
-        raise DurableError(f"{what} is an instant before the year {LAST.year}, not {moment}")
+    if why := beyond(moment):
+        raise DurableError(f"{what} {why}")
     return moment
 
 
 def later(what: str, delay: timedelta) -> timedelta:
     """A time span that ends within the calendar; ``DurableError``."""
-    if delay > LAST - clock.local_now():
-        raise DurableError(
-            f"{what} of {delay} ends after the year {LAST.year - 1}: make it shorter"
-        )
+    if why := beyond(delay):
+        raise DurableError(f"{what} {why}")
     return delay
+
+
+def age(what: str, span: timedelta) -> timedelta:
+    """A time span that began within the calendar; ``DurableError``."""
+    if why := beyond_past(span):
+        raise DurableError(f"{what} {why}")
+    return span

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import IntegrityError, OperationalError, connections, transaction
@@ -91,6 +92,17 @@ def in_callers_transaction(function: Callable[P, R]) -> Callable[P, R]:
 def _once(alias: str, function: Callable[..., R], args: Any, kwargs: Any) -> R:
     with transaction.atomic(using=alias):
         return function(*args, **kwargs)
+
+
+@contextmanager
+def savepoint() -> Iterator[None]:
+    """Inside of a caller's transaction, a savepoint: an error in it leaves the rest usable."""
+    alias = database()
+    if not connections[alias].in_atomic_block:
+        yield
+        return
+    with transaction.atomic(using=alias):
+        yield
 
 
 def repeated(call: Callable[[], R]) -> R:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from tests.defects.composed import COMPOSED
+from tests.defects.endless import ENDLESS
 from tests.defects.mutation import Edit, Mutation
 from tests.defects.mutation import mutation as _mutation
 
@@ -586,4 +587,5 @@ MUTATIONS: tuple[Mutation, ...] = (
         _D24 + "AuditTests::test_each_action_is_on_record_once",
     ),
     *COMPOSED,
+    *ENDLESS,
 )

@@ -265,6 +265,17 @@ class AgainTests(NoticeCase):
             advance(days=2)
         self.assertEqual({kind for kind, _, _ in told}, {"reminder"})
 
+    def test_a_receiver_that_never_wants_to_be_told_again_breaks_no_duty(self) -> None:
+        def never(**kwargs: Any) -> timedelta:
+            return timedelta.max
+
+        signals.input_asked.connect(never)
+        self.addCleanup(signals.input_asked.disconnect, never)
+        with heard() as told:
+            self.asked(assignees=["user:named"])
+            advance(days=3)
+        self.assertEqual(len(told), 1)
+
     def test_an_answer_while_people_are_told_ends_it(self) -> None:
         def answer(wait: Wait, **kwargs: Any) -> None:
             durable.provide_input(wait.root_id, "q", "approved")

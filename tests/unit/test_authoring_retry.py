@@ -36,7 +36,7 @@ def test_jitter_spreads_by_a_quarter_either_way() -> None:
     attempt=st.integers(min_value=1, max_value=10**20),
     random=st.floats(min_value=0, max_value=1),
     backoff=st.sampled_from(["exponential", "linear", "constant"]),
-    base=st.timedeltas(min_value=timedelta(0)),
+    base=st.timedeltas(timedelta(0), timedelta(days=2_900_000)),
 )
 def test_the_delay_is_never_above_max_delay_and_never_overflows(
     attempt: int, random: float, backoff: Any, base: timedelta

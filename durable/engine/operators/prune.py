@@ -14,6 +14,7 @@ from durable.conf import database
 from durable.engine.calendar.schedules import declared_options
 from durable.models import Execution
 from durable.states import FINAL, UNFINISHED
+from durable.storage import sizes
 from durable.storage.transaction import in_transaction, lock
 
 TREES_AT_ONCE = 200  # roots that one transaction removes, with all below them
@@ -32,6 +33,8 @@ def prune(
     ``RETENTION``; where neither does, everything is kept. A tree in which anything is unfinished
     stays, whole.
     """
+    if older_than is not None:
+        sizes.age("older_than", older_than)
     removed = 0
     for rows in _overdue(older_than, statuses):
         if dry_run:

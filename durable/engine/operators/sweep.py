@@ -11,6 +11,7 @@ from durable import clock, conf
 from durable.engine.operators.prune import remove, retentions
 from durable.models import Event, Execution, Firing, Mailbox, Outcome, Worker
 from durable.states import EventStatus
+from durable.storage import sizes
 from durable.storage.transaction import in_transaction, lock
 
 AT_ONCE = 500  # rows that one transaction removes
@@ -34,6 +35,8 @@ def sweep(older_than: timedelta | None = None, *, dry_run: bool = False) -> Swep
     an event that is kept for a key, a slot that waits or whose execution is unfinished, a worker
     that holds something.
     """
+    if older_than is not None:
+        sizes.age("older_than", older_than)
     swept = Swept(
         sum(_remove(rows, dry_run) for rows in _events(older_than)),
         sum(_remove(rows, dry_run) for rows in _firings(older_than)),

@@ -18,6 +18,7 @@ from durable.engine.body.step_transaction import StepTransaction, Watch, restore
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
+from durable.engine.ends.trip import trip
 from durable.engine.row import failures
 from durable.engine.row.held import Claim, next_completed_at
 from durable.engine.row.journal import Journal
@@ -39,7 +40,7 @@ from durable.errors import (
 from durable.models import Execution
 from durable.states import StepStatus
 from durable.storage.failpoints import reach
-from durable.storage.reconnect import persist, reconnect, was_cut
+from durable.storage.reconnect import is_unavailable, persist, reconnect, was_cut
 from durable.storage.transaction import ATTEMPTS, connection, is_retriable, pause
 
 logger = logging.getLogger("durable.engine")
@@ -183,7 +184,12 @@ class StepAttempt:
 
     def give_up(self) -> None:
         """Fail this attempt for its time; its thread may still be in the body."""
-        self.fail(self.overdue())
+        try:
+            self.fail(self.overdue())
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            trip(self.claim, error, self.work.definition.options.max_recoveries)
 
     def fail(self, error: BaseException) -> None:
         """Write down that this attempt failed: another one will follow, or the execution ends."""

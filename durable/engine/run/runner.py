@@ -19,6 +19,7 @@ from durable.engine.ends.release import (
     give_back,
     park,
 )
+from durable.engine.ends.trip import trip
 from durable.engine.parts import fan_out, join
 from durable.engine.parts.bases import base_of
 from durable.engine.parts.batch import Batch
@@ -44,12 +45,30 @@ from durable.errors import (
 from durable.models import Role
 from durable.states import ROLLBACK, StepStatus
 from durable.storage.failpoints import reach
+from durable.storage.reconnect import is_unavailable
+from durable.storage.transaction import savepoint
 
 logger = logging.getLogger("durable.engine")
 
 
 def run(claim: Claim, session: Session) -> None:
-    """Work on a claimed execution; whatever its steps do, this returns."""
+    """Work on a claimed execution; whatever its steps do, this returns.
+
+    An error of the engine counts against the executions of the claim that it still holds. What
+    an outage of the database breaks does not count: it is raised.
+    """
+    held = (claim, *claim.rest)
+    try:
+        _take_on(claim, session)
+    except (Exception, ControlFlow) as error:
+        cls = registry.get(claim.workflow, claim.version)
+        if cls is None or is_unavailable(error):
+            raise
+        for one in held:
+            trip(one, error, cls.definition.options.max_recoveries)
+
+
+def _take_on(claim: Claim, session: Session) -> None:
     cls = registry.get(claim.workflow, claim.version)
     if cls is None:  # claimed by kind, so it was there a moment ago
         give_back(claim)
@@ -74,13 +93,25 @@ def _run(runner: Runner) -> None:
     if claim.role == Role.ITEM:
         claim.start_from(base_of(claim).text)
     try:
-        while runner.step():
+        while _step(runner):
             session.committed()
-    except ClaimLost:
-        logger.info("claim lost: %s", claim.execution_id, extra=runner.labels())
-    except Abandoned:
-        logger.info("attempt was given up: %s", claim.execution_id, extra=runner.labels())
+    except Exception:
+        runner.leave_batch()  # what is done of it is written, what was not begun is given back
+        raise
     session.committed()
+
+
+def _step(runner: Runner) -> bool:
+    """One step. Inside of a caller's transaction it is a savepoint, which an error rolls back."""
+    claim = runner.claim
+    with savepoint():
+        try:
+            return runner.step()
+        except ClaimLost:
+            logger.info("claim lost: %s", claim.execution_id, extra=runner.labels())
+        except Abandoned:
+            logger.info("attempt was given up: %s", claim.execution_id, extra=runner.labels())
+    return False
 
 
 class Runner:
@@ -107,21 +138,22 @@ class Runner:
         claim = self.claim
         asked = claim.cancel_requested or claim.pause_requested
         if self.session.stopping or (asked and not claim.at.undoes_all):
-            self._alone()
+            self.leave_batch()
             give_back(claim)
             return False
         if claim.at.rollback is not None:
             return self._roll_back()
         if not claim.at.path:  # all steps are taken
-            self._alone()
+            self.leave_batch()
             complete(claim, in_sequence=Forward(claim, self.definition, None).in_sequence)
             return False
         if claim.deadline_at is not None and claim.deadline_at <= claim.now():
-            self._alone()
+            self.leave_batch()
             return self._end(WorkflowTimeout(f"{claim.workflow} took longer than its timeout"))
         node = self.tree.find(claim.at.path)
         if not isinstance(node, Leaf):
-            self._alone()
+            self.leave_batch()
+            self._refuse_deadly_place()
         match node:
             case Leaf():
                 return self._leaf(node)
@@ -134,11 +166,11 @@ class Runner:
     def _leaf(self, node: Leaf) -> bool:
         claim = self.claim
         if claim.at.recoveries > self.definition.options.max_recoveries:
-            self._alone()
+            self.leave_batch()
             return self._crashed(Forward(claim, self.definition, node.step))
         queue = node.step.queue or claim.home_queue
         if queue != claim.queue:
-            self._alone()
+            self.leave_batch()
             give_back(claim, queue=queue)
             return False
         return self._attempt(Forward(claim, self.definition, node.step))
@@ -210,6 +242,7 @@ class Runner:
     def _roll_back(self) -> bool:
         claim = self.claim
         if claim.at.path == ROLLBACK:
+            self._refuse_deadly_place()
             found = rollback.look(claim, self.definition)
             reach("rollback.after_commit")
             if isinstance(found, Checkpoint):
@@ -243,6 +276,15 @@ class Runner:
         block_for_child(self.claim, lacking)
         return False
 
+    def _refuse_deadly_place(self) -> None:
+        """Too many workers died outside of any body: there is no attempt that could fail for it."""
+        claim, allowed = self.claim, self.definition.options.max_recoveries
+        if claim.at.recoveries > allowed:
+            raise StepCrashed(
+                f"{claim.at.recoveries} workers died at {claim.at.path!r}, outside of any step "
+                f"(max_recoveries is {allowed})"
+            )
+
     def _crashed(self, work: Work) -> bool:
         """The step has killed more workers than allowed: that is a failed attempt."""
         claim = self.claim
@@ -273,7 +315,7 @@ class Runner:
         match outcome:
             case Completed(checkpoint, accepted):
                 return self._advance(checkpoint, accepted)
-        self._alone()
+        self.leave_batch()
         match outcome:
             case Parked(request):
                 record = attempt.record(StepStatus.WAITING, ended_at=None)
@@ -289,7 +331,7 @@ class Runner:
                 attempt.fail(error)
                 return False
 
-    def _alone(self) -> None:
+    def leave_batch(self) -> None:
         """The claim needs more than the end of its last step: it leaves its batch."""
         if self.batch is not None:
             self.batch.leave(self.claim)

@@ -21,7 +21,7 @@ from durable.authoring.decision import Decision
 from durable.engine.row.held import Claim, Identity
 from durable.engine.row.journal import Journal, Place
 from durable.engine.start import children
-from durable.engine.start.start import startable
+from durable.engine.start.children import Child
 from durable.errors import (
     Blocked,
     ChildFailed,
@@ -51,10 +51,13 @@ class Request:
     ask: Ask
     place: Place
     question: Question | None = None
+    child: Child | None = None
 
     @classmethod
     def of(cls, ask: Ask, place: Place) -> Request:
         """Check what the author wrote while the body can still be told that it is wrong."""
+        if ask.kind == WaitKind.CHILD:
+            return cls(ask, place, child=Child.of(ask.workflow, ask.input))
         if ask.question is None:
             return cls(ask, place)
         question = Question.asked(ask.question, ask.people)
@@ -176,10 +179,10 @@ class StepContext:
         record = self._journal.record(place)
         if record is not None:
             return UUID(str(record.value))
-        startable(workflow)
-        codec.check(input, path="input")
+        sizes.text("the name of a child workflow", place[1])
+        asked = Child.of(workflow, input)
         self._fits(place)
-        self.children.append(lambda: children.remember(self._claim, place, workflow, input))
+        self.children.append(lambda: children.remember(self._claim, place, asked))
         return children.child_id(self._claim, place)
 
     def _in_a_step(self) -> None:
@@ -264,9 +267,6 @@ class StepContext:
 def _check_new(ask: Ask) -> None:
     """Refuse a wait that can't be opened. One on record needs no class, form or row any more."""
     ask.checked()
-    if ask.kind == WaitKind.CHILD:
-        startable(ask.workflow or "")
-        codec.check(ask.input, path="input")
     sizes.wait(ask)
     if ask.timeout_value is not UNSET:
         codec.dumps(ask.timeout_value, path="timeout_value")

@@ -104,10 +104,9 @@ def _open(claim: Claim, request: Request) -> Wait:
 
 def _child(claim: Claim, request: Request) -> Execution | None:
     """The child workflow that a wait is for, made with it."""
-    if request.place[0] != WaitKind.CHILD:
+    if request.child is None:
         return None
-    ask = request.ask
-    return children.create(claim, request.place, ask.workflow, ask.input, awaited=True)
+    return children.create(claim, request.place, request.child, awaited=True)
 
 
 def moment(when: timedelta | datetime | None) -> Any:

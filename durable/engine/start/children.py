@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 from uuid import UUID, uuid5
 
 from durable import clock, codec
+from durable.authoring.workflow import Definition
 from durable.conf import database
 from durable.engine.row.held import Claim
 from durable.engine.row.journal import Place
@@ -27,30 +29,45 @@ def child_id(claim: Claim, place: Place) -> UUID:
     return uuid5(claim.execution_id, text)
 
 
-def create(
-    claim: Claim, place: Place, workflow: Any, input: Mapping[str, Any] | None, *, awaited: bool
-) -> Execution:
+@dataclass(frozen=True)
+class Child:
+    """A child that a body has asked for, with its data and keys checked."""
+
+    definition: Definition
+    data: str
+    keys: list[str]
+
+    @classmethod
+    def of(cls, workflow: Any, input: Mapping[str, Any] | None) -> Self:
+        """Check what is to be started; the errors of ``start``, in the body that asks."""
+        definition = startable(workflow)
+        data = codec.dump_data({} if input is None else input, path="input")
+        keys = correlation_keys(definition, data, ())
+        new_row(definition, data, StartOptions())
+        return cls(definition, data, keys)
+
+
+def create(claim: Claim, place: Place, asked: Child, *, awaited: bool) -> Execution:
     """Insert a child, due at once, with the tags of its parent; the caller holds that one's row."""
-    definition = startable(workflow)
-    data = codec.dump_data({} if input is None else input, path="input")
     tags = Execution.objects.values_list("tags", flat=True).get(pk=claim.root_id)
-    child = new_row(definition, data, StartOptions(tags=tags))
-    keys = correlation_keys(definition, data, ())
+    child = new_row(asked.definition, asked.data, StartOptions(tags=tags))
     child.id = child.root_id = child_id(claim, place)
     child.role, child.awaited = Role.CHILD, awaited
     child.parent_id, child.parent_path = claim.execution_id, claim.at.path
     child.parent_visit = claim.at.visit
     child.last_completed_at = claim.last_completed_at
     child.save(force_insert=True, using=database())
-    CorrelationKey.objects.bulk_create([CorrelationKey(execution=child, key=key) for key in keys])
+    CorrelationKey.objects.bulk_create(
+        [CorrelationKey(execution=child, key=key) for key in asked.keys]
+    )
     notify.hint()
     return child
 
 
-def remember(claim: Claim, place: Place, workflow: Any, input: Mapping[str, Any] | None) -> None:
+def remember(claim: Claim, place: Place, asked: Child) -> None:
     """Insert a child that nobody waits for, and the record by which the step knows it again."""
     kind, name, ordinal = place
-    child = create(claim, place, workflow, input, awaited=False)
+    child = create(claim, place, asked, awaited=False)
     Record.objects.create(
         execution_id=claim.execution_id,
         path=claim.at.path,

@@ -184,19 +184,20 @@ def correlation_keys(definition: Definition, data: str, given: Sequence[str]) ->
     keys = list(given)
     own = _own_key(definition, data)
     if own is not None:
-        keys.append(str(own))
+        keys.append(own)
     for key in keys:
         sizes.text("a correlation key", key)
     return list(dict.fromkeys(keys))
 
 
-def _own_key(definition: Definition, data: str) -> Any:
+def _own_key(definition: Definition, data: str) -> str | None:
     """What ``Meta.key`` makes of the input; ``DurableError`` if the input is none that it knows."""
     own, input = definition.options.key, _raw(data)
-    if not callable(own):
-        return None if own is None else input.get(own, lookup(input, own))
+    if own is None:
+        return None
     try:
-        return own(input)
+        key: Any = own(input) if callable(own) else input.get(own, lookup(input, own))
+        return None if key is None else str(key)
     except Exception as error:
         raise DurableError(
             f"Meta.key of {definition.name} can't be told from this input: "

@@ -1,0 +1,53 @@
+"""Count an error of the engine against the execution with which it happened."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from durable import clock
+from durable.engine.row import failures
+from durable.engine.row.held import Claim
+from durable.models import Execution
+from durable.storage.transaction import in_transaction, lock
+
+logger = logging.getLogger("durable.engine")
+
+LONGEST_PAUSE = timedelta(minutes=10)
+
+
+@in_transaction
+def trip(claim: Claim, error: BaseException, allowed: int) -> None:
+    """Release a claim with which the engine failed; after ``allowed`` recoveries, block it.
+
+    Each recovery comes later than the one before. The row may stand elsewhere than the claim
+    knows, or have been let go: then nothing is counted. A cancellation or pause that nobody has
+    heard yet gets one more recovery, in which it is obeyed.
+    """
+    rows = Execution.objects.held_by(claim.execution_id, claim.fence)
+    row = lock(rows).first()
+    if row is None:
+        return
+    asked = row.pause_requested or row.cancel_requested_at is not None
+    if row.recoveries < allowed + (asked and not claim.at.undoes_all) or not row.released:
+        pause = min(timedelta(seconds=2 ** min(row.recoveries, 30)), LONGEST_PAUSE)
+        rows.freed(died=True, until=clock.now() + pause)
+        level, fate = logging.WARNING, f"it is tried again in {pause}"
+    else:
+        described = failures.describe(error, step=row.path or None, attempt=None)
+        rows.blocked("code", failures.encode(described))
+        Execution.objects.filter(pk=row.pk).stand_at(recoveries=0)
+        level, fate = logging.ERROR, f"blocked after {row.recoveries} recoveries; then retry(id)"
+    logger.log(
+        level,
+        "could not go on with execution %s: %s",
+        row.pk,
+        fate,
+        exc_info=error,
+        extra={
+            "execution": str(row.pk),
+            "workflow": row.workflow,
+            "step": row.path,
+            "attempt": row.attempt,
+        },
+    )
