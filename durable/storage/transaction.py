@@ -13,6 +13,7 @@ from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from durable.conf import database
+from durable.errors import ControlFlow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,13 +97,25 @@ def _once(alias: str, function: Callable[..., R], args: Any, kwargs: Any) -> R:
 
 @contextmanager
 def savepoint() -> Iterator[None]:
-    """Inside of a caller's transaction, a savepoint: an error in it leaves the rest usable."""
+    """Inside of a caller's transaction, a savepoint: an error in it leaves the rest usable.
+
+    The end of the process (``KeyboardInterrupt``, ``SystemExit``) undoes nothing: where each part
+    has a transaction of its own, what is committed stays as well.
+    """
     alias = database()
     if not connections[alias].in_atomic_block:
         yield
         return
+    end: BaseException | None = None
     with transaction.atomic(using=alias):
-        yield
+        try:
+            yield
+        except (Exception, ControlFlow):
+            raise
+        except BaseException as error:
+            end = error
+    if end is not None:
+        raise end
 
 
 def repeated(call: Callable[[], R]) -> R:
