@@ -1,4 +1,4 @@
-"""Who may do what, the actions that operators have, ids as people type them: what doors share.
+"""Shared by the doors: permissions and policies, the operators' actions, ids as people type them.
 
 May import: showing and everything below; no door.
 """

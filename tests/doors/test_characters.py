@@ -6,7 +6,7 @@ import io
 import json
 import unicodedata
 from typing import Any
-from unittest import TestCase
+from unittest import TestCase, mock
 
 from django.contrib.auth.models import User
 from django.core import mail
@@ -15,8 +15,9 @@ from django.db.models import QuerySet
 from django.urls import reverse
 
 import durable
+from durable.errors import AlreadyAnswered, DurableError, NotAllowed
 from durable.models import AnswerLink, AuditEntry, Execution, StepRun, Wait
-from durable.people.reach import links
+from durable.people.reach import inputs, links
 from durable.showing.characters import drawable, visible, visible_line
 from tests.cases import WorkflowTestCase
 from tests.doors.asking import LIST, AskingMixin, change, deciding, reassigning
@@ -152,6 +153,21 @@ class MediaTests(AskingMixin, WorkflowTestCase):
         Wait.objects.update(by_name=ALL, answer=ALL)
         self.assertSeen(self.page(change(wait)), "page")
         self.assertSeen(self.page(f"{reverse(LIST)}?show=answered"), "list")
+
+    def test_refusals_on_the_page_where_people_approve(self) -> None:
+        wait = self.asked("text")
+        for refusal, status in (
+            (NotAllowed(f"not you: {ALL}"), 403),
+            (AlreadyAnswered(f"before: {ALL}"), 409),
+            (DurableError(f"no: {ALL}"), 422),
+        ):
+            with (
+                self.subTest(refusal=type(refusal)),
+                mock.patch.object(inputs, "answer", side_effect=refusal),
+            ):
+                response = self.root.post(change(wait), {"answer": "yes"})
+                self.assertEqual(response.status_code, status)
+                self.assertSeen(Reader(response.content.decode()).text, "page")
 
     def test_the_choices_among_which_people_choose(self) -> None:
         wait = self.poisoned("choice", choices=[("yes", f"Yes {ALL}"), ("no", "No")])

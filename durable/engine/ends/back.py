@@ -1,4 +1,4 @@
-"""Send an execution back: from wherever it stands into the rollback of what it has done."""
+"""Send an execution back into the rollback of its completed steps, wherever it stands."""
 
 from __future__ import annotations
 

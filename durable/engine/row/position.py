@@ -57,7 +57,7 @@ class Position:
 
     @property
     def undoes_all(self) -> bool:
-        """Whether the execution undoes all that it has done: it will end by itself."""
+        """Whether the whole execution rolls back; it then ends without anybody's help."""
         return self.rollback is not None and not self.rollback.scope
 
     @property

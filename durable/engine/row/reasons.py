@@ -24,7 +24,7 @@ def cancelled(execution: Execution) -> str:
 
 
 def failed(execution: Execution, error: Mapping[str, Any] | None) -> str:
-    """For what is alive below an execution that failed, and beside a branch that did."""
+    """For live executions below a failed one, and beside a failed branch."""
     return f"{_name(execution)} failed: {(error or {}).get('type', 'unknown')}"
 
 
