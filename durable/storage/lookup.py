@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from durable.errors import ExecutionNotFound
-from durable.models import Execution, Role
+from durable.models import PARTS, Execution
 
 if TYPE_CHECKING:
     from durable.models.execution import ExecutionQuerySet
@@ -37,7 +37,7 @@ def root_of(execution_id: Any) -> Execution:
 
 def parts_of(execution: Execution) -> ExecutionQuerySet:
     """The branches and items of an execution."""
-    return Execution.objects.filter(root_id=execution.pk, role__in=(Role.BRANCH, Role.ITEM))
+    return Execution.objects.filter(root_id=execution.pk, role__in=PARTS)
 
 
 def whole_of(execution: Execution) -> QuerySet[Any, Any]:

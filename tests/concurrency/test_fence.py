@@ -62,7 +62,8 @@ def attempt(claim: Claim, status: StepStatus = StepStatus.COMPLETED) -> Attempt:
 
 def checkpoint(claim: Claim, path: str = "second", data: str = '{"late": 1}') -> Checkpoint:
     return Checkpoint(
-        claim.execution_id, claim.fence, data, Position(path), claim.now(), attempt(claim),
+        claim.execution_id, claim.fence, data, claim.at, Position(path), claim.now(),
+        attempt(claim),
         extras=(lambda: Execution.objects.filter(pk=claim.execution_id).update(progress="late"),),
     )  # fmt: skip
 

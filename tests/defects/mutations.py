@@ -235,8 +235,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "runner:Runner.step",
         "                return self._block(node)\n        return self._lost_position()\n",
         "                return self._block(node)\n        return self._advance(\n"
-        "            Checkpoint(claim.execution_id, claim.fence, claim.data, type(claim.at)(''),"
-        " claim.now(), None)\n        )\n",
+        "            Checkpoint(claim.execution_id, claim.fence, claim.data, claim.at,"
+        " type(claim.at)(''), claim.now(), None)\n        )\n",
         _P12 + "a_step_that_the_code_has_lost_blocks_and_is_taken_up_by_code_that_has_it",
     ),
     _mutation(

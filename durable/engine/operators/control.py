@@ -14,7 +14,7 @@ from durable.engine.row.position import Position
 from durable.engine.row.undoing import Rollback
 from durable.engine.undo import remaining
 from durable.errors import InvalidTransition
-from durable.models import Execution, Role
+from durable.models import PARTS, Execution, Role
 from durable.states import FINAL, Status
 from durable.storage import audit, lookup, notify, sizes
 from durable.storage.transaction import in_callers_transaction, lock
@@ -22,7 +22,7 @@ from durable.storage.transaction import in_callers_transaction, lock
 
 def _locked(execution_id: Any, verb: str) -> Execution:
     execution = lookup.get(execution_id, rows=lock(Execution.objects.all()))
-    if execution.role in (Role.BRANCH, Role.ITEM):
+    if execution.role in PARTS:
         raise InvalidTransition(
             f"execution {execution.pk} can't be {verb} by itself: it is a part "
             f"({execution.get_role_display()}) of {execution.root_id}, whose id means the whole"

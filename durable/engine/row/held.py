@@ -14,7 +14,7 @@ from django.db.models.expressions import ExpressionWrapper
 
 from durable import clock
 from durable.engine.row.position import Position
-from durable.models import Execution, Role
+from durable.models import PARTS, Execution
 from durable.models.execution import ExecutionQuerySet
 from durable.states import Status
 
@@ -73,7 +73,7 @@ class Claim:
     @property
     def block(self) -> tuple[UUID, str, int] | None:
         """The visit of the block whose branch or item this is."""
-        if self.parent_id is None or self.role not in (Role.BRANCH, Role.ITEM):
+        if self.parent_id is None or self.role not in PARTS:
             return None
         return self.parent_id, self.parent_path, self.parent_visit
 

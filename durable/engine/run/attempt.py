@@ -23,8 +23,9 @@ from durable.engine.row.held import Claim, next_completed_at
 from durable.engine.row.journal import Journal
 from durable.engine.run.session import Session
 from durable.engine.run.step_context import Request, StepContext
-from durable.engine.run.work import Work, call
+from durable.engine.run.work import call
 from durable.engine.undo import fail
+from durable.engine.undo.work import Work
 from durable.errors import (
     Abandoned,
     Blocked,

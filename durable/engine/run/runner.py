@@ -30,8 +30,9 @@ from durable.engine.run import suspend
 from durable.engine.run.attempt import Completed, Failed, Parked, StepAttempt, Stuck
 from durable.engine.run.session import Session
 from durable.engine.run.step_context import StepContext
-from durable.engine.run.work import Forward, Work, element_of, walk_from
+from durable.engine.run.work import Forward, element_of, walk_from
 from durable.engine.undo import fail, rollback
+from durable.engine.undo.work import Work
 from durable.errors import (
     Abandoned,
     ClaimLost,
@@ -114,7 +115,7 @@ class Runner:
             return self._roll_back()
         if not claim.at.path:  # all steps are taken
             self._alone()
-            complete(claim, in_sequence=Forward(claim, self.definition, None).in_sequence)
+            complete(claim, in_sequence=Forward(claim, self.definition).in_sequence)
             return False
         if claim.deadline_at is not None and claim.deadline_at <= claim.now():
             self._alone()
@@ -160,7 +161,7 @@ class Runner:
         except ChoiceFailed as failed:
             if walk.path == claim.at.path:
                 return self._end(failed.__cause__ or failed)
-        return self._advance(Forward(claim, self.definition, None).at(walk, claim.data))
+        return self._advance(Forward(claim, self.definition).at(walk, claim.data))
 
     def _block(self, node: Parallel | Foreach) -> bool:
         """Open a block, or close it when its branches or items have ended."""
@@ -190,7 +191,7 @@ class Runner:
             return self._end(error)
         claim.last_completed_at = join.last_completed_at(claim)
         reach("join.before_commit")
-        more = self._advance(Forward(claim, self.definition, None).leave(text, instance))
+        more = self._advance(Forward(claim, self.definition).leave(text, instance))
         reach("join.after_commit")
         return more
 
