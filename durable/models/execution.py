@@ -312,6 +312,12 @@ class CorrelationKeyQuerySet(models.QuerySet["CorrelationKey"]):
         """Keys whose mailbox has not been looked at since the execution got them."""
         return self.filter(fresh=True).order_by("id")
 
+    def give(self, execution_id: UUID, keys: Iterable[str]) -> None:
+        """Let an execution carry these keys; those that it has already stay as they are."""
+        rows = [CorrelationKey(execution_id=execution_id, key=key) for key in keys]
+        if rows:
+            self.bulk_create(rows, ignore_conflicts=True)
+
 
 CorrelationKeyManager = EngineManager.from_queryset(CorrelationKeyQuerySet)
 

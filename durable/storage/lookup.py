@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from durable.errors import ExecutionNotFound
+from durable.errors import ExecutionNotFound, InvalidTransition
 from durable.models import PARTS, Execution
 
 if TYPE_CHECKING:
@@ -27,6 +27,15 @@ def get(execution_id: Any, *, rows: Any = None) -> Execution:
 def unknown(execution_id: Any) -> ExecutionNotFound:
     """The same words whether it doesn't exist or may not be seen."""
     return ExecutionNotFound(f"there is no execution {str(execution_id)[:100]}")
+
+
+def refuse_part(execution: Execution, verb: str) -> None:
+    """``InvalidTransition`` for a branch or item: nothing is done to one by itself."""
+    if execution.role in PARTS:
+        raise InvalidTransition(
+            f"execution {execution.pk} can't be {verb} by itself: it is a part "
+            f"({execution.get_role_display()}) of {execution.root_id}, whose id means the whole"
+        )
 
 
 def root_of(execution_id: Any) -> Execution:

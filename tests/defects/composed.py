@@ -554,8 +554,8 @@ COMPOSED: tuple[Mutation, ...] = (
         20,
         "increments survive storage within a branch or item",
         "work:Forward.checkpoint",
-        "            keep = self.block is not None\n",
-        "            keep = False\n",
+        "keep_increments=self.block is not None)",
+        "keep_increments=False)",
         _MERGES + "increments_survive_many_steps_of_a_branch_and_a_retry",
     ),
     mutation(

@@ -53,9 +53,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         2,
         "a choice is recorded before anything runs in it",
         "runner:Runner._decide",
-        "        return self._advance("
-        "Forward(claim, self.definition, None).at(walk, claim.data))\n",
-        "        claim.at = Forward(claim, self.definition, None).at(walk, claim.data).to\n"
+        "        return self._advance(Forward(claim, self.definition).at(walk, claim.data))\n",
+        "        claim.at = Forward(claim, self.definition).at(walk, claim.data).to\n"
         "        return True\n",
         _B2 + "the_choice_is_on_record_before_anything_runs_in_the_case",
     ),
@@ -64,7 +63,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a choice that fails is written at the position that the row has",
         "runner:Runner._decide",
         "            if walk.path == claim.at.path:\n",
-        "            claim.at = Forward(claim, self.definition, None).at(walk, claim.data).to\n"
+        "            claim.at = Forward(claim, self.definition).at(walk, claim.data).to\n"
         "            if True:\n",
         _B2 + "a_choice_that_fails_inside_a_choice_fails_the_execution",
     ),
@@ -141,8 +140,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         6,
         "what is finished is not cancelled",
-        "control:cancel",
-        '    if execution.is_finished:\n        raise _refuse(execution, "cancelled")\n',
+        "control:_locked",
+        "    if execution.is_finished and not ended:\n        raise _refuse(execution, verb)\n",
         "",
         _L6 + "what_is_completed_can_not_be_cancelled",
     ),

@@ -87,6 +87,15 @@ class Claim:
         """Whether the row keeps its status wherever it lands, but at an end."""
         return self.status == Status.COMPENSATING
 
+    def labels(self) -> dict[str, object]:
+        """What structured log lines say about the execution."""
+        return {
+            "execution": str(self.execution_id),
+            "workflow": self.workflow,
+            "step": self.at.path,
+            "attempt": self.at.attempt,
+        }
+
     def start_from(self, base: str) -> None:
         """An item begins with its block's data, which its row does not repeat."""
         if self.data is None:

@@ -11,19 +11,12 @@ from durable import codec
 from durable.authoring import registry
 from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
-from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
-from durable.engine.ends.release import (
-    block,
-    block_for_child,
-    complete,
-    give_back,
-    park,
-)
+from durable.engine.ends.checkpoint import Accepted, Checkpoint
+from durable.engine.ends.release import block, block_for_child, complete, give_back, park
 from durable.engine.parts import fan_out, join
 from durable.engine.parts.bases import base_of
 from durable.engine.parts.batch import Batch
-from durable.engine.row import failures
-from durable.engine.row.held import Claim, next_completed_at
+from durable.engine.row.held import Claim
 from durable.engine.row.journal import Journal
 from durable.engine.row.walk import ChoiceFailed
 from durable.engine.run import suspend
@@ -78,9 +71,9 @@ def _run(runner: Runner) -> None:
         while runner.step():
             session.committed()
     except ClaimLost:
-        logger.info("claim lost: %s", claim.execution_id, extra=runner.labels())
+        logger.info("claim lost: %s", claim.execution_id, extra=claim.labels())
     except Abandoned:
-        logger.info("attempt was given up: %s", claim.execution_id, extra=runner.labels())
+        logger.info("attempt was given up: %s", claim.execution_id, extra=claim.labels())
     session.committed()
 
 
@@ -93,15 +86,6 @@ class Runner:
         self.claim, self.definition, self.session = claim, definition, session
         self.batch = batch
         self.tree = definition.tree
-
-    def labels(self) -> dict[str, object]:
-        """What structured log lines say about the execution."""
-        return {
-            "execution": str(self.claim.execution_id),
-            "workflow": self.claim.workflow,
-            "step": self.claim.at.path,
-            "attempt": self.claim.at.attempt,
-        }
 
     def step(self) -> bool:
         """Take one step; False when the claim is not ours any more."""
@@ -148,7 +132,8 @@ class Runner:
 
     def _instance(self, node: Node) -> Any:
         """A ``self`` for the callables of the flow: they look, they don't wait."""
-        context = StepContext(self.claim, self.session, Journal(self.claim.at.path), name=node.name)
+        work = Forward(self.claim, self.definition)
+        context = StepContext(work, self.session, Journal(self.claim.at.path), name=node.name)
         context.choose()
         return self.definition.cls.bound(context)
 
@@ -251,19 +236,7 @@ class Runner:
             f"{claim.at.recoveries} workers died in step {work.body.name!r} "
             f"(max_recoveries is {work.definition.options.max_recoveries})"
         )
-        now, identity = next_completed_at(claim), work.identity
-        failure = fail.describe(claim, error, step=identity.path)
-        attempt = Attempt.of(
-            claim,
-            identity,
-            StepStatus.FAILED,
-            started_at=now,
-            ended_at=now,
-            input=work.recorded_input,
-            error=failures.encode(failure.error),
-        )
-        delay = fail.next_delay(work.body.retry, error, claim.at.tried)
-        fail.fail_attempt(claim, attempt, failure, delay)
+        StepAttempt(claim, work, self.session).fail(error)
         return False
 
     # -- one attempt -------------------------------------------------------------------------
@@ -287,7 +260,7 @@ class Runner:
                 block(self.claim, error)
                 return False
             case Failed(error):
-                attempt.fail(error)
+                attempt.fail(error, attempt.extras(failed=True))
                 return False
 
     def _alone(self) -> None:

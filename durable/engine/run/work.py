@@ -94,11 +94,8 @@ class Forward(Work):
                     f"step {self.body.name!r} returned {type(result).__name__}; a step returns "
                     "the data (a dict with string keys), or None to pass on what it was given"
                 )
-            keep = self.block is not None
-            if isinstance(result, dict):
-                text = codec.dump_data(result, keep_increments=keep)
-            else:
-                text = codec.dumps(result, keep_increments=keep)
+            dump = codec.dump_data if isinstance(result, dict) else codec.dumps
+            text = dump(result, keep_increments=self.block is not None)
         except NotSerializable as error:
             raise NotSerializable(error.path, error.reason, step=self.body.name) from None
         choosing()

@@ -42,7 +42,7 @@ def create(
     child.parent_visit = claim.at.visit
     child.last_completed_at = claim.last_completed_at
     child.save(force_insert=True, using=database())
-    CorrelationKey.objects.bulk_create([CorrelationKey(execution=child, key=key) for key in keys])
+    CorrelationKey.objects.give(child.pk, keys)
     notify.hint()
     return child
 
