@@ -60,11 +60,8 @@ def register_declared() -> int:
             logger.error("the schedule %r of %s can't be registered: %s", name, workflow, error)
     gone = [row.pk for row in rows.values() if row.declared]
     if gone:
-        changed += (
-            Schedule.objects.filter(pk__in=gone, declared=True)
-            .delete()[1]
-            .get(Schedule._meta.label, 0)
-        )
+        _, removed = Schedule.objects.filter(pk__in=gone, declared=True).delete()
+        changed += removed.get(Schedule._meta.label, 0)
     return changed
 
 

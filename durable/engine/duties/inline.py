@@ -117,8 +117,8 @@ def work(
     with log_capture.installed(), _present() as presence:
         while done < max_claims and not stopping():
             session = InlineSession()
-            while _bring_about(rota):
-                pass
+            while sum(map(rota.perform, rota.due(pulse((), registry.kinds())))):
+                pass  # one duty may make another one due
             claim = _next(presence)
             session.committed()
             if claim is not None:
@@ -173,12 +173,6 @@ def _present() -> Iterator[_Presence]:
             presence.end()
         raise
     presence.end()
-
-
-def _bring_about(rota: Rota) -> int:
-    """Do what is due at this moment; how much that was."""
-    seen = pulse((), registry.kinds())
-    return sum(rota.perform(duty) for duty in rota.due(seen))
 
 
 def _next(presence: _Presence) -> Claim | None:

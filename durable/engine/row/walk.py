@@ -94,22 +94,11 @@ class Walk:
         return None if chain is None else self.tree.parent(chain.path)
 
     def _choice(self, node: Branch) -> Any:
-        try:
-            return node.choose(node.on(self.instance, *self.arguments()), self.instance)
-        except ControlFlow:
-            raise
-        except BaseException as error:  # SystemExit and the like: a worker never dies of it
-            raise ChoiceFailed(node.path) from error
+        return self._asked(node, lambda *of: node.choose(node.on(*of), self.instance))
 
     def _another_round(self, node: Repeat) -> bool:
         self.path = node.path
-        try:
-            done = node.until(self.instance, *self.arguments())
-        except ControlFlow:
-            raise
-        except BaseException as error:  # SystemExit and the like: a worker never dies of it
-            raise ChoiceFailed(node.path) from error
-        if done:
+        if self._asked(node, node.until):
             self.frames.pop(node.path, None)
             return False
         frame = self.frames.setdefault(node.path, {"round": 1})
@@ -122,6 +111,15 @@ class Walk:
         self.frames[node.path] = {"round": frame["round"] + 1}
         self.visit += 1
         return True
+
+    def _asked(self, node: Node, function: Callable[..., Any]) -> Any:
+        """What a callable of the flow answers."""
+        try:
+            return function(self.instance, *self.arguments())
+        except ControlFlow:
+            raise
+        except BaseException as error:  # SystemExit and the like: a worker never dies of it
+            raise ChoiceFailed(node.path) from error
 
 
 def start_of(node: Node, data: str | None) -> tuple[str, Frames]:
