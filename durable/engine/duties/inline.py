@@ -17,6 +17,7 @@ from asgiref.sync import async_to_sync
 
 from durable import clock, conf
 from durable.authoring import registry
+from durable.authoring.context import apart
 from durable.engine.body import log_capture
 from durable.engine.duties import workers
 from durable.engine.duties.duty import duties_of
@@ -63,7 +64,7 @@ class InlineSession:
             hooks.append((registered[1], registered[2]))
         for hook, robust in hooks:
             try:
-                hook()
+                apart(hook)
             except Exception:
                 logger.exception("what followed the commit of a step failed: %r", hook)
                 if not robust:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from durable.authoring.context import apart
 from durable.authoring.tree import Branch, Catch, Chain, Foreach, Leaf, Node, Parallel, Repeat, Tree
 from durable.engine.row.position import Frames
 from durable.errors import ControlFlow, Fail
@@ -115,7 +116,7 @@ class Walk:
     def _asked(self, node: Node, function: Callable[..., Any]) -> Any:
         """What a callable of the flow answers."""
         try:
-            return function(self.instance, *self.arguments())
+            return apart(function, self.instance, *self.arguments())
         except ControlFlow:
             raise
         except BaseException as error:  # SystemExit and the like: a worker never dies of it

@@ -12,7 +12,7 @@ from typing import Any
 
 from durable import codec, conf
 from durable.authoring import context as authoring_context
-from durable.authoring.context import UNSET
+from durable.authoring.context import UNSET, apart
 from durable.engine.body import log_capture
 from durable.engine.body.step_transaction import StepTransaction, Watch, restore
 from durable.engine.ends import checkpoint as checkpoints
@@ -96,12 +96,12 @@ class StepAttempt:
         connection is gone, is run again, at most three times; that is not an attempt.
         """
         for again in range(1, ATTEMPTS):
-            outcome = self._once()
+            outcome = apart(self._once)
             if not (self.step.atomic and self._outermost and self._rolled_back(outcome)):
                 return outcome
             pause(again)
             reconnect()
-        return self._once()
+        return apart(self._once)
 
     def _once(self) -> Outcome:
         claim = self.claim
@@ -269,17 +269,17 @@ class StepAttempt:
         reach("body.before")
         process = os.getpid()
         try:
-            returned, finish = call(self.step, self.instance, data, self.work.element())
+            returned, finish = apart(call, self.step, self.instance, data, self.work.element())
         finally:
             if os.getpid() != process:  # a fork that the body made: it shares our connections
                 os._exit(1)
         if self.step.is_async:
-            returned = self.session.await_result(returned)
+            returned = apart(self.session.await_result, returned)
         reach("body.after")
         self.on_end()
         if self.context.left:
             raise SuspendSwallowed("a bare except: caught the signal to wait")
-        result = finish(returned)
+        result = apart(finish, returned)
         return data if result is None else result
 
     # -- what is written ------------------------------------------------------------------------

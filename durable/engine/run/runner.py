@@ -9,6 +9,7 @@ from django.db import InterfaceError, OperationalError
 
 from durable import codec
 from durable.authoring import registry
+from durable.authoring.context import apart
 from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
@@ -218,7 +219,7 @@ class Runner:
             fan_out.open_parallel(claim, node)
             return True
         arguments = (codec.loads(claim.data), *element_of(claim))
-        return fan_out.open_foreach(claim, node, node.items(instance, *arguments))
+        return apart(lambda: fan_out.open_foreach(claim, node, node.items(instance, *arguments)))
 
     def _text(self, data: Any) -> str:
         if not isinstance(data, dict):

@@ -13,6 +13,7 @@ from django.db import models
 from durable import clock, codec
 from durable.authoring import registry
 from durable.authoring.callables import lookup
+from durable.authoring.context import apart
 from durable.authoring.tree import Leaf
 from durable.authoring.workflow import Definition, Workflow
 from durable.engine.row import walk
@@ -193,7 +194,7 @@ def _own_key(definition: Definition, data: str) -> str | None:
     if own is None:
         return None
     try:
-        key: Any = own(input) if callable(own) else input.get(own, lookup(input, own))
+        key: Any = apart(own, input) if callable(own) else input.get(own, lookup(input, own))
         return None if key is None else str(key)
     except Exception as error:
         raise DurableError(
