@@ -139,3 +139,9 @@ def register_after_migrate(using: str) -> int:
     except DatabaseError as error:
         logger.warning("schedules are registered when a worker starts, not now: %s", error)
         return 0
+
+
+def give_way(loaded: Schedule, using: str) -> None:
+    """Remove the declared schedule in whose place ``loaded`` comes; one that has fired stays."""
+    rows = Schedule.objects.using(using).filter(name=loaded.name, declared=True)
+    rows.filter(firings__isnull=True).exclude(pk=loaded.pk).delete()
