@@ -9,6 +9,7 @@ from tests.defects.composed import COMPOSED
 from tests.defects.endless import ENDLESS
 from tests.defects.mutation import Edit, Mutation
 from tests.defects.mutation import mutation as _mutation
+from tests.defects.surroundings import SURROUNDINGS
 
 POSITIONS = "tests/defects/test_positions.py::"
 DATA = "tests/defects/test_data.py::"
@@ -587,4 +588,5 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *COMPOSED,
     *ENDLESS,
+    *SURROUNDINGS,
 )
