@@ -11,7 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.db import router
 
 from durable import conf
 from durable.authoring import registry
@@ -34,6 +36,7 @@ CRONTAB_MISSING = "durable.W015"
 NO_TIME_ZONES = "durable.E016"
 SHIFTED_TIMES = "durable.E017"
 POOL_TOO_SMALL = "durable.W018"
+NO_ROUTER = "durable.E019"
 
 
 # -- what each setting may be: a test, and the words for it -----------------------------------
@@ -170,6 +173,7 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
         *_wrong_engine(alias, configured[alias]),
         *_wrong_times(alias, configured[alias]),
         *_small_pool(alias, configured[alias]),
+        *_lost_users(alias, configured),
         *_other_databases(alias, configured),
     ]
 
@@ -345,6 +349,22 @@ def _small_pool(alias: str, database: Mapping[str, Any]) -> Iterator[CheckMessag
             hint=f"Set DATABASES[{alias!r}]['OPTIONS']['pool'] = {{'max_size': {shortage[1]}}}, or "
             "lower the concurrency in DURABLE['QUEUES'].",
             id=POOL_TOO_SMALL,
+        )
+
+
+def _lost_users(alias: str, configured: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    from durable.models import Wait
+
+    users, row = get_user_model(), Wait()
+    row._state.db = alias
+    theirs = router.db_for_read(users)
+    is_reached = router.db_for_read(users, instance=row) == theirs
+    if theirs in configured and not (is_reached and router.allow_migrate_model(alias, Wait)):
+        yield Error(
+            f"DURABLE['DATABASE'] is {alias!r}, the users are in {theirs!r}, and no router leads "
+            "from one to the other.",
+            hint="Add 'durable.routers.DurableRouter' to DATABASE_ROUTERS.",
+            id=NO_ROUTER,
         )
 
 

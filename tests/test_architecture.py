@@ -70,6 +70,7 @@ LAYERS: dict[str, str] = {
     "apps": GLUE,
     "checks": GLUE,
     "door_checks": GLUE,
+    "routers": GLUE,
     "urls": GLUE,
     "templatetags": GLUE,
 }

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import CASCADE, ForeignKey
 
 import durable
 from durable import Data, Workflow, WorkflowMeta, days, step
-from durable.models import Execution
+from durable.models import AnswerLink, AuditEntry, Execution, Wait
 from durable.models.fields import uuid7
 from durable.testing import advance, run, time_travel
 from tests.cases import ThreadedTestCase
@@ -100,3 +102,27 @@ class OldDatabaseTests(ThreadedTestCase):
         migrate()
         applied = {name for app, name in MigrationRecorder(connection).applied_migrations()}
         self.assertIn("0003_check_lives", applied)
+
+
+class UserKeyTests(ThreadedTestCase):
+    """The keys to users were constrained until users could live in another database."""
+
+    def foreign_keys(self, table: str) -> set[str]:
+        with connection.cursor() as cursor:
+            found = connection.introspection.get_constraints(cursor, table)
+        return {c["foreign_key"][0] for c in found.values() if c["foreign_key"]}
+
+    def test_a_database_with_constraints_to_users_loses_them(self) -> None:
+        self.addCleanup(migrate)
+        migrate("0004")
+        for model, name in ((AuditEntry, "actor"), (Wait, "by"), (AnswerLink, "recipient")):
+            free = model._meta.get_field(name)
+            bound = ForeignKey(User, CASCADE, null=free.null, related_name="+")
+            bound.set_attributes_from_name(name)
+            bound.model = model
+            with connection.schema_editor() as editor:
+                editor.alter_field(model, free, bound)
+            self.assertIn("auth_user", self.foreign_keys(model._meta.db_table))
+        migrate()
+        for model in (AuditEntry, Wait, AnswerLink):
+            self.assertNotIn("auth_user", self.foreign_keys(model._meta.db_table))

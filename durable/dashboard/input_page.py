@@ -206,10 +206,10 @@ def subjects(executions: Iterable[Execution]) -> dict[UUID, str]:
 def history(wait: Wait, masking: Masking, *, origins: bool) -> list[Entry]:
     """All that happened to a question, the oldest first: opened, told, answered, handed on."""
     entries = [Entry(wait.opened_at, "", _("asked"))]
-    mails = AnswerLink.objects.filter(wait=wait).select_related("recipient")
+    mails = AnswerLink.objects.filter(wait=wait).prefetch_related("recipient")
     seen: set[tuple[Any, Any]] = set()
     for link in mails.order_by("created_at", "id")[:MOST_ENTRIES]:
-        if (link.recipient_id, link.created_at) not in seen:
+        if link.recipient is not None and (link.recipient_id, link.created_at) not in seen:
             seen.add((link.recipient_id, link.created_at))
             who = visible_line(link.recipient.get_username())
             entries.append(Entry(link.created_at, "", _("mailed to %s") % who))

@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                 ('before', durable.models.fields.DataField(blank=True, null=True)),
                 ('after', durable.models.fields.DataField(blank=True, null=True)),
                 ('origin', models.CharField(blank=True, default='', max_length=200)),
-                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', db_constraint=False, to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'audit entry',
@@ -252,7 +252,7 @@ class Migration(migrations.Migration):
                 ('vote_count', models.PositiveIntegerField(default=0)),
                 ('by_name', models.CharField(blank=True, default='', max_length=255)),
                 ('comment', models.TextField(blank=True, default='')),
-                ('by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', db_constraint=False, to=settings.AUTH_USER_MODEL)),
                 ('child', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='awaited_by', to='durable.execution')),
                 ('execution', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='waits', to='durable.execution')),
             ],
@@ -293,7 +293,7 @@ class Migration(migrations.Migration):
                 ('created_at', durable.models.fields.MomentField(editable=False)),
                 ('expires_at', durable.models.fields.MomentField(editable=False)),
                 ('used_at', models.DateTimeField(blank=True, null=True)),
-                ('recipient', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('recipient', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', db_constraint=False, to=settings.AUTH_USER_MODEL)),
                 ('wait', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='links', to='durable.wait')),
             ],
             options={

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Self
 
-from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.models.base import EngineManager
+from durable.models.base import EngineManager, user_key
 from durable.models.fields import MomentField, uuid7
 from durable.models.wait import Wait
 
@@ -30,7 +29,7 @@ class AnswerLink(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     wait = models.ForeignKey(Wait, models.CASCADE, related_name="links")
-    recipient = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    recipient = user_key()  # None: the user is gone, and the link opens nothing
     decision = models.CharField(max_length=10, blank=True, default="")  # "": the page asks
     digest = models.CharField(max_length=64, editable=False)  # SHA-256 of the nonce
     created_at = MomentField(editable=False)

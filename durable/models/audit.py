@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from durable.models.base import EngineManager
+from durable.models.base import EngineManager, user_key
 from durable.models.fields import DataField, MomentField, uuid7
 
 
@@ -34,13 +33,7 @@ class AuditEntry(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     at = MomentField(editable=False)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-    )
+    actor = user_key()
     actor_name = models.CharField(max_length=255, blank=True, default="")
     action = models.CharField(max_length=50)
     execution_id = models.UUIDField(null=True, blank=True, db_index=True)

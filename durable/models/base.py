@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from django.conf import settings
 from django.db import models
 
 from durable.conf import database
 
 M = TypeVar("M", bound=models.Model)
+
+
+def forget_user(collector: Any, field: Any, rows: Any, using: str) -> None:
+    """``on_delete`` of keys to users: as ``SET_NULL``, in the engine's database."""
+    collector.add_field_update(field, None, rows.using(database()))
+
+
+forget_user.lazy_sub_objs = True  # type: ignore[attr-defined]
+
+
+def user_key() -> Any:
+    """A key to a user, who may live in another database: no constraint can watch over it."""
+    return models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        forget_user,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_constraint=False,
+    )
 
 
 class EngineManager(models.Manager[M]):

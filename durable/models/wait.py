@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from typing import Any, Self
 from uuid import UUID
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Case, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.models.base import EngineManager
+from durable.models.base import EngineManager, user_key
 from durable.models.execution import Execution
 from durable.models.fields import DataField, MomentField, uuid7
 from durable.states import WaitKind, WaitStatus
@@ -110,9 +109,7 @@ class Wait(models.Model):
     notice = DataField(null=True, blank=True)  # of what: see ``people/notices.py``
     votes = DataField(null=True, blank=True)  # [{"by", "id", "decision", "comment", "at"}]
     vote_count = models.PositiveIntegerField(default=0)
-    by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
-    )
+    by = user_key()
     by_name = models.CharField(max_length=255, blank=True, default="")
     comment = models.TextField(blank=True, default="")
 

@@ -93,8 +93,8 @@ def read(token: str) -> AnswerLink | None:
     except (signing.BadSignature, ValueError, TypeError):
         return None
     rows = AnswerLink.objects.filter(pk=ids[0], wait=ids[1], decision=decision)
-    link = rows.select_related("wait__execution", "recipient").first()
-    if link is None or str(link.recipient.pk) != recipient:
+    link = rows.select_related("wait__execution").prefetch_related("recipient").first()
+    if link is None or link.recipient is None or str(link.recipient.pk) != recipient:
         return None
     return link if constant_time_compare(link.digest, _digest(nonce)) else None
 
@@ -143,4 +143,5 @@ def _digest(nonce: str) -> str:
 
 def read_again(link: AnswerLink) -> AnswerLink:
     """The link as the database has it now, with its question and its recipient."""
-    return AnswerLink.objects.select_related("wait__execution", "recipient").get(pk=link.pk)
+    rows = AnswerLink.objects.select_related("wait__execution").prefetch_related("recipient")
+    return rows.get(pk=link.pk)
