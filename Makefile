@@ -73,20 +73,20 @@ serve: $(VENV)/.installed
 
 # -- tests -------------------------------------------------------------------------------
 
-# The pages of the admin are looked at in a real browser, and what the documentation types in a shell
-# is typed. Where something of that is missing, tests fail and say so.
+# The pages of the admin are looked at in a real browser, workers talk through a real pooler, and what
+# the documentation types in a shell is typed. Where something is missing, tests fail and say so.
 .PHONY: browser
 browser:
-	@for tool in chromium chromedriver curl openssl; do \
+	@for tool in chromium chromedriver curl openssl pgbouncer; do \
 		command -v $$tool >/dev/null && continue; \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "installing chromium, curl and openssl ..."; \
+			echo "installing chromium, curl, openssl and pgbouncer ..."; \
 			export DEBIAN_FRONTEND=noninteractive; \
 			{ apt-get update -qq && apt-get install -y -qq --no-install-recommends \
-				chromium chromium-driver curl openssl; } >/dev/null \
+				chromium chromium-driver curl openssl pgbouncer; } >/dev/null \
 				|| echo "could not install them" >&2; \
 		else \
-			echo "$$tool is missing: apt-get install chromium chromium-driver curl openssl" >&2; \
+			echo "$$tool is missing: apt-get install chromium chromium-driver curl openssl pgbouncer" >&2; \
 		fi; \
 		break; \
 	done

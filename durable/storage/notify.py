@@ -8,7 +8,7 @@ from django.db import transaction
 
 from durable.conf import database
 from durable.models import Worker
-from durable.storage.transaction import connection
+from durable.storage.transaction import connection, of_its_own
 
 CHANNEL = "durable_work"
 
@@ -50,3 +50,13 @@ def forget() -> None:
     """Ask the database again at the next hint."""
     global _seen_at
     _seen_at = -MEMORY
+
+
+def from_elsewhere(channel: str) -> None:
+    """Notify on a connection that is opened for it, as every other process would."""
+    other = of_its_own()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(f"NOTIFY {channel}")
+    finally:
+        other.close()

@@ -39,6 +39,14 @@ def connection() -> BaseDatabaseWrapper:
     return connections[database()]
 
 
+def of_its_own() -> BaseDatabaseWrapper:
+    """A new connection beside this thread's, and beside every pool: whoever opens it closes it."""
+    fresh = connections.create_connection(database())
+    options = {k: v for k, v in fresh.settings_dict["OPTIONS"].items() if k != "pool"}
+    fresh.settings_dict = {**fresh.settings_dict, "OPTIONS": options}
+    return fresh
+
+
 def is_retriable(error: BaseException) -> bool:
     """Whether the database says that the same transaction may succeed if it is run again."""
     if isinstance(error, StaleSnapshot):

@@ -45,14 +45,6 @@ def is_pooled(connection: BaseDatabaseWrapper) -> bool:
     return bool(connection.settings_dict["OPTIONS"].get("pool"))
 
 
-def of_its_own(alias: str) -> BaseDatabaseWrapper:
-    """A connection beside every pool: for who keeps it, and must not be starved by steps."""
-    connection = connections.create_connection(alias)
-    options = {k: v for k, v in connection.settings_dict["OPTIONS"].items() if k != "pool"}
-    connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
-    return connection
-
-
 def release_connections() -> None:
     """Close this thread's connections: the thread ends."""
     for connection in connections.all(initialized_only=True):

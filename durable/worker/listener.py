@@ -7,23 +7,25 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
-from durable.conf import database
-from durable.storage.notify import CHANNEL, MEMORY
-from durable.worker.connections import of_its_own
+from durable.storage.notify import CHANNEL, MEMORY, from_elsewhere
+from durable.storage.transaction import of_its_own
 
 logger = logging.getLogger("durable.worker")
 
 RECONNECT_AFTER = 5.0  # seconds
 LOOK_EVERY = 0.02  # seconds between two looks at SQLite's data version
-PROOF = 2.0  # seconds within which a notification to ourselves must arrive
+PROOF = 2.0  # seconds within which a notification of another connection must arrive
+PROVE_EVERY = 30.0  # seconds
 
 
 class Listener:
     """Calls ``wake`` at each notification; ``works`` is true once one has really arrived.
 
-    Behind pgbouncer in transaction mode LISTEN is accepted and nothing ever comes: a
-    notification to ourselves tells the difference, and the worker polls then.
+    Behind pgbouncer in transaction mode LISTEN is accepted, and nothing comes but what is sent on
+    the same connection of the server. A notification of another connection tells the difference,
+    again and again, as poolers come and go; while it does not arrive, the worker polls.
     """
 
     def __init__(self, wake: Callable[[], None], changed: Callable[[], None]) -> None:
@@ -51,7 +53,7 @@ class Listener:
         while not self._stopping.is_set():
             connection: Any = None
             try:
-                connection = of_its_own(database())
+                connection = of_its_own()
                 connection.ensure_connection()
                 if connection.vendor == "postgresql":
                     self._listen(connection.connection)
@@ -81,19 +83,22 @@ class Listener:
                 self._wake()
 
     def _listen(self, raw: Any) -> None:
+        proof = f"durable_proof_{uuid4().hex}"
         raw.execute(f"LISTEN {CHANNEL}")
-        raw.execute(f"NOTIFY {CHANNEL}")
-        waited = 0.0
+        raw.execute(f"LISTEN {proof}")
+        asked, open_since = -PROVE_EVERY, 0.0  # 0.0: the last proof has arrived
         while not self._stopping.is_set():
-            heard = False
-            for _ in raw.notifies(timeout=0.5, stop_after=1):
-                heard = True
-            waited += 0.0 if heard or self.works else 0.5
-            if heard:
-                self._says(True)
-                self._wake()
-            elif waited >= PROOF:
+            now = time.monotonic()
+            if open_since and now - open_since > PROOF:
                 raise RuntimeError("notifications don't arrive on this connection")
+            if not open_since and now - asked >= PROVE_EVERY:
+                asked = open_since = now
+                from_elsewhere(proof)
+            for heard in raw.notifies(timeout=0.5, stop_after=1):
+                if heard.channel == proof:
+                    open_since = 0.0
+                    self._says(True)
+                self._wake()
 
 
 def _close(connection: Any) -> None:

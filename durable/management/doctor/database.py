@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.apps import apps
 from django.db import Error, connections
@@ -15,7 +16,8 @@ from durable.authoring import registry
 from durable.conf import database
 from durable.management.doctor.findings import ERROR, INFO, WARNING, Finding
 from durable.models import Execution, Worker
-from durable.storage.notify import CHANNEL
+from durable.storage.notify import from_elsewhere
+from durable.storage.transaction import of_its_own
 
 OLDEST_POSTGRESQL = (14,)
 SKEW = timedelta(seconds=5)
@@ -160,13 +162,13 @@ def heard() -> Iterator[Finding]:
 
 
 def _arrives() -> bool:
-    connection: Any = connections.create_connection(database())
+    connection: Any = of_its_own()
+    channel = f"durable_doctor_{uuid4().hex}"  # no worker wakes up for it
     try:
         connection.ensure_connection()
         raw = connection.connection
-        # a channel of its own: no worker wakes up for it
-        raw.execute(f"LISTEN {CHANNEL}_doctor")
-        raw.execute(f"NOTIFY {CHANNEL}_doctor")
+        raw.execute(f"LISTEN {channel}")
+        from_elsewhere(channel)
         return any(True for _ in raw.notifies(timeout=HEARD_WITHIN, stop_after=1))
     except Exception:  # whatever the driver says: it is not usable
         return False
