@@ -22,7 +22,7 @@ def hourly(**options: Any) -> Cron:
     return Cron("0 * * * *", timezone="UTC", name="report", **options)
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class SlotTests(WorkflowTestCase):
     """Slots while workers are up."""
 
@@ -55,7 +55,7 @@ class SlotTests(WorkflowTestCase):
             (datetime(2024, 3, 30, 12, tzinfo=UTC), [(31, 1, 0), (1, 0, 30)]),
             (datetime(2024, 10, 26, 12, tzinfo=UTC), [(27, 0, 30), (28, 1, 30)]),
         ):
-            with self.subTest(at=at), isolate_workflows(), time_travel(at):
+            with self.subTest(at=at), isolate_workflows(), time_travel(at, schedules=True):
                 scheduled(berlin)
                 advance(days=2)
                 found = [(t.day, t.hour, t.minute) for t in planned() if t is not None]
@@ -80,7 +80,7 @@ class SlotTests(WorkflowTestCase):
         self.assertEqual(execution.status, "completed")
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class CatchUpTests(WorkflowTestCase):
     """What becomes of slots that passed while no worker was up."""
 
@@ -134,7 +134,7 @@ class CatchUpTests(WorkflowTestCase):
                 Execution.objects.all().delete()
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class OverlapTests(WorkflowTestCase):
     """What a slot does while the execution of an earlier one goes on."""
 
@@ -205,7 +205,7 @@ class OverlapTests(WorkflowTestCase):
         self.assertEqual(self.started(), [(MORNING + hours(2), MORNING + hours(2))])
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class JitterTests(WorkflowTestCase):
     """Jitter spreads the starts, the same way whoever computes it."""
 

@@ -20,6 +20,7 @@ from durable.engine.duties.pulse import Pulse
 from durable.engine.parts import report
 from durable.engine.run import claim
 from durable.models import Event, Execution, Wait
+from durable.models.schedule import ScheduleQuerySet
 from durable.people import notices
 
 ONCE = timedelta.max  # as ``Duty.every``: at the first look of a process only
@@ -92,11 +93,12 @@ def duties_of(
     *,
     kinds: Callable[[], Iterable[str]] = registry.kinds,
     dead: Callable[[Expired], Iterable[UUID]] = all_dead,
+    schedules: Callable[[], ScheduleQuerySet] = fire.all_schedules,
 ) -> tuple[Duty, ...]:
     """The duties of one process, in the order in which they are done.
 
     ``kinds`` are the workflows and versions that this process can run, ``dead`` picks, among
-    workers whose lease has run out, those that count as dead.
+    workers whose lease has run out, those that count as dead; ``schedules`` are those that fire.
     """
     return (
         Duty(
@@ -121,7 +123,7 @@ def duties_of(
         ),
         Duty(
             "fire",
-            lambda limit: fire.fire_due(limit),
+            lambda limit: fire.fire_due(limit, schedules()),
             at_once=100,
             due=lambda seen: seen.schedules_due,
         ),
@@ -152,5 +154,7 @@ def duties_of(
             every=UPKEEP,
         ),
         Duty("free", lambda limit: workers.free_strays(limit), at_once=100, every=UPKEEP),
-        Duty("miss", lambda limit: fire.fail_orphans(limit), at_once=100, every=SELDOM),
+        Duty(
+            "miss", lambda limit: fire.fail_orphans(limit, schedules()), at_once=100, every=SELDOM
+        ),
     )
