@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
-from uuid import UUID
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from django.db.models import Q
 
+from durable import clock
 from durable.authoring.wording import did_you_mean
 from durable.authoring.workflow import Workflow
 from durable.engine.calendar import deployed
@@ -26,7 +27,7 @@ class Choice:
     everything: bool = False
     names: Collection[str] = ()
     workflows: Collection[str] = ()  # all schedules of these
-    begun: set[UUID] = field(default_factory=set)  # those that the block has let begin
+    since: datetime | None = None  # the earliest time that the clock of the block has shown
 
     @classmethod
     def of(cls, wanted: Wanted) -> Choice:
@@ -42,6 +43,10 @@ class Choice:
                 f"not {wanted!r}"
             )
         return cls(names=names, workflows=[one.definition.name for one in kinds])
+
+    def begun(self, at: datetime) -> Choice:
+        """This choice, for a block whose clock begins at ``at``."""
+        return replace(self, since=at if self.since is None else min(self.since, at))
 
     def rows(self) -> ScheduleQuerySet:
         """The schedules that fire."""
@@ -71,13 +76,11 @@ def rows() -> ScheduleQuerySet:
 
 
 def register() -> None:
-    """Register what classes declare; what fires begins with its block, not with the database."""
+    """Register what classes declare; what fires begins with its block, unless made inside it."""
     deployed.register_declared()
-    fresh = rows().filter(declared=True).exclude(pk__in=_choice.begun)
-    begun = list(fresh.values_list("pk", flat=True))
-    if begun:
-        deployed.restart(Schedule.objects.filter(pk__in=begun))
-        _choice.begun.update(begun)
+    if _choice.since is not None:
+        outside = Q(created_at__lt=_choice.since) | Q(created_at__gt=clock.now())
+        deployed.restart(rows().filter(outside))
 
 
 def check_names() -> None:

@@ -47,9 +47,10 @@ class time_travel(ContextDecorator):
 
     def __enter__(self) -> time_travel:
         self._before.append((clock.frozen_at(), firing.chosen()))
-        if self._schedules is not None:
-            firing.choose(firing.Choice.of(self._schedules))
-        clock.set_frozen(self._at or clock.frozen_at() or clock.local_now())
+        at = self._at or clock.frozen_at() or clock.local_now()
+        wanted = firing.chosen() if self._schedules is None else firing.Choice.of(self._schedules)
+        firing.choose(wanted.begun(at))
+        clock.set_frozen(at)
         return self
 
     def __exit__(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import unittest
 from datetime import timedelta
-from unittest import TestCase as PlainTestCase
-from unittest import TestResult
 
 import durable
 from durable import Cron, hours, minutes
@@ -91,6 +90,23 @@ class ChosenTests(WorkflowTestCase):
         advance(hours=1)
         self.assertEqual(self.fired(), (1, 0))
 
+    def test_one_that_a_data_migration_has_made_begins_with_the_block_too(self) -> None:
+        for at in (MORNING - timedelta(days=400), MORNING + timedelta(days=400)):
+            durable.schedule(self.report, "15 * * * *", name="migrated")
+            with self.subTest(at), time_travel(at, schedules=["migrated"]):
+                drain()
+                self.assertEqual(outcomes("migrated"), [])
+                advance(hours=2)
+                self.assertEqual(len(outcomes("migrated")), 2)
+            durable.unschedule("migrated")
+
+    def test_one_made_inside_the_block_keeps_what_it_has_missed(self) -> None:
+        with time_travel(schedules=["own"]):
+            durable.schedule(self.report, "15 * * * *", name="own", catch_up="all")
+            with time_travel(MORNING + hours(3)):
+                drain()
+        self.assertEqual(len(outcomes("own")), 3)
+
     def test_one_that_does_not_exist_is_named(self) -> None:
         with (
             time_travel(schedules=["hourli"]),
@@ -121,11 +137,11 @@ class DecoratorTests(WorkflowTestCase):
         scheduled(Cron("0 * * * *", name="report"))
 
         @time_travel(MORNING, schedules=["report"])
-        class Decorated(PlainTestCase):
+        class Decorated(unittest.TestCase):
             def test_it(self) -> None:
                 advance(minutes=60)
 
-        result = TestResult()
+        result = unittest.TestResult()
         Decorated("test_it").run(result)
         self.assertEqual((result.errors, len(outcomes())), ([], 1))
         with time_travel(MORNING):
