@@ -227,7 +227,7 @@ def wait_for_result(execution_id: Id, *, timeout: timedelta | None = None) -> An
     """Block until the execution is finished; its final data.
 
     ``ExecutionFailed`` if it ended otherwise, ``ResultTimeout`` when ``timeout`` is over,
-    ``InTransaction`` inside a transaction.
+    ``InTransaction`` inside a transaction; ``DurableError`` if ``timeout`` is no ``timedelta``.
     """
     return _result.wait_for_result(execution_id, timeout)
 

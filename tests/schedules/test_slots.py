@@ -173,13 +173,9 @@ class OverlapTests(WorkflowTestCase):
         self.slow("queue")
         advance(hours=3)
         self.assertEqual([outcome for _, outcome in outcomes()], ["started", "queued", "queued"])
-        durable.disable_schedule("report")
-        advance(hours=20)
-        self.assertEqual([outcome for _, outcome in outcomes()], ["started", "queued", "queued"])
-        durable.enable_schedule("report")
         Schedule.objects.update(next_run_at=None)
         advance(hours=20)
-        first = MORNING + hours(23)
+        first = MORNING + hours(3.5)
         self.assertEqual(
             self.started(),
             [
@@ -188,6 +184,33 @@ class OverlapTests(WorkflowTestCase):
                 (MORNING + hours(3), first + minutes(150)),
             ],
         )
+
+    def test_slots_in_the_queue_of_a_schedule_that_is_disabled_are_missed(self) -> None:
+        self.slow("queue")
+        advance(hours=3)
+        durable.disable_schedule("report")
+        self.assertEqual([outcome for _, outcome in outcomes()], ["started", "missed", "missed"])
+        self.assertFalse(row().firings.filter(after__isnull=False).exists())
+        advance(hours=20)
+        durable.enable_schedule("report")
+        advance(hours=1)
+        self.assertEqual(
+            self.started(),
+            [(MORNING + hours(1), MORNING + hours(1)), (MORNING + hours(24), MORNING + hours(24))],
+        )
+
+    def test_a_queue_from_before_disabling_emptied_it_is_missed_when_it_is_enabled(self) -> None:
+        self.slow("queue")
+        advance(hours=3)
+        Schedule.objects.update(enabled=False)
+        durable.enable_schedule("report")
+        self.assertEqual([outcome for _, outcome in outcomes()], ["started", "missed", "missed"])
+
+    def test_enabling_what_is_enabled_leaves_its_queue_alone(self) -> None:
+        self.slow("queue")
+        advance(hours=2)
+        durable.enable_schedule("report")
+        self.assertEqual([outcome for _, outcome in outcomes()], ["started", "queued"])
 
     def test_queued_slots_start_as_soon_as_it_is_their_turn(self) -> None:
         self.slow("queue")

@@ -159,10 +159,8 @@ def _scheduled(options: StartOptions) -> Any:
         raise DurableError("scheduled_at and delay exclude each other: give one of them")
     if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
         raise DurableError(f"scheduled_at must be an aware datetime, not {at!r}")
-    if delay is not None and not isinstance(delay, timedelta):
-        raise DurableError(f"delay must be a timedelta, not {delay!r}")
     if delay is not None:
-        return clock.now() + sizes.later("delay", max(delay, timedelta(0)))
+        return clock.now() + max(sizes.later("delay", delay), timedelta(0))
     return None if at is None else sizes.instant("scheduled_at", at)
 
 
