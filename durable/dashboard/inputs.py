@@ -36,7 +36,7 @@ from durable.dashboard.input_lists import (
     asked_of,
 )
 from durable.dashboard.input_page import page_of
-from durable.doors import access, ids
+from durable.doors import access
 from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllowed
 from durable.models import Input, Wait
 from durable.people.question import Question
@@ -44,6 +44,7 @@ from durable.people.reach import inputs, words
 from durable.showing import times
 from durable.showing.characters import visible
 from durable.states import WaitStatus
+from durable.storage import ids
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Input]
