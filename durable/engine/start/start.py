@@ -142,7 +142,7 @@ def new_row(definition: Definition, data: str, options: StartOptions) -> Executi
         created_at=clock.now(),
         scheduled_at=at,
         deadline_at=None if timeout is None else begin + timeout,
-        **_subject(options.subject, defaults.subject),
+        **subject_columns(options.subject, defaults.subject),
     )
 
 
@@ -164,7 +164,7 @@ def _scheduled(options: StartOptions) -> Any:
     return None if at is None else sizes.instant("scheduled_at", at)
 
 
-def _subject(subject: models.Model | None, declared: str | None) -> dict[str, str]:
+def subject_columns(subject: models.Model | None, declared: str | None) -> dict[str, str]:
     """The columns of the subject; it must be of the model that ``Meta.subject`` declares."""
     if subject is None:
         return {}
