@@ -147,7 +147,11 @@ def publish_event(
     event_id: str | None = None,
     by: AbstractBaseUser | None = None,
 ) -> Event:
-    """Publish an event to every unfinished execution that carries ``key``."""
+    """Publish an event to every unfinished execution that carries ``key``.
+
+    If none does, it starts the workflows that it triggers; ``DurableError`` if its payload can be
+    the input of none of them.
+    """
     return _send.publish_event(name, payload, key=key, event_id=event_id, by=by)
 
 
