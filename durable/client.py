@@ -167,7 +167,7 @@ def provide_input(
     """Answer a question. The first answer wins: ``AlreadyAnswered`` says who was first.
 
     ``InvalidInput`` has a message per field; ``NotAllowed``: this person may not;
-    ``WaitNotFound``: nothing of this name was asked.
+    ``WaitNotFound``: nothing of this name was asked; ``FormMissing``: this code lacks its form.
     """
     return _answer.provide_input(execution_id, name, answer, by=by, comment=comment, branch=branch)
 

@@ -5,16 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from durable.doors.stranded import VERSION, WORKFLOW, stranded, stranded_schedules
 from durable.management.doctor import database, settings, work
-from durable.management.doctor.findings import ERROR, SEVERITIES, Finding
+from durable.management.doctor.findings import ERROR, SEVERITIES, WARNING, Finding, counted
 from durable.management.doctor.repairs import repair
-from durable.management.stranded import stranded_schedules
+from durable.models import Execution, Worker
+from durable.states import Status
 
 Check = Callable[[], Iterator[Finding]]
 
 
 def gone() -> Iterator[Finding]:
-    """Schedules are for workflows that exist."""
+    """What is unfinished has its place in this code, and schedules are for workflows that exist.
+
+    Whoever sleeps or waits is named before it is due. What is blocked already is told by its error.
+    """
+    served = set(Worker.objects.kinds())
+    for group in stranded(Execution.objects.exclude(status=Status.BLOCKED)):
+        whole = group.missing in (WORKFLOW, VERSION)
+        elsewhere = whole and f"{group.workflow}@{group.version}" in served
+        yield Finding(
+            "stranded",
+            WARNING if elsewhere else ERROR,
+            f"{counted(group.count, 'unfinished execution')} this code can't go on with: "
+            f"{group.words}{'; live workers have it still' if elsewhere else ''}",
+            "keep the old class beside the new one, under its version, until they have ended "
+            "(durable_check_versions stops such a deploy)",
+            count=group.count,
+            samples=[str(one) for one in group.ids],
+        )
     for schedule in stranded_schedules():
         yield Finding(
             "schedule-without-workflow",
