@@ -95,9 +95,16 @@ def validate_for(wait: Wait, answer: Any) -> Any:
 def missing(wait: Wait) -> str:
     """Why this process can neither show nor check an open question; empty if it can."""
     question, asking = Question.of(wait), wait.execution
-    if not question.form or wait.status != WaitStatus.OPEN:
+    if not question.type or wait.status != WaitStatus.OPEN:
         return ""
-    if question.form in _forms_of(_workflow_of(wait)):
+    asked = {question.type, *(spec.get("type", "text") for spec in question.fields)}
+    if unknown := asked - _FIELDS.keys() - {"approval", "choice", "form"}:
+        return (
+            f"the question {wait.name!r} is of the type {', '.join(map(repr, sorted(unknown)))}, "
+            "which this version of durable does not know. The question stays open: deploy a newer "
+            "version, then answer it."
+        )
+    if not question.form or question.form in _forms_of(_workflow_of(wait)):
         return ""
     kind = f"{asking.workflow} version {asking.version}"
     why = registry.lacks(asking.workflow, asking.version) or f"the forms of {kind} lack it"

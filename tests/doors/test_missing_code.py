@@ -97,6 +97,22 @@ class FormTests(Called, AskingMixin, WorkflowTestCase):
         self.assertNamed(self.errors)
         self.assertOpen()
 
+    def test_the_doctor_names_it(self) -> None:
+        with self.assertRaises(CommandError):
+            self.call("doctor", "--json")
+        findings = json.loads(self.answered)["findings"]
+        (found,) = [one for one in findings if one["code"] == "form-missing"]
+        self.assertNamed(found["words"])
+        self.assertEqual((found["count"], found["samples"]), (1, [str(self.wait.root_id)]))
+
+    def test_a_type_of_question_that_this_version_does_not_know_is_named_as_that(self) -> None:
+        stored: dict[str, Any] = {**self.wait.question, "type": "colour", "form": None}
+        Wait.objects.filter(pk=self.wait.pk).update(question=stored)
+        response = browser(self.named).get(change(self.wait))
+        self.assertContains(response, "of the type &#x27;colour&#x27;", status_code=409)
+        with self.assertRaisesRegex(durable.FormMissing, "'colour'.*newer version"):
+            durable.provide_input(self.wait.root_id, self.wait.name, "red")
+
     def test_a_version_that_is_gone_is_named_too(self) -> None:
         with isolate_workflows():
             registry._classes.pop(("asking", 1))
@@ -148,6 +164,12 @@ class StrandedTests(CommandTestCase):
         self.assertIn(f"stranded, 6: {self.words}", self.call("status"))
         (told,) = self.json("status")["stranded"]
         self.assertEqual((told["count"], told["words"]), (6, self.words))
+
+    def test_other_commands_show_one_all_the_same(self) -> None:
+        for command in ("inspect", "status"):
+            self.assertIn("renewal", self.call(command, self.asleep[0].pk))
+        with self.assertRaisesRegex(CommandError, "renewal"):
+            self.call("graph", "--execution", self.asleep[0].pk)
 
     def test_the_overview_names_them_for_whoever_may_see_them(self) -> None:
         response = browser(person("viewer")).get(page("overview"))

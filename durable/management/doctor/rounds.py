@@ -5,44 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from durable.doors.stranded import VERSION, WORKFLOW, stranded, stranded_schedules
-from durable.management.doctor import database, settings, work
-from durable.management.doctor.findings import ERROR, SEVERITIES, WARNING, Finding, counted
+from durable.management.doctor import code, database, settings, work
+from durable.management.doctor.findings import ERROR, SEVERITIES, Finding
 from durable.management.doctor.repairs import repair
-from durable.models import Execution, Worker
-from durable.states import Status
 
 Check = Callable[[], Iterator[Finding]]
-
-
-def gone() -> Iterator[Finding]:
-    """What is unfinished has its place in this code, and schedules are for workflows that exist.
-
-    Whoever sleeps or waits is named before it is due. What is blocked already is told by its error.
-    """
-    served = set(Worker.objects.kinds())
-    for group in stranded(Execution.objects.exclude(status=Status.BLOCKED)):
-        whole = group.missing in (WORKFLOW, VERSION)
-        elsewhere = whole and f"{group.workflow}@{group.version}" in served
-        yield Finding(
-            "stranded",
-            WARNING if elsewhere else ERROR,
-            f"{counted(group.count, 'unfinished execution')} this code can't go on with: "
-            f"{group.words}{'; live workers have it still' if elsewhere else ''}",
-            "keep the old class beside the new one, under its version, until they have ended "
-            "(durable_check_versions stops such a deploy)",
-            count=group.count,
-            samples=[str(one) for one in group.ids],
-        )
-    for schedule in stranded_schedules():
-        yield Finding(
-            "schedule-without-workflow",
-            ERROR,
-            f"the schedule {schedule.name!r} is for {schedule.workflow!r}, which this code lacks",
-            f"bring the workflow back, or durable_schedules disable {schedule.name}",
-            count=1,
-            samples=[schedule.name],
-        )
 
 
 #: without these there is no use in looking any further
@@ -59,7 +26,8 @@ THEN: tuple[Check, ...] = (
     work.overdue,
     work.leftovers,
     settings.schedules,
-    gone,
+    code.gone,
+    code.unanswerable,
     settings.pauses,
     settings.webhooks,
     database.room,
