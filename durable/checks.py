@@ -31,6 +31,9 @@ SCHEDULE_TWICE = "durable.E012"
 CRONTAB_WITHOUT_APP = "durable.W013"
 CRONTAB_WITHOUT_JOBS = "durable.W014"
 CRONTAB_MISSING = "durable.W015"
+NO_TIME_ZONES = "durable.E016"
+SHIFTED_TIMES = "durable.E017"
+POOL_TOO_SMALL = "durable.W018"
 
 
 # -- what each setting may be: a test, and the words for it -----------------------------------
@@ -163,7 +166,12 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
                 id=UNKNOWN_DATABASE,
             )
         ]
-    return [*_wrong_engine(alias, configured[alias]), *_other_databases(alias, configured)]
+    return [
+        *_wrong_engine(alias, configured[alias]),
+        *_wrong_times(alias, configured[alias]),
+        *_small_pool(alias, configured[alias]),
+        *_other_databases(alias, configured),
+    ]
 
 
 @register(TAG)
@@ -305,6 +313,38 @@ def _wrong_engine(alias: str, database: Mapping[str, Any]) -> Iterator[CheckMess
             f"The database {alias!r} is {engine}; durable works on PostgreSQL and SQLite.",
             hint="Name another alias in DURABLE['DATABASE'].",
             id=UNSUPPORTED_DATABASE,
+        )
+
+
+def _wrong_times(alias: str, database: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    if not settings.USE_TZ:
+        yield Error(
+            "USE_TZ is False: durable compares instants, and can't with times of no zone.",
+            hint="Set USE_TZ = True (Django's default); Django's documentation on time zones says "
+            "how to bring the times of your own tables along.",
+            id=NO_TIME_ZONES,
+        )
+    engine = str(database.get("ENGINE", "")).rpartition(".")[2]
+    zone = database.get("TIME_ZONE")
+    if engine.startswith("sqlite") and zone not in (None, "UTC"):
+        yield Error(
+            f"DATABASES[{alias!r}]['TIME_ZONE'] is {zone!r}: SQLite would store durable's times in "
+            "that zone, while its own clock tells UTC, so that everything is due hours off.",
+            hint="Remove it (times are then stored in UTC), or name another alias in "
+            "DURABLE['DATABASE'].",
+            id=SHIFTED_TIMES,
+        )
+
+
+def _small_pool(alias: str, database: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    shortage = conf.pool_shortage(database.get("OPTIONS") or {})
+    if shortage is not None:
+        yield Warning(
+            "The pool of the database {!r} has {} connections; a worker with these queues uses up "
+            "to {}: steps would wait for each other's.".format(alias, *shortage),
+            hint=f"Set DATABASES[{alias!r}]['OPTIONS']['pool'] = {{'max_size': {shortage[1]}}}, or "
+            "lower the concurrency in DURABLE['QUEUES'].",
+            id=POOL_TOO_SMALL,
         )
 
 

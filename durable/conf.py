@@ -70,6 +70,22 @@ def duration(name: str) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
+#: connections that a worker takes from a pool beside those of its steps: to look, and to commit
+BESIDE_STEPS = 2
+POOLED = 4  # the connections of a psycopg pool that names no number
+
+
+def pool_shortage(options: Mapping[str, Any]) -> tuple[int, int] | None:
+    """``(size, wanted)`` if the pool in these ``OPTIONS`` has too few connections for a worker."""
+    pool = options.get("pool")
+    if not pool:
+        return None
+    sizes = pool if isinstance(pool, Mapping) else {}
+    size = sizes.get("max_size") or sizes.get("min_size", POOLED)
+    wanted = sum(queues().values()) + BESIDE_STEPS
+    return (size, wanted) if size < wanted else None
+
+
 def queues() -> dict[str, int]:
     """Each configured queue with its concurrency per worker process."""
     return {

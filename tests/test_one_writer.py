@@ -17,7 +17,8 @@ NAMED = {
     "durable.engine.ends.checkpoint": "_UPDATE",
     "durable.engine.ends.turns": "_RELEASE",
     "durable.engine.parts.item_rows": "_INSERT",
-    "durable.engine.start.start": "start, start_many",
+    "durable.engine.start.start": "start_many",
+    "durable.storage.transaction": "insert",
     "durable.engine.start.children": "create",
     "durable.engine.parts.fan_out": "open_parallel",
 }
@@ -31,8 +32,6 @@ OTHER_ROWS = re.compile(
 OTHER_NAMES = {
     ("durable.people.answer", "_in_time(wait)"),  # waits
     ("durable.engine.operators.prune", "others"),  # rows that point at removed executions
-    ("durable.engine.calendar.schedules", "new"),  # a schedule
-    ("durable.engine.start.send", "event"),
 }
 
 RAW = re.compile(r"\b(UPDATE|INSERT\s+INTO)\s+durable_execution\b")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import decimal
 import logging
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 from uuid import UUID
+
+from django.utils import timezone, translation
 
 from durable.authoring.values import beyond
 from durable.authoring.wording import refuse
@@ -17,6 +20,8 @@ from durable.errors import DefinitionError
 
 if TYPE_CHECKING:
     from durable.authoring.workflow import Workflow
+
+T = TypeVar("T")
 
 Data = dict[str, Any]
 
@@ -163,3 +168,18 @@ def enter(instance: Any) -> Any:
 def leave(token: Any) -> None:
     """Undo ``enter``."""
     _current.reset(token)
+
+
+def apart(function: Callable[..., T], *args: Any) -> T:
+    """``function(*args)`` in Django's time zone and language, and in a copy of the context.
+
+    Whatever it activates, or sets in a context variable, is gone when it returns or raises.
+    """
+    return copy_context().run(_by_default, function, *args)
+
+
+def _by_default(function: Callable[..., T], *args: Any) -> T:
+    timezone.deactivate()
+    translation.deactivate()
+    decimal.setcontext(decimal.getcontext().copy())  # the one variable that is changed in place
+    return function(*args)

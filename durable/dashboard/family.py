@@ -9,10 +9,10 @@ from uuid import UUID
 from django.db.models import Count, Q
 
 from durable.doors import access
-from durable.models import Execution, Role
+from durable.models import PARTS, Execution, Role
 
 LISTED = 20
-PARTS = 50
+SHOWN = 50
 HEAVY = ("input", "data", "base", "outcome", "frames", "progress")
 
 
@@ -44,7 +44,7 @@ class Parts:
 
 def parts_of(execution: Execution, wanted: Any) -> Parts | None:
     """A page of them, in their order; ``None`` if there are none."""
-    below = Execution.objects.filter(parent=execution.pk, role__in=(Role.BRANCH, Role.ITEM))
+    below = Execution.objects.filter(parent=execution.pk, role__in=PARTS)
     counts = below.order_by("status").values_list("status").annotate(Count("pk"))
     found = [(str(status), int(count)) for status, count in counts]
     if not found:
@@ -54,11 +54,11 @@ def parts_of(execution: Execution, wanted: Any) -> Parts | None:
     ordered = light.defer("error", *HEAVY).order_by(
         "parent_path", "parent_visit", "branch", "index"
     )
-    begin = (page - 1) * PARTS
-    rows = list(ordered[begin : begin + PARTS + 1])
+    begin = (page - 1) * SHOWN
+    rows = list(ordered[begin : begin + SHOWN + 1])
     has_failed = any(status == "failed" for status, _count in found)
     failed = list(light.filter(status="failed").order_by()[:LISTED]) if has_failed else []
-    return Parts(found, failed, rows[:PARTS], page, len(rows) > PARTS)
+    return Parts(found, failed, rows[:SHOWN], page, len(rows) > SHOWN)
 
 
 def started_by(pk: UUID) -> Q:

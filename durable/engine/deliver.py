@@ -177,14 +177,11 @@ def _give(event: Event, wait: Wait) -> bool:
     """Let ``wait`` consume ``event``; False if the wait was resolved meanwhile."""
     row = Wait.objects.filter(pk=wait.pk)
     if wait.kind == WaitKind.ALL:
-        received = {**(wait.received or {}), event.name: event.payload}
-        complete = set(wait.names) <= set(received)
-        answer = {name: received[name] for name in wait.names} if complete else None
-        wait.received = received
-        if not complete:
-            if not row.open().update(received=_stored(received)):
-                return False
-            return bool(Event.objects.filter(pk=event.pk).consume(wait.pk))
+        wait.received = received = {**(wait.received or {}), event.name: event.payload}
+        if not set(wait.names) <= set(received):
+            taken = row.open().update(received=_stored(received))
+            return bool(taken and Event.objects.filter(pk=event.pk).consume(wait.pk))
+        answer = {name: received[name] for name in wait.names}
         changes: dict[str, Any] = {"received": _stored(received), "answer": _stored(answer)}
     else:
         single = wait.kind == WaitKind.EVENT
@@ -226,6 +223,3 @@ def wake(executions: set[UUID]) -> int:
     if woken:
         notify.hint()  # to the workers of their queues: only one has delivered
     return woken
-
-
-__all__ = ["deliver_due", "empty_inbox", "sort_mailbox", "take_from_inbox", "wake"]

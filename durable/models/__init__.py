@@ -8,7 +8,7 @@ from durable.models.audit import AuditEntry
 from durable.models.event import Event, Mailbox
 from durable.models.execution import CorrelationKey, Execution
 from durable.models.queue import Queue
-from durable.models.role import Role
+from durable.models.role import PARTS, Role
 from durable.models.schedule import CatchUp, Firing, Outcome, Overlap, Schedule
 from durable.models.step_run import StepRun
 from durable.models.wait import Input, Record, RecordKind, Wait
@@ -17,6 +17,7 @@ from durable.models.worker import Worker
 from durable.states import EventStatus, Status, StepStatus, WaitKind, WaitStatus
 
 __all__ = [
+    "PARTS",
     "AnswerLink",
     "AuditEntry",
     "CatchUp",

@@ -15,7 +15,7 @@ from durable.models.base import EngineManager
 from durable.models.execution_indexes import INDEXES
 from durable.models.fields import DataField, HasTag, MomentField, uuid7
 from durable.models.landings import Landings
-from durable.models.role import Role
+from durable.models.role import PARTS, Role
 from durable.states import FINAL, UNFINISHED, Status
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class ExecutionQuerySet(Landings["Execution"]):
             parent=parent,
             parent_path=path,
             parent_visit=visit,
-            role__in=(Role.BRANCH, Role.ITEM),
+            role__in=PARTS,
         )
 
     def blocked_parts(self, root_id: UUID) -> Self:
         """The branches and items of an execution that are blocked: they have no id to retry by."""
-        parts = self.filter(root_id=root_id, role__in=(Role.BRANCH, Role.ITEM))
+        parts = self.filter(root_id=root_id, role__in=PARTS)
         return parts.filter(status=Status.BLOCKED)
 
     def unreported(self) -> Self:
@@ -193,7 +193,7 @@ class Execution(models.Model):
             models.UniqueConstraint(
                 fields=("parent", "parent_path", "parent_visit", "branch", "index"),
                 name="durable_exec_once_per_place",
-                condition=Q(role__in=(Role.BRANCH, Role.ITEM)),
+                condition=Q(role__in=PARTS),
             ),
             models.CheckConstraint(
                 condition=Q(status__in=list(Status)), name="durable_exec_status_known"
@@ -311,6 +311,12 @@ class CorrelationKeyQuerySet(models.QuerySet["CorrelationKey"]):
     def fresh(self) -> Self:
         """Keys whose mailbox has not been looked at since the execution got them."""
         return self.filter(fresh=True).order_by("id")
+
+    def give(self, execution_id: UUID, keys: Iterable[str]) -> None:
+        """Let an execution carry these keys; those that it has already stay as they are."""
+        rows = [CorrelationKey(execution_id=execution_id, key=key) for key in keys]
+        if rows:
+            self.bulk_create(rows, ignore_conflicts=True)
 
 
 CorrelationKeyManager = EngineManager.from_queryset(CorrelationKeyQuerySet)

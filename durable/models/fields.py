@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import threading
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from durable import codec
@@ -67,12 +69,25 @@ class DataField(_Text):
         return str(value) if isinstance(value, Stored) else codec.dumps(value, path=self.name)
 
     def to_python(self, value: Any) -> Any:
-        """Values are kept as they are: text here is a value, not its encoding."""
-        return value
+        """A value out of a fixture, which carries the stored text."""
+        if not isinstance(value, str):
+            return value
+        try:
+            codec.loads(value)
+        except ValueError as error:
+            raise ValidationError(f"{self.name} is no stored value: {error}") from error
+        return Stored(value)
+
+    def value_from_object(self, obj: models.Model) -> Any:
+        """What serializers get: the stored text, also of a time or a number."""
+        value = super().value_from_object(obj)
+        if value is None or isinstance(value, Stored):
+            return value
+        return Stored(codec.dumps(value, path=self.name, keep_increments=True, limit=sys.maxsize))
 
     def value_to_string(self, obj: models.Model) -> str:
         """Fixtures carry the stored text."""
-        return self.get_prep_value(self.value_from_object(obj)) or ""
+        return self.value_from_object(obj) or ""
 
     def formfield(self, **kwargs: Any) -> Any:
         """Not editable in forms: the engine alone writes it."""

@@ -13,3 +13,7 @@ class Role(models.TextChoices):
     BRANCH = "branch", _("Branch")
     ITEM = "item", _("Item")
     CHILD = "child", _("Child")
+
+
+#: the roles of what has no address of its own: it belongs to the execution that its root is
+PARTS = (Role.BRANCH, Role.ITEM)

@@ -54,6 +54,10 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         )
         return self.filter(enabled=True, pk__in=free.values("schedule"))
 
+    def get_by_natural_key(self, name: str) -> Schedule:
+        """The schedule of this name."""
+        return self.get(name=name)
+
 
 ScheduleManager = EngineManager.from_queryset(ScheduleQuerySet)
 
@@ -93,6 +97,10 @@ class Schedule(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def natural_key(self) -> tuple[str]:
+        """Its name: the same wherever the same code is deployed."""
+        return (self.name,)
 
 
 class FiringQuerySet(models.QuerySet["Firing"]):

@@ -142,12 +142,10 @@ def _whom(wait: Wait, notice: Mapping[str, Any]) -> list[str]:
 @in_transaction
 def _settle(notice: Notice, again: timedelta | None) -> None:
     """Note what comes next, unless the question has got another notice meanwhile."""
-    changes = _following(notice.wait, notice.now) if again is None else {"notice_at": _at(again)}
+    changes = _following(notice.wait, notice.now)
+    if again is not None:
+        changes = {"notice_at": clock.now() + min(max(again, timedelta(seconds=1)), LONGEST)}
     Wait.objects.open().filter(pk=notice.wait.pk, notice_at=notice.until).update(**changes)
-
-
-def _at(delay: timedelta) -> Any:
-    return clock.now() + min(max(delay, timedelta(seconds=1)), LONGEST)
 
 
 def _following(wait: Wait, present: datetime) -> dict[str, Any]:

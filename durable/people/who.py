@@ -52,6 +52,15 @@ def _refuse(who: Any) -> NoReturn:
     )
 
 
+def by_kind(specs: Iterable[str]) -> dict[str, list[str]]:
+    """The names of the users, the groups and the permissions among people."""
+    named: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for spec in specs:
+        kind, _, name = spec.partition(":")
+        named[kind].append(name)
+    return named
+
+
 def matches(user: Any, specs: Iterable[str], groups: Collection[str] | None = None) -> bool:
     """Whether the user is one of the people; nobody inactive ever is.
 
@@ -60,10 +69,7 @@ def matches(user: Any, specs: Iterable[str], groups: Collection[str] | None = No
     """
     if not is_active(user):
         return False
-    named: dict[str, list[str]] = {kind: [] for kind in KINDS}
-    for spec in specs:
-        kind, _, name = spec.partition(":")
-        named[kind].append(name)
+    named = by_kind(specs)
     if user.get_username() in named["user"]:
         return True
     if hasattr(user, "has_perm") and any(user.has_perm(name) for name in named["perm"]):

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from durable.doors import actions
 from durable.errors import DefinitionError
-from durable.models import Execution, Role
+from durable.models import PARTS, Execution
 from durable.people import question
 from durable.people.form import missing
 from durable.people.reach.schema import schema_of
@@ -108,7 +108,7 @@ class ExecutionDetail(ExecutionSummary):
 
     def get_actions(self, row: Execution) -> list[str]:
         """Names of actions, as in their addresses; one acts on the whole, not on its parts."""
-        if row.role in (Role.BRANCH, Role.ITEM):
+        if row.role in PARTS:
             return []
         user = self.context["request"].user
         names = [action.name for action in actions.offered(row, user)]

@@ -4,42 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+
+def _around(*commits: str) -> tuple[str, ...]:
+    return tuple(f"{name}.{side}_commit" for name in commits for side in ("before", "after"))
+
+
 #: every point, in the order in which a simple execution reaches them
 POINTS = (
     "start.before_commit",
-    "claim.before_commit",
-    "claim.after_commit",
+    *_around("claim"),
     "body.before",
     "body.after",
-    "checkpoint.before_commit",
-    "checkpoint.after_commit",
-    "finish.before_commit",
-    "finish.after_commit",
-    "wait.before_commit",
-    "wait.after_commit",
-    "deliver.before_commit",
-    "deliver.after_commit",
-    "failure.before_commit",
-    "failure.after_commit",
+    *_around("checkpoint", "finish", "wait", "deliver", "failure"),
 )
 
 #: what only trees reach: blocks that open and close, items of a batch, ends that are told,
 #: the time before, between and after compensations
-TREE_POINTS = (
-    "fan_out.before_commit",
-    "fan_out.after_commit",
-    "batch.before_commit",
-    "batch.after_commit",
-    "report.before_commit",
-    "report.after_commit",
-    "join.before_commit",
-    "join.after_commit",
-    "rollback.before_commit",
-    "rollback.after_commit",
-)
+TREE_POINTS = _around("fan_out", "batch", "report", "join", "rollback")
 
 #: what only schedules reach
-CALENDAR_POINTS = ("fire.before_commit", "fire.after_commit")
+CALENDAR_POINTS = _around("fire")
 
 ALL = (*POINTS, *TREE_POINTS, *CALENDAR_POINTS)
 

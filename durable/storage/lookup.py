@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from durable.errors import ExecutionNotFound
-from durable.models import Execution, Role
+from durable.errors import ExecutionNotFound, InvalidTransition
+from durable.models import PARTS, Execution
 from durable.storage import ids
 
 if TYPE_CHECKING:
@@ -43,6 +43,15 @@ def unknown(execution_id: Any) -> ExecutionNotFound:
     return ExecutionNotFound(f"there is no execution {str(execution_id)[:100]}")
 
 
+def refuse_part(execution: Execution, verb: str) -> None:
+    """``InvalidTransition`` for a branch or item: nothing is done to one by itself."""
+    if execution.role in PARTS:
+        raise InvalidTransition(
+            f"execution {execution.pk} can't be {verb} by itself: it is a part "
+            f"({execution.get_role_display()}) of {execution.root_id}, whose id means the whole"
+        )
+
+
 def root_of(execution_id: Any) -> Execution:
     """The addressable execution: a branch or item is reached through its root."""
     execution = get(execution_id)
@@ -51,7 +60,7 @@ def root_of(execution_id: Any) -> Execution:
 
 def parts_of(execution: Execution) -> ExecutionQuerySet:
     """The branches and items of an execution."""
-    return Execution.objects.filter(root_id=execution.pk, role__in=(Role.BRANCH, Role.ITEM))
+    return Execution.objects.filter(root_id=execution.pk, role__in=PARTS)
 
 
 def whole_of(execution: Execution) -> QuerySet[Any, Any]:

@@ -18,15 +18,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 class Rowset:
     """The columns of such a table, each with its type on PostgreSQL; at least two of them.
 
-    ``Rowset(id="uuid", at="timestamptz").select(conn, objects)`` is a SELECT that yields the
-    attributes of that name of each object, with its parameters: to stand in ``WITH v AS (…)``.
+    ``Rowset(id="uuid", path="text to.path").select(conn, objects)`` is a SELECT that yields the
+    attribute of that name (or of the path behind the type) of each object, with its parameters:
+    to stand in ``WITH v AS (…)``.
     """
 
     def __init__(self, **columns: str) -> None:
         self.names = ", ".join(f'"{name}"' for name in columns)
         self._keys = tuple(columns)
-        self._values = attrgetter(*columns)
-        self._typed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+        kinds = {name: kind.partition(" ") for name, kind in columns.items()}
+        self._values = attrgetter(*(path or name for name, (_, _, path) in kinds.items()))
+        self._typed = ", ".join(f'"{name}" {kind}' for name, (kind, _, _) in kinds.items())
         self._extracted = ", ".join(
             f"json_extract(value, '$.{name}') AS {name}" for name in columns
         )

@@ -11,12 +11,14 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
 
 from durable.conf import database
 from durable.errors import ControlFlow
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 ATTEMPTS = 4
 #: serialization failure, deadlock, lock not available
@@ -47,13 +49,27 @@ def is_retriable(error: BaseException) -> bool:
     return isinstance(error, OperationalError) and "database is locked" in str(error)
 
 
-def refuse_unseen(error: IntegrityError) -> None:
-    """``StaleSnapshot`` if ``error`` is about a row like ours, which the caller could not find."""
-    if getattr(error.__cause__, "sqlstate", None) == UNIQUE_VIOLATION:
-        raise StaleSnapshot(
-            "could not serialize access: somebody else was first with the same key or name, in a "
-            "transaction that this one can't see; run the transaction again"
-        ) from error
+def insert(row: Model, again: Callable[[], T | None], *, unique: bool = True) -> T | None:
+    """Insert a row; if somebody else was first with its key, what ``again`` finds of theirs.
+
+    Above READ COMMITTED what the snapshot does not show is a ``StaleSnapshot``. Without
+    ``unique`` nobody can have been first.
+    """
+    alias = database()
+    try:
+        with transaction.atomic(using=alias, savepoint=unique):
+            row.save(force_insert=True, using=alias)
+    except IntegrityError as error:
+        known = again()
+        if known is None and getattr(error.__cause__, "sqlstate", None) == UNIQUE_VIOLATION:
+            raise StaleSnapshot(
+                "could not serialize access: somebody else was first with the same key or name, "
+                "in a transaction that this one can't see; run the transaction again"
+            ) from error
+        if known is None:
+            raise
+        return known
+    return None
 
 
 def in_transaction(function: Callable[P, R]) -> Callable[P, R]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import select
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
+from django.conf import settings
+from django.core.cache import InvalidCacheBackendError, caches
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -28,6 +31,26 @@ def refresh_connections() -> None:
         if expired or (doubtful and not connection.is_usable()):
             _close(connection)
         connection.errors_occurred = False
+
+
+def give_back() -> None:
+    """Give the connections of a pool back: this thread has nothing to ask now."""
+    for connection in connections.all(initialized_only=True):
+        if is_pooled(connection) and not connection.in_atomic_block:
+            _close(connection)
+
+
+def is_pooled(connection: BaseDatabaseWrapper) -> bool:
+    """Whether its connections come out of a pool of this process (``OPTIONS["pool"]``)."""
+    return bool(connection.settings_dict["OPTIONS"].get("pool"))
+
+
+def of_its_own(alias: str) -> BaseDatabaseWrapper:
+    """A connection beside every pool: for who keeps it, and must not be starved by steps."""
+    connection = connections.create_connection(alias)
+    options = {k: v for k, v in connection.settings_dict["OPTIONS"].items() if k != "pool"}
+    connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
+    return connection
 
 
 def release_connections() -> None:
@@ -96,3 +119,13 @@ def _disarm(raw: Any, watch: Watch) -> None:
         raw.execute("PRAGMA query_only = ON")
     finally:
         watch.gate.release()
+
+
+def open_caches() -> None:
+    """Make this thread's clients of the caches, which live in its context.
+
+    Each step runs in a copy of that: one that had to make its own would connect anew each time.
+    """
+    for alias in settings.CACHES:
+        with suppress(InvalidCacheBackendError):  # whoever uses it will be told
+            _ = caches[alias]

@@ -19,7 +19,7 @@ from durable.engine.body.progress import Shown
 from durable.engine.duties import workers
 from durable.engine.duties.duty import Expired
 from durable.engine.row.held import Claim
-from durable.worker.connections import refresh_connections, release_connections
+from durable.worker.connections import of_its_own, refresh_connections, release_connections
 
 logger = logging.getLogger("durable.worker")
 
@@ -94,6 +94,7 @@ class Heartbeat:
     # -- the thread -------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        connections[database()] = of_its_own(database())
         interval = self.lease.total_seconds() / 3
         look = min(interval, LONGEST_LOOK, conf.duration("POLL_INTERVAL").total_seconds())
         renewed = looked = time.monotonic()

@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connections
-
 from durable.conf import database
 from durable.storage.notify import CHANNEL, MEMORY
+from durable.worker.connections import of_its_own
 
 logger = logging.getLogger("durable.worker")
 
@@ -52,7 +51,7 @@ class Listener:
         while not self._stopping.is_set():
             connection: Any = None
             try:
-                connection = connections.create_connection(database())
+                connection = of_its_own(database())
                 connection.ensure_connection()
                 if connection.vendor == "postgresql":
                     self._listen(connection.connection)

@@ -9,7 +9,12 @@ from collections.abc import Callable
 from uuid import UUID
 
 from durable.engine.row.held import Claim
-from durable.worker.connections import refresh_connections, release_connections
+from durable.worker.connections import (
+    give_back,
+    open_caches,
+    refresh_connections,
+    release_connections,
+)
 from durable.worker.watchdog import labels
 
 logger = logging.getLogger("durable.worker")
@@ -91,6 +96,7 @@ class Slots:
 
     def _work(self) -> None:
         me = threading.current_thread()
+        open_caches()
         while (claim := self._queue.get()) is not None:
             with self._lock:
                 self._jobs[me] = claim
@@ -103,6 +109,7 @@ class Slots:
                 logger.exception(
                     "could not go on with execution %s", claim.execution_id, extra=labels(claim)
                 )
+            give_back()
             with self._lock:
                 mine = self._jobs.pop(me, None) is not None
                 if mine:

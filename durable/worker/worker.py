@@ -28,7 +28,7 @@ from durable.storage.reconnect import disconnect
 from durable.worker.arrival import patiently
 from durable.worker.bell import Bell
 from durable.worker.committer import Committer
-from durable.worker.connections import refresh_connections, release_connections
+from durable.worker.connections import give_back, refresh_connections, release_connections
 from durable.worker.dispatcher import Dispatcher
 from durable.worker.heartbeat import Heartbeat
 from durable.worker.listener import Listener
@@ -135,7 +135,9 @@ class Worker:
         """One look at what is due; whatever goes wrong with it, there will be another."""
         try:
             refresh_connections()
-            return dispatcher.look()
+            pause = dispatcher.look()
+            give_back()
+            return pause
         except Error as error:
             logger.warning("the database does not answer as it should: %s", error)
         except Exception:
@@ -203,6 +205,7 @@ class Worker:
 
     def commit(self, checkpoint: Checkpoint) -> Accepted | None:
         """Write one checkpoint together with those of other slots."""
+        give_back()  # the committer may need the connection
         return self._committer.commit(checkpoint)
 
     def committed(self) -> None:
@@ -211,6 +214,7 @@ class Worker:
 
     def await_result(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run the body of an async step on the worker's event loop."""
+        give_back()  # the body has connections of its own
         return self._events.run(coroutine, self._watchdog.watch, self._watchdog.on_give_up)
 
     def limit(self, attempt: Limited, limit: timedelta | None) -> AbstractContextManager[None]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import durable
 from durable import Data, Workflow, step
+from durable.authoring import registry
 from durable.authoring.context import Ask
 from durable.engine.body import progress
 from durable.engine.duties.inline import InlineSession
@@ -23,6 +24,7 @@ from durable.engine.run.claim import claim_due
 from durable.engine.run.runner import run as run_claim
 from durable.engine.run.step_context import Request, StepContext
 from durable.engine.run.suspend import park
+from durable.engine.run.work import Forward
 from durable.engine.undo import fail
 from durable.errors import ClaimLost, DurableError
 from durable.models import AuditEntry, Execution, Record, StepRun, Wait, Worker
@@ -62,7 +64,8 @@ def attempt(claim: Claim, status: StepStatus = StepStatus.COMPLETED) -> Attempt:
 
 def checkpoint(claim: Claim, path: str = "second", data: str = '{"late": 1}') -> Checkpoint:
     return Checkpoint(
-        claim.execution_id, claim.fence, data, Position(path), claim.now(), attempt(claim),
+        claim.execution_id, claim.fence, data, claim.at, Position(path), claim.now(),
+        attempt(claim),
         extras=(lambda: Execution.objects.filter(pk=claim.execution_id).update(progress="late"),),
     )  # fmt: skip
 
@@ -85,7 +88,9 @@ class FenceTests(ThreadedTestCase):
 
     def context(self) -> StepContext:
         journal = Journal(self.stale.at.path)
-        return StepContext(self.stale, InlineSession(), journal, name="first", atomic=False)
+        definition = registry.latest("two").definition
+        work = Forward(self.stale, definition, definition.tree.find("first").step)
+        return StepContext(work, InlineSession(), journal)
 
     def failure(self, delay: timedelta | None) -> Any:
         error = fail.describe(self.stale, ValueError("late"))

@@ -282,7 +282,8 @@ class RepeatedWriteTests(CommittingTreeTestCase):
     def test_a_result_is_remembered_once(self) -> None:
         def arrange() -> Call:
             claim = self.claim(R.one)
-            context = StepContext(claim, self.session, Journal(claim.at.path), name="one")
+            work = Forward(claim, registry.latest("w").definition)
+            context = StepContext(work, self.session, Journal(claim.at.path), name="one")
             return lambda: context._remember(("run", "f", 0), Stored("5"))
 
         self.assertEqual(self.assertRepeatable(arrange), 5)

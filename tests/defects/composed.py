@@ -105,7 +105,7 @@ COMPOSED: tuple[Mutation, ...] = (
         0,
         "a part passes on the reason for which it is cancelled",
         "reasons:cancelled",
-        "    if execution.role in (Role.BRANCH, Role.ITEM):\n",
+        "    if execution.role in PARTS:\n",
         "    if False:\n",
         _REASONS + "what_a_branch_calls_while_its_execution_is_cancelled_gets_the_same_reason",
     ),
@@ -494,10 +494,9 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "a compensation gets the data that its step left",
-        "rollback:Undo.data",
-        "        value = self.run.output if self.run.status == StepStatus.COMPLETED"
-        " else self.run.input\n",
-        "        value = codec.loads(self.claim.data)\n",
+        "rollback:Undo.__init__",
+        "        value = run.output if run.status == StepStatus.COMPLETED else run.input\n",
+        "        value = codec.loads(claim.data)\n",
         ROLLBACK + "each_gets_the_data_as_it_was_when_its_step_completed",
     ),
     mutation(
@@ -565,8 +564,8 @@ COMPOSED: tuple[Mutation, ...] = (
         20,
         "increments survive storage within a branch or item",
         "work:Forward.checkpoint",
-        "            keep = self.block is not None\n",
-        "            keep = False\n",
+        "keep_increments=self.block is not None)",
+        "keep_increments=False)",
         _MERGES + "increments_survive_many_steps_of_a_branch_and_a_retry",
     ),
     mutation(

@@ -9,6 +9,7 @@ from tests.defects.composed import COMPOSED
 from tests.defects.endless import ENDLESS
 from tests.defects.mutation import Edit, Mutation
 from tests.defects.mutation import mutation as _mutation
+from tests.defects.surroundings import SURROUNDINGS
 
 POSITIONS = "tests/defects/test_positions.py::"
 DATA = "tests/defects/test_data.py::"
@@ -54,9 +55,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         2,
         "a choice is recorded before anything runs in it",
         "runner:Runner._decide",
-        "        return self._advance("
-        "Forward(claim, self.definition, None).at(walk, claim.data))\n",
-        "        claim.at = Forward(claim, self.definition, None).at(walk, claim.data).to\n"
+        "        return self._advance(Forward(claim, self.definition).at(walk, claim.data))\n",
+        "        claim.at = Forward(claim, self.definition).at(walk, claim.data).to\n"
         "        return True\n",
         _B2 + "the_choice_is_on_record_before_anything_runs_in_the_case",
     ),
@@ -65,7 +65,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a choice that fails is written at the position that the row has",
         "runner:Runner._decide",
         "            if walk.path == claim.at.path:\n",
-        "            claim.at = Forward(claim, self.definition, None).at(walk, claim.data).to\n"
+        "            claim.at = Forward(claim, self.definition).at(walk, claim.data).to\n"
         "            if True:\n",
         _B2 + "a_choice_that_fails_inside_a_choice_fails_the_execution",
     ),
@@ -142,8 +142,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         6,
         "what is finished is not cancelled",
-        "control:cancel",
-        '    if execution.is_finished:\n        raise _refuse(execution, "cancelled")\n',
+        "control:_locked",
+        "    if execution.is_finished and not ended:\n        raise _refuse(execution, verb)\n",
         "",
         _L6 + "what_is_completed_can_not_be_cancelled",
     ),
@@ -236,8 +236,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "runner:Runner.step",
         "                return self._block(node)\n        return self._lost_position()\n",
         "                return self._block(node)\n        return self._advance(\n"
-        "            Checkpoint(claim.execution_id, claim.fence, claim.data, type(claim.at)(''),"
-        " claim.now(), None)\n        )\n",
+        "            Checkpoint(claim.execution_id, claim.fence, claim.data, claim.at,"
+        " type(claim.at)(''), claim.now(), None)\n        )\n",
         _P12 + "a_step_that_the_code_has_lost_blocks_and_is_taken_up_by_code_that_has_it",
     ),
     _mutation(
@@ -588,4 +588,5 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *COMPOSED,
     *ENDLESS,
+    *SURROUNDINGS,
 )

@@ -192,7 +192,7 @@ class PlanTests(NoticeCase):
         wait = self.asked(assignees=["user:named"], remind=24)
         seen = pulse(["default"], [wait.execution.kind])
         self.assertEqual(seen.next_notice, NOON + timedelta(days=1))
-        self.assertFalse(seen.notices_due)
+        self.assertFalse(seen.has_come(seen.next_notice))
         self.assertEqual(seen.seconds_to_next(), 86_400)
         self.assertTrue(Rota(duties_of()).is_idle(seen))
         explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"

@@ -174,6 +174,32 @@ class DatabaseTests(SimpleTestCase):
         database = {**SQLITE, "OPTIONS": {"transaction_mode": "immediate"}}
         self.assertEqual(said_about({"default": database}), [])
 
+    def test_times_without_zones_are_refused(self) -> None:
+        with override_settings(USE_TZ=False):
+            (error,) = said_about({"default": POSTGRES})
+        self.assertIsInstance(error, Error)
+        self.assertEqual(error.id, "durable.E016")
+        self.assertIn("Set USE_TZ = True", error.hint or "")
+
+    def test_a_time_zone_of_an_sqlite_database_is_refused(self) -> None:
+        (error,) = said_about({"default": {**SQLITE, "TIME_ZONE": "Asia/Tokyo"}})
+        self.assertEqual(error.id, "durable.E017")
+        for fine in ({**SQLITE, "TIME_ZONE": None}, {**POSTGRES, "TIME_ZONE": "Asia/Tokyo"}):
+            self.assertEqual(said_about({"default": fine}), [])
+
+    def test_a_pool_with_too_few_connections_is_warned_about(self) -> None:
+        ten = {"QUEUES": {"default": {"concurrency": 10}}}
+        for pool, size in ((True, 4), ({"max_size": 11}, 11), ({"min_size": 2}, 2)):
+            with self.subTest(pool=pool):
+                database = {**POSTGRES, "OPTIONS": {"pool": pool}}
+                (warning,) = said_about({"default": database}, ten)
+                self.assertEqual(warning.id, "durable.W018")
+                self.assertIn(f"has {size} connections", warning.msg)
+                self.assertIn("up to 12", warning.msg)
+        for fine in ({"max_size": 12}, False, None):
+            database = {**POSTGRES, "OPTIONS": {"pool": fine}}
+            self.assertEqual(said_about({"default": database}, ten), [])
+
     def test_further_databases_are_warned_about(self) -> None:
         (warning,) = said_about({"default": POSTGRES, "crm": POSTGRES})
         self.assertEqual(warning.id, "durable.W011")

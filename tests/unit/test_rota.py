@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from unittest import TestCase, mock
@@ -14,8 +15,9 @@ from durable.engine.duties.duty import ONCE, Duty, duties_of
 from durable.engine.duties.pulse import Pulse
 from durable.engine.duties.rota import Rota
 
-NOTHING = Pulse(datetime(2030, 1, 1, tzinfo=UTC), None, None, messages=False, ready=False)
-MESSAGES = Pulse(datetime(2030, 1, 1, tzinfo=UTC), None, None, messages=True, ready=False)
+NOON = datetime(2030, 1, 1, tzinfo=UTC)
+NOTHING = Pulse(NOON, None, None, None, None, messages=False, ready=False, queued=False)
+MESSAGES = replace(NOTHING, messages=True)
 
 
 class RotaTests(TestCase):
@@ -88,7 +90,7 @@ class RotaTests(TestCase):
         duties = duties_of()
         self.assertEqual(len({duty.name for duty in duties}), len(duties))
         noon = NOTHING.now
-        full = Pulse(noon, noon, noon, True, True, noon, queued=True, next_notice=noon)
+        full = Pulse(noon, noon, noon, noon, noon, messages=True, ready=True, queued=True)
         for duty in duties:
             with self.subTest(duty=duty.name):
                 self.assertTrue(duty.every is not None or duty.due(full))

@@ -60,11 +60,8 @@ def register_declared() -> int:
             logger.error("the schedule %r of %s can't be registered: %s", name, workflow, error)
     gone = [row.pk for row in rows.values() if row.declared]
     if gone:
-        changed += (
-            Schedule.objects.filter(pk__in=gone, declared=True)
-            .delete()[1]
-            .get(Schedule._meta.label, 0)
-        )
+        _, removed = Schedule.objects.filter(pk__in=gone, declared=True).delete()
+        changed += removed.get(Schedule._meta.label, 0)
     return changed
 
 
@@ -142,3 +139,9 @@ def register_after_migrate(using: str) -> int:
     except DatabaseError as error:
         logger.warning("schedules are registered when a worker starts, not now: %s", error)
         return 0
+
+
+def give_way(loaded: Schedule, using: str) -> None:
+    """Remove the declared schedule in whose place ``loaded`` comes; one that has fired stays."""
+    rows = Schedule.objects.using(using).filter(name=loaded.name, declared=True)
+    rows.filter(firings__isnull=True).exclude(pk=loaded.pk).delete()

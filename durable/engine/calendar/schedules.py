@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
 
 from durable import clock, codec
 from durable.authoring import registry
@@ -21,7 +20,7 @@ from durable.errors import DurableError, ScheduleNotFound
 from durable.models import Schedule
 from durable.models.fields import Stored
 from durable.storage import audit, notify, sizes
-from durable.storage.transaction import in_callers_transaction, lock, refuse_unseen
+from durable.storage.transaction import in_callers_transaction, insert, lock
 
 logger = logging.getLogger("durable.schedules")
 
@@ -100,15 +99,8 @@ def schedule(workflow: Any, cron: Cron, *, by: Any) -> Schedule:
     row = _locked_or_none(name)
     if row is None:
         new = new_row(name, definition.name, wanted, data, present, declared=False)
-        try:
-            with transaction.atomic(using=database()):
-                new.save(force_insert=True, using=database())
-        except IntegrityError as error:  # somebody else was first
-            row = _locked_or_none(name)
-            if row is None:
-                refuse_unseen(error)
-                raise
-        else:
+        row = insert(new, lambda: _locked_or_none(name))
+        if row is None:
             return _note("schedule", new, None, by)
     if row.declared:
         raise DurableError(

@@ -1,7 +1,8 @@
 """All due work, listed once: whoever runs executions does it by this list, and by nothing else.
 
 To add a duty, write its function and add an entry to ``duties_of``; a duty that is due by the
-state of a row also gets a column in the pulse. Workers, the testing kit and the doctor follow.
+state of a row also gets a column in the pulse, and a line in the doctor's ``LATE``. Workers, the
+testing kit and the doctor follow.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from durable.engine.duties import workers
 from durable.engine.duties.pulse import Pulse
 from durable.engine.parts import report
 from durable.engine.run import claim
-from durable.models import Event, Execution, Wait
 from durable.models.schedule import ScheduleQuerySet
 from durable.people import notices
 
@@ -28,17 +28,6 @@ UPKEEP = timedelta(seconds=5)
 SELDOM = timedelta(seconds=30)
 
 Expired = Sequence[tuple[UUID, Any]]  # workers whose lease has run out, with their last heartbeat
-
-
-@dataclass(frozen=True)
-class Late:
-    """Rows that nobody has dealt with although a duty is due: evidence for the doctor."""
-
-    code: str  # of the finding
-    one: str  # a row that is late, in words: ``event undelivered``
-    many: str
-    rows: Callable[[], Any]  # the query set of all that is due
-    since: str  # the column that says since when
 
 
 @dataclass(frozen=True)
@@ -51,37 +40,6 @@ class Duty:
     due: Callable[[Pulse], bool] = lambda seen: False
     every: timedelta | None = None  # due by the clock, too: at least so often
     own_thread: bool = False  # may be slow (mail): a worker does it beside everything else
-    late: tuple[Late, ...] = ()
-
-
-SLEEPERS = Late(
-    "sleepers-overdue",
-    "sleeper should have been woken",
-    "sleepers should have been woken",
-    lambda: Execution.objects.filter(wake_at__isnull=False),
-    "wake_at",
-)
-EVENTS = Late(
-    "undelivered",
-    "event undelivered",
-    "events undelivered",
-    lambda: Event.objects.pending(),
-    "created_at",
-)
-ANSWERS = Late(
-    "undelivered",
-    "answer undelivered",
-    "answers undelivered",
-    lambda: Wait.objects.filter(told=False),
-    "resolved_at",
-)
-ENDS_OF_PARTS = Late(
-    "undelivered",
-    "end of a part undelivered",
-    "ends of parts undelivered",
-    lambda: Execution.objects.unreported(),
-    "finished_at",
-)
 
 
 def all_dead(expired: Expired) -> Iterable[UUID]:
@@ -100,61 +58,34 @@ def duties_of(
     ``kinds`` are the workflows and versions that this process can run, ``dead`` picks, among
     workers whose lease has run out, those that count as dead; ``schedules`` are those that fire.
     """
+    everything = 1_000_000  # what the classes of this process declare, in one transaction
     return (
         Duty(
             "tell",
-            lambda limit: notices.tell_due(limit),
-            at_once=10,
-            due=lambda seen: seen.notices_due,
+            lambda n: notices.tell_due(n),
+            10,
+            lambda seen: seen.has_come(seen.next_notice),
             own_thread=True,
         ),
+        Duty("declare", lambda n: deployed.register_declared(), everything, every=ONCE),
         Duty(
-            "declare",
-            lambda limit: deployed.register_declared(),
-            at_once=1_000_000,  # all that the classes of this process declare, in one transaction
-            every=ONCE,
-        ),
-        Duty(
-            "promote",
-            lambda limit: claim.promote(limit),
-            at_once=500,
-            due=lambda seen: seen.sleepers_due,
-            late=(SLEEPERS,),
+            "promote", lambda n: claim.promote(n), 500, lambda seen: seen.has_come(seen.next_wake)
         ),
         Duty(
             "fire",
-            lambda limit: fire.fire_due(limit, schedules()),
-            at_once=100,
-            due=lambda seen: seen.schedules_due,
+            lambda n: fire.fire_due(n, schedules()),
+            100,
+            lambda seen: seen.queued or seen.has_come(seen.next_slot),
         ),
         Duty(
             "bury",
-            lambda limit: workers.bury_all(dead(workers.expired(limit))),
-            at_once=100,
-            due=lambda seen: seen.workers_expired,
+            lambda n: workers.bury_all(dead(workers.expired(n))),
+            100,
+            lambda seen: seen.has_come(seen.next_expiry),
         ),
-        Duty(
-            "deliver",
-            lambda limit: deliver.deliver_due(limit),
-            at_once=100,
-            due=lambda seen: seen.messages,
-            late=(EVENTS, ANSWERS),
-        ),
-        Duty(
-            "report",
-            lambda limit: report.report_due(limit),
-            at_once=100,
-            due=lambda seen: seen.messages,
-            late=(ENDS_OF_PARTS,),
-        ),
-        Duty(
-            "block",
-            lambda limit: workers.block_orphans(kinds(), limit),
-            at_once=500,
-            every=UPKEEP,
-        ),
-        Duty("free", lambda limit: workers.free_strays(limit), at_once=100, every=UPKEEP),
-        Duty(
-            "miss", lambda limit: fire.fail_orphans(limit, schedules()), at_once=100, every=SELDOM
-        ),
+        Duty("deliver", lambda n: deliver.deliver_due(n), 100, lambda seen: seen.messages),
+        Duty("report", lambda n: report.report_due(n), 100, lambda seen: seen.messages),
+        Duty("block", lambda n: workers.block_orphans(kinds(), n), 500, every=UPKEEP),
+        Duty("free", lambda n: workers.free_strays(n), 100, every=UPKEEP),
+        Duty("miss", lambda n: fire.fail_orphans(n, schedules()), 100, every=SELDOM),
     )

@@ -17,6 +17,7 @@ from asgiref.sync import async_to_sync
 
 from durable import clock, conf
 from durable.authoring import registry
+from durable.authoring.context import apart
 from durable.engine.body import log_capture
 from durable.engine.duties import workers
 from durable.engine.duties.duty import duties_of
@@ -63,7 +64,7 @@ class InlineSession:
             hooks.append((registered[1], registered[2]))
         for hook, robust in hooks:
             try:
-                hook()
+                apart(hook)
             except Exception:
                 logger.exception("what followed the commit of a step failed: %r", hook)
                 if not robust:
@@ -117,8 +118,8 @@ def work(
     with log_capture.installed(), _present() as presence:
         while done < max_claims and not stopping():
             session = InlineSession()
-            while _bring_about(rota):
-                pass
+            while sum(map(rota.perform, rota.due(pulse((), registry.kinds())))):
+                pass  # one duty may make another one due
             claim = _next(presence)
             session.committed()
             if claim is not None:
@@ -173,12 +174,6 @@ def _present() -> Iterator[_Presence]:
             presence.end()
         raise
     presence.end()
-
-
-def _bring_about(rota: Rota) -> int:
-    """Do what is due at this moment; how much that was."""
-    seen = pulse((), registry.kinds())
-    return sum(rota.perform(duty) for duty in rota.due(seen))
 
 
 def _next(presence: _Presence) -> Claim | None:

@@ -17,37 +17,21 @@ class Pulse:
     now: datetime
     next_wake: datetime | None  # of the sleepers
     next_expiry: datetime | None  # of the workers' leases
+    next_slot: datetime | None  # of the schedules whose workflows the worker knows
+    next_notice: datetime | None  # to people who are asked
     messages: bool  # events, keys or answers to deliver
     ready: bool  # something of the worker's own kinds and queues
-    next_slot: datetime | None = None  # of the schedules whose workflows the worker knows
-    queued: bool = False  # a slot whose turn has come
-    next_notice: datetime | None = None  # to people who are asked
+    queued: bool  # a slot whose turn has come
 
-    @property
-    def sleepers_due(self) -> bool:
-        """Whether ``promote`` has something to do."""
-        return self.next_wake is not None and self.next_wake <= self.now
-
-    @property
-    def workers_expired(self) -> bool:
-        """Whether a worker's lease has run out."""
-        return self.next_expiry is not None and self.next_expiry <= self.now
-
-    @property
-    def schedules_due(self) -> bool:
-        """Whether a schedule is to be fired."""
-        return self.queued or (self.next_slot is not None and self.next_slot <= self.now)
-
-    @property
-    def notices_due(self) -> bool:
-        """Whether somebody is to be told that they are asked."""
-        return self.next_notice is not None and self.next_notice <= self.now
+    def has_come(self, moment: datetime | None) -> bool:
+        """Whether something is due whose next time is ``moment``."""
+        return moment is not None and moment <= self.now
 
     def seconds_to_next(self) -> float | None:
         """Seconds until something falls due by time; ``None`` if nothing will."""
         moments = (self.next_wake, self.next_expiry, self.next_slot)
         times = [moment for moment in moments if moment is not None]
-        if self.next_notice is not None and not self.notices_due:
+        if self.next_notice is not None and not self.has_come(self.next_notice):
             times.append(self.next_notice)
         return max(0.0, (min(times) - self.now).total_seconds()) if times else None
 
@@ -58,6 +42,8 @@ _PULSE = """
 SELECT {now},
   (SELECT min(wake_at) FROM durable_execution WHERE wake_at IS NOT NULL),
   (SELECT min(expires_at) FROM durable_worker WHERE stopped_at IS NULL),
+  (SELECT min(next_run_at) FROM durable_schedule WHERE enabled AND workflow IN ({workflows})),
+  (SELECT min(notice_at) FROM durable_wait WHERE status = 'open' AND notice_at IS NOT NULL),
   coalesce(
     (SELECT 1 FROM durable_event WHERE status = 'pending' ORDER BY created_at LIMIT 1),
     (SELECT 1 FROM durable_correlationkey WHERE fresh ORDER BY id LIMIT 1),
@@ -67,14 +53,12 @@ SELECT {now},
    WHERE ready_at IS NOT NULL AND queue IN ({queues}) AND kind IN ({kinds})
      AND queue NOT IN (SELECT name FROM durable_queue WHERE paused)
    ORDER BY queue, rank, ready_at LIMIT 1),
-  (SELECT min(next_run_at) FROM durable_schedule WHERE enabled AND workflow IN ({workflows})),
   EXISTS (SELECT 1 FROM durable_firing AS firing
           JOIN durable_schedule AS schedule ON schedule.id = firing.schedule_id
           LEFT JOIN durable_execution AS earlier ON earlier.id = firing.after_id
           WHERE firing.outcome = 'queued' AND schedule.enabled
             AND schedule.workflow IN ({workflows})
-            AND (earlier.id IS NULL OR earlier.finished_at IS NOT NULL)),
-  (SELECT min(notice_at) FROM durable_wait WHERE status = 'open' AND notice_at IS NOT NULL)
+            AND (earlier.id IS NULL OR earlier.finished_at IS NOT NULL))
 """
 
 
@@ -92,15 +76,8 @@ def pulse(queues: Iterable[str], kinds: Iterable[str]) -> Pulse:
         workflows=", ".join(["%s"] * len(workflows)),
     )
     with conn.cursor() as cursor:
-        cursor.execute(sql, [*params, *names, *known, *workflows, *workflows])
-        present, wake, expiry, messages, ready, slot, queued, notice = cursor.fetchone()
-    return Pulse(
-        now=clock.parse(present),
-        next_wake=clock.parse(wake) if wake is not None else None,
-        next_expiry=clock.parse(expiry) if expiry is not None else None,
-        messages=bool(messages),
-        ready=bool(ready),
-        next_slot=clock.parse(slot) if slot is not None else None,
-        queued=bool(queued),
-        next_notice=clock.parse(notice) if notice is not None else None,
-    )
+        cursor.execute(sql, [*params, *workflows, *names, *known, *workflows])
+        present, *moments, messages, ready, queued = cursor.fetchone()
+    wake, expiry, slot, notice = (None if at is None else clock.parse(at) for at in moments)
+    due = bool(messages), bool(ready), bool(queued)
+    return Pulse(clock.parse(present), wake, expiry, slot, notice, *due)

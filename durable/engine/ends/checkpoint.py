@@ -66,19 +66,19 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A step's result and where the execution goes next (``path`` is empty at the end)."""
+    """A step's result and where the execution goes next (``to.path`` is empty at the end)."""
 
     execution_id: UUID
     fence: int
     data: str | None
+    # the position that it leaves: a step is done once, and a commit in doubt may still be on its
+    # way when it is repeated
+    was: Position
     to: Position
     at: datetime
     attempt: Attempt | None  # None: only the position moves (the choice of a branch)
     journaled: bool = False  # the visit that ends had waits or records
     extras: Sequence[Callable[[], object]] = field(default_factory=tuple)
-    # the position that it leaves: a step is done once, and a commit in doubt may still be on its
-    # way when it is repeated
-    was: Position | None = None
     outcome: str | None = None
     root_id: UUID | None = None
     role: str = Role.ROOT
@@ -104,16 +104,6 @@ class Checkpoint:
         )
 
     @property
-    def path(self) -> str:
-        """The path of the next position."""
-        return self.to.path
-
-    @property
-    def visit(self) -> int:
-        """The visit of the next position."""
-        return self.to.visit
-
-    @property
     def finishes(self) -> bool:
         """Whether it was the last step."""
         return not self.to.path
@@ -122,16 +112,6 @@ class Checkpoint:
     def frames(self) -> str | None:
         """The frames of the next position, as they are stored."""
         return encode(self.to.frames)
-
-    @property
-    def from_path(self) -> str | None:
-        """The path that the row must still have; ``None``: any."""
-        return None if self.was is None else self.was.path
-
-    @property
-    def from_visit(self) -> int | None:
-        """The visit that the row must still have; ``None``: any."""
-        return None if self.was is None else self.was.visit
 
     @property
     def size(self) -> int:
@@ -163,13 +143,13 @@ _POSITIONS = Rowset(
     execution_id="uuid",
     fence="bigint",
     data="text",
-    path="text",
-    visit="integer",
+    path="text to.path",
+    visit="integer to.visit",
     frames="text",
     outcome="text",
     at="timestamptz",
-    from_path="text",
-    from_visit="integer",
+    from_path="text was.path",
+    from_visit="integer was.visit",
 )
 
 _UPDATE = """
@@ -181,8 +161,7 @@ SET data = v.data, path = v.path, visit = v.visit, attempt = 1, attempt_floor = 
 FROM v
 WHERE durable_execution.id = v.execution_id AND durable_execution.fence = v.fence
   AND durable_execution.status IN ('running', 'compensating')
-  AND (v.from_path IS NULL
-       OR durable_execution.path = v.from_path AND durable_execution.visit = v.from_visit)
+  AND durable_execution.path = v.from_path AND durable_execution.visit = v.from_visit
   {unlocked}
 RETURNING durable_execution.id, pause_requested, cancel_requested_at,
   CASE WHEN durable_execution.path = '' THEN (

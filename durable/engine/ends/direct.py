@@ -46,7 +46,7 @@ def _read_back(checkpoint: Checkpoint) -> Accepted | None:
         Execution.objects.filter(
             pk=checkpoint.execution_id,
             fence=checkpoint.fence,
-            path=checkpoint.path,
+            path=checkpoint.to.path,
             last_completed_at=checkpoint.at,
         )
         .values_list("pause_requested", "cancel_requested_at", "finished_at")
@@ -54,4 +54,4 @@ def _read_back(checkpoint: Checkpoint) -> Accepted | None:
     )
     if row is None:
         return None
-    return Accepted(row[0], row[1] is not None, not checkpoint.path and row[2] is None)
+    return Accepted(row[0], row[1] is not None, not checkpoint.to.path and row[2] is None)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from durable import clock
 from durable.conf import database
+from durable.engine.row.failures import described
 from durable.engine.row.held import completed_after
 from durable.engine.row.position import Position
 from durable.models import Execution, StepRun, Wait
@@ -69,14 +70,7 @@ def _note_crash(row: Execution) -> None:
         attempt=row.attempt,
         status=StepStatus.FAILED,
         input=row.data if row.data is not None or row.parent is None else row.parent.data,
-        error={
-            "type": "StepCrashed",
-            "message": message,
-            "step": row.path,
-            "attempt": row.attempt - row.attempt_floor,
-            "traceback": "",
-            "details": {},
-        },
+        error=described("StepCrashed", message, row.path, Position.of(row).tried),
         recoveries=row.recoveries,
         started_at=at,
         ended_at=at,

@@ -136,9 +136,8 @@ def complete(claim: Claim, *, in_sequence: bool) -> None:
 
 def block(claim: Claim, error: DurableError) -> None:
     """Set an execution aside that this code can't continue: nothing failed, nothing is lost."""
-    described = failures.describe(error, step=claim.at.path or None, attempt=None)
-    described["traceback"] = ""
-    set_aside(claim, "code", failures.encode(described))
+    told = failures.describe(error, step=claim.at.path or None, attempt=None)
+    set_aside(claim, "code", failures.encode({**told, "traceback": ""}))
 
 
 def block_for_child(claim: Claim, kind: str) -> None:

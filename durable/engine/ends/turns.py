@@ -113,8 +113,10 @@ def hand_on(
 
     ``heir`` is the next item of the same batch, if they had only one turn; it pauses with them.
     """
-    if heir is not None and _inherits(heir, paused):
-        return
+    if heir is not None:
+        next_one = Execution.objects.held_by(heir.execution_id, heir.fence)
+        if next_one.inherit_turn(paused=paused):
+            return
     if release_next(block, len(items), data) < len(items):
         Execution.objects.filter(pk__in=list(items)).mark_unreported()
     elif data is not None:
@@ -125,11 +127,6 @@ def _let_go_of_data(items: Sequence[UUID]) -> None:
     """The next in sequence has the data of completed items: it is not kept with each of them."""
     done = Execution.objects.filter(pk__in=list(items), status=Status.COMPLETED)
     done.update(base=None, data=None)
-
-
-def _inherits(heir: Heir, paused: bool) -> bool:
-    rows = Execution.objects.held_by(heir.execution_id, heir.fence)
-    return bool(rows.inherit_turn(paused=paused))
 
 
 def after_failure(

@@ -20,13 +20,12 @@ from durable.storage import audit, lookup, notify, sizes
 from durable.storage.transaction import in_callers_transaction, lock
 
 
-def _locked(execution_id: Any, verb: str) -> Execution:
+def _locked(execution_id: Any, verb: str, *, ended: bool = False) -> Execution:
+    """The execution, held for this transaction; only if it is unfinished, unless ``ended``."""
     execution = lookup.get(execution_id, rows=lock(Execution.objects.all()))
-    if execution.role in (Role.BRANCH, Role.ITEM):
-        raise InvalidTransition(
-            f"execution {execution.pk} can't be {verb} by itself: it is a part "
-            f"({execution.get_role_display()}) of {execution.root_id}, whose id means the whole"
-        )
+    lookup.refuse_part(execution, verb)
+    if execution.is_finished and not ended:
+        raise _refuse(execution, verb)
     return execution
 
 
@@ -58,8 +57,6 @@ def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Exec
     """End an execution; one whose step is running ends with that step's checkpoint."""
     sizes.free_text("reason", reason)
     execution = _locked(execution_id, "cancelled")
-    if execution.is_finished:
-        raise _refuse(execution, "cancelled")
     at = Position.of(execution)
     if at.undoes_all:
         raise _refuse(execution, "cancelled", "it rolls back already")
@@ -74,8 +71,6 @@ def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Exec
 def pause(execution_id: Any, *, by: Any) -> Execution:
     """Stop at the next checkpoint; what is not running stops at once."""
     execution = _locked(execution_id, "paused")
-    if execution.is_finished:
-        raise _refuse(execution, "paused")
     if Position.of(execution).undoes_all:
         raise _refuse(execution, "paused", "it rolls back")
     whole.pause(execution)
@@ -86,8 +81,6 @@ def pause(execution_id: Any, *, by: Any) -> Execution:
 def resume(execution_id: Any, *, by: Any) -> Execution:
     """Go on after a pause: deadlines that passed meanwhile take effect now."""
     execution = _locked(execution_id, "resumed")
-    if execution.is_finished:
-        raise _refuse(execution, "resumed")
     if execution.status != Status.PAUSED and not execution.pause_requested:
         raise _refuse(execution, "resumed", "it is not paused")
     whole.resume(execution)
@@ -97,7 +90,7 @@ def resume(execution_id: Any, *, by: Any) -> Execution:
 @in_callers_transaction
 def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
     """Continue a failed execution at its step, with fresh attempts; or what is blocked of it."""
-    execution = _locked(execution_id, "retried")
+    execution = _locked(execution_id, "retried", ended=True)
     if execution.status == Status.COMPENSATION_FAILED:
         _refuse_under_a_parent(execution, "retried")
         why = Position.of(execution).rollback or Rollback.after(from_stored(execution))
@@ -134,7 +127,7 @@ def _new_deadline(execution: Execution) -> Any:
 @in_callers_transaction
 def compensate(execution_id: Any, *, by: Any) -> Execution:
     """Undo what a failed execution has done whose compensations were held back."""
-    execution = _locked(execution_id, "compensated")
+    execution = _locked(execution_id, "compensated", ended=True)
     if execution.status != Status.FAILED:
         raise _refuse(execution, "compensated", "only a failed execution can be")
     _refuse_under_a_parent(execution, "compensated")

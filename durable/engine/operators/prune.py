@@ -22,10 +22,7 @@ ROWS_AT_ONCE = 500  # executions that one statement is about
 
 
 def prune(
-    older_than: timedelta | None = None,
-    statuses: Collection[str] = (),
-    *,
-    dry_run: bool = False,
+    older_than: timedelta | None = None, statuses: Collection[str] = (), *, dry_run: bool = False
 ) -> int:
     """Remove the trees whose root ended longer ago than that; how many that was (or would be).
 
@@ -57,18 +54,25 @@ def _overdue(
 ) -> Iterable[QuerySet[Execution]]:
     """The finished roots whose retention is over, by retention."""
     roots = Execution.objects.filter(parent__isnull=True, status__in=statuses or sorted(FINAL))
+    return by_retention(roots, "workflow", "finished_at", older_than)
+
+
+def by_retention(
+    rows: QuerySet[Any], workflow: str, since: str, older_than: timedelta | None
+) -> Iterable[QuerySet[Any]]:
+    """The rows whose time is over since the column ``since``; ``workflow`` says which is theirs."""
     if older_than is not None:
-        yield roots.filter(finished_at__lte=clock.now() + -older_than)
+        yield rows.filter(**{f"{since}__lte": clock.now() + -older_than})
         return
-    own, general = retentions()
-    for name, retention in own.items():
-        yield roots.filter(workflow=name, finished_at__lte=clock.now() + -retention)
+    own, general = _retentions()
+    for name, age in own.items():
+        yield rows.filter(**{workflow: name, f"{since}__lte": clock.now() + -age})
     if general is not None:
-        others = roots.exclude(workflow__in=list(own))
-        yield others.filter(finished_at__lte=clock.now() + -general)
+        others = rows.exclude(**{f"{workflow}__in": list(own)})
+        yield others.filter(**{f"{since}__lte": clock.now() + -general})
 
 
-def retentions() -> tuple[dict[str, timedelta], timedelta | None]:
+def _retentions() -> tuple[dict[str, timedelta], timedelta | None]:
     """How long is kept what belongs to the workflows that say so, and everything else."""
     own = {
         options.name: options.retention

@@ -42,19 +42,11 @@ def states() -> list[QueueState]:
     configured, known = conf.queues(), {row.name: row for row in Queue.objects.all()}
     found = []
     for name in sorted({*counts, *configured, *known}):
-        count: Any = counts.get(name, {})
-        row = known.get(name)
-        found.append(
-            QueueState(
-                name=name,
-                paused=row is not None and row.paused,
-                limit=row.concurrency if row is not None else None,
-                concurrency=configured.get(name),
-                depth=count.get("depth", 0),
-                running=count.get("running", 0),
-                due_since=count.get("due_since"),
-            )
-        )
+        row = known.get(name, Queue(name=name))
+        count: Any = counts.get(name, {"depth": 0, "running": 0, "due_since": None})
+        count = {key: count[key] for key in ("depth", "running", "due_since")}
+        state = QueueState(name, row.paused, row.concurrency, configured.get(name), **count)
+        found.append(state)
     return found
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from durable import clock, conf
-from durable.engine.operators.prune import remove, retentions
+from durable.engine.operators.prune import by_retention, remove
 from durable.models import Event, Execution, Firing, Mailbox, Outcome, Worker
 from durable.states import EventStatus
 from durable.storage import sizes
@@ -62,22 +63,12 @@ def _events(older_than: timedelta | None) -> list[QuerySet[Any]]:
     return [Event.objects.filter(over, execution__isnull=True, created_at__lte=clock.now() + -age)]
 
 
-def _firings(older_than: timedelta | None) -> list[QuerySet[Any]]:
+def _firings(older_than: timedelta | None) -> Iterable[QuerySet[Any]]:
     """Slots with which nothing more will happen, by the retention of their workflow."""
     over = Firing.objects.exclude(outcome=Outcome.QUEUED).filter(
         Q(execution__isnull=True) | Q(execution__finished_at__isnull=False)
     )
-    if older_than is not None:
-        return [over.filter(fired_at__lte=clock.now() + -older_than)]
-    own, general = retentions()
-    found: list[QuerySet[Any]] = [
-        over.filter(schedule__workflow=name, fired_at__lte=clock.now() + -age)
-        for name, age in own.items()
-    ]
-    if general is not None:
-        others = over.exclude(schedule__workflow__in=list(own))
-        found.append(others.filter(fired_at__lte=clock.now() + -general))
-    return found
+    return by_retention(over, "schedule__workflow", "fired_at", older_than)
 
 
 def _workers(older_than: timedelta | None) -> QuerySet[Any]:

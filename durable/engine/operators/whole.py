@@ -15,11 +15,9 @@ from durable.authoring.tree import Foreach, Node
 from durable.engine.ends import turns
 from durable.engine.row import journal
 from durable.engine.row.position import Position
-from durable.models import Execution, Role, StepRun, Wait
+from durable.models import PARTS, Execution, StepRun, Wait
 from durable.states import FINAL, ROLLBACK, Status, StepStatus
 from durable.storage.transaction import lock
-
-PARTS = (Role.BRANCH, Role.ITEM)
 
 
 def _levels(execution: Execution) -> Iterator[list[Execution]]:

@@ -57,10 +57,6 @@ def insert(template: Execution, items: Sequence[Item], turns: int) -> None:
                 value = "CASE WHEN v.number = 0 THEN %s END"
         values.append(value)
         params += value_params
-    sql = _INSERT.format(
-        rows=rows,
-        columns=", ".join(columns),
-        values=", ".join(values),
-    )
+    sql = _INSERT.format(rows=rows, columns=", ".join(columns), values=", ".join(values))
     with conn.cursor() as cursor:
         cursor.execute(sql, params)

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Max
 
 from durable import codec, conf
+from durable.authoring.context import apart
 from durable.authoring.tree import Foreach, Parallel
 from durable.engine.ends import turns
 from durable.engine.parts.bases import plain
@@ -84,7 +85,7 @@ def join_parallel(claim: Claim, node: Parallel, instance: Any) -> Any:
         raise BlockFailed(_parallel_failure(node, failed))
     if callable(node.merge):
         results = {name: _result(data, base, row) for name, row in rows.items()}
-        return node.merge(instance, data, results)
+        return apart(node.merge, instance, data, results)
     branches = [(name, row.data) for name, row in rows.items()]
     match node.merge:
         case "strict":

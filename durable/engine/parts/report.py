@@ -40,23 +40,8 @@ def report_to(parent_id: UUID) -> int:
     ).first()
     if parent is None:
         return 0
-    ended = list(
-        Execution.objects.unreported()
-        .filter(parent=parent)
-        .only(
-            "id",
-            "root_id",
-            "role",
-            "branch",
-            "status",
-            "error",
-            "data",
-            "parent_path",
-            "parent_visit",
-            "cancel_reason",
-            "last_completed_at",
-        )[:AT_ONCE]
-    )
+    below = Execution.objects.unreported().filter(parent=parent)
+    ended = list(below.defer("input", "base", "outcome", "frames")[:AT_ONCE])
     for child in ended:
         if child.role == Role.CHILD:
             _answer(child)

@@ -18,28 +18,38 @@ TRACEBACK_CHARACTERS = 20_000
 
 def describe(error: BaseException, *, step: str | None, attempt: int | None) -> dict[str, Any]:
     """``{"type", "message", "step", "attempt", "traceback", "details"}`` of an exception."""
+    return described(
+        _text(lambda: _type(error), TYPE_CHARACTERS),
+        _text(lambda: str(error), MESSAGE_CHARACTERS),
+        step,
+        attempt,
+        _text(lambda: "".join(traceback.format_exception(error)), TRACEBACK_CHARACTERS),
+        _storable(_details(error)),
+    )
+
+
+def described(
+    type: str,
+    message: str,
+    step: str | None = None,
+    attempt: int | None = None,
+    traceback: str = "",
+    details: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """An error as it is stored, also of what no exception has told."""
     return {
-        "type": _text(lambda: _type(error), TYPE_CHARACTERS),
-        "message": _text(lambda: str(error), MESSAGE_CHARACTERS),
+        "type": type,
+        "message": message,
         "step": step,
         "attempt": attempt,
-        "traceback": _text(
-            lambda: "".join(traceback.format_exception(error)), TRACEBACK_CHARACTERS
-        ),
-        "details": _storable(_details(error)),
+        "traceback": traceback,
+        "details": details or {},
     }
 
 
 def no_worker(message: str, *, kind: str = "") -> dict[str, Any]:
     """Why an execution is blocked for want of a worker (that has the workflow ``kind``)."""
-    return {
-        "type": "NoWorker",
-        "message": message,
-        "step": None,
-        "attempt": None,
-        "traceback": "",
-        "details": {"kind": kind} if kind else {},
-    }
+    return described("NoWorker", message, details={"kind": kind} if kind else None)
 
 
 @dataclass(frozen=True)
@@ -68,14 +78,8 @@ def _name(kind: type) -> str:
 
 def from_stored(execution: Any) -> Failure:
     """The failure of a branch or item, as its row tells it."""
-    error = execution.error or {
-        "type": "Cancelled",
-        "message": execution.cancel_reason or "cancelled",
-        "step": execution.path,
-        "attempt": None,
-        "traceback": "",
-        "details": {},
-    }
+    told = execution.cancel_reason or "cancelled"
+    error = execution.error or described("Cancelled", told, execution.path)
     return Failure(error, tuple(execution.outcome or ()))
 
 

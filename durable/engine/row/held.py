@@ -14,7 +14,7 @@ from django.db.models.expressions import ExpressionWrapper
 
 from durable import clock
 from durable.engine.row.position import Position
-from durable.models import Execution, Role
+from durable.models import PARTS, Execution
 from durable.models.execution import ExecutionQuerySet
 from durable.states import Status
 
@@ -73,7 +73,7 @@ class Claim:
     @property
     def block(self) -> tuple[UUID, str, int] | None:
         """The visit of the block whose branch or item this is."""
-        if self.parent_id is None or self.role not in (Role.BRANCH, Role.ITEM):
+        if self.parent_id is None or self.role not in PARTS:
             return None
         return self.parent_id, self.parent_path, self.parent_visit
 
@@ -86,6 +86,15 @@ class Claim:
     def is_compensating(self) -> bool:
         """Whether the row keeps its status wherever it lands, but at an end."""
         return self.status == Status.COMPENSATING
+
+    def labels(self) -> dict[str, object]:
+        """What structured log lines say about the execution."""
+        return {
+            "execution": str(self.execution_id),
+            "workflow": self.workflow,
+            "step": self.at.path,
+            "attempt": self.at.attempt,
+        }
 
     def start_from(self, base: str) -> None:
         """An item begins with its block's data, which its row does not repeat."""

@@ -56,16 +56,9 @@ class Journal:
         ``among_gathered``: results of ``arun`` may come back in any order, so records of that
         kind are not held against another one. Raises ``JournalMismatch``.
         """
-        pending: list[Place] = [
-            at
-            for at, wait in self.waits.items()
-            if at not in self._asked and wait.status != WaitStatus.CANCELLED
-        ]
-        pending += [
-            at
-            for at in self.records
-            if at not in self._asked and not (among_gathered and at[0] == place[0])
-        ]
+        recorded = [at for at, one in self.waits.items() if one.status != WaitStatus.CANCELLED]
+        recorded += [at for at in self.records if not (among_gathered and at[0] == place[0])]
+        pending = [at for at in recorded if at not in self._asked]
         if pending:
             raise JournalMismatch(
                 f"step {self.path!r} asks for {_words(place)}, but this visit has on record "

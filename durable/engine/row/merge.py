@@ -12,27 +12,15 @@ from typing import Any
 
 from durable import codec
 from durable.errors import MergeConflict
-from durable.increments import (
-    MISSING,
-    appended,
-    delta_since,
-    incremented,
-    is_number,
-    items_since,
-)
+from durable.increments import MISSING, appended, delta_since, incremented, is_number, items_since
 
 Changes = dict[str, list[Any]]
 
 
 def changes(base: Mapping[str, Any], data: Mapping[str, Any]) -> Changes:
     """What must be done to ``base`` to make it ``data`` (but for keys left out)."""
-    found: Changes = {}
-    for key, value in data.items():
-        old = base.get(key, MISSING)
-        operation = _operation(old, value)
-        if operation is not None:
-            found[key] = operation
-    return found
+    made = ((key, _operation(base.get(key, MISSING), value)) for key, value in data.items())
+    return {key: operation for key, operation in made if operation is not None}
 
 
 def _operation(old: Any, value: Any) -> list[Any] | None:

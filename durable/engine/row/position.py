@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -88,14 +88,8 @@ class Position:
 
     def compensating(self, run_id: object, tried: int) -> Position:
         """Stand at the compensation of a step run, which was tried so many times before."""
-        return Position(
-            f"{ROLLBACK}{run_id}",
-            self.visit,
-            attempt=tried + 1,
-            floor=tried,
-            journaled=bool(tried),
-            frames=self.frames,
-        )
+        path, known = f"{ROLLBACK}{run_id}", bool(tried)
+        return Position(path, self.visit, tried + 1, tried, journaled=known, frames=self.frames)
 
     def outside(self, block: str | None = None) -> Frames:
         """The frames without a rollback's, and without those of a block and all inside it."""
@@ -118,14 +112,8 @@ class Position:
         return changed
 
     def _small(self) -> dict[str, Any]:
-        return {
-            "path": self.path,
-            "visit": self.visit,
-            "attempt": self.attempt,
-            "attempt_floor": self.floor,
-            "recoveries": self.recoveries,
-            "journaled": self.journaled,
-        }
+        own = (getattr(self, one.name) for one in fields(self))
+        return dict(zip(COLUMNS[:-1], own, strict=False))
 
 
 def encode(frames: Frames) -> Stored | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from durable.models import Execution, Role
+from durable.models import PARTS, Execution, Role
 
 
 def cancelled(execution: Execution) -> str:
@@ -17,7 +17,7 @@ def cancelled(execution: Execution) -> str:
 
     A branch or item is only ever stopped with its execution: it passes its own reason on.
     """
-    if execution.role in (Role.BRANCH, Role.ITEM):
+    if execution.role in PARTS:
         return execution.cancel_reason
     reason = f": {execution.cancel_reason}" if execution.cancel_reason else ""
     return f"{_name(execution)} was cancelled{reason}"

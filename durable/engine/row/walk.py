@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from durable.authoring.context import apart
 from durable.authoring.tree import Branch, Catch, Chain, Foreach, Leaf, Node, Parallel, Repeat, Tree
 from durable.engine.row.position import Frames
 from durable.errors import ControlFlow, Fail
@@ -94,22 +95,11 @@ class Walk:
         return None if chain is None else self.tree.parent(chain.path)
 
     def _choice(self, node: Branch) -> Any:
-        try:
-            return node.choose(node.on(self.instance, *self.arguments()), self.instance)
-        except ControlFlow:
-            raise
-        except BaseException as error:  # SystemExit and the like: a worker never dies of it
-            raise ChoiceFailed(node.path) from error
+        return self._asked(node, lambda *of: node.choose(node.on(*of), self.instance))
 
     def _another_round(self, node: Repeat) -> bool:
         self.path = node.path
-        try:
-            done = node.until(self.instance, *self.arguments())
-        except ControlFlow:
-            raise
-        except BaseException as error:  # SystemExit and the like: a worker never dies of it
-            raise ChoiceFailed(node.path) from error
-        if done:
+        if self._asked(node, node.until):
             self.frames.pop(node.path, None)
             return False
         frame = self.frames.setdefault(node.path, {"round": 1})
@@ -122,6 +112,15 @@ class Walk:
         self.frames[node.path] = {"round": frame["round"] + 1}
         self.visit += 1
         return True
+
+    def _asked(self, node: Node, function: Callable[..., Any]) -> Any:
+        """What a callable of the flow answers."""
+        try:
+            return apart(function, self.instance, *self.arguments())
+        except ControlFlow:
+            raise
+        except BaseException as error:  # SystemExit and the like: a worker never dies of it
+            raise ChoiceFailed(node.path) from error
 
 
 def start_of(node: Node, data: str | None) -> tuple[str, Frames]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from durable import codec, conf
 from durable.authoring import context as authoring_context
-from durable.authoring.context import UNSET
+from durable.authoring.context import UNSET, apart
 from durable.engine.body import log_capture
 from durable.engine.body.step_transaction import StepTransaction, Watch, restore
 from durable.engine.ends import checkpoint as checkpoints
@@ -24,8 +24,9 @@ from durable.engine.row.held import Claim, next_completed_at
 from durable.engine.row.journal import Journal
 from durable.engine.run.session import Session
 from durable.engine.run.step_context import Request, StepContext
-from durable.engine.run.work import Work, call
+from durable.engine.run.work import call
 from durable.engine.undo import fail
+from durable.engine.undo.work import Work
 from durable.errors import (
     Abandoned,
     Blocked,
@@ -86,6 +87,7 @@ class StepAttempt:
         self.step = work.body
         self.started_at = claim.now()
         self.on_end: Callable[[], object] = lambda: None
+        self.lines: list[str] = []
 
     def run(self) -> Outcome:
         """Run the body; raises ``ClaimLost``, ``Abandoned``, or that the database stays away.
@@ -94,12 +96,12 @@ class StepAttempt:
         connection is gone, is run again, at most three times; that is not an attempt.
         """
         for again in range(1, ATTEMPTS):
-            outcome = self._once()
+            outcome = apart(self._once)
             if not (self.step.atomic and self._outermost and self._rolled_back(outcome)):
                 return outcome
             pause(again)
             reconnect()
-        return self._once()
+        return apart(self._once)
 
     def _once(self) -> Outcome:
         claim = self.claim
@@ -111,22 +113,12 @@ class StepAttempt:
             if claim.at.journaled
             else Journal(claim.at.path)
         )
-        self.context = StepContext(
-            claim,
-            self.session,
-            self.journal,
-            name=self.step.name,
-            is_async=self.step.is_async,
-            atomic=bool(self.step.atomic),
-            identity=self.work.identity,
-            root_id=self.work.root_id,
-            error=self.work.error,
-        )
+        self.context = StepContext(self.work, self.session, self.journal)
         limit = self._limit()
         self.context.deadline = None if limit is None else self.started_at + limit
         self.instance = self.work.definition.cls.bound(self.context)
         self.watch = Watch()
-        self.lines: list[str] = []
+        self.lines = []
         if self.context.is_async:
             _ = persist(lambda: self.context.input)  # an async body can't read it itself
         token = authoring_context.enter(self.instance)
@@ -185,13 +177,13 @@ class StepAttempt:
     def give_up(self) -> None:
         """Fail this attempt for its time; its thread may still be in the body."""
         try:
-            self.fail(self.overdue())
+            self.fail(self.overdue(), self.extras(failed=True))
         except Exception as error:
             if is_unavailable(error):
                 raise
             trip(self.claim, error, self.work.definition.options.max_recoveries)
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException, extras: Sequence[Callable[[], object]] = ()) -> None:
         """Write down that this attempt failed: another one will follow, or the execution ends."""
         claim = self.claim
         failure = fail.describe(claim, error, step=self.work.identity.path)
@@ -200,7 +192,7 @@ class StepAttempt:
             StepStatus.FAILED, ended_at=next_completed_at(claim), error=failures.encode(described)
         )
         delay = fail.next_delay(self.step.retry, error, claim.at.tried)
-        fail.fail_attempt(claim, record, failure, delay, self.extras(failed=True))
+        fail.fail_attempt(claim, record, failure, delay, extras)
         reach("failure.after_commit")
         logger.log(
             logging.INFO if delay is not None else logging.WARNING,
@@ -209,12 +201,7 @@ class StepAttempt:
             claim.execution_id,
             described["type"],
             f", again in {delay}" if delay is not None else "",
-            extra={
-                "execution": str(claim.execution_id),
-                "workflow": claim.workflow,
-                "step": claim.at.path,
-                "attempt": claim.at.attempt,
-            },
+            extra=claim.labels(),
         )
 
     # -- the two ways to run a body -----------------------------------------------------------
@@ -258,7 +245,7 @@ class StepAttempt:
             self.claim.at.path,
             self.claim.execution_id,
             exc_info=error,
-            extra={"execution": str(self.claim.execution_id), "step": self.claim.at.path},
+            extra=self.claim.labels(),
         )
         return Completed(checkpoint, accepted)
 
@@ -282,17 +269,17 @@ class StepAttempt:
         reach("body.before")
         process = os.getpid()
         try:
-            returned, finish = call(self.step, self.instance, data, self.work.element())
+            returned, finish = apart(call, self.step, self.instance, data, self.work.element())
         finally:
             if os.getpid() != process:  # a fork that the body made: it shares our connections
                 os._exit(1)
         if self.step.is_async:
-            returned = self.session.await_result(returned)
+            returned = apart(self.session.await_result, returned)
         reach("body.after")
         self.on_end()
         if self.context.left:
             raise SuspendSwallowed("a bare except: caught the signal to wait")
-        result = finish(returned)
+        result = apart(finish, returned)
         return data if result is None else result
 
     # -- what is written ------------------------------------------------------------------------
@@ -300,9 +287,7 @@ class StepAttempt:
     def _checkpoint(self, result: Any) -> Checkpoint:
         checkpoint = self.work.checkpoint(result, self.instance, self.context.choose)
         record = self.record(
-            StepStatus.COMPLETED,
-            ended_at=checkpoint.at,
-            output=self.work.recorded_output(result),
+            StepStatus.COMPLETED, ended_at=checkpoint.at, output=self.work.recorded_output(result)
         )
         extras = (*checkpoint.extras, *self.extras())
         return replace(checkpoint, attempt=record, extras=extras)

@@ -15,7 +15,7 @@ from durable.engine.row import reasons
 from durable.engine.row.held import Claim, text_of
 from durable.engine.row.position import COLUMNS as POSITION
 from durable.engine.row.position import Position
-from durable.models import Execution, Queue, Role, Wait
+from durable.models import PARTS, Execution, Queue, Role, Wait
 from durable.states import Status, WaitStatus
 from durable.storage.failpoints import reach
 from durable.storage.transaction import connection, in_transaction, lock
@@ -24,24 +24,21 @@ PROMOTED_AT_ONCE = 500
 LOOK_AGAIN = timedelta(seconds=1)
 
 
-_COLUMNS = (
-    "root_id",
-    "role",
-    "parent_id",
-    "parent_path",
-    "parent_visit",
-    "released",
-    "workflow",
-    "version",
-    "kind",
-    "queue",
-    "home_queue",
-    "rank",
+#: what a claim is made of; of the second ones it has the values as they are
+_MADE_OVER = (
+    "id",
+    "status",
     "fence",
-    "deadline_at",
-    "last_completed_at",
-    "pause_requested",
     "cancel_requested_at",
+    "stored",
+    "own_base",
+    "own_input",
+    "present",
+)
+_COLUMNS = (
+    *("root_id", "role", "parent_id", "parent_path", "parent_visit", "released", "rank"),
+    *("workflow", "version", "kind", "queue", "home_queue"),
+    *("deadline_at", "last_completed_at", "pause_requested"),
 )
 
 
@@ -81,7 +78,7 @@ def _read(rows: Any) -> Any:
         own_base=text_of("base"),
         own_input=text_of("input"),
         present=clock.now(),
-    ).values("id", "status", "stored", "own_base", "own_input", "present", *POSITION, *_COLUMNS)
+    ).values(*_MADE_OVER, *_COLUMNS, *POSITION)
 
 
 def _fill_batches(claims: Sequence[Claim]) -> None:
@@ -147,12 +144,12 @@ def _claim(row: dict[str, Any], worker: UUID) -> Claim:
         data=row["stored"],
         at=Position.read(row[name] for name in POSITION),
         base=row["own_base"],
-        element=row["own_input"] if row["role"] in (Role.BRANCH, Role.ITEM) else None,
+        element=row["own_input"] if row["role"] in PARTS else None,
         status=Status.COMPENSATING if row["status"] == Status.COMPENSATING else Status.RUNNING,
         claimed_at=clock.precise(row["present"], connection()),
         fence=row["fence"] + 1,
         cancel_requested=row["cancel_requested_at"] is not None,
-        **{name: row[name] for name in _COLUMNS if name not in ("fence", "cancel_requested_at")},
+        **{name: row[name] for name in _COLUMNS},
     )
 
 

@@ -9,30 +9,25 @@ from django.db import InterfaceError, OperationalError
 
 from durable import codec
 from durable.authoring import registry
+from durable.authoring.context import apart
 from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
-from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
-from durable.engine.ends.release import (
-    block,
-    block_for_child,
-    complete,
-    give_back,
-    park,
-)
+from durable.engine.ends.checkpoint import Accepted, Checkpoint
+from durable.engine.ends.release import block, block_for_child, complete, give_back, park
 from durable.engine.ends.trip import trip
 from durable.engine.parts import fan_out, join
 from durable.engine.parts.bases import base_of
 from durable.engine.parts.batch import Batch
-from durable.engine.row import failures
-from durable.engine.row.held import Claim, next_completed_at
+from durable.engine.row.held import Claim
 from durable.engine.row.journal import Journal
 from durable.engine.row.walk import ChoiceFailed
 from durable.engine.run import suspend
 from durable.engine.run.attempt import Completed, Failed, Parked, StepAttempt, Stuck
 from durable.engine.run.session import Session
 from durable.engine.run.step_context import StepContext
-from durable.engine.run.work import Forward, Work, element_of, walk_from
+from durable.engine.run.work import Forward, element_of, walk_from
 from durable.engine.undo import fail, rollback
+from durable.engine.undo.work import Work
 from durable.errors import (
     Abandoned,
     ClaimLost,
@@ -108,9 +103,9 @@ def _step(runner: Runner) -> bool:
         try:
             return runner.step()
         except ClaimLost:
-            logger.info("claim lost: %s", claim.execution_id, extra=runner.labels())
+            logger.info("claim lost: %s", claim.execution_id, extra=claim.labels())
         except Abandoned:
-            logger.info("attempt was given up: %s", claim.execution_id, extra=runner.labels())
+            logger.info("attempt was given up: %s", claim.execution_id, extra=claim.labels())
     return False
 
 
@@ -124,15 +119,6 @@ class Runner:
         self.batch = batch
         self.tree = definition.tree
 
-    def labels(self) -> dict[str, object]:
-        """What structured log lines say about the execution."""
-        return {
-            "execution": str(self.claim.execution_id),
-            "workflow": self.claim.workflow,
-            "step": self.claim.at.path,
-            "attempt": self.claim.at.attempt,
-        }
-
     def step(self) -> bool:
         """Take one step; False when the claim is not ours any more."""
         claim = self.claim
@@ -145,7 +131,7 @@ class Runner:
             return self._roll_back()
         if not claim.at.path:  # all steps are taken
             self.leave_batch()
-            complete(claim, in_sequence=Forward(claim, self.definition, None).in_sequence)
+            complete(claim, in_sequence=Forward(claim, self.definition).in_sequence)
             return False
         if claim.deadline_at is not None and claim.deadline_at <= claim.now():
             self.leave_batch()
@@ -179,7 +165,8 @@ class Runner:
 
     def _instance(self, node: Node) -> Any:
         """A ``self`` for the callables of the flow: they look, they don't wait."""
-        context = StepContext(self.claim, self.session, Journal(self.claim.at.path), name=node.name)
+        work = Forward(self.claim, self.definition)
+        context = StepContext(work, self.session, Journal(self.claim.at.path), name=node.name)
         context.choose()
         return self.definition.cls.bound(context)
 
@@ -192,7 +179,7 @@ class Runner:
         except ChoiceFailed as failed:
             if walk.path == claim.at.path:
                 return self._end(failed.__cause__ or failed)
-        return self._advance(Forward(claim, self.definition, None).at(walk, claim.data))
+        return self._advance(Forward(claim, self.definition).at(walk, claim.data))
 
     def _block(self, node: Parallel | Foreach) -> bool:
         """Open a block, or close it when its branches or items have ended."""
@@ -222,7 +209,7 @@ class Runner:
             return self._end(error)
         claim.last_completed_at = join.last_completed_at(claim)
         reach("join.before_commit")
-        more = self._advance(Forward(claim, self.definition, None).leave(text, instance))
+        more = self._advance(Forward(claim, self.definition).leave(text, instance))
         reach("join.after_commit")
         return more
 
@@ -232,7 +219,7 @@ class Runner:
             fan_out.open_parallel(claim, node)
             return True
         arguments = (codec.loads(claim.data), *element_of(claim))
-        return fan_out.open_foreach(claim, node, node.items(instance, *arguments))
+        return apart(lambda: fan_out.open_foreach(claim, node, node.items(instance, *arguments)))
 
     def _text(self, data: Any) -> str:
         if not isinstance(data, dict):
@@ -292,19 +279,7 @@ class Runner:
             f"{claim.at.recoveries} workers died in step {work.body.name!r} "
             f"(max_recoveries is {work.definition.options.max_recoveries})"
         )
-        now, identity = next_completed_at(claim), work.identity
-        failure = fail.describe(claim, error, step=identity.path)
-        attempt = Attempt.of(
-            claim,
-            identity,
-            StepStatus.FAILED,
-            started_at=now,
-            ended_at=now,
-            input=work.recorded_input,
-            error=failures.encode(failure.error),
-        )
-        delay = fail.next_delay(work.body.retry, error, claim.at.tried)
-        fail.fail_attempt(claim, attempt, failure, delay)
+        StepAttempt(claim, work, self.session).fail(error)
         return False
 
     # -- one attempt -------------------------------------------------------------------------
@@ -328,7 +303,7 @@ class Runner:
                 block(self.claim, error)
                 return False
             case Failed(error):
-                attempt.fail(error)
+                attempt.fail(error, attempt.extras(failed=True))
                 return False
 
     def leave_batch(self) -> None:

@@ -18,10 +18,10 @@ from durable import clock, codec
 from durable.authoring.asks import workflow_name
 from durable.authoring.context import UNSET, Ask
 from durable.authoring.decision import Decision
-from durable.engine.row.held import Claim, Identity
 from durable.engine.row.journal import Journal, Place
 from durable.engine.start import children
 from durable.engine.start.children import Child
+from durable.engine.undo.work import Work
 from durable.errors import (
     Blocked,
     ChildFailed,
@@ -70,30 +70,26 @@ class StepContext:
 
     def __init__(
         self,
-        claim: Claim,
+        work: Work,
         session: Session,
         journal: Journal,
         *,
-        name: str,
-        is_async: bool = False,
-        atomic: bool = True,
-        identity: Identity | None = None,
-        root_id: UUID | None = None,
-        error: Mapping[str, Any] | None = None,
+        name: str = "",  # of a node of the flow whose callables run; ``work`` has no body then
     ) -> None:
+        claim, body = work.claim, work.body
         self._claim, self._session, self._journal = claim, session, journal
-        self._name, self._atomic = name, atomic
-        self.is_async = is_async
+        self._name = name or body.name
+        self._atomic = body is None or bool(body.atomic)
+        self.is_async = body is not None and body.is_async
         self.choosing = False  # the flow's own callables run: no waits, no effects
-        self.id = root_id or claim.root_id
+        self.id = work.root_id
         self.attempt = claim.at.tried
-        identity = identity or Identity(claim.execution_id, claim.at.path, claim.at.visit)
-        self.branch_id = identity.execution_id
-        self.idempotency_key = identity.key
+        self.branch_id = work.identity.execution_id
+        self.idempotency_key = work.identity.key
         self.deadline = claim.deadline_at
-        self.error = error
+        self.error = work.error
         self.children: list[Callable[[], object]] = []
-        self.log = logging.getLogger(f"durable.step.{claim.workflow}.{name}")
+        self.log = logging.getLogger(f"durable.step.{claim.workflow}.{self._name}")
         self.left = False  # the body was told to leave, to wait or because it is blocked
         self.asked: Request | None = None  # what it waits for
         self.new_tags: dict[str, Any] = {}

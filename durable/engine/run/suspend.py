@@ -95,10 +95,7 @@ def _open(claim: Claim, request: Request) -> Wait:
         due_at=moment(ask.people.due),
         **notices.of_opened(question),
     )
-    if ask.key:
-        CorrelationKey.objects.bulk_create(
-            [CorrelationKey(execution_id=claim.root_id, key=ask.key)], ignore_conflicts=True
-        )
+    CorrelationKey.objects.give(claim.root_id, [ask.key] if ask.key else [])
     return wait
 
 

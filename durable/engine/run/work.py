@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Any
 
 from durable import codec
 from durable.authoring.steps import Method
@@ -21,49 +19,9 @@ from durable.engine.row import merge
 from durable.engine.row.held import Claim, Identity
 from durable.engine.row.position import Position
 from durable.engine.row.walk import KEPT_BYTES, ChoiceFailed, Walk
+from durable.engine.undo.work import Work
 from durable.errors import InvalidStepResult, NotSerializable
-from durable.models import Role
-
-
-class Work(Protocol):
-    """A body to run and what follows from it."""
-
-    @property
-    def definition(self) -> Definition:
-        """The workflow that the body belongs to."""
-
-    @property
-    def body(self) -> Any:
-        """A resolved Step or Compensation."""
-
-    @property
-    def identity(self) -> Identity:
-        """Where its record stands."""
-
-    @property
-    def root_id(self) -> UUID:
-        """The addressable execution that it belongs to."""
-
-    @property
-    def data(self) -> str:
-        """The data that it gets, as stored."""
-
-    @property
-    def error(self) -> Mapping[str, Any] | None:
-        """In a compensation: what started the rollback."""
-
-    @property
-    def recorded_input(self) -> str:
-        """What the record of an attempt says went in."""
-
-    def recorded_output(self, result: Any) -> str:
-        """What the record of an attempt says came out."""
-
-    def element(self) -> tuple[Any, ...]:
-        """The item and its index, inside a ``foreach``; a fresh copy."""
-
-    def checkpoint(self, result: Any, instance: Any, choosing: Callable[[], None]) -> Checkpoint:
-        """What is written if the body returned ``result`` (without the attempt's record)."""
+from durable.models import PARTS
 
 
 def call(body: Method[..., Any], instance: Any, data: Any, element: tuple[Any, ...]) -> Any:
@@ -79,30 +37,14 @@ def call(body: Method[..., Any], instance: Any, data: Any, element: tuple[Any, .
     return returned, lambda value: typed.data_out(value, data, received)
 
 
-@dataclass
-class Forward:
+class Forward(Work):
     """A step of the flow."""
 
-    claim: Claim
-    definition: Definition
-    body: Any
-    error: Mapping[str, Any] | None = None
-    _changed: merge.Changes | None = field(default=None, init=False)  # by an item, at its end
+    _changed: merge.Changes | None = None  # by an item, at its end
 
-    @property
-    def identity(self) -> Identity:
-        """The step at the claim's position."""
-        return Identity(self.claim.execution_id, self.claim.at.path, self.claim.at.visit)
-
-    @property
-    def root_id(self) -> UUID:
-        """The root of the claim's tree."""
-        return self.claim.root_id
-
-    @property
-    def data(self) -> str:
-        """The data as stored."""
-        return self.claim.data
+    def __init__(self, claim: Claim, definition: Definition, body: Any = None) -> None:
+        here = Identity(claim.execution_id, claim.at.path, claim.at.visit)
+        super().__init__(claim, definition, body, here, claim.root_id, claim.data)
 
     @property
     def recorded_input(self) -> str:
@@ -116,7 +58,7 @@ class Forward:
             if changed is None:
                 changed = merge.changes(self._base, result)
             result = {key: result[key] for key in changed if key in result}
-        return codec.dumps(result, limit=KEPT_BYTES, keep_increments=True)
+        return super().recorded_output(result)
 
     @cached_property
     def _base(self) -> Any:
@@ -134,7 +76,7 @@ class Forward:
     @cached_property
     def block(self) -> Node | None:
         """The block whose branch or item the claim is."""
-        if self.claim.role not in (Role.BRANCH, Role.ITEM):
+        if self.claim.role not in PARTS:
             return None
         return self.definition.tree.find(self.claim.parent_path)
 
@@ -152,11 +94,8 @@ class Forward:
                     f"step {self.body.name!r} returned {type(result).__name__}; a step returns "
                     "the data (a dict with string keys), or None to pass on what it was given"
                 )
-            keep = self.block is not None
-            if isinstance(result, dict):
-                text = codec.dump_data(result, keep_increments=keep)
-            else:
-                text = codec.dumps(result, keep_increments=keep)
+            dump = codec.dump_data if isinstance(result, dict) else codec.dumps
+            text = dump(result, keep_increments=self.block is not None)
         except NotSerializable as error:
             raise NotSerializable(error.path, error.reason, step=self.body.name) from None
         choosing()

@@ -57,9 +57,7 @@ def create(claim: Claim, place: Place, asked: Child, *, awaited: bool) -> Execut
     child.parent_visit = claim.at.visit
     child.last_completed_at = claim.last_completed_at
     child.save(force_insert=True, using=database())
-    CorrelationKey.objects.bulk_create(
-        [CorrelationKey(execution=child, key=key) for key in asked.keys]
-    )
+    CorrelationKey.objects.give(child.pk, asked.keys)
     notify.hint()
     return child
 

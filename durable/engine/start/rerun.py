@@ -10,7 +10,7 @@ from durable.engine.row import walk
 from durable.engine.row.position import Frames, encode
 from durable.engine.start.start import StartOptions, start, startable
 from durable.errors import InvalidTransition
-from durable.models import CorrelationKey, Execution, Role, StepRun
+from durable.models import CorrelationKey, Execution, StepRun
 from durable.models.fields import Stored
 from durable.states import FINAL
 from durable.storage import audit, lookup
@@ -21,11 +21,7 @@ from durable.storage.transaction import in_callers_transaction
 def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
     """A new execution of the same workflow and input, linked by ``rerun_of``."""
     old = lookup.get(execution_id)
-    if old.role in (Role.BRANCH, Role.ITEM):
-        raise InvalidTransition(
-            f"execution {old.pk} can't be rerun by itself: it is a part "
-            f"({old.get_role_display()}) of {old.root_id}, whose id means the whole"
-        )
+    lookup.refuse_part(old, "rerun")
     if old.status not in FINAL:
         raise InvalidTransition(f"execution {old.pk} is {old.status}: only a finished one is rerun")
     options = StartOptions(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from django.db import IntegrityError, transaction
-
 from durable import clock, codec
-from durable.conf import database
 from durable.engine.start.triggers import refuse_unstartable
 from durable.errors import IdempotencyConflict, InvalidTransition
 from durable.models import Event
 from durable.storage import audit, notify, sizes
 from durable.storage.lookup import root_of
-from durable.storage.transaction import in_callers_transaction, refuse_unseen
+from durable.storage.transaction import in_callers_transaction, insert
 
 
 @in_callers_transaction
@@ -63,20 +61,13 @@ def _insert(
     if event_id is not None:
         sizes.text("event_id", event_id)
     codec.dumps(payload, path="payload")
-    known = _same(event_id, name, payload, where)
-    if known is not None:
-        return known
-    if startable:
-        refuse_unstartable(name, payload, where["key"])
     event = Event(name=name, payload=payload, event_id=event_id, created_at=clock.now(), **where)
-    try:
-        with transaction.atomic(using=database(), savepoint=event_id is not None):
-            event.save(force_insert=True, using=database())
-    except IntegrityError as error:
-        known = _same(event_id, name, payload, where)
-        if known is None:
-            refuse_unseen(error)
-            raise
+    again = partial(_same, event_id, name, payload, where)
+    known = again()
+    if known is None and startable:
+        refuse_unstartable(name, payload, where["key"])
+    known = known or insert(event, again, unique=event_id is not None)
+    if known is not None:
         return known
     notify.hint()
     return event

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from django.db import IntegrityError, models, transaction
+from django.db import models
 
 from durable import clock, codec
 from durable.authoring import registry
 from durable.authoring.callables import lookup
+from durable.authoring.context import apart
 from durable.authoring.tree import Leaf
 from durable.authoring.workflow import Definition, Workflow
-from durable.conf import database
 from durable.engine.row import walk
 from durable.engine.row.position import encode
 from durable.errors import DurableError, IdempotencyConflict
@@ -23,7 +24,7 @@ from durable.models.fields import Stored, uuid7
 from durable.states import Status
 from durable.storage import audit, notify, sizes
 from durable.storage.failpoints import reach
-from durable.storage.transaction import in_callers_transaction, refuse_unseen
+from durable.storage.transaction import in_callers_transaction, insert
 
 BATCH = 1000
 
@@ -53,26 +54,23 @@ def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -
     definition = startable(workflow, options.version)
     data = codec.dump_data({} if input is None else input, path="input")
     execution = new_row(definition, data, options)
-    known = _started_before(definition, data, options.idempotency_key)
+    once = options.idempotency_key
+    known = _started_before(definition, data, once)
     if known is not None:
         return known
     keys = correlation_keys(definition, data, options.keys)
-    try:
-        with transaction.atomic(using=database(), savepoint=options.idempotency_key is not None):
-            execution.save(force_insert=True, using=database())
-    except IntegrityError as error:
-        known = _started_before(definition, data, options.idempotency_key)
-        if known is None:
-            refuse_unseen(error)
-            raise
+    again = partial(_started_before, definition, data, once)
+    known = insert(execution, again, unique=once is not None)
+    if known is not None:
         return known
-    if keys:
-        CorrelationKey.objects.bulk_create(
-            [CorrelationKey(execution=execution, key=key) for key in keys]
-        )
+    CorrelationKey.objects.give(execution.pk, keys)
     if audit.is_due(options.by) and not options.noted:
         audit.record(
-            "start", by=options.by, execution=execution.pk, target=definition.name, after=_raw(data)
+            "start",
+            by=options.by,
+            execution=execution.pk,
+            target=definition.name,
+            after=codec.loads(data),
         )
     notify.hint()
     reach("start.before_commit")
@@ -190,11 +188,11 @@ def correlation_keys(definition: Definition, data: str, given: Sequence[str]) ->
 
 def _own_key(definition: Definition, data: str) -> str | None:
     """What ``Meta.key`` makes of the input; ``DurableError`` if the input is none that it knows."""
-    own, input = definition.options.key, _raw(data)
+    own, input = definition.options.key, codec.loads(data)
     if own is None:
         return None
     try:
-        key: Any = own(input) if callable(own) else input.get(own, lookup(input, own))
+        key: Any = apart(own, input) if callable(own) else input.get(own, lookup(input, own))
         return None if key is None else str(key)
     except Exception as error:
         raise DurableError(
@@ -205,12 +203,8 @@ def _own_key(definition: Definition, data: str) -> str | None:
 
 def _readable(execution: Execution, data: str) -> Execution:
     """The row as it is read back from storage: values, not their text."""
-    execution.input, execution.data = _raw(data), _raw(data)
+    execution.input, execution.data = codec.loads(data), codec.loads(data)
     return execution
-
-
-def _raw(data: str) -> Any:
-    return codec.loads(data)
 
 
 def _started_before(definition: Definition, data: str, key: str | None) -> Execution | None:
@@ -220,7 +214,7 @@ def _started_before(definition: Definition, data: str, key: str | None) -> Execu
     known = Execution.objects.filter(workflow=definition.name, idempotency_key=key).first()
     if known is None:
         return None
-    if not codec.alike(known.input, _raw(data)):
+    if not codec.alike(known.input, codec.loads(data)):
         raise IdempotencyConflict(
             f"{definition.name} was started with idempotency_key={key!r} before, with another "
             f"input (execution {known.pk})"

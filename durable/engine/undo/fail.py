@@ -33,7 +33,7 @@ from durable.errors import (
     SuspendSwallowed,
     WorkflowTimeout,
 )
-from durable.models import Execution, Role
+from durable.models import PARTS, Execution, Role
 from durable.states import Status
 from durable.storage.failpoints import reach
 from durable.storage.transaction import in_transaction, lock
@@ -140,7 +140,7 @@ def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
 
     What a branch or item has done is undone by its root, if that fails too.
     """
-    part = claim.role in (Role.BRANCH, Role.ITEM)
+    part = claim.role in PARTS
     undo = definition.options.on_failure == "compensate" and not part
     at = claim.at
     why = Rollback.after(failure, undo=undo, path=at.path, attempt=at.attempt, floor=at.floor)

@@ -6,14 +6,11 @@ An execution that rolls back stands at ``~`` (looking for the next step to undo)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 from durable import codec
-from durable.authoring import registry
 from durable.authoring.tree import Catch, Foreach, Leaf
 from durable.authoring.workflow import Definition
 from durable.engine.ends import turns
@@ -27,8 +24,9 @@ from durable.engine.row.settled import let_go, settled_by
 from durable.engine.row.undoing import Rollback
 from durable.engine.row.walk import KEPT_BYTES, start_of
 from durable.engine.undo.remaining import children_in, class_of, leaf_of, to_undo
+from durable.engine.undo.work import Work
 from durable.errors import NotSerializable
-from durable.models import Execution, Role, StepRun
+from durable.models import PARTS, Execution, Role, StepRun
 from durable.states import ROLLBACK, Status, StepStatus
 from durable.storage.failpoints import reach
 from durable.storage.transaction import in_transaction
@@ -129,7 +127,7 @@ def _into_handler(claim: Claim, definition: Definition, why: Rollback) -> Checkp
     assert isinstance(node, Catch)
     handler = next(h for h in node.handlers if h.label == why.handler)
     data = codec.loads(claim.at.frames[node.path]["data"])
-    keep = claim.role in (Role.BRANCH, Role.ITEM)
+    keep = claim.role in PARTS
     before = data if isinstance(data, dict) else {}  # an item that is collected may have any value
     text = codec.dump_data({**before, node.into: why.error}, keep_increments=keep)
     path, inner = start_of(handler.body, text)
@@ -141,18 +139,12 @@ def _conclude(claim: Claim, why: Rollback) -> None:
     """Everything is undone that can be: the final status."""
     beside: dict[str, Any] = {}
     if why.end == Status.FAILED:  # as if there had been no rollback: a retry goes on from there
-        at = Position(
-            why.path,
-            claim.at.visit,
-            why.attempt,
-            why.floor,
-            journaled=True,  # perhaps: a retry looks
-            frames=claim.at.outside(),
-        )
+        here = (why.path, claim.at.visit, why.attempt, why.floor)
+        at = Position(*here, journaled=True, frames=claim.at.outside())  # perhaps: a retry looks
         beside |= at.columns()
     elif why.end != Status.CANCELLED:
         _begin(claim, why)
-    if claim.role in (Role.BRANCH, Role.ITEM):
+    if claim.role in PARTS:
         beside["outcome"] = list(why.classes)
     finish(claim.row(), why.end, why.error, **beside)
 
@@ -169,70 +161,35 @@ def after_failed_item(claim: Claim, definition: Definition) -> None:
 # -- a compensation as work -------------------------------------------------------------------
 
 
-@dataclass
-class Undo:
+class Undo(Work):
     """The compensation of one step run."""
 
-    claim: Claim
-    run: StepRun
-
-    @cached_property
-    def definition(self) -> Definition:
-        """The workflow of the step (a child's, perhaps)."""
-        cls = registry.get(self.run.execution.workflow, self.run.execution.version)
+    def __init__(self, claim: Claim, run: StepRun, leaf: Leaf) -> None:
+        cls, why = class_of(run), claim.at.rollback
         assert cls is not None
-        return cls.definition
-
-    @cached_property
-    def body(self) -> Any:
-        """The compensation."""
-        leaf = self.definition.tree.find(self.run.path)
-        assert isinstance(leaf, Leaf)
-        return leaf.step.compensation
-
-    @property
-    def identity(self) -> Identity:
-        """The step's own place, as a compensation."""
-        return Identity(self.run.execution_id, self.run.path, self.run.visit, True)
-
-    @property
-    def root_id(self) -> UUID:
-        """The addressable execution whose step it was (a child, perhaps)."""
-        root: UUID = self.run.execution.root_id
-        return root
-
-    @cached_property
-    def data(self) -> str:
-        """The data as it was when the step completed (or began, if nobody knows)."""
-        value = self.run.output if self.run.status == StepStatus.COMPLETED else self.run.input
-        return codec.dumps(value, limit=KEPT_BYTES)
-
-    @property
-    def error(self) -> Mapping[str, Any] | None:
-        """What started the rollback."""
-        assert self.claim.at.rollback is not None
-        return self.claim.at.rollback.error
-
-    @property
-    def recorded_input(self) -> str:
-        """The data."""
-        return self.data
-
-    def recorded_output(self, result: Any) -> str:
-        """The result."""
-        return codec.dumps(result, limit=KEPT_BYTES, keep_increments=True)
+        assert why is not None
+        # the data as it was when the step completed (or began, if nobody knows)
+        value = run.output if run.status == StepStatus.COMPLETED else run.input
+        super().__init__(
+            claim,
+            cls.definition,
+            leaf.step.compensation,
+            Identity(run.execution_id, run.path, run.visit, compensation=True),
+            run.execution.root_id,  # of a child, perhaps
+            codec.dumps(value, limit=KEPT_BYTES),
+            why.error,
+        )
+        self.execution, self.why = run.execution, why
 
     def element(self) -> tuple[Any, ...]:
         """The item and index of the step."""
-        if self.run.execution.role not in (Role.BRANCH, Role.ITEM) or not self.run.execution.input:
-            return ()
-        return self.run.execution.input["item"], self.run.execution.input["index"]
+        given = self.execution.input if self.execution.role in PARTS else None
+        return (given["item"], given["index"]) if given else ()
 
     def checkpoint(self, result: Any, instance: Any, choosing: Callable[[], None]) -> Checkpoint:
         """Back to looking for the next step to undo."""
-        claim = self.claim
-        assert claim.at.rollback is not None
-        return Checkpoint.of(claim, claim.data, claim.at.to_undo(claim.at.rollback.one_undone()))
+        to = self.claim.at.to_undo(self.why.one_undone())
+        return Checkpoint.of(self.claim, self.claim.data, to)
 
 
 def lacking(claim: Claim) -> str | None:
@@ -249,4 +206,4 @@ def undo_at(claim: Claim) -> Undo | None:
     """The compensation at the claim's position; ``None`` if its code is not here."""
     run = _run_at(claim)
     leaf = leaf_of(run)
-    return None if leaf is None or leaf.step.compensation is None else Undo(claim, run)
+    return None if leaf is None or leaf.step.compensation is None else Undo(claim, run, leaf)

@@ -120,6 +120,20 @@ def sqlite_set_up() -> Iterator[Finding]:
         )
 
 
+def pooled() -> Iterator[Finding]:
+    """A pool has a connection for each step that may run, and for the worker itself."""
+    shortage = conf.pool_shortage(connections[database()].settings_dict.get("OPTIONS") or {})
+    if shortage is not None:
+        yield Finding(
+            "pool-too-small",
+            WARNING,
+            "the pool has {} connections, a worker with these queues uses up to {}".format(
+                *shortage
+            ),
+            f"set OPTIONS['pool'] = {{'max_size': {shortage[1]}}}, or lower the concurrency",
+        )
+
+
 def heard() -> Iterator[Finding]:
     """LISTEN and NOTIFY arrive: workers hear of new work at once. Polling is enough without."""
     connection = connections[database()]

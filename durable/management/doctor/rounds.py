@@ -18,6 +18,7 @@ FIRST: tuple[Check, ...] = (database.reachable, database.migrated)
 THEN: tuple[Check, ...] = (
     database.on_time,
     database.sqlite_set_up,
+    database.pooled,
     database.heard,
     work.workers_alive,
     work.held_by_the_dead,

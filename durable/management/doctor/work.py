@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,6 @@ from django.db.models import Count, Min
 from durable import clock
 from durable.conf import database
 from durable.engine.duties import workers
-from durable.engine.duties.duty import duties_of
 from durable.management.doctor.findings import (
     ERROR,
     INFO,
@@ -22,7 +22,7 @@ from durable.management.doctor.findings import (
     counted,
     samples_of,
 )
-from durable.models import Execution, Queue, StepRun, Wait, Worker
+from durable.models import Event, Execution, Queue, StepRun, Wait, Worker
 from durable.showing import times
 from durable.states import FINAL, Status, StepStatus, WaitKind
 
@@ -135,23 +135,70 @@ def blocked() -> Iterator[Finding]:
         )
 
 
+@dataclass(frozen=True)
+class Late:
+    """Rows that nobody has dealt with although the duty ``duty`` is due."""
+
+    duty: str
+    code: str  # of the finding
+    one: str  # a row that is late, in words
+    many: str
+    rows: Callable[[], Any]  # the query set of all that is due
+    since: str  # the column that says since when
+
+
+LATE = (
+    Late(
+        "promote",
+        "sleepers-overdue",
+        "sleeper should have been woken",
+        "sleepers should have been woken",
+        lambda: Execution.objects.filter(wake_at__isnull=False),
+        "wake_at",
+    ),
+    Late(
+        "deliver",
+        "undelivered",
+        "event undelivered",
+        "events undelivered",
+        lambda: Event.objects.pending(),
+        "created_at",
+    ),
+    Late(
+        "deliver",
+        "undelivered",
+        "answer undelivered",
+        "answers undelivered",
+        lambda: Wait.objects.filter(told=False),
+        "resolved_at",
+    ),
+    Late(
+        "report",
+        "undelivered",
+        "end of a part undelivered",
+        "ends of parts undelivered",
+        lambda: Execution.objects.unreported(),
+        "finished_at",
+    ),
+)
+
+
 def late() -> Iterator[Finding]:
     """No duty is left undone: sleepers are woken, and messages passed on, within moments."""
-    for duty in duties_of():
-        for late in duty.late:
-            rows = late.rows().filter(**{f"{late.since}__lte": ago()})
-            found = rows.order_by().aggregate(count=Count("pk"), since=Min(late.since))
-            if found["count"]:
-                yield Finding(
-                    late.code,
-                    WARNING,
-                    f"{counted(found['count'], late.one, late.many)} since "
-                    f"{times.absolute(found['since'])}",
-                    "a live worker does it; --fix does it now",
-                    count=found["count"],
-                    samples=samples_of(rows),
-                    repair=duty.name,
-                )
+    for late in LATE:
+        rows = late.rows().filter(**{f"{late.since}__lte": ago()})
+        found = rows.order_by().aggregate(count=Count("pk"), since=Min(late.since))
+        if found["count"]:
+            yield Finding(
+                late.code,
+                WARNING,
+                f"{counted(found['count'], late.one, late.many)} since "
+                f"{times.absolute(found['since'])}",
+                "a live worker does it; --fix does it now",
+                count=found["count"],
+                samples=samples_of(rows),
+                repair=late.duty,
+            )
 
 
 def overdue() -> Iterator[Finding]:

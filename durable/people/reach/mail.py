@@ -18,9 +18,10 @@ from django.dispatch import Signal
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 
-from durable import conf, signals
+from durable import conf
 from durable.doors import access
 from durable.models import AnswerLink, Wait
+from durable.people import notices, who
 from durable.people.question import Question
 from durable.people.reach import links, words
 from durable.people.reach.links import Made
@@ -32,12 +33,7 @@ AT_ONCE = 200  # recipients of one notice
 LATER = timedelta(minutes=5)  # when no mail could be sent at all
 SUBJECT_CHARACTERS = 150
 
-KINDS: dict[Signal, str] = {
-    signals.input_asked: "asked",
-    signals.input_reminder: "reminder",
-    signals.input_escalated: "escalated",
-    signals.input_reassigned: "reassigned",
-}
+KINDS = {signal: kind for kind, signal in notices.SIGNALS.items()}
 
 
 def connect() -> None:
@@ -69,10 +65,7 @@ def tell(kind: str, wait: Wait, to: Sequence[str]) -> timedelta | None:
 
 def recipients(wait: Wait, to: Iterable[str]) -> Iterator[Any]:
     """The users that are meant: active, with an address, allowed to answer, and yet to do so."""
-    specs: dict[str, list[str]] = {"user": [], "group": [], "perm": []}
-    for spec in to:
-        kind, _colon, name = spec.partition(":")
-        specs[kind].append(name)
+    specs = who.by_kind(to)
     model = get_user_model()
     address = model.get_email_field_name()
     active = _named(model, specs).filter(is_active=True, **{f"{address}__isnull": False})
@@ -143,10 +136,7 @@ def _message(kind: str, wait: Wait, person: Any, made: Sequence[Made]) -> EmailM
     text = re.sub(r"\n{3,}", "\n\n", render_to_string("durable/mail/notice.txt", context)).strip()
     address = getattr(person, person.get_email_field_name())
     mail = EmailMultiAlternatives(
-        subject,
-        f"{text}\n",
-        to=[address],
-        headers={"Auto-Submitted": "auto-generated"},
+        subject, f"{text}\n", to=[address], headers={"Auto-Submitted": "auto-generated"}
     )
     mail.attach_alternative(render_to_string("durable/mail/notice.html", context), "text/html")
     return mail

@@ -8,13 +8,7 @@ from django import forms
 
 from durable.authoring.decision import APPROVED, REJECTED
 from durable.models import Wait
-from durable.people.form import (
-    ANSWER,
-    BooleanField,
-    ChoiceField,
-    MultipleChoiceField,
-    form_of,
-)
+from durable.people.form import ANSWER, BooleanField, ChoiceField, MultipleChoiceField, form_of
 from durable.people.question import Question
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -9,7 +9,7 @@ from uuid import UUID
 from rest_framework.request import Request
 
 from durable.doors import access
-from durable.models import Execution, Role
+from durable.models import PARTS, Execution
 from durable.rest.base import View
 from durable.storage.lookup import unknown
 
@@ -36,7 +36,7 @@ class ExecutionView(View):
         root: Execution | None = access.visible(request.user).filter(pk=pk).first()
         row = root
         if root is None:
-            parts = Execution.objects.filter(role__in=(Role.BRANCH, Role.ITEM))
+            parts = Execution.objects.filter(role__in=PARTS)
             row = parts.filter(pk=pk).first()
             if row is not None:
                 root = access.visible(request.user).filter(pk=row.root_id).first()

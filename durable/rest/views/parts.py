@@ -13,7 +13,7 @@ from durable.authoring import registry
 from durable.authoring.graph import graph
 from durable.doors import access
 from durable.engine.start import send
-from durable.models import AuditEntry, Event, Execution, Role, StepRun, Wait
+from durable.models import PARTS, AuditEntry, Event, Execution, Role, StepRun, Wait
 from durable.rest import pagination, requests, serializers
 from durable.rest.operations import ID, Operation, idempotency_key
 from durable.rest.pagination import OLDEST, Order
@@ -89,7 +89,7 @@ class Children(_List):
         """One level of the tree."""
         below = Execution.objects.filter(parent=found.row.pk)
         seen = access.visible(self.request.user, below.filter(role=Role.CHILD))
-        parts = Q(role__in=(Role.BRANCH, Role.ITEM))
+        parts = Q(role__in=PARTS)
         rows = below.filter(parts | Q(pk__in=seen.order_by().values("pk")))
         return rows.defer(*ExecutionSummary.LEFT_OUT)
 

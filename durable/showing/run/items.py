@@ -11,10 +11,8 @@ from uuid import UUID
 from django.db.models import Count, Q
 
 from durable.authoring.tree import Foreach, Node, Parallel, Repeat, walk
-from durable.models import Execution, Role, StepRun
+from durable.models import PARTS, Execution, Role, StepRun
 from durable.states import FINAL, ROLLBACK, StepStatus
-
-PARTS = (Role.BRANCH, Role.ITEM)
 
 
 @dataclass
