@@ -28,13 +28,14 @@ FIND_313 = for python in python3.13 "$$(pyenv prefix "$$(pyenv versions --bare 2
 	if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; \
 	then command -v "$$python"; break; fi; done
 
-.PHONY: help demo serve guards test test-sqlite test-postgres test-313 test-all lint format typecheck check clean
+.PHONY: help demo serve guards test test-sqlite test-postgres test-313 test-lowest test-all lint format typecheck check clean
 
 help:
 	@echo "make demo       the example, once, in the terminal; three of its workers are killed on the way"
 	@echo "make serve      the example with its admin on http://127.0.0.1:8000/admin/, and a worker"
 	@echo "make test       the whole suite, on SQLite and on PostgreSQL (an embedded one is started)"
 	@echo "make test-all   the same, then again on Python 3.13 with Django 6.1"
+	@echo "make test-lowest  the same on SQLite, with the lowest versions that pyproject.toml allows"
 	@echo "make guards     take each guard of the engine out and see its test fail"
 	@echo "make lint typecheck check"
 
@@ -118,6 +119,14 @@ test-313:
 		$(MAKE) --no-print-directory test PYTHON="$$python" VENV=$(VENV_313) EXTRA='"$(DJANGO_313)"' \
 			RUN=py313; \
 	fi
+
+# The lowest versions that pyproject.toml allows, of what the package needs.
+LOWEST = import re, tomllib; needs = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	print(*(re.sub(">=", "==", need) for need in needs["dependencies"]))
+
+test-lowest:
+	@lowest=$$($(PYTHON) -c '$(LOWEST)') && \
+	$(MAKE) --no-print-directory test-sqlite VENV=.venv-lowest EXTRA="$$lowest" RUN=lowest
 
 test-all: test
 	@$(MAKE) --no-print-directory test-313

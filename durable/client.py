@@ -15,14 +15,13 @@ from durable.authoring.workflow import Workflow
 from durable.engine.calendar import fire as _fire
 from durable.engine.calendar import schedules as _schedules
 from durable.engine.operators import control as _control
+from durable.engine.operators import listing as _listing
 from durable.engine.run import result as _result
 from durable.engine.start import rerun as _rerun
 from durable.engine.start import send as _send
 from durable.engine.start import start as _start
-from durable.errors import DurableError
 from durable.models import Event, Execution, Schedule
 from durable.people import answer as _answer
-from durable.states import Status
 from durable.storage import lookup as _lookup
 
 if TYPE_CHECKING:
@@ -97,34 +96,24 @@ def start_many(
 
 
 def get_execution(execution_id: Id) -> Execution:
-    """The execution with this id; ``ExecutionNotFound``."""
-    return _lookup.get(execution_id)
+    """The execution with this id, or the only one whose id begins so; ``ExecutionNotFound``."""
+    return _lookup.find(execution_id)
 
 
 def list_executions(
     workflow: WorkflowOrName | None = None,
-    status: str | None = None,
+    status: str | Iterable[str] | None = None,
     *,
     queue: str | None = None,
     tags: Mapping[str, Any] | None = None,
     subject: Model | None = None,
 ) -> ExecutionQuerySet:
-    """Executions (not their branches and items), newest first, as a QuerySet."""
-    found: ExecutionQuerySet = Execution.objects.roots().order_by("-created_at", "-id")
-    if workflow is not None:
-        name = workflow if isinstance(workflow, str) else workflow.definition.name
-        found = found.filter(workflow=name)
-    if status is not None:
-        if status not in Status.values:
-            raise DurableError(f"there is no status {status!r}: one of {', '.join(Status.values)}")
-        found = found.filter(status=status)
-    if queue is not None:
-        found = found.filter(queue=queue)
-    if tags:
-        found = found.with_tags(dict(tags))
-    if subject is not None:
-        found = found.filter(subject_type=subject._meta.label_lower, subject_id=str(subject.pk))
-    return found
+    """Executions (not their branches and items), newest first, as a QuerySet.
+
+    ``WorkflowNotFound`` for a name that neither this code nor any execution has, ``DurableError``
+    for a status that there is not.
+    """
+    return _listing.listed(workflow, status, queue=queue, tags=tags, subject=subject)
 
 
 def cancel(
@@ -158,7 +147,11 @@ def publish_event(
     event_id: str | None = None,
     by: AbstractBaseUser | None = None,
 ) -> Event:
-    """Publish an event to every unfinished execution that carries ``key``."""
+    """Publish an event to every unfinished execution that carries ``key``.
+
+    If none does, it starts the workflows that it triggers; ``DurableError`` if its payload can be
+    the input of none of them.
+    """
     return _send.publish_event(name, payload, key=key, event_id=event_id, by=by)
 
 
@@ -174,7 +167,7 @@ def provide_input(
     """Answer a question. The first answer wins: ``AlreadyAnswered`` says who was first.
 
     ``InvalidInput`` has a message per field; ``NotAllowed``: this person may not;
-    ``WaitNotFound``: nothing of this name was asked.
+    ``WaitNotFound``: nothing of this name was asked; ``FormMissing``: this code lacks its form.
     """
     return _answer.provide_input(execution_id, name, answer, by=by, comment=comment, branch=branch)
 
@@ -227,7 +220,7 @@ def wait_for_result(execution_id: Id, *, timeout: timedelta | None = None) -> An
     """Block until the execution is finished; its final data.
 
     ``ExecutionFailed`` if it ended otherwise, ``ResultTimeout`` when ``timeout`` is over,
-    ``InTransaction`` inside a transaction.
+    ``InTransaction`` inside a transaction; ``DurableError`` if ``timeout`` is no ``timedelta``.
     """
     return _result.wait_for_result(execution_id, timeout)
 

@@ -17,6 +17,7 @@ __all__ = [
     "ExecutionNotFound",
     "Fail",
     "ForeachFailed",
+    "FormMissing",
     "IdempotencyConflict",
     "InTransaction",
     "InvalidInput",
@@ -234,6 +235,10 @@ class InvalidInput(DurableError):
                 for field, messages in self.errors.items()
             )
         )
+
+
+class FormMissing(DefinitionError):
+    """A question asks for a form that is not in the code of this process; it stays open."""
 
 
 class NotAllowed(DurableError):

@@ -74,6 +74,16 @@ def resolve(workflow: type[Workflow] | str, version: int | None = None) -> type[
     return found
 
 
+def lacks(name: str, version: int) -> str:
+    """What this code lacks of a workflow, in words; empty if it has the version."""
+    if get(name, version) is not None:
+        return ""
+    versions = sorted(one for known, one in _classes if known == name)
+    if not versions:
+        return f"there is no workflow {name!r} in this code"
+    return f"{name} version {version} is gone; this code has {', '.join(map(str, versions))}"
+
+
 def kinds() -> frozenset[str]:
     """All ``name@version`` that this process can execute."""
     return frozenset(f"{name}@{version}" for name, version in list(_classes))

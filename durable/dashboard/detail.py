@@ -54,6 +54,7 @@ def context(pages: Pages, request: HttpRequest, execution: Execution) -> dict[st
         "standing": waiting.standing(execution, waits),
         "error": _error(execution, shown),
         "graph": graph.render(execution, _links(pages, runs)),
+        "undrawn": graph.undrawn(execution),
         "timeline": _timeline(execution, runs, waits, names, request),
         "steps": steps.page_of(
             own.filter(compensation=False), names, shown, request.GET.get("steps")

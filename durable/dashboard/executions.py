@@ -28,12 +28,13 @@ from durable.dashboard import (
 )
 from durable.dashboard.base import Pages
 from durable.dashboard.shown import badge
-from durable.doors import access, ids
+from durable.doors import access
 from durable.models import Execution
 from durable.models.execution import ExecutionQuerySet
 from durable.showing import times
 from durable.showing.characters import visible
 from durable.states import Status
+from durable.storage import ids
 
 #: what a list does not read
 HEAVY = ("input", "data", "base", "outcome", "frames", "error", "progress")

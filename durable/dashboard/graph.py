@@ -8,10 +8,19 @@ from typing import Any
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from durable.authoring import registry
 from durable.drawing import layout, svg
 from durable.models import Execution
 from durable.showing.characters import visible
 from durable.showing.run.overlay import run_overlay, tree_of_run
+
+
+def undrawn(execution: Execution) -> str:
+    """Why the flow of an execution can't be drawn; empty if it can."""
+    lacking = registry.lacks(execution.workflow, execution.version)
+    if not lacking:
+        return ""
+    return _("It can't be drawn: %s. A process that has this version draws it.") % visible(lacking)
 
 
 def render(execution: Execution, links: Mapping[str, str]) -> SafeString | str:

@@ -20,6 +20,7 @@ from durable.conf import database
 from durable.dashboard.shown import VALUE_CHARACTERS, cut
 from durable.doors import access
 from durable.models import AnswerLink, AuditEntry, Execution, Wait
+from durable.people.form import missing
 from durable.people.question import Question
 from durable.people.reach import inputs, words
 from durable.showing import values
@@ -70,6 +71,7 @@ class Page:
     comment: str
     votes: list[Entry]
     why_not: str
+    form_missing: str  # why this process can't show the form, if it can't
     may_reassign: bool
     history: list[Entry] = field(default_factory=list)
 
@@ -126,6 +128,7 @@ def page_of(user: Any, wait: Wait) -> Page:
         comment=visible(wait.comment),
         votes=[_vote(vote) for vote in wait.votes or ()],
         why_not=_why_not(user, wait),
+        form_missing=visible_line(missing(wait)),
         may_reassign=inputs.may_reassign(user, wait),
         history=history(wait, masking, origins=access.may(user, "view_audit")),
     )

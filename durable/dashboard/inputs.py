@@ -36,14 +36,15 @@ from durable.dashboard.input_lists import (
     asked_of,
 )
 from durable.dashboard.input_page import page_of
-from durable.doors import access, ids
-from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllowed
+from durable.doors import access
+from durable.errors import AlreadyAnswered, DurableError, FormMissing, InvalidInput, NotAllowed
 from durable.models import Input, Wait
 from durable.people.question import Question
 from durable.people.reach import inputs, words
 from durable.showing import times
 from durable.showing.characters import visible
 from durable.states import WaitStatus
+from durable.storage import ids
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Input]
@@ -284,7 +285,9 @@ class InputAdmin(_Admin):
     ) -> HttpResponse:
         """The page of a question, with its form unless there is nothing to answer."""
         page = page_of(request.user, wait)
-        if page.may_answer:
+        if page.may_answer and page.form_missing:
+            status = 409
+        elif page.may_answer:
             context.setdefault("form", answer_form(wait))
             context.setdefault("comment_form", CommentForm(use_required_attribute=False))
         return self.render(request, "question.html", status, title=page.title, page=page, **context)
@@ -303,6 +306,8 @@ class InputAdmin(_Admin):
             now = self.found(request, wait.pk)
             text = words.outcome(now) or str(refusal)
             return self.question(request, now, 409, refused=_("Not recorded: %s.") % text)
+        except FormMissing:
+            return self.question(request, wait, refused=_("Not recorded."))
         except InvalidInput as refusal:
             form = answer_form(wait, request.POST, refusal.errors)
             refused = _("Not recorded: please look at what is marked below.")

@@ -17,6 +17,7 @@ from durable.dashboard.input_forms import COMMENT, CommentForm, answer_form, ans
 from durable.dashboard.input_page import facts
 from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllowed
 from durable.models import AnswerLink
+from durable.people.form import missing
 from durable.people.reach import inputs, links, words
 from durable.showing.characters import visible, visible_line
 
@@ -28,7 +29,8 @@ STYLESHEETS = ("durable/inputs.css", "durable/answer.css")
 def answer(request: HttpRequest, token: str) -> HttpResponse:
     """Ask the recipient of a link, without a login; ``POST`` records the answer.
 
-    404 for what this site has not signed, 410 for what is over, 403 for who may not (any more).
+    404 for what this site has not signed, 410 for what is over, 403 for who may not (any more),
+    409 while this process lacks the form that the question needs.
     """
     link = links.read(token)
     if link is None:
@@ -36,6 +38,8 @@ def answer(request: HttpRequest, token: str) -> HttpResponse:
     closed = links.closed(link)
     if closed is not None:
         return _page(request, link, "closed.html", closed.status, reason=closed.reason)
+    if why := missing(link.wait):
+        return _page(request, link, "later.html", 409, reason=visible_line(why))
     if request.method == "POST":
         return _answer(request, link)
     return _ask(request, link)

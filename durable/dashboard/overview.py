@@ -26,6 +26,7 @@ from durable.dashboard import queues, sparkline
 from durable.dashboard.base import Pages, allowed, now
 from durable.dashboard.shown import Shown
 from durable.doors import access
+from durable.doors.stranded import stranded_at_a_glance
 from durable.models import Schedule, StepRun, Wait, Worker
 from durable.people.question import Question
 from durable.showing.characters import visible
@@ -69,6 +70,10 @@ def respond(pages: Pages, request: HttpRequest) -> HttpResponse:
         "slowest": ranked(steps, "average"),
         "failing": ranked(steps, "failures"),
         "attempts": ATTEMPTS,
+        "stranded": [
+            {"words": visible(one.words), "count": one.count, "ids": one.ids}
+            for one in stranded_at_a_glance(access.visible(user))
+        ],
         "questions": questions,
         "asked": len(asked),
         "queues": queues.rows(request) if access.may(user, "view_queues") else None,

@@ -9,9 +9,9 @@ from django.db import connections
 from django.db.models import QuerySet
 
 from durable.conf import database
-from durable.doors import ids
 from durable.models import CorrelationKey, Execution, Role
 from durable.models.execution import ExecutionQuerySet
+from durable.storage import ids
 
 FOUND = 500  # ids that one search looks at
 NAMES = 200  # names that a filter offers

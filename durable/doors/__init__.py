@@ -1,4 +1,4 @@
-"""Shared by the doors: permissions and policies, the operators' actions, ids as people type them.
+"""Shared by the doors: permissions, policies and the operators' actions.
 
 May import: showing and everything below; no door.
 """

@@ -16,12 +16,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 from django.db.models import Q
 
-from durable.doors import access, ids
+from durable.doors import access
 from durable.errors import DurableError
 from durable.management.output import Paint, wants_colour
 from durable.models import Execution
 from durable.showing import values
 from durable.showing.characters import visible_line
+from durable.storage import ids
 from durable.storage.audit import origin
 
 Options = Mapping[str, Any]

@@ -36,7 +36,7 @@ class Outcome(models.TextChoices):
     STARTED = "started", _("Started")
     QUEUED = "queued", _("Queued")  # behind the execution of an earlier slot
     SKIPPED = "skipped", _("Skipped")  # the execution of an earlier slot was unfinished
-    MISSED = "missed", _("Missed")  # nothing ran when it was due
+    MISSED = "missed", _("Missed")  # nothing ran when it was due, or it was disabled while queued
     FAILED = "failed", _("Failed")  # nothing could be started
 
 
@@ -109,6 +109,10 @@ class FiringQuerySet(models.QuerySet["Firing"]):
     def queued(self) -> Self:
         """Slots that wait for the execution of an earlier one to finish, first come first."""
         return self.filter(outcome=Outcome.QUEUED).order_by("slot")
+
+    def miss(self) -> int:
+        """Note that these slots start nothing any more; how many."""
+        return self.order_by().update(outcome=Outcome.MISSED, after=None, fired_at=clock.now())
 
 
 FiringManager = EngineManager.from_queryset(FiringQuerySet)

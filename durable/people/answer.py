@@ -27,8 +27,8 @@ def provide_input(
     """Record an answer; the execution goes on when a worker sees it.
 
     ``by=None`` is the program itself, and unchecked. Raises ``WaitNotFound``,
-    ``AmbiguousWait``, ``AlreadyAnswered``, ``NotAllowed``, ``InvalidInput`` or
-    ``NotSerializable``; nothing is stored then.
+    ``AmbiguousWait``, ``AlreadyAnswered``, ``NotAllowed``, ``InvalidInput``,
+    ``NotSerializable`` or ``FormMissing``; nothing is stored then.
     """
     execution = lookup.get(execution_id)
     record(_open_to(by, execution, name, branch), answer, by=by, comment=comment)
@@ -117,7 +117,7 @@ def record(wait: Wait, answer: Any, *, by: Any, comment: str) -> None:
     codec.check(answer, path="answer")
     _check_open(wait)
     question = Question.of(wait)
-    value = form.validate(question, answer, form.workflow_of(wait))
+    value = form.validate_for(wait, answer)
     sizes.free_text("comment", comment)
     if question.is_approval and question.quorum > 1:
         _vote(wait, question.quorum, value, by, comment)

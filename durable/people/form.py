@@ -16,9 +16,10 @@ from django.utils.translation import gettext_lazy as _
 from durable import codec
 from durable.authoring import registry
 from durable.authoring.decision import APPROVED, REJECTED
-from durable.errors import DefinitionError, InvalidInput, NotSerializable
+from durable.errors import DefinitionError, FormMissing, InvalidInput, NotSerializable
 from durable.models import Wait
 from durable.people.question import Question
+from durable.states import WaitStatus
 
 #: What fields of Django raise for a value they did not think of (a number where a date is a text).
 UNFORESEEN = (AttributeError, TypeError, ValueError, ArithmeticError)
@@ -78,20 +79,57 @@ def build_form(
 
 
 def form_of(wait: Wait, data: Mapping[str, Any] | None = None) -> forms.BaseForm:
-    """The Django form that asks the question of a wait."""
-    return build_form(Question.of(wait), workflow_of(wait), data)
+    """The Django form that asks the question of a wait; ``FormMissing``."""
+    if why := missing(wait):
+        raise FormMissing(why)
+    return build_form(Question.of(wait), _workflow_of(wait), data)
 
 
-def workflow_of(wait: Wait) -> type[Any] | None:
+def validate_for(wait: Wait, answer: Any) -> Any:
+    """``validate`` for the question of a wait; ``FormMissing``, whatever the answer is."""
+    if why := missing(wait):
+        raise FormMissing(why)
+    return validate(Question.of(wait), answer, _workflow_of(wait))
+
+
+def missing(wait: Wait) -> str:
+    """Why this process can neither show nor check an open question; empty if it can."""
+    question, asking = Question.of(wait), wait.execution
+    if not question.type or wait.status != WaitStatus.OPEN:
+        return ""
+    asked = {question.type, *(spec.get("type", "text") for spec in question.fields)}
+    if unknown := asked - _FIELDS.keys() - {"approval", "choice", "form"}:
+        return (
+            f"the question {wait.name!r} is of the type {', '.join(map(repr, sorted(unknown)))}, "
+            "which this version of durable does not know. The question stays open: deploy a newer "
+            "version, then answer it."
+        )
+    if not question.form or question.form in _forms_of(_workflow_of(wait)):
+        return ""
+    kind = f"{asking.workflow} version {asking.version}"
+    why = registry.lacks(asking.workflow, asking.version) or f"the forms of {kind} lack it"
+    return (
+        f"the question {wait.name!r} needs the form {question.form!r}, which this process does not "
+        f"have: {why}. The question stays open: deploy code in which {kind} has this form (an old "
+        "version beside the new one), then answer it."
+    )
+
+
+def _workflow_of(wait: Wait) -> type[Any] | None:
     """The class of the execution that asks, if this process has it."""
     return registry.get(wait.execution.workflow, wait.execution.version)
 
 
 def _named_form(name: str, workflow: type | None) -> type[forms.BaseForm]:
-    found: type[forms.BaseForm] | None = getattr(workflow, "forms", {}).get(name)
+    found: type[forms.BaseForm] | None = _forms_of(workflow).get(name)
     if found is None:
         owner = workflow.__qualname__ if workflow is not None else "the workflow"
-        raise DefinitionError(f"a question asks for the form {name!r}, which {owner}.forms lacks")
+        raise FormMissing(f"a question asks for the form {name!r}, which {owner}.forms lacks")
+    return found
+
+
+def _forms_of(workflow: type | None) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = getattr(workflow, "forms", {})
     return found
 
 

@@ -14,7 +14,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from durable.authoring.values import FIRST, LAST
-from durable.errors import NotSerializable
+from durable.engine.operators.listing import of_workflow
+from durable.errors import NotSerializable, WorkflowNotFound
 from durable.models import Event, EventStatus, Execution, Status
 from durable.models.fields import HasTag
 from durable.rest.operations import Parameter
@@ -129,10 +130,21 @@ class YesNoFilter(django_filters.Filter):  # type: ignore[misc]
     field_class = YesNoField
 
 
+class WorkflowFilter(django_filters.CharFilter):  # type: ignore[misc]
+    """Executions of one workflow, by its name."""
+
+    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        """Refuse a name that is nobody's: a list that is empty for that would be no answer."""
+        try:
+            return of_workflow(qs, value) if value else qs
+        except WorkflowNotFound:
+            raise ValidationError({"workflow": ["There is no workflow of this name."]}) from None
+
+
 class ExecutionFilter(FilterSet):  # type: ignore[misc]
     """Which executions are listed."""
 
-    workflow = django_filters.CharFilter(max_length=200)
+    workflow = WorkflowFilter(max_length=200)
     status = django_filters.MultipleChoiceFilter(choices=Status.choices)
     queue = django_filters.CharFilter(max_length=100)
     tag = TagFilter()

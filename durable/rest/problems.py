@@ -18,6 +18,7 @@ from durable.errors import (
     AmbiguousWait,
     DurableError,
     ExecutionNotFound,
+    FormMissing,
     IdempotencyConflict,
     InvalidInput,
     InvalidTransition,
@@ -39,6 +40,7 @@ STATUSES: Mapping[type[DurableError], int] = {
     AmbiguousWait: 409,
     InvalidTransition: 409,
     IdempotencyConflict: 409,
+    FormMissing: 409,
 }
 
 #: What a status means here, for the documentation.

@@ -11,6 +11,7 @@ from durable.doors import actions
 from durable.errors import DefinitionError
 from durable.models import PARTS, Execution
 from durable.people import question
+from durable.people.form import missing
 from durable.people.reach.schema import schema_of
 from durable.rest.shown import Answer, Change, Data, Error, Logs, Received
 from durable.showing.masking import Masking
@@ -222,6 +223,7 @@ class Question(Read):
     prompt = serializers.SerializerMethodField()
     metadata = serializers.SerializerMethodField()
     schema = serializers.SerializerMethodField()
+    form_missing = serializers.SerializerMethodField()
     status = _Stands()
     assignees = serializers.ListField(child=serializers.CharField())
     exclude = serializers.ListField(child=serializers.CharField())
@@ -259,6 +261,10 @@ class Question(Read):
             return schema_of(row)
         except DefinitionError:
             return None
+
+    def get_form_missing(self, row: Any) -> str:
+        """Which form this process lacks, and what to deploy; empty if it has what it needs."""
+        return missing(row)
 
 
 @cache

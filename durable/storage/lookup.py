@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from durable.errors import ExecutionNotFound, InvalidTransition
 from durable.models import PARTS, Execution
+from durable.storage import ids
 
 if TYPE_CHECKING:
     from durable.models.execution import ExecutionQuerySet
@@ -22,6 +23,19 @@ def get(execution_id: Any, *, rows: Any = None) -> Execution:
     if found is None:
         raise unknown(execution_id)
     return found
+
+
+def find(execution_id: Any) -> Execution:
+    """The execution with this id, or the one whose id begins like this; ``ExecutionNotFound``.
+
+    Branches and items are no executions of their own: only their whole id finds them.
+    """
+    if not isinstance(execution_id, str) or ids.span(execution_id) is None or _uuid(execution_id):
+        return get(execution_id)
+    try:
+        return ids.find(Execution.objects.roots(), execution_id)
+    except (ids.UnknownId, ids.AmbiguousId) as error:
+        raise ExecutionNotFound(str(error)) from None
 
 
 def unknown(execution_id: Any) -> ExecutionNotFound:

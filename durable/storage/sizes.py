@@ -91,13 +91,20 @@ def instant(what: str, moment: datetime) -> datetime:
 
 def later(what: str, delay: timedelta) -> timedelta:
     """A time span that ends within the calendar; ``DurableError``."""
-    if why := beyond(delay):
+    if why := beyond(_span(what, delay)):
         raise DurableError(f"{what} {why}")
     return delay
 
 
 def age(what: str, span: timedelta) -> timedelta:
     """A time span that began within the calendar; ``DurableError``."""
-    if why := beyond_past(span):
+    if why := beyond_past(_span(what, span)):
         raise DurableError(f"{what} {why}")
     return span
+
+
+def _span(what: str, value: Any) -> timedelta:
+    """A ``timedelta``: a number could be seconds, or days; ``DurableError``."""
+    if not isinstance(value, timedelta):
+        raise DurableError(f"{what} must be a timedelta such as minutes(5), not {value!r}")
+    return value

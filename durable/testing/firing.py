@@ -1,19 +1,91 @@
-"""Which schedules there are in a test, and when they begin."""
+"""Which schedules fire in a test: none, unless the test asks for them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from durable.engine.calendar import deployed
-from durable.models import Schedule
+from django.db.models import Q
 
-#: when the declared schedules that this process has seen were made (or begun anew) by the kit
-_begun: set[datetime] = set()
+from durable import clock
+from durable.authoring.wording import did_you_mean
+from durable.authoring.workflow import Workflow
+from durable.engine.calendar import deployed
+from durable.errors import ScheduleNotFound
+from durable.models import Schedule
+from durable.models.schedule import ScheduleQuerySet
+
+#: what ``time_travel(schedules=…)`` takes: all or none, or names of schedules and workflows
+Wanted = bool | Iterable[str | type[Workflow]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The schedules that fire within one block of ``time_travel``."""
+
+    everything: bool = False
+    names: Collection[str] = ()
+    workflows: Collection[str] = ()  # all schedules of these
+    since: datetime | None = None  # the earliest time that the clock of the block has shown
+
+    @classmethod
+    def of(cls, wanted: Wanted) -> Choice:
+        """What a test has asked for; ``TypeError`` if that is neither a bool nor such a list."""
+        if isinstance(wanted, bool):
+            return cls(everything=wanted)
+        listed = [] if isinstance(wanted, str) or not isinstance(wanted, Iterable) else [*wanted]
+        names = [one for one in listed if isinstance(one, str)]
+        kinds = [one for one in listed if isinstance(one, type) and issubclass(one, Workflow)]
+        if not listed or len(names) + len(kinds) != len(listed):
+            raise TypeError(
+                "schedules= takes True, False, or a list of workflows and names of schedules, "
+                f"not {wanted!r}"
+            )
+        return cls(names=names, workflows=[one.definition.name for one in kinds])
+
+    def begun(self, at: datetime) -> Choice:
+        """This choice, for a block whose clock begins at ``at``."""
+        return replace(self, since=at if self.since is None else min(self.since, at))
+
+    def rows(self) -> ScheduleQuerySet:
+        """The schedules that fire."""
+        found: ScheduleQuerySet = Schedule.objects.all()
+        if self.everything:
+            return found
+        return found.filter(Q(name__in=self.names) | Q(workflow__in=self.workflows))
+
+
+_choice = Choice()
+
+
+def chosen() -> Choice:
+    """The choice that holds now."""
+    return _choice
+
+
+def choose(choice: Choice) -> None:
+    """Let this choice hold from now on."""
+    global _choice
+    _choice = choice
+
+
+def rows() -> ScheduleQuerySet:
+    """The schedules that fire now."""
+    return _choice.rows()
 
 
 def register() -> None:
-    """Declared schedules begin when a test begins, not when its database was made."""
+    """Register what classes declare; what fires begins with its block, unless made inside it."""
     deployed.register_declared()
-    declared = Schedule.objects.filter(declared=True)
-    if deployed.restart(declared.exclude(created_at__in=_begun)):
-        _begun.update(declared.values_list("created_at", flat=True))
+    if _choice.since is not None:
+        outside = Q(created_at__lt=_choice.since) | Q(created_at__gt=clock.now())
+        deployed.restart(rows().filter(outside))
+
+
+def check_names() -> None:
+    """``ScheduleNotFound`` if a name was asked for that no schedule has."""
+    known = set(Schedule.objects.values_list("name", flat=True)) if _choice.names else set()
+    for name in _choice.names:
+        if name not in known:
+            raise ScheduleNotFound(f"there is no schedule {name!r}.{did_you_mean(name, known)}")

@@ -9,6 +9,8 @@ from typing import Any
 from durable.authoring.workflow import Workflow
 from durable.conf import database
 from durable.engine.duties import inline
+from durable.engine.duties.duty import duties_of
+from durable.engine.duties.rota import Rota
 from durable.engine.start.start import StartOptions, start
 from durable.errors import DurableError
 from durable.models import Execution
@@ -34,11 +36,14 @@ def run(
 def drain(max_steps: int = MAX_STEPS) -> int:
     """Work what is due, in a fixed order, until nothing is; the number of claims it took.
 
+    Schedules fire within ``time_travel(schedules=…)`` only.
+
     ``DurableError`` when ``max_steps`` claims were not enough: a workflow goes round in circles.
     """
     firing.register()
-    done = inline.work(max_steps)
-    if done >= max_steps and inline.work(1):
+    rota = Rota(duties_of(schedules=firing.rows))
+    done = inline.work(max_steps, rota)
+    if done >= max_steps and inline.work(1, rota):
         raise DurableError(
             f"drain() gave up after {max_steps} claims: a workflow keeps itself busy, or "
             "max_steps is too low"

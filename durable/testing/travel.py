@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import unittest
+from collections.abc import Iterable
 from contextlib import ContextDecorator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from django.db.models import Min
 
 from durable import clock
 from durable.errors import ClockNotFrozen, DurableError
-from durable.models import Execution, Schedule, Wait
+from durable.models import Execution, Wait
 from durable.testing import firing
 from durable.testing.running import drain
 
@@ -25,18 +26,31 @@ if TYPE_CHECKING:
 class time_travel(ContextDecorator):
     """Stop the engine's clock at ``at`` (or the present); within, ``advance`` moves it.
 
+    No schedule fires in a test, unless ``schedules`` says so: ``True`` for all, or a list of
+    workflows and names of schedules. They begin anew with the block. Inside another block,
+    what is not given is as there.
+
     A context manager, and a decorator of test functions and ``TestCase`` classes.
     """
 
-    def __init__(self, at: datetime | None = None) -> None:
+    def __init__(
+        self, at: datetime | None = None, *, schedules: firing.Wanted | None = None
+    ) -> None:
         if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
             raise TypeError(f"time_travel takes an aware datetime, not {at!r}")
-        self._at = at
-        self._before: list[datetime | None] = []
+        if schedules is not None and not isinstance(schedules, bool | str):
+            schedules = tuple(schedules) if isinstance(schedules, Iterable) else schedules
+        if schedules is not None:
+            firing.Choice.of(schedules)
+        self._at, self._schedules = at, schedules
+        self._before: list[tuple[datetime | None, firing.Choice]] = []
 
     def __enter__(self) -> time_travel:
-        self._before.append(clock.frozen_at())
-        clock.set_frozen(self._at or clock.frozen_at() or clock.local_now())
+        self._before.append((clock.frozen_at(), firing.chosen()))
+        at = self._at or clock.frozen_at() or clock.local_now()
+        wanted = firing.chosen() if self._schedules is None else firing.Choice.of(self._schedules)
+        firing.choose(wanted.begun(at))
+        clock.set_frozen(at)
         return self
 
     def __exit__(
@@ -45,7 +59,9 @@ class time_travel(ContextDecorator):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        clock.set_frozen(self._before.pop())
+        frozen, choice = self._before.pop()
+        clock.set_frozen(frozen)
+        firing.choose(choice)
 
     def __call__(self, decorated: Any) -> Any:
         """Decorate a test, an async test, or every test of a ``TestCase`` class."""
@@ -55,23 +71,23 @@ class time_travel(ContextDecorator):
 
             @functools.wraps(decorated)
             async def travelling(*args: Any, **kwargs: Any) -> Any:
-                with time_travel(self._at):
+                with self._recreate_cm():
                     return await decorated(*args, **kwargs)
 
             return travelling
         return super().__call__(decorated)
 
     def _recreate_cm(self) -> time_travel:
-        return time_travel(self._at)
+        return time_travel(self._at, schedules=self._schedules)
 
     def _decorate_class(self, cls: type[Any]) -> type[Any]:
         if not issubclass(cls, unittest.TestCase):
             raise TypeError("time_travel decorates functions and TestCase classes")
-        set_up, at = cls.setUp, self._at
+        set_up = cls.setUp
 
         @functools.wraps(set_up)
         def setUp(test: Any) -> None:
-            travel = time_travel(at)
+            travel = self._recreate_cm()
             travel.__enter__()
             test.addCleanup(travel.__exit__, None, None, None)
             set_up(test)
@@ -98,6 +114,7 @@ def advance(*, work: bool = True, **span: float) -> datetime:
     if work or not _in_event_loop():
         firing.register()
     if work:
+        firing.check_names()
         drain()
         while (due := _next_due()) is not None and due <= end:
             clock.set_frozen(max(due, clock.frozen_at() or due))
@@ -119,7 +136,7 @@ def _in_event_loop() -> bool:
 
 
 def _next_due() -> datetime | None:
-    enabled = Schedule.objects.filter(enabled=True)
+    enabled = firing.rows().filter(enabled=True)
     found = (
         Execution.objects.aggregate(next=Min("wake_at"))["next"],
         enabled.aggregate(next=Min("next_run_at"))["next"],

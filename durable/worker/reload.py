@@ -13,6 +13,7 @@ from typing import Any
 
 from django.utils import autoreload
 
+from durable.worker.arrival import NoDatabase
 from durable.worker.worker import Worker
 
 logger = logging.getLogger("durable.worker")
@@ -85,7 +86,8 @@ class _Reloading:
         logger.info("%s has changed: draining", file_path)
         self._worker.request_stop()
         self._thread.join()
-        if self._worker.hurrying or self._error is not None:  # a signal came: that is the end
+        failed = self._error is not None and not isinstance(self._error, NoDatabase)
+        if self._worker.hurrying or failed:  # a signal came, or an error: that is the end
             return True
         self._leave()
         arguments = [str(argument) for argument in autoreload.get_child_arguments()]

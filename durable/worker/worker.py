@@ -25,6 +25,7 @@ from durable.engine.row.held import Claim
 from durable.engine.run import runner
 from durable.engine.run.session import Limited
 from durable.storage.reconnect import disconnect
+from durable.worker.arrival import patiently
 from durable.worker.bell import Bell
 from durable.worker.committer import Committer
 from durable.worker.connections import give_back, refresh_connections, release_connections
@@ -69,6 +70,7 @@ class Worker:
         self._events = EventLoop()
         self._listener = Listener(self._bell.ring, lambda: self._heartbeat.beat_soon())
         self._heartbeat: Heartbeat
+        self.was_up = False  # signed on with the database: ``worker`` is known
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -94,13 +96,14 @@ class Worker:
         self.request_stop()
 
     def run(self) -> None:
-        """Work until asked to stop (or, in a burst, until nothing is due), then drain."""
+        """Work until asked to stop (or, in a burst, until nothing is due), then drain.
+
+        ``NoDatabase`` if the database does not answer within a lease.
+        """
         with ExitStack() as stack:
             stack.callback(release_connections)
             stack.enter_context(log_capture.installed())
-            self._heartbeat = Heartbeat(
-                self._register, self._held, self._bell.ring, lambda: self._listener.works
-            )
+            self._heartbeat = patiently(self._sign_on, self._bell.wait, lambda: self._stopping)
             dispatcher = Dispatcher(
                 self._slots,
                 self._heartbeat,
@@ -118,6 +121,7 @@ class Worker:
                 self._listener,
             ):
                 part.start()
+            self.was_up = True
             logger.info("worker %s is up: %s", self.worker, self.queues)
             self._on_up()
             try:
@@ -160,6 +164,9 @@ class Worker:
         self._watchdog.stop()
         self._events.stop()
         logger.info("worker %s has stopped", self.worker)
+
+    def _sign_on(self) -> Heartbeat:
+        return Heartbeat(self._register, self._held, self._bell.ring, lambda: self._listener.works)
 
     def _sign_off(self) -> None:
         try:

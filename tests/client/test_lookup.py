@@ -10,6 +10,7 @@ import durable
 from durable import Data, Fail, Workflow, WorkflowMeta, step
 from durable.models import Execution
 from durable.models.execution import Role
+from durable.states import Status
 from durable.testing import advance, drain, run, time_travel
 from tests.cases import WorkflowTestCase
 from tests.shop.models import Order
@@ -36,6 +37,30 @@ class GetTests(WorkflowTestCase):
         execution = durable.start(define()[0])
         for key in (execution.id, str(execution.id), execution.id.hex):
             self.assertEqual(durable.get_execution(key), execution)
+
+    def test_by_the_beginning_of_an_id_if_no_other_begins_so(self) -> None:
+        first, *others = [durable.start(define()[0]) for _ in range(4)]
+        taken = [str(other.pk) for other in others]
+        text = str(first.pk)
+        alone = next(n for n in range(8, 37) if not any(t.startswith(text[:n]) for t in taken))
+        for beginning in (text[:alone], text[:alone].upper(), text.replace("-", "")[:31], text):
+            with self.subTest(beginning):
+                self.assertEqual(durable.get_execution(beginning), first)
+        with self.assertRaisesRegex(durable.ExecutionNotFound, f"several.*{taken[0]}"):
+            durable.get_execution(text[:4])
+        for wrong, words in (("01", "too short"), ("ffff", "begins with"), ("012x", "012x")):
+            with self.subTest(wrong), self.assertRaisesRegex(durable.ExecutionNotFound, words):
+                durable.get_execution(wrong)
+
+    def test_a_branch_is_found_by_its_whole_id_only(self) -> None:
+        root = durable.start(define()[0])
+        branch = Execution.objects.create(
+            workflow="first", kind="first@1", role=Role.BRANCH, parent=root, root_id=root.pk,
+            created_at=root.created_at, input={}, data={},
+        )  # fmt: skip
+        self.assertEqual(durable.get_execution(str(branch.pk)), branch)
+        with self.assertRaises(durable.ExecutionNotFound):
+            durable.get_execution(str(branch.pk)[:35])
 
     def test_an_id_that_is_not_there_is_execution_not_found_at_every_door(self) -> None:
         missing = uuid4()
@@ -78,16 +103,42 @@ class ListTests(WorkflowTestCase):
         self.assertEqual(self.listed(workflow=self.first), [one])
         self.assertEqual(self.listed(workflow="second"), [two])
         self.assertEqual(self.listed(self.second), [two])
-        self.assertEqual(self.listed(workflow="none"), [])
+
+    def test_a_workflow_that_is_nowhere_is_refused_and_one_that_has_gone_is_listed(self) -> None:
+        gone = durable.start(self.first)
+        Execution.objects.filter(pk=gone.pk).update(workflow="earlier", kind="earlier@1")
+        self.assertEqual(self.listed(workflow="earlier"), [gone])
+        with self.assertRaisesRegex(durable.WorkflowNotFound, "'frist'.*Did you mean 'first'"):
+            durable.list_executions("frist")
+        for wrong in ("none", "", "\0", 7, int, ["first"]):
+            with self.subTest(wrong), self.assertRaises(durable.WorkflowNotFound):
+                durable.list_executions(wrong)  # type: ignore[arg-type]
+
+    def test_by_several_statuses(self) -> None:
+        one, two = run(self.first), run(self.second)
+        durable.start(self.first)
+        for several in (["completed", "waiting"], {Status.COMPLETED, Status.WAITING}):
+            self.assertEqual(self.listed(status=several), [two, one])
+        self.assertEqual(self.listed(status=iter(["waiting"])), [two])
+        self.assertEqual(self.listed(status=[]), [])
 
     def test_by_status(self) -> None:
         one, two = run(self.first), run(self.second)
         self.assertEqual(self.listed(status="completed"), [one])
         self.assertEqual(self.listed(status="waiting"), [two])
-        with self.assertRaises(durable.DurableError) as caught:
-            durable.list_executions(status="complete")
-        for word in ("complete", "completed", "waiting"):
-            self.assertIn(word, str(caught.exception))
+        for wrong in ("complete", ["waiting", "complete"]):
+            with self.assertRaises(durable.DurableError) as caught:
+                durable.list_executions(status=wrong)
+            for word in ("'complete'", "Did you mean 'completed'?", "waiting"):
+                self.assertIn(word, str(caught.exception))
+        for odd in (7, [None], [["waiting"]], b"waiting"):
+            with self.subTest(odd), self.assertRaises(durable.DurableError):
+                durable.list_executions(status=odd)  # type: ignore[arg-type]
+
+    def test_what_no_row_can_have_is_refused(self) -> None:
+        for odd in ({"queue": "\0"}, {"queue": 7}, {"subject": "x"}, {"subject": Order()}):
+            with self.subTest(odd), self.assertRaises(durable.DurableError):
+                durable.list_executions(**odd)  # type: ignore[arg-type]
 
     def test_by_queue_and_subject(self) -> None:
         order, other = (Order.objects.create(reference=r) for r in "ab")

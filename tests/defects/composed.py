@@ -16,6 +16,7 @@ _C11 = CALENDAR + "Defect11SlotTests::test_"
 _C17 = CALENDAR + "Defect17FailureTests::test_"
 _C28 = CALENDAR + "Defect28DueTimeTests::test_"
 _FIRES = "tests/schedules/test_several_workers.py::SeveralWorkersTests::test_"
+_OVERLAP = "tests/schedules/test_slots.py::OverlapTests::test_"
 _FAILS = "tests/schedules/test_run_time.py::FailureTests::test_"
 _BLOCKS = "tests/composition/test_blocks.py::BlockTests::test_"
 _ITEMS = "tests/composition/test_foreach.py::"
@@ -378,6 +379,15 @@ COMPOSED: tuple[Mutation, ...] = (
     ),
     mutation(
         11,
+        "slots in the queue of a disabled schedule are missed",
+        "schedules:switch",
+        "    if not on or not row.enabled:\n        row.firings.queued().miss()\n",
+        "",
+        _OVERLAP + "slots_in_the_queue_of_a_schedule_that_is_disabled_are_missed",
+        _OVERLAP + "a_queue_from_before_disabling_emptied_it_is_missed_when_it_is_enabled",
+    ),
+    mutation(
+        11,
         "a slot that was fired is passed over",
         "fire:_fire",
         "        if slot not in known and not _fire_slot(",
@@ -638,9 +648,9 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         25,
         "a class is listed by its one name",
-        "client:list_executions",
-        "        name = workflow if isinstance(workflow, str) else workflow.definition.name\n",
-        "        name = workflow if isinstance(workflow, str) else workflow.__name__\n",
+        "listing:of_workflow",
+        "registry.resolve(workflow).definition.name",
+        "registry.resolve(workflow).__name__",
         _LISTS + "by_class_and_by_name",
     ),
     *(

@@ -494,7 +494,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         27,
         "answers are validated before anything is stored",
         "answer:record",
-        "form.validate(question, answer, form.workflow_of(wait))",
+        "form.validate_for(wait, answer)",
         "answer",
         _A27 + "an_answer_that_is_no_choice_is_refused",
         _A27 + "a_form_names_each_field_that_is_wrong",

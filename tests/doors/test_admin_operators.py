@@ -221,7 +221,7 @@ class ScheduleTests(Pages):
             self.assertIn(slot, text)
 
     def test_last_slots_and_failures_are_told(self) -> None:
-        with time_travel(NOON):
+        with time_travel(NOON, schedules=True):
             row = self.made()
             advance(days=1)
             Schedule.objects.filter(pk=row.pk).update(failures=3, last_error="KeyError: <b>")

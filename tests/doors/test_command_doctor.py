@@ -193,7 +193,7 @@ class RealDatabaseTests(CommittingCommandTestCase):
         done = self.process("doctor")
         self.assertEqual(done.returncode, 1)
         self.assertIn("no worker is alive", done.stdout)
-        self.assertIn("CommandError: 1 error found", done.stderr)
+        self.assertIn("CommandError: 2 errors found", done.stderr)  # this one: the child lacks it
 
 
 class WorkerTests(DoctorTestCase):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.core.management.base import CommandError
 
 import durable
 from durable import Workflow, chain, clock, parallel, step
@@ -68,7 +69,11 @@ class ListTests(CommandTestCase):
         self.assertIn("1h so far", lines[1])
         starts = {line.index(status) for line, status in zip(lines, STATUSES, strict=True)}
         self.assertEqual(starts, {head.index("STATUS")})
-        self.assertEqual(self.call("list", "--workflow", "none"), "no executions\n")
+        self.assertEqual(self.call("list", "--workflow", "book_trip"), "no executions\n")
+
+    def test_a_workflow_that_is_nowhere_is_no_empty_list(self) -> None:
+        with self.assertRaisesRegex(CommandError, "'quikc'.*Did you mean 'quick'"):
+            self.call("list", "--workflow", "quikc")
 
     def test_keys_are_stable_and_tags_are_masked(self) -> None:
         durable.start("quick", tags={"token": "abc"})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from durable import Data, Workflow, step
-from durable.doors.ids import AmbiguousId, UnknownId, begins_with, find
 from durable.models import Execution
 from durable.models.fields import uuid7
+from durable.storage.ids import AmbiguousId, UnknownId, begins_with, find
 from durable.testing import run
 from tests.cases import WorkflowTestCase
 

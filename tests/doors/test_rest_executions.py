@@ -193,6 +193,7 @@ class ListTests(RestTestCase):
             {"created_after": "0001-01-01T00:00:00+14:00"},
             {"created_before": "9999-12-31T23:59:59-14:00"},
             {"has_children": "perhaps"},
+            {"workflow": "plane"},
             {"workflow": "a\0b"},
             {"tag": "a\0:b"},
             {"tag": "a:\0"},

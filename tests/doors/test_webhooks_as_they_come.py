@@ -14,6 +14,7 @@ from django.test import Client, override_settings
 from django.urls import resolve
 
 import durable
+from durable import Data, OnEvent, Workflow, step
 from durable.management.doctor.rounds import diagnose
 from durable.models import Event, IgnoredWebhooks
 from durable.rest import bodies
@@ -253,6 +254,27 @@ class ChunkedTests(ReceivingTestCase):
         answer = found.func(ASGIRequest(scope, BytesIO(body)), **found.kwargs)
         self.assertEqual(answer.status_code, 202)
         self.assertEqual(Event.objects.get().payload, {"door": 8})
+
+
+class TriggerTests(ReceivingTestCase):
+    """A provider can't change what it sends."""
+
+    def test_a_webhook_that_its_only_trigger_can_not_take_is_kept_not_refused(self) -> None:
+        first = sent.text({"door": 9})
+        name = self.accepted("door", first, sent.doors(first)).name
+
+        class Opened(Workflow):
+            class Meta:
+                triggers = [OnEvent(name)]
+                key = staticmethod(lambda data: data["house"]["number"])
+
+            @step
+            def note(self, data: Data) -> None: ...
+
+        with self.assertRaises(durable.DurableError):
+            durable.publish_event(name, {"door": 10})
+        body = sent.text({"door": 10})
+        self.assertEqual(self.accepted("door", body, sent.doors(body)).status, "pending")
 
 
 class TakenIdTests(ReceivingTestCase):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -13,6 +15,7 @@ from durable import (
     Cron,
     DefinitionError,
     Retry,
+    RetryAfter,
     Workflow,
     WorkflowMeta,
     call_workflow,
@@ -24,6 +27,7 @@ from durable import (
 )
 from durable.engine.operators.prune import prune
 from durable.engine.operators.sweep import sweep
+from durable.engine.run import result
 from durable.errors import DurableError
 from durable.models import Execution
 from durable.testing import run
@@ -79,6 +83,49 @@ class FarTimeTests(EngineTestCase):
                 with self.subTest(what, when=when), self.assertRaises(DefinitionError) as caught:
                     define(when)
                 self.assertRegex(str(caught.exception), "after the year 9998|before the year 9999")
+
+    def test_a_number_is_no_time_span_anywhere(self) -> None:
+        one: dict[str, Callable[[Any], object]] = {
+            "Meta.retention": lambda span: _meta("retention", span),
+            "RetryAfter": RetryAfter,
+            "start(delay=)": lambda span: durable.start("plain", delay=span),
+            "start_many(delay=)": lambda span: durable.start_many("plain", [{}], delay=span),
+            "schedule(jitter=)": lambda span: durable.schedule(
+                "plain", "0 9 * * *", name="plain", jitter=span
+            ),
+            "wait_for_result(timeout=)": lambda span: durable.wait_for_result(
+                execution.pk, timeout=span
+            ),
+            "await_for_result(timeout=)": lambda span: asyncio.run(
+                durable.await_for_result(execution.pk, timeout=span)
+            ),
+            "prune": prune,
+            "sweep": sweep,
+        }
+
+        class Plain(Workflow):
+            @step
+            def one(self, data):
+                pass
+
+        execution = run(Plain)
+        self.enterContext(mock.patch.object(result, "refuse_transaction"))
+        for number in (5, 0.5, "5", True):
+            for what, call in {**one, **DEFINED, **DEADLINES}.items():
+                with (
+                    self.subTest(what, number=number),
+                    self.assertRaisesRegex((DurableError, TypeError), "timedelta"),
+                ):
+                    call(number)
+            for what, ask in ASKED.items():
+                with self.subTest(what, number=number):
+
+                    class Asking(Workflow):
+                        @step
+                        def one(self, data, ask=ask, number=number):
+                            ask(self, number)
+
+                    self.assertFailed(run(Asking), "TypeError", "timedelta")
 
     def test_a_retention_that_reaches_back_beyond_the_calendar_is_no_definition(self) -> None:
         for age in BACK:

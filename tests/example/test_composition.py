@@ -207,7 +207,7 @@ class BookTripTests(TestCase):
         self.assertEqual(sum(refund.amount for refund in Refund.objects.all()), Decimal(370))
 
 
-@time_travel(at=datetime(2026, 3, 6, 20, tzinfo=UTC))
+@time_travel(at=datetime(2026, 3, 6, 20, tzinfo=UTC), schedules=["daily_sales_report"])
 class DailySalesReportTests(ScheduledTestCase):
     """A Friday; on Sunday the clocks of New York go forward."""
 

@@ -11,7 +11,7 @@ from durable import Cron, Workflow, clock, step
 from durable.engine.duties import inline, workers
 from durable.engine.duties.duty import Duty
 from durable.models import Execution, Schedule, Worker
-from durable.testing import assert_completed, drain, isolate_workflows, time_travel
+from durable.testing import assert_completed, drain, isolate_workflows, running, time_travel
 from tests.cases import WorkflowTestCase
 from tests.engine.cases import a_worker, claim_as
 from tests.schedules.cases import MORNING, outcomes, scheduled
@@ -87,7 +87,7 @@ class ListTests(WorkflowTestCase):
         def listed(**options: Any) -> tuple[Duty, ...]:
             return (Duty("count", count_down, at_once=2, due=lambda pulse: left[0] > 0),)
 
-        with mock.patch.object(inline, "duties_of", listed):
+        with mock.patch.object(running, "duties_of", listed):
             drain()
         self.assertEqual((left, seen), ([0], [2, 2, 2]))
 

@@ -18,7 +18,7 @@ from tests.schedules.cases import MORNING, planned, row, scheduled
 NINE = "0 9 * * *"
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class DeclaredTests(WorkflowTestCase):
     """What the classes say is what the rows say."""
 
@@ -186,7 +186,7 @@ class DeclaredTests(WorkflowTestCase):
         scheduled(Cron(NINE, timezone="UTC"))
         for at in (MORNING - hours(24 * 400), MORNING + hours(24 * 400)):
             with self.subTest(at=at):
-                with time_travel(at):
+                with time_travel(at, schedules=True):
                     register_declared()
                 drain()
                 self.assertEqual(planned(), [])

@@ -56,7 +56,7 @@ def family() -> type[Workflow]:
     return Family
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class RetentionTests(WorkflowTestCase):
     """Which executions go, and when."""
 
@@ -149,7 +149,7 @@ class RetentionTests(WorkflowTestCase):
         self.assertFalse(Execution.objects.exists())
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class SweepTests(WorkflowTestCase):
     """What no execution takes with it goes by the same age."""
 
@@ -245,7 +245,7 @@ class SweepTests(WorkflowTestCase):
         self.assertFalse(Event.objects.exists())
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class CleanUpCommandTests(WorkflowTestCase):
     """``manage.py durable_cleanup``."""
 

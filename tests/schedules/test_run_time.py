@@ -28,7 +28,7 @@ from tests.schedules.cases import MORNING, outcomes, planned, row, scheduled
 HOURLY = "0 * * * *"
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class RunTimeTests(WorkflowTestCase):
     """``schedule``, ``unschedule`` and what lies between."""
 
@@ -146,7 +146,7 @@ class RunTimeTests(WorkflowTestCase):
         self.assertEqual((entries[1].before["enabled"], entries[1].after["enabled"]), (True, False))
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class FailureTests(WorkflowTestCase):
     """A schedule that can't start its workflow says so, and never turns in a hot loop."""
 

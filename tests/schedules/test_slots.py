@@ -22,7 +22,7 @@ def hourly(**options: Any) -> Cron:
     return Cron("0 * * * *", timezone="UTC", name="report", **options)
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class SlotTests(WorkflowTestCase):
     """Slots while workers are up."""
 
@@ -55,7 +55,7 @@ class SlotTests(WorkflowTestCase):
             (datetime(2024, 3, 30, 12, tzinfo=UTC), [(31, 1, 0), (1, 0, 30)]),
             (datetime(2024, 10, 26, 12, tzinfo=UTC), [(27, 0, 30), (28, 1, 30)]),
         ):
-            with self.subTest(at=at), isolate_workflows(), time_travel(at):
+            with self.subTest(at=at), isolate_workflows(), time_travel(at, schedules=True):
                 scheduled(berlin)
                 advance(days=2)
                 found = [(t.day, t.hour, t.minute) for t in planned() if t is not None]
@@ -80,7 +80,7 @@ class SlotTests(WorkflowTestCase):
         self.assertEqual(execution.status, "completed")
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class CatchUpTests(WorkflowTestCase):
     """What becomes of slots that passed while no worker was up."""
 
@@ -134,7 +134,7 @@ class CatchUpTests(WorkflowTestCase):
                 Execution.objects.all().delete()
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class OverlapTests(WorkflowTestCase):
     """What a slot does while the execution of an earlier one goes on."""
 
@@ -173,13 +173,9 @@ class OverlapTests(WorkflowTestCase):
         self.slow("queue")
         advance(hours=3)
         self.assertEqual([outcome for _, outcome in outcomes()], ["started", "queued", "queued"])
-        durable.disable_schedule("report")
-        advance(hours=20)
-        self.assertEqual([outcome for _, outcome in outcomes()], ["started", "queued", "queued"])
-        durable.enable_schedule("report")
         Schedule.objects.update(next_run_at=None)
         advance(hours=20)
-        first = MORNING + hours(23)
+        first = MORNING + hours(3.5)
         self.assertEqual(
             self.started(),
             [
@@ -188,6 +184,33 @@ class OverlapTests(WorkflowTestCase):
                 (MORNING + hours(3), first + minutes(150)),
             ],
         )
+
+    def test_slots_in_the_queue_of_a_schedule_that_is_disabled_are_missed(self) -> None:
+        self.slow("queue")
+        advance(hours=3)
+        durable.disable_schedule("report")
+        self.assertEqual([outcome for _, outcome in outcomes()], ["started", "missed", "missed"])
+        self.assertFalse(row().firings.filter(after__isnull=False).exists())
+        advance(hours=20)
+        durable.enable_schedule("report")
+        advance(hours=1)
+        self.assertEqual(
+            self.started(),
+            [(MORNING + hours(1), MORNING + hours(1)), (MORNING + hours(24), MORNING + hours(24))],
+        )
+
+    def test_a_queue_from_before_disabling_emptied_it_is_missed_when_it_is_enabled(self) -> None:
+        self.slow("queue")
+        advance(hours=3)
+        Schedule.objects.update(enabled=False)
+        durable.enable_schedule("report")
+        self.assertEqual([outcome for _, outcome in outcomes()], ["started", "missed", "missed"])
+
+    def test_enabling_what_is_enabled_leaves_its_queue_alone(self) -> None:
+        self.slow("queue")
+        advance(hours=2)
+        durable.enable_schedule("report")
+        self.assertEqual([outcome for _, outcome in outcomes()], ["started", "queued"])
 
     def test_queued_slots_start_as_soon_as_it_is_their_turn(self) -> None:
         self.slow("queue")
@@ -205,7 +228,7 @@ class OverlapTests(WorkflowTestCase):
         self.assertEqual(self.started(), [(MORNING + hours(2), MORNING + hours(2))])
 
 
-@time_travel(MORNING)
+@time_travel(MORNING, schedules=True)
 class JitterTests(WorkflowTestCase):
     """Jitter spreads the starts, the same way whoever computes it."""
 

@@ -28,6 +28,18 @@ def welcome(name: str = "welcome", version: int = 1, on: str = "user.signed_up")
     return Welcome
 
 
+def signup_by(own: Any) -> type[Workflow]:
+    class Signup(Workflow):
+        class Meta:
+            triggers = [OnEvent("user.signed_up")]
+            key = own if isinstance(own, str) else staticmethod(own)
+
+        @step
+        def one(self, data: dict[str, Any]) -> None: ...
+
+    return Signup
+
+
 def waiter() -> type[Workflow]:
     class Waiter(Workflow):
         @step
@@ -133,9 +145,48 @@ class TriggerTests(WorkflowTestCase):
         second = run("waiter", keys=["user:7"])
         self.assertEqual((first.status, second.status), ("completed", "waiting"))
 
-    def test_a_payload_that_is_no_dict_starts_nothing_and_is_kept(self) -> None:
+    def test_a_payload_that_no_trigger_can_take_is_told_to_the_sender(self) -> None:
         welcome()
+        signup_by("id")
+        for key in (None, "user:7"):
+            for wrong, why in ((["x"], "list"), ("text", "str"), (7, "int")):
+                with (
+                    self.subTest(wrong, key=key),
+                    self.assertRaisesRegex(
+                        durable.DurableError, rf"'user.signed_up'.*signup, welcome.*{why}"
+                    ),
+                ):
+                    durable.publish_event("user.signed_up", wrong, key=key)
+        self.assertFalse(Event.objects.exists())
+        durable.publish_event("user.left", ["x"])
+        self.assertEqual(Event.objects.count(), 1)
+
+    def test_a_payload_of_which_no_key_can_be_made_is_told_to_the_sender(self) -> None:
+        signup_by(lambda data: data["nothing"])
+        with self.assertRaisesRegex(durable.DurableError, "Meta.key of signup.*KeyError"):
+            durable.publish_event("user.signed_up", {"id": 7})
+        welcome()  # this one can take it
+        durable.publish_event("user.signed_up", {"id": 7})
+        with self.assertLogs("durable.triggers", "ERROR"):
+            drain()
+        self.assertEqual((len(started()), len(started("signup"))), (1, 0))
+
+    def test_what_an_execution_takes_may_be_anything(self) -> None:
+        welcome()
+        waiting = run(waiter(), keys=["user:7"])
+        durable.publish_event("user.signed_up", [1], key="user:7")
+        drain()
+        waiting.refresh_from_db()
+        self.assertEqual((waiting.result, started()), ({"got": [1]}, []))
+
+    def test_an_event_that_was_published_before_is_the_first_still(self) -> None:
+        first = durable.publish_event("user.signed_up", [1], event_id="evt_1")
+        welcome()
+        self.assertEqual(durable.publish_event("user.signed_up", [1], event_id="evt_1"), first)
+
+    def test_one_that_nobody_could_refuse_starts_nothing_and_is_kept(self) -> None:
         event = durable.publish_event("user.signed_up", [1])
+        welcome()  # deployed between
         with self.assertLogs("durable.triggers", "WARNING") as logs:
             drain()
         self.assertIn("a list", logs.output[0])
@@ -147,21 +198,6 @@ class TriggerTests(WorkflowTestCase):
         durable.publish_event("user.signed_up")
         drain()
         self.assertEqual(started(), [{}])
-
-    def test_a_workflow_that_can_not_start_does_not_keep_others_from_it(self) -> None:
-        class Broken(Workflow):
-            class Meta:
-                triggers = [OnEvent("user.signed_up")]
-                key = staticmethod(lambda data: data["nothing"])
-
-            @step
-            def one(self, data: dict[str, Any]) -> None: ...
-
-        welcome()
-        durable.publish_event("user.signed_up", {"id": 7})
-        with self.assertLogs("durable.triggers", "ERROR"):
-            drain()
-        self.assertEqual((len(started()), len(started("broken"))), (1, 0))
 
     def test_a_duplicate_of_the_event_starts_nothing_more(self) -> None:
         welcome()

@@ -19,6 +19,7 @@ from durable.conf import database
 from durable.engine.calendar.schedules import find, known_workflows
 from durable.engine.start.start import StartOptions, start
 from durable.models import CatchUp, Execution, Firing, Outcome, Overlap, Schedule, Worker
+from durable.models.schedule import ScheduleQuerySet
 from durable.storage import audit
 from durable.storage.failpoints import reach
 from durable.storage.transaction import in_callers_transaction, in_transaction, lock
@@ -35,22 +36,28 @@ RECENT = 20  # firings in which an unfinished execution is looked for
 SPANS = tuple(timedelta(days=days) for days in (1 / 24, 1, 8, 63, 732, 36_525))
 
 
-def fire_due(limit: int = AT_ONCE) -> int:
+def all_schedules() -> ScheduleQuerySet:
+    """Every schedule that there is."""
+    found: ScheduleQuerySet = Schedule.objects.all()
+    return found
+
+
+def fire_due(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> int:
     """Fire the due schedules whose workflow this process knows; how many slots were dealt with."""
-    mine = known_workflows()
-    due = Schedule.objects.due().filter(workflow__in=mine)
+    mine = (all_schedules() if rows is None else rows).filter(workflow__in=known_workflows())
+    due = mine.due()
     fired = sum(_fire(pk) for pk in due.values_list("pk", flat=True)[:limit])
-    queued = Schedule.objects.queued().filter(workflow__in=mine)
+    queued = mine.queued()
     fired += sum(_start_queued(pk) for pk in queued.values_list("pk", flat=True)[:limit])
     if fired:
         reach("fire.after_commit")
     return fired
 
 
-def fail_orphans(limit: int = AT_ONCE) -> int:
+def fail_orphans(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> int:
     """Note that nobody alive can start what is due: it is counted, shown and moved on."""
     known = {kind.rpartition("@")[0] for kind in Worker.objects.kinds()} | set(known_workflows())
-    orphans = Schedule.objects.due().exclude(workflow__in=known)
+    orphans = (all_schedules() if rows is None else rows).due().exclude(workflow__in=known)
     return sum(_fire(pk) for pk in orphans.values_list("pk", flat=True)[:limit])
 
 

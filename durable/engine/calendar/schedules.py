@@ -131,12 +131,18 @@ def unschedule(name: str, *, by: Any) -> None:
 
 @in_callers_transaction
 def switch(name: str, *, on: bool, by: Any) -> Schedule:
-    """Let a schedule fire, beginning with the next slot, or fire no more."""
+    """Let a schedule fire, beginning with the next slot, or fire no more.
+
+    Slots in its queue are missed when it is switched off: switched on again, it must not start what
+    is long past.
+    """
     row = find(name, lock(Schedule.objects.all()))
     before = _shown(row)
     changes: dict[str, Any] = {"enabled": on}
     if on and (not row.enabled or row.failures):
         changes["next_run_at"] = next_slot(row.cron, row.timezone, clock.read(database()))
+    if not on or not row.enabled:
+        row.firings.queued().miss()
     Schedule.objects.filter(pk=row.pk).update(**changes)
     return _note("enable_schedule" if on else "disable_schedule", row, before, by)
 

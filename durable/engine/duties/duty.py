@@ -20,6 +20,7 @@ from durable.engine.duties import workers
 from durable.engine.duties.pulse import Pulse
 from durable.engine.parts import report
 from durable.engine.run import claim
+from durable.models.schedule import ScheduleQuerySet
 from durable.people import notices
 
 ONCE = timedelta.max  # as ``Duty.every``: at the first look of a process only
@@ -50,11 +51,12 @@ def duties_of(
     *,
     kinds: Callable[[], Iterable[str]] = registry.kinds,
     dead: Callable[[Expired], Iterable[UUID]] = all_dead,
+    schedules: Callable[[], ScheduleQuerySet] = fire.all_schedules,
 ) -> tuple[Duty, ...]:
     """The duties of one process, in the order in which they are done.
 
     ``kinds`` are the workflows and versions that this process can run, ``dead`` picks, among
-    workers whose lease has run out, those that count as dead.
+    workers whose lease has run out, those that count as dead; ``schedules`` are those that fire.
     """
     everything = 1_000_000  # what the classes of this process declare, in one transaction
     return (
@@ -71,7 +73,7 @@ def duties_of(
         ),
         Duty(
             "fire",
-            lambda n: fire.fire_due(n),
+            lambda n: fire.fire_due(n, schedules()),
             100,
             lambda seen: seen.queued or seen.has_come(seen.next_slot),
         ),
@@ -85,5 +87,5 @@ def duties_of(
         Duty("report", lambda n: report.report_due(n), 100, lambda seen: seen.messages),
         Duty("block", lambda n: workers.block_orphans(kinds(), n), 500, every=UPKEEP),
         Duty("free", lambda n: workers.free_strays(n), 100, every=UPKEEP),
-        Duty("miss", lambda n: fire.fail_orphans(n), 100, every=SELDOM),
+        Duty("miss", lambda n: fire.fail_orphans(n, schedules()), 100, every=SELDOM),
     )

@@ -14,7 +14,7 @@ from durable import conf
 from durable.errors import ExecutionFailed, InTransaction, ResultTimeout
 from durable.models import Execution
 from durable.states import Status
-from durable.storage import lookup
+from durable.storage import lookup, sizes
 from durable.storage.transaction import connection
 
 FIRST_PAUSE = 0.01  # seconds; doubled up to POLL_INTERVAL
@@ -70,8 +70,15 @@ def _look(execution_id: Any) -> Execution:
 
 
 def _pauses(timeout: timedelta | None) -> Iterator[float]:
-    """Seconds to wait between two looks, longer each time, until ``timeout`` is over."""
-    end = None if timeout is None else time.monotonic() + timeout.total_seconds()
+    """Seconds to wait between two looks, longer each time, until ``timeout`` is over.
+
+    ``DurableError``, at once, unless that is a ``timedelta`` (or ``None``: for ever).
+    """
+    span = None if timeout is None else sizes.later("timeout", timeout).total_seconds()
+    return _until(None if span is None else time.monotonic() + span)
+
+
+def _until(end: float | None) -> Iterator[float]:
     pause, longest = FIRST_PAUSE, conf.duration("POLL_INTERVAL").total_seconds()
     while (left := pause if end is None else min(pause, end - time.monotonic())) > 0:
         yield left

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from durable import clock, codec
+from durable.engine.start.triggers import refuse_unstartable
 from durable.errors import IdempotencyConflict, InvalidTransition
 from durable.models import Event
 from durable.storage import audit, notify, sizes
@@ -31,10 +32,21 @@ def send_event(
 
 @in_callers_transaction
 def publish_event(
-    name: str, payload: Any, *, key: str | None, event_id: str | None, by: Any
+    name: str,
+    payload: Any,
+    *,
+    key: str | None,
+    event_id: str | None,
+    by: Any,
+    startable: bool = True,
 ) -> Event:
-    """Publish an event to whoever carries ``key``."""
-    event = _insert(name, payload, event_id, key=sizes.text("key", key) if key is not None else "")
+    """Publish an event to whoever carries ``key``.
+
+    ``startable``: refuse it if it can start none of the workflows that it triggers and nobody
+    carries the key. A sender that can't change its payload is not told: the event is kept then.
+    """
+    where = {"key": sizes.text("key", key) if key is not None else ""}
+    event = _insert(name, payload, event_id, startable=startable, **where)
     if event.created and audit.is_due(by):
         audit.record(
             "publish_event", by=by, target=f"{name} {key or ''}".strip()[:500], after=payload
@@ -42,14 +54,19 @@ def publish_event(
     return event
 
 
-def _insert(name: str, payload: Any, event_id: str | None, **where: Any) -> Event:
+def _insert(
+    name: str, payload: Any, event_id: str | None, *, startable: bool = False, **where: Any
+) -> Event:
     sizes.text("an event's name", name)
     if event_id is not None:
         sizes.text("event_id", event_id)
     codec.dumps(payload, path="payload")
     event = Event(name=name, payload=payload, event_id=event_id, created_at=clock.now(), **where)
     again = partial(_same, event_id, name, payload, where)
-    known = again() or insert(event, again, unique=event_id is not None)
+    known = again()
+    if known is None and startable:
+        refuse_unstartable(name, payload, where["key"])
+    known = known or insert(event, again, unique=event_id is not None)
     if known is not None:
         return known
     notify.hint()

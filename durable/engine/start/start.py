@@ -140,7 +140,7 @@ def new_row(definition: Definition, data: str, options: StartOptions) -> Executi
         created_at=clock.now(),
         scheduled_at=at,
         deadline_at=None if timeout is None else begin + timeout,
-        **_subject(options.subject, defaults.subject),
+        **subject_columns(options.subject, defaults.subject),
     )
 
 
@@ -157,14 +157,12 @@ def _scheduled(options: StartOptions) -> Any:
         raise DurableError("scheduled_at and delay exclude each other: give one of them")
     if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
         raise DurableError(f"scheduled_at must be an aware datetime, not {at!r}")
-    if delay is not None and not isinstance(delay, timedelta):
-        raise DurableError(f"delay must be a timedelta, not {delay!r}")
     if delay is not None:
-        return clock.now() + sizes.later("delay", max(delay, timedelta(0)))
+        return clock.now() + max(sizes.later("delay", delay), timedelta(0))
     return None if at is None else sizes.instant("scheduled_at", at)
 
 
-def _subject(subject: models.Model | None, declared: str | None) -> dict[str, str]:
+def subject_columns(subject: models.Model | None, declared: str | None) -> dict[str, str]:
     """The columns of the subject; it must be of the model that ``Meta.subject`` declares."""
     if subject is None:
         return {}

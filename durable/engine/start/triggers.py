@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
+from durable import codec
 from durable.authoring import registry
 from durable.authoring.workflow import Workflow
-from durable.engine.start.start import StartOptions, start
+from durable.engine.start.start import StartOptions, correlation_keys, start
+from durable.errors import DurableError
 from durable.models import CorrelationKey, Event
+from durable.states import UNFINISHED
 
 logger = logging.getLogger("durable.triggers")
 
@@ -23,6 +27,34 @@ def start_triggered(event: Event) -> list[UUID]:
     payload that is no dict, a refused input) is logged; an event that starts nothing is kept.
     """
     return [pk for pk in (_start(workflow, event) for workflow in _triggered_by(event.name)) if pk]
+
+
+def refuse_unstartable(name: str, payload: Any, key: str) -> None:
+    """Tell the sender of an event that it would start nothing: ``DurableError``.
+
+    Only if no trigger of this name can take the payload, and no unfinished execution carries the
+    key. The sender holds no lock: what changes before the event is delivered is logged then.
+    """
+    refusals = [(cls.definition.name, _refusal(cls, payload)) for cls in _triggered_by(name)]
+    first = next((refusal for _, refusal in refusals), None)
+    if first is None or any(refusal is None for _, refusal in refusals):
+        return
+    if key and CorrelationKey.objects.filter(key=key, execution__status__in=UNFINISHED).exists():
+        return
+    workflows = ", ".join(workflow for workflow, _ in refusals)
+    raise DurableError(
+        f"the event {name!r} would start {workflows}, but its payload can't be the input: {first}"
+    ) from first
+
+
+def _refusal(workflow: type[Workflow], payload: Any) -> DurableError | None:
+    """Why ``start`` would refuse this input."""
+    try:
+        data = codec.dump_data({} if payload is None else payload, path="payload")
+        correlation_keys(workflow.definition, data, ())
+    except DurableError as error:
+        return error
+    return None
 
 
 def _triggered_by(name: str) -> list[type[Workflow]]:

@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 
 from durable import clock
 from durable.conf import database
+from durable.engine.operators.listing import of_workflow
 from durable.management.arguments import before_now, moment_or_span, positive, subject, tag, tags
 from durable.management.base import DurableCommand, Options
 from durable.models import Execution
@@ -97,7 +98,7 @@ class Command(DurableCommand):
         else:
             rows = Execution.objects.filter(root_id__in=rows.values("pk"))
         if options["workflow"]:
-            rows = rows.filter(workflow=options["workflow"])
+            rows = of_workflow(rows, options["workflow"])
         if options["status"]:
             rows = rows.filter(status__in=options["status"])
         if options["queue"]:

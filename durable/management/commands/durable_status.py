@@ -5,16 +5,18 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from durable.doors import access
+from durable.doors.stranded import Stranded, stranded
 from durable.engine.operators.queues import QueueState
 from durable.management.base import DurableCommand, Options
 from durable.management.commands import durable_queues as queues
 from durable.management.commands import durable_workers as workers
 from durable.management.dossier import summary
 from durable.management.progress import line_of
-from durable.models import Schedule, Worker
+from durable.models import Execution, Schedule, Worker
 from durable.showing import times
 from durable.showing.characters import visible_line
 from durable.showing.overview import Overview, overview
+from durable.states import Status
 
 
 class Command(DurableCommand):
@@ -46,6 +48,10 @@ class Command(DurableCommand):
             {
                 "at": seen.at,
                 "statuses": seen.statuses,
+                "stranded": [
+                    {"words": one.words, "count": one.count, "ids": one.ids}
+                    for one in self._stranded()
+                ],
                 "queues": [queues.shown(state, seen.at) for state in self._queues(seen)],
                 "workers": [workers.shown(worker, seen.at) for worker in self._workers(seen)],
                 "schedules": [
@@ -64,6 +70,9 @@ class Command(DurableCommand):
         counted = [(status, count) for status, count in seen.statuses.items() if count]
         self.show_table(("EXECUTIONS", "COUNT"), counted, "no executions")
         self.say(f"open questions to people: {seen.open_questions}")
+        for one in self._stranded():
+            words = f"stranded, {one.count}: {visible_line(one.words)} (such as {one.ids[0]})"
+            self.say(self.paint(words, Status.FAILED))
         self.say()
         self.show_table(queues.HEAD, queues.rows(self._queues(seen), seen.at), "no queues")
         self.say()
@@ -94,6 +103,12 @@ class Command(DurableCommand):
 
     def _queues(self, seen: Overview) -> list[QueueState]:
         return self.allowed("view_queues", seen.queues, lambda state: state.name)
+
+    def _stranded(self) -> list[Stranded]:
+        rows = Execution.objects.all()
+        if self.by is not None:
+            rows = rows.filter(root_id__in=self.seen().values("pk"))
+        return stranded(rows)
 
     def _workers(self, seen: Overview) -> list[Worker]:
         return self.allowed("view_workers", seen.workers)

@@ -17,6 +17,8 @@ from durable.engine.duties.duty import duties_of
 from durable.engine.duties.rota import Rota
 from durable.management.transactions import of_a_test
 from durable.showing import values
+from durable.showing.characters import visible_line
+from durable.worker.arrival import NoDatabase
 from durable.worker.worker import Worker
 
 
@@ -78,6 +80,8 @@ class Command(BaseCommand):
         timer.start()
         try:
             worker.run()
+        except NoDatabase as error:
+            raise CommandError(visible_line(error)) from error
         finally:
             timer.cancel()
             if handler is not None:

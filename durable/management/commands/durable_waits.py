@@ -14,8 +14,10 @@ from durable.doors import access
 from durable.management.arguments import positive
 from durable.management.base import DurableCommand, Options
 from durable.models import Wait
+from durable.people.form import missing
 from durable.people.question import Question
 from durable.showing import times
+from durable.showing.characters import visible_line
 from durable.showing.masking import mask_text
 from durable.states import WaitKind
 
@@ -67,6 +69,8 @@ class Command(DurableCommand):
             ],
             "nothing is waited for",
         )
+        for why in dict.fromkeys(filter(None, map(missing, found))):
+            self.tell(visible_line(why))
         if more:
             self.tell(f"and more: --limit shows more than {options['limit']}")
 
@@ -106,6 +110,7 @@ def _shown(wait: Wait) -> dict[str, Any]:
         "assignees": wait.assignees,
         "prompt": mask_text(question.prompt),
         "type": question.type or None,
+        "form_missing": missing(wait),
         "opened_at": wait.opened_at,
         "due_at": wait.due_at,
         "deadline_at": wait.deadline_at,

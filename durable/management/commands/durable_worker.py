@@ -15,6 +15,10 @@ from django.core.management.base import BaseCommand, CommandError
 from durable import conf
 from durable.management.transactions import refuse_open
 from durable.showing import values
+from durable.showing.characters import visible_line
+from durable.storage.reconnect import disconnect
+from durable.storage.transaction import connection
+from durable.worker.arrival import NoDatabase, patiently
 from durable.worker.processes import stop_with_parent, supervise
 from durable.worker.reload import run_reloading
 from durable.worker.worker import Worker
@@ -75,6 +79,7 @@ class Command(BaseCommand):
             raise CommandError("--reload is for development, with one process: leave out one")
         self._log(options["verbosity"])
         if options["processes"] > 1:
+            self._await_database()
             sys.exit(supervise(options["processes"], _arguments()))
         worker = Worker(
             queues,
@@ -89,7 +94,7 @@ class Command(BaseCommand):
         stop_with_parent(worker.request_stop)
 
         def has_stopped() -> None:
-            if options["json"]:
+            if options["json"] and worker.was_up:
                 self._say("stopped", worker)
 
         try:
@@ -97,6 +102,10 @@ class Command(BaseCommand):
                 run_reloading(worker, has_stopped)
             else:
                 worker.run()
+        except NoDatabase as error:
+            if not worker.stopping:
+                raise CommandError(visible_line(error)) from error
+            logger.warning("stopped before it was up: %s", error)
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -106,6 +115,14 @@ class Command(BaseCommand):
             _leave_threads_behind(code)
         if code:
             sys.exit(code)
+
+    def _await_database(self) -> None:
+        """Start no processes before there is a database: each would wait, and be replaced."""
+        try:
+            patiently(connection().ensure_connection)
+        except NoDatabase as error:
+            raise CommandError(visible_line(error)) from error
+        disconnect()
 
     def _queues(self, given: str | None, concurrency: int | None) -> dict[str, int]:
         if concurrency is not None and concurrency < 1:

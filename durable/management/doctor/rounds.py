@@ -5,25 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from durable.management.doctor import database, settings, work
+from durable.management.doctor import code, database, settings, work
 from durable.management.doctor.findings import ERROR, SEVERITIES, Finding
 from durable.management.doctor.repairs import repair
-from durable.management.stranded import stranded_schedules
 
 Check = Callable[[], Iterator[Finding]]
-
-
-def gone() -> Iterator[Finding]:
-    """Schedules are for workflows that exist."""
-    for schedule in stranded_schedules():
-        yield Finding(
-            "schedule-without-workflow",
-            ERROR,
-            f"the schedule {schedule.name!r} is for {schedule.workflow!r}, which this code lacks",
-            f"bring the workflow back, or durable_schedules disable {schedule.name}",
-            count=1,
-            samples=[schedule.name],
-        )
 
 
 #: without these there is no use in looking any further
@@ -41,7 +27,8 @@ THEN: tuple[Check, ...] = (
     work.overdue,
     work.leftovers,
     settings.schedules,
-    gone,
+    code.gone,
+    code.unanswerable,
     settings.pauses,
     settings.webhooks,
     database.room,

@@ -93,7 +93,7 @@ def answer(asked: UUID | Named, value: Any, *, by: Any, comment: str = "") -> Wa
     """Answer a question as a person; what they may is read anew, under the question's lock.
 
     ``NotAllowed``, ``AlreadyAnswered`` (which says who was first), ``InvalidInput``,
-    ``NotSerializable``, and what ``known`` refuses; nothing is stored then.
+    ``NotSerializable``, ``FormMissing``, and what ``known`` refuses; nothing is stored then.
     """
     wait, person, refusal = _held(asked, by)
     if refusal is not None:

@@ -42,7 +42,9 @@ def store(meaning: Meaning, payload: Any, counters: Container[str]) -> None:
 
 
 def _publish(meaning: Meaning, payload: Any) -> None:
-    send.publish_event(meaning.name, payload, key=meaning.key, event_id=meaning.id, by=None)
+    send.publish_event(
+        meaning.name, payload, key=meaning.key, event_id=meaning.id, by=None, startable=False
+    )
 
 
 def _repeats(known: Event, meaning: Meaning, settled: Any, counters: Container[str]) -> bool:
