@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -123,10 +123,6 @@ class Deep(TreeTestCase):
             child = self.flow(*first, parallel(S.plain, calls=each), name=f"nested{level}")
         return child
 
-    def assertLinear(self, count: Callable[[int], int], small: int) -> None:
-        few, many = count(small), count(2 * small)
-        self.assertLessEqual(many, TWICE * few, (few, many))
-
 
 class CancelTests(Deep):
     """One call of ``cancel`` reaches everything below that is alive."""
@@ -145,9 +141,13 @@ class CancelTests(Deep):
 
     def test_however_deep_it_reaches_the_last_level(self) -> None:
         for depth in (8, 40, 400):
-            for options in ({}, {"compensate": True}):
-                with self.subTest(depth=depth, **options):
-                    self.cancelled(depth, **options)
+            with self.subTest(depth=depth):
+                self.cancelled(depth)
+
+    def test_also_where_what_was_done_is_undone(self) -> None:
+        for depth in (8, 40, 400):
+            with self.subTest(depth=depth):
+                self.cancelled(depth, compensate=True)
 
     def test_it_takes_two_statements_for_a_level(self) -> None:
         self.assertEqual(self.cancelled(40) - self.cancelled(20), 2 * 20)
@@ -187,30 +187,28 @@ class CancelTests(Deep):
 class FailureTests(Deep):
     """A failure climbs through all levels, and what each has done is undone."""
 
-    def test_it_fails_at_every_level_and_is_undone_at_every_level(self) -> None:
-        for depth in (8, 40):
-            with self.subTest(depth=depth):
-                self.did.clear()
-                execution = run(self.levels(depth, S.acts, last=S.fails))
-                self.assertEnded(execution, "compensated", "ChildFailed")
-                self.assertEqual(len(self.did), depth + 1)
-                ended = set(Execution.objects.values_list("status", flat=True))
-                self.assertEqual(ended, {"compensated"})
-                Execution.objects.all().delete()
+    def failed(self, depth: int, first: Any, status: str) -> int:
+        """The statements of a failure below so many levels."""
+        self.did.clear()
+        execution = durable.start(self.levels(depth, first, last=S.fails))
+        with statements() as sent:
+            drain()
+        self.assertEnded(execution, status, "ChildFailed")
+        self.assertEqual(set(Execution.objects.values_list("status", flat=True)), {status})
+        self.assertEqual(len(self.did), depth + 1 if first is S.acts else 0)
+        Execution.objects.all().delete()
+        return len(sent)
 
-    def test_its_statements_are_linear_in_the_levels(self) -> None:
-        for first in (S.acts, S.plain):
-            with self.subTest(compensable=first is S.acts):
+    def test_what_eight_and_forty_levels_have_done_is_undone_in_linearly_many_statements(
+        self,
+    ) -> None:
+        few, more, many = (self.failed(depth, S.acts, "compensated") for depth in (8, 20, 40))
+        self.assertLessEqual(more, 20 / 8 * 1.1 * few)
+        self.assertLessEqual(many, TWICE * more)
 
-                def failed(depth: int, first: Any = first) -> int:
-                    execution = durable.start(self.levels(depth, first, last=S.fails))
-                    with statements() as sent:
-                        drain()
-                    status = "compensated" if first is S.acts else "failed"
-                    self.assertEnded(execution, status, "ChildFailed")
-                    return len(sent)
-
-                self.assertLinear(failed, 10)
+    def test_forty_levels_with_nothing_to_undo_fail_in_linearly_many_statements(self) -> None:
+        few, many = (self.failed(depth, S.plain, "failed") for depth in (20, 40))
+        self.assertLessEqual(many, TWICE * few)
 
     def test_undoing_a_deep_tree_at_once_is_linear_too(self) -> None:
         def undone(depth: int) -> int:
@@ -223,7 +221,8 @@ class FailureTests(Deep):
             self.assertEqual(len(self.did), depth + 1)
             return len(sent)
 
-        self.assertLinear(undone, 10)
+        few, many = undone(10), undone(20)
+        self.assertLessEqual(many, TWICE * few)
 
     def test_the_root_of_four_hundred_levels_fails(self) -> None:
         execution = self.planted(400)
@@ -248,25 +247,27 @@ class FailureTests(Deep):
             durable.cancel(execution.id)
         self.assertEqual([sql for sql in sent if "RECURSIVE" in sql], [])
 
-    def test_in_blocks_of_blocks_of_children(self) -> None:
-        items = {"items": [1, 2]}
-        for first, fails, status in (
-            ((S.acts,), True, "compensated"),
-            ((S.plain,), True, "failed"),
-            ((S.acts,), False, "compensated"),
-            ((S.plain,), False, "compensated"),
-            ((S.plain,), None, "cancelled"),
-        ):
-            with self.subTest(first=first, fails=fails):
-                self.did.clear()
-                execution = run(self.nested(S.fails if fails else S.waits, *first), items)
-                if not fails:
-                    compensate = fails is False
-                    durable.cancel(execution.id, compensate=compensate)
-                    drain()
-                self.assertEnded(execution, status)
-                done = StepRun.objects.filter(path="acts", compensation=False, status="completed")
-                self.assertEqual(len(self.did), done.count())
-                if first == (S.acts,):
-                    self.assertTrue(self.did)
-                Execution.objects.all().delete()
+    def ends_nested(self, first: Any, status: str, *, compensate: bool | None = None) -> None:
+        """Three nested blocks of blocks of children fail (or are cancelled, as said)."""
+        fails = compensate is None
+        execution = run(self.nested(S.fails if fails else S.waits, first), {"items": [1, 2]})
+        if compensate is not None:
+            durable.cancel(execution.id, compensate=compensate)
+            drain()
+        self.assertEnded(execution, status)
+        done = StepRun.objects.filter(path="acts", compensation=False, status="completed")
+        undone = done.count() if fails or compensate else 0
+        self.assertEqual(bool(undone), first is S.acts and status == "compensated")
+        self.assertEqual(len(self.did), undone)
+
+    def test_blocks_of_blocks_of_children_fail_and_are_undone(self) -> None:
+        self.ends_nested(S.acts, "compensated")
+
+    def test_blocks_of_blocks_of_children_fail_with_nothing_to_undo(self) -> None:
+        self.ends_nested(S.plain, "failed")
+
+    def test_blocks_of_blocks_of_children_are_cancelled_and_undone(self) -> None:
+        self.ends_nested(S.acts, "compensated", compensate=True)
+
+    def test_blocks_of_blocks_of_children_are_cancelled(self) -> None:
+        self.ends_nested(S.acts, "cancelled", compensate=False)

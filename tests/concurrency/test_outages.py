@@ -104,8 +104,8 @@ class OutageTests(TransactionTestCase):
         self.assertEqual((tries.call_count, self.pauses), (2, 1))
 
     def test_it_is_waited_for_as_long_as_a_lease_lasts(self) -> None:
-        moments = iter([0.0, 1.0, 2.0, 10_000.0])
-        with mock.patch.object(reconnect.time, "monotonic", lambda: next(moments)):
+        moments = [0.0, 1.0, 2.0, 10_000.0]
+        with mock.patch.object(reconnect.time, "monotonic", side_effect=moments):
             tries = mock.Mock(side_effect=OperationalError("gone"))
             with self.assertRaises(Error):
                 persist(tries)
