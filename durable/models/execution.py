@@ -33,6 +33,10 @@ class ExecutionQuerySet(Landings["Execution"]):
         """Executions with an id of their own: not the branches and items of others."""
         return self.filter(role__in=(Role.ROOT, Role.CHILD))
 
+    def light(self) -> Self:
+        """The rows without the columns that may be large: each is read when it is asked for."""
+        return self.defer("input", "data", "base", "outcome", "frames", "error", "progress")
+
     def trees(self, roots: Iterable[UUID]) -> Self:
         """These executions (roots or children), with their branches and items."""
         ids = list(roots)

@@ -17,14 +17,46 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 LONGEST_PAUSE = 1.0  # seconds
-READ_ONLY = "25006"  # a failover is under way: this server takes no writes (any more, or yet)
+
+#: how the codes of errors begin that end by themselves, or once an operator has done something
+UNAVAILABLE = (
+    "08",  # the connection
+    "25006",  # a failover is under way: this server takes no writes (any more, or yet)
+    "53100",  # the disk is full
+    "53300",  # too many connections
+    "57",  # the server starts or stops; a statement was cancelled
+    "58",  # the disk, the operating system
+    "SQLITE_BUSY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_LOCKED",
+    "SQLITE_PROTOCOL",
+    "SQLITE_READONLY",
+)
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the database can't be reached, or takes no writes, for now."""
-    if isinstance(error, (OperationalError, InterfaceError)):
+    """Whether the database can't be reached, or takes no writes, for now.
+
+    False for a statement that will never work (too deep, too large, a missing table): repeating it
+    would only hold the slot.
+    """
+    if is_retriable(error):
         return True
-    return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
+    cause: Any = error.__cause__
+    code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
+    if code is not None:
+        return str(code).startswith(UNAVAILABLE)
+    if isinstance(error, OperationalError) and cause is not None:
+        return not _is_connected()  # the driver has refused a statement, or lost the server
+    return isinstance(error, (OperationalError, InterfaceError))
+
+
+def _is_connected() -> bool:
+    """Whether the driver takes this thread's connection for a sound one; nothing is sent."""
+    raw = connection().connection
+    return raw is not None and not getattr(raw, "closed", False)
 
 
 def was_cut(error: BaseException, used: Iterable[Any]) -> bool:

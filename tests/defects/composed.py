@@ -76,9 +76,9 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         0,
         "what is stopped with its parent says why",
-        "tree_of:stop",
-        "rows.ask_to_cancel(why)",
-        'rows.ask_to_cancel("")',
+        "tree_of:_stop",
+        ".ask_to_cancel(why)",
+        '.ask_to_cancel("")',
         _REASONS + "what_lies_below_a_cancelled_execution_names_it_and_its_reason_at_every_depth",
         _REASONS + "siblings_of_a_failed_branch_name_it_and_its_error",
         _REASONS + "a_child_that_nobody_waits_for_any_longer_names_who_did",
@@ -86,7 +86,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         0,
         "items that end with their execution before their turn say why",
-        "tree_of:_stop_unstarted",
+        "tree_of:_locked_below",
         ", cancel_reason=why",
         "",
         _REASONS + "items_without_a_turn_of_a_cancelled_execution_name_it",
@@ -467,8 +467,8 @@ COMPOSED: tuple[Mutation, ...] = (
         16,
         "the steps of a child whose class is not here are not passed over",
         "remaining:_compensable",
-        "        yield True  # perhaps\n",
-        "        yield False\n",
+        "        if own or cls is None:\n",
+        "        if own:\n",
         "tests/composition/test_compensation.py::LackingTests::"
         "test_it_is_blocked_until_a_worker_has_it_and_then_undone_in_order",
     ),

@@ -110,14 +110,23 @@ def unblock(execution: Execution, *, restart_step: bool) -> int:
 def restart(execution: Execution) -> None:
     """Forget the waits and records of the step at which an execution stands."""
     journal.forget(execution.pk, execution.path, execution.visit)
-    StepRun.objects.close_parked(execution.pk, StepStatus.CANCELLED, ended_at=clock.now())
+    parked = StepRun.objects.parked(execution.pk)
+    parked.close(StepStatus.CANCELLED, ended_at=clock.now())
 
 
 def revive(execution: Execution, deadline: Any) -> None:
     """A block that failed goes on: what failed in it or was stopped begins where it ended.
 
-    What has completed does not run again. Items wait for their turns as before.
+    What has completed does not run again. Items wait for their turns as before. The blocks in
+    what goes on are revived likewise, however deep they are.
     """
+    standing = [execution]
+    while standing:
+        standing += _revive_below(standing.pop(), deadline)
+
+
+def _revive_below(execution: Execution, deadline: Any) -> list[Execution]:
+    """Revive the parts of the block at which an execution stands; those that had begun."""
     ended = _children(execution).filter(status__in=(Status.FAILED, Status.CANCELLED))
     begun = list(ended.filter(started_at__isnull=False).order_by("index"))
     for row in begun:
@@ -141,6 +150,6 @@ def revive(execution: Execution, deadline: Any) -> None:
         Execution.objects.filter(pk=row.pk, outcome__isnull=False).exclude(path="").update(
             outcome=None
         )
-        revive(row, deadline)
     if isinstance(node, Foreach):
         turns.mend(block, node, last)
+    return begun

@@ -112,8 +112,7 @@ def _stop_siblings(parent: Execution, failed: Execution) -> None:
     if isinstance(node, Parallel) and node.on_error == "fail_fast":
         block = (parent.pk, failed.parent_path, failed.parent_visit)
         why = reasons.failed(failed, failed.error)
-        for sibling in Execution.objects.of_block(*block).unfinished():
-            tree_of.stop(sibling, why)
+        tree_of.stop(Execution.objects.of_block(*block), why)
 
 
 def _wake(parent: Execution) -> None:
@@ -126,7 +125,7 @@ def _waits_for_more(parent: Execution) -> bool:
     undoes = parent.path.startswith(ROLLBACK)
     cancelled = parent.cancel_requested_at is not None and not undoes
     if cancelled or parent.path in ("", ROLLBACK):
-        alive = tree_of.live_below(parent).exclude(parent_path__startswith=ROLLBACK)
+        alive = tree_of.live_below(parent.pk).exclude(parent_path__startswith=ROLLBACK)
         return alive.exists()
     if Wait.objects.open().filter(execution=parent).exists():
         return True

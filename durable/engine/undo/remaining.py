@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from durable.authoring import registry
@@ -19,6 +19,8 @@ from durable.storage.transaction import connection
 
 #: errors after which nobody knows what an attempt has done
 UNKNOWN_OUTCOMES = ("StepTimeout", "StepCrashed", "WorkflowTimeout")
+
+PAGE = 20  # step runs that are read at once
 
 _TREE = """
 WITH RECURSIVE below(id) AS (
@@ -40,8 +42,12 @@ def needed(execution_id: UUID) -> bool:
 def to_undo(execution_id: UUID, why: Rollback) -> Iterator[StepRun]:
     """Step runs in the scope that have a compensation and are not undone, newest first.
 
-    Those of a workflow that this process lacks are among them: it can't know.
+    Those of a workflow that this process lacks are among them: it can't know. Step runs are read
+    only if a workflow of the tree has a compensation.
     """
+    kinds, paths = _compensable(execution_id, why)
+    if not kinds:
+        return
     undone = StepRun.objects.filter(
         execution=OuterRef("execution"),
         path=OuterRef("path"),
@@ -55,11 +61,10 @@ def to_undo(execution_id: UUID, why: Rollback) -> Iterator[StepRun]:
     runs = StepRun.objects.filter(execution__in=_tree(execution_id, why), compensation=False)
     runs = runs.filter(in_scope | ~Q(execution=execution_id))
     runs = runs.filter(~Exists(undone), status__in=(StepStatus.COMPLETED, StepStatus.FAILED))
-    runs = runs.exclude(pk__in=why.failed_runs).order_by("-ended_at", "-id")
-    for kind in list(runs.order_by().values_list("execution__kind", flat=True).distinct()):
-        if not any(_compensable(kind)):
-            runs = runs.exclude(execution__kind=kind)
-    for run in runs.select_related("execution").iterator(chunk_size=200):
+    runs = runs.filter(execution__kind__in=kinds).exclude(pk__in=why.failed_runs)
+    if paths is not None:
+        runs = runs.filter(path__in=paths)
+    for run in _in_pages(runs.order_by("-ended_at", "-id").select_related("execution")):
         leaf = leaf_of(run)
         always = class_of(run) is None
         if leaf is not None and leaf.step.compensation is not None:
@@ -68,6 +73,33 @@ def to_undo(execution_id: UUID, why: Rollback) -> Iterator[StepRun]:
             continue
         if run.status == StepStatus.COMPLETED or (always and _is_last_word(run)):
             yield run
+
+
+def _in_pages(runs: QuerySet[StepRun]) -> Iterator[StepRun]:
+    """One after the other; the first is most often the one that is wanted."""
+    seen = 0
+    while page := list(runs[seen : seen + PAGE]):
+        yield from page
+        seen += len(page)
+
+
+def _compensable(execution_id: UUID, why: Rollback) -> tuple[list[str], set[str] | None]:
+    """The kinds in the tree that have compensations, and the paths of the steps that have them.
+
+    A kind that this process lacks may have some anywhere: the paths are ``None`` then.
+    """
+    kinds, paths, lacking = [], set(), False
+    rows = Execution.objects.filter(pk__in=_tree(execution_id, why)).order_by()
+    for kind in rows.values_list("kind", flat=True).distinct():
+        name, _, version = kind.rpartition("@")
+        cls = registry.get(name, int(version))
+        lacking |= cls is None
+        leaves = cls.definition.tree.leaves() if cls is not None else ()
+        own = {leaf.path for leaf in leaves if leaf.step.compensation is not None}
+        if own or cls is None:
+            kinds.append(kind)
+            paths |= own
+    return kinds, None if lacking else paths
 
 
 def children_in(execution_id: UUID, why: Rollback) -> Any:
@@ -87,15 +119,6 @@ def _tree(execution_id: UUID, why: Rollback) -> RawSQL:
     scope: tuple[Any, ...] = (len(prefix), prefix) if why.scope else ()
     within = "substr(parent_path, 1, %s) = %s" if scope else "substr(parent_path, 1, 1) <> '~'"
     return RawSQL(_TREE.format(within=within), (pk, why.visit, *scope, pk))
-
-
-def _compensable(kind: str) -> Iterator[bool]:
-    name, _, version = kind.rpartition("@")
-    cls = registry.get(name, int(version))
-    if cls is None:
-        yield True  # perhaps
-    else:
-        yield from (leaf.step.compensation is not None for leaf in cls.definition.tree.leaves())
 
 
 def class_of(run: StepRun) -> type[Workflow] | None:
