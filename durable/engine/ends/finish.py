@@ -13,7 +13,7 @@ from durable.engine.row.position import Position
 from durable.models import Execution, StepRun, Wait
 from durable.models.execution import ExecutionQuerySet
 from durable.models.landings import Error
-from durable.states import Status, StepStatus, WaitStatus
+from durable.states import ROLLBACK, Status, StepStatus, WaitStatus
 
 
 def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
@@ -49,11 +49,11 @@ def leave(rows: ExecutionQuerySet) -> None:
     standing = list(rows.light())
     close([row.pk for row in standing])
     for row in standing:
-        at = Position.of(row)
-        if at.rollback is None and at.recoveries:
+        if row.path.startswith(ROLLBACK):
+            if run := Position(row.path).undone_run:
+                _close_compensation(run)
+        elif row.recoveries:
             _note_crash(row)
-        elif at.rollback is not None and at.undone_run:
-            _close_compensation(at.undone_run)
 
 
 def _note_crash(row: Execution) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from durable.engine.row.position import COLUMNS, Position
 from durable.engine.row.settled import let_go, settled_by
 from durable.engine.row.undoing import Rollback
 from durable.engine.row.walk import KEPT_BYTES, start_of
-from durable.engine.undo.remaining import children_in, class_of, leaf_of, to_undo
+from durable.engine.undo.remaining import PAGE, children_in, class_of, leaf_of, to_undo
 from durable.errors import NotSerializable
 from durable.models import Execution, Role, StepRun
 from durable.states import ROLLBACK, Status, StepStatus
@@ -45,7 +46,7 @@ def look(claim: Claim, definition: Definition) -> Found:
     otherwise the claim stands at the compensation (``claim.at.path`` says so) or has been released.
     """
     seen, found = _look(claim, definition)
-    claim.status, claim.at = seen.status, seen.at
+    claim.status, claim.at, claim.to_undo = seen.status, seen.at, seen.to_undo
     return found
 
 
@@ -58,7 +59,7 @@ def _looked_before(claim: Claim, definition: Definition) -> tuple[tuple[Claim, F
     row = moved.values_list("status", *COLUMNS).first()
     if row is None:
         return None
-    return ((replace(claim, status=row[0], at=Position.read(row[1:])), None),)
+    return ((replace(claim, status=row[0], at=Position.read(row[1:]), to_undo=()), None),)
 
 
 @settled_by(_looked_before)
@@ -72,17 +73,24 @@ def _look(claim: Claim, definition: Definition) -> tuple[Claim, Found]:
 
 
 def _what_is_next(claim: Claim, definition: Definition) -> Found:
+    """Nothing below is alive any more once a step is undone: the next ones are known from then on.
+
+    They are looked for a page at once, as each look walks through the whole tree.
+    """
     why = claim.at.rollback
     assert why is not None
-    if children_in(claim.execution_id, why).unfinished().exists():
-        park(claim)
-        return None
-    found = next(to_undo(claim.execution_id, why), None) if why.undo else None
-    if found is not None and class_of(found) is None:
-        block_for_child(claim, found.execution.kind)
-        return None
-    if found is not None:
-        _take_up(claim, found, why)
+    if not claim.to_undo:
+        if children_in(claim.execution_id, why).unfinished().exists():
+            park(claim)
+            return None
+        claim.to_undo = tuple(islice(to_undo(claim.execution_id, why), PAGE)) if why.undo else ()
+    if claim.to_undo:
+        found, *later = claim.to_undo
+        claim.to_undo = tuple(later)
+        if class_of(found) is None:
+            block_for_child(claim, found.execution.kind)
+        else:
+            _take_up(claim, found, why)
         return None
     if why.scope:
         try:
