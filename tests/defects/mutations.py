@@ -453,8 +453,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         23,
         "details of errors are made storable",
         "failures:_storable",
-        '        return {"not_storable": str(problem)}\n',
-        "        pass\n",
+        '        refusal = {"not_storable": str(problem)}\n',
+        "        return value\n",
         _A23 + "details_that_can_not_be_stored_do_not_hide_the_error",
     ),
     _mutation(

@@ -149,7 +149,9 @@ def compensate(execution_id: Any, *, by: Any) -> Execution:
 def _undo(execution: Execution, why: Rollback, action: str, by: Any) -> Execution:
     """Out of a final status into the rollback."""
     at = Position.of(execution).to_undo(why).columns()
-    Execution.objects.filter(pk=execution.pk).rolling(why.error, held=False, out_of=FINAL, **at)
+    Execution.objects.filter(pk=execution.pk).rolling(
+        why.stored_error, held=False, out_of=FINAL, **at
+    )
     return _note(action, execution, by)
 
 

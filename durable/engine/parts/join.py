@@ -14,7 +14,7 @@ from durable.authoring.tree import Foreach, Parallel
 from durable.engine.ends import turns
 from durable.engine.parts.bases import plain
 from durable.engine.row import merge
-from durable.engine.row.failures import Failure, from_stored
+from durable.engine.row.failures import Failure, brief, from_stored
 from durable.engine.row.held import Claim
 from durable.errors import Fail, ForeachFailed
 from durable.increments import Collected
@@ -103,7 +103,11 @@ def _result(data: Any, base: Any, row: Execution) -> Result:
 
 
 def _collected(row: Execution) -> Any:
-    return row.data if row.status == Status.COMPLETED else {"error": row.error}
+    return row.data if row.status == Status.COMPLETED else {"error": _brief(row)}
+
+
+def _brief(row: Execution) -> dict[str, Any]:
+    return brief(from_stored(row).error)
 
 
 def _parallel_failure(node: Parallel, failed: list[Execution]) -> Failure:
@@ -111,8 +115,8 @@ def _parallel_failure(node: Parallel, failed: list[Execution]) -> Failure:
     if node.on_error == "fail_fast":
         first = min(own, key=lambda row: (row.finished_at, row.index))
         return from_stored(first)
-    errors = {row.branch: row.error for row in own}
-    listed = "; ".join(f"{name}: {(error or {}).get('message')}" for name, error in errors.items())
+    errors = {row.branch: _brief(row) for row in own}
+    listed = "; ".join(f"{name}: {error['message']}" for name, error in errors.items())
     error = Fail(
         f"{len(errors)} branches of {node.path!r} failed: {listed}",
         type="ParallelFailed",
@@ -184,12 +188,9 @@ def _pages(items: Any) -> Iterator[list[tuple[int, Any, str]]]:
         after = page[-1][0]
 
 
-def _first_errors(failed: Any) -> list[tuple[int, Any]]:
-    return list(
-        failed.filter(status=Status.FAILED)
-        .order_by("index")
-        .values_list("index", "error")[:LISTED_ERRORS]
-    )
+def _first_errors(failed: Any) -> list[tuple[int, dict[str, Any]]]:
+    rows = failed.filter(status=Status.FAILED).order_by("index").values_list("index", "error")
+    return [(index, brief(error)) for index, error in rows[:LISTED_ERRORS]]
 
 
 def _foreach_failure(node: Foreach, failed: Any, failures: int, total: int) -> Failure:

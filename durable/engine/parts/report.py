@@ -10,7 +10,7 @@ from django.db.models import Q
 from durable.authoring import registry
 from durable.authoring.tree import Foreach, Parallel
 from durable.engine.ends import tree_of, turns
-from durable.engine.row import reasons
+from durable.engine.row import failures, reasons
 from durable.models import Execution, Role, Wait
 from durable.states import ROLLBACK, Status, WaitStatus
 from durable.storage.failpoints import reach
@@ -74,10 +74,11 @@ def report_to(parent_id: UUID) -> int:
 def _answer(child: Execution) -> None:
     """Give a child's end to the wait of its parent."""
     cancelled = {"type": "Cancelled", "message": child.cancel_reason or "cancelled"}
+    error = failures.carried(child.error) if child.error else cancelled
     ended: dict[str, Any] = (
         {"answer": child.data}
         if child.status == Status.COMPLETED
-        else {"received": {"status": child.status, "error": child.error or cancelled}}
+        else {"received": failures.encode({"status": child.status, "error": error})}
     )
     Wait.objects.filter(child=child).resolve(WaitStatus.ANSWERED, **ended)
 

@@ -7,6 +7,7 @@ An execution that rolls back stands at ``~`` (looking for the next step to undo)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -22,6 +23,7 @@ from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.finish import finish
 from durable.engine.ends.release import block_for_child, hold, park
 from durable.engine.row import journal
+from durable.engine.row.failures import lighter
 from durable.engine.row.held import Claim, Identity
 from durable.engine.row.position import COLUMNS, Position
 from durable.engine.row.settled import let_go, settled_by
@@ -119,7 +121,7 @@ def _take_up(claim: Claim, run: StepRun, why: Rollback) -> None:
 def _begin(claim: Claim, why: Rollback) -> None:
     """From the first step that is undone on, the status says so."""
     if not claim.is_compensating:
-        claim.row().rolling(why.error, held=True)
+        claim.row().rolling(why.stored_error, held=True)
         claim.status = Status.COMPENSATING
 
 
@@ -139,10 +141,20 @@ def _into_handler(claim: Claim, definition: Definition, why: Rollback) -> Checkp
     data = codec.loads(claim.at.frames[node.path]["data"])
     keep = claim.role in (Role.BRANCH, Role.ITEM)
     before = data if isinstance(data, dict) else {}  # an item that is collected may have any value
-    text = codec.dump_data({**before, node.into: why.error}, keep_increments=keep)
+    text = _with_error(before, node.into, why, keep)
     path, inner = start_of(handler.body, text)
     frames = {**claim.at.outside(node.path), **inner}
     return Checkpoint.of(claim, text, Position(path, claim.at.visit, frames=frames))
+
+
+def _with_error(before: dict[str, Any], into: str, why: Rollback, keep: bool) -> str:
+    """The data for a handler, with as much of the error as it has room for; ``NotSerializable``."""
+    assert why.error is not None
+    *more, least = lighter(why.error)
+    for error in more:
+        with suppress(NotSerializable):
+            return codec.dump_data({**before, into: error}, keep_increments=keep)
+    return codec.dump_data({**before, into: least}, keep_increments=keep)
 
 
 def _conclude(claim: Claim, why: Rollback) -> None:
@@ -162,7 +174,7 @@ def _conclude(claim: Claim, why: Rollback) -> None:
         _begin(claim, why)
     if claim.role in (Role.BRANCH, Role.ITEM):
         beside["outcome"] = list(why.classes)
-    finish(claim.row(), why.end, why.error, **beside)
+    finish(claim.row(), why.end, why.stored_error, **beside)
 
 
 def after_failed_item(claim: Claim, definition: Definition) -> None:
