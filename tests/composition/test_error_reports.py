@@ -65,6 +65,18 @@ class ListTests(EngineTestCase):
         (child,) = execution.children.filter(index=0)
         self.assertGreater(len(child.error["traceback"]), 5000)  # all of it is there
 
+    def test_where_the_data_has_no_room_the_report_counts_what_it_does_not_list(self) -> None:
+        class W(Wordy):
+            flow = chain(
+                foreach("items", Wordy.fail, on_error="continue", concurrency=20, batch_size=20)
+            )
+
+        for room, listed in ((20_000, 10), (2_000, 0)):
+            execution = run(W, {"items": list(range(100)), "much": "x" * (2**20 - room)})
+            assert_completed(execution)
+            report = execution.data["fail"]
+            self.assertEqual((report["failed"], len(report["errors"])), (100, listed))
+
     def test_a_failed_foreach_lists_a_hundred_long_failures(self) -> None:
         class W(Wordy):
             flow = chain(foreach("items", Wordy.fail, concurrency=100))
@@ -216,6 +228,6 @@ class DetailsTests(EngineTestCase):
 
     def test_details_without_an_end_or_too_deep_are_described(self) -> None:
         endless: dict[str, Any] = {"code": 51}
-        endless["self"] = endless
+        endless.update({f"self{n}": endless for n in range(20)})
         for details in (endless, {"code": 51, "deep": deep(98)}, {"code": 51, "deep": deep(500)}):
             self.assertEqual(self.details(details)["code"], 51)

@@ -459,6 +459,24 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         23,
+        "errors in a list of them are short",
+        "failures:brief",
+        "    if len(message) > BRIEF_CHARACTERS:\n",
+        "    if not message:\n",
+        "tests/composition/test_error_reports.py::ListTests::"
+        "test_a_hundred_long_failures_of_a_foreach_leave_the_data_within_its_limit",
+    ),
+    _mutation(
+        23,
+        "a report that the data has no room for lists less",
+        "join:_reported",
+        "            continue\n",
+        "            raise\n",
+        "tests/composition/test_error_reports.py::ListTests::"
+        "test_where_the_data_has_no_room_the_report_counts_what_it_does_not_list",
+    ),
+    _mutation(
+        23,
         "exits and interrupts are failures of the step",
         "attempt:StepAttempt._once",
         "        except BaseException as error:  # SystemExit and the like",

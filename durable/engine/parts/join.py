@@ -16,7 +16,7 @@ from durable.engine.parts.bases import plain
 from durable.engine.row import merge
 from durable.engine.row.failures import Failure, brief, from_stored
 from durable.engine.row.held import Claim
-from durable.errors import Fail, ForeachFailed
+from durable.errors import Fail, ForeachFailed, NotSerializable
 from durable.increments import Collected
 from durable.models import Execution
 from durable.states import Status
@@ -145,7 +145,7 @@ def join_foreach(claim: Claim, node: Foreach) -> Any:
             for _, outcome, _ in page:
                 data = merge.apply(data, outcome, base)
     if node.on_error == "continue":
-        data = {**data, node.name: _summary(failed, total, failures)}
+        data = _reported(data, node.name, failed, total, failures)
     return data
 
 
@@ -204,10 +204,17 @@ def _foreach_failure(node: Foreach, failed: Any, failures: int, total: int) -> F
     return Failure.of(error, step=node.path, attempt=1)
 
 
-def _summary(failed: Any, total: int, failures: int) -> dict[str, Any]:
-    return {
-        "total": total,
-        "succeeded": total - failures,
-        "failed": failures,
-        "errors": [{"index": i, "error": error} for i, error in _first_errors(failed)],
-    }
+def _reported(
+    data: dict[str, Any], name: str, failed: Any, total: int, failures: int
+) -> dict[str, Any]:
+    """The data with the block's report, which lists as many errors as the data has room for."""
+    errors = [{"index": i, "error": error} for i, error in _first_errors(failed)]
+    counts = {"total": total, "succeeded": total - failures, "failed": failures}
+    for listed in (errors, errors[: LISTED_ERRORS // 10]):
+        reported = {**data, name: {**counts, "errors": listed}}
+        try:
+            codec.dump_data(reported, keep_increments=True)
+        except NotSerializable:
+            continue
+        return reported
+    return {**data, name: {**counts, "errors": []}}

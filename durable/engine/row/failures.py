@@ -133,17 +133,20 @@ def _details(error: BaseException) -> dict[str, Any]:
     return {}
 
 
-def _storable(value: Any, path: str = "details", level: int = 0) -> Any:
-    """The value, with each part that can't be stored replaced by the reason."""
+def _storable(value: Any, path: str = "details", around: tuple[int, ...] = ()) -> Any:
+    """The value, with each part that can't be stored replaced by the reason.
+
+    ``around`` are the ids of the values that it lies in: a value inside itself has no end.
+    """
     try:
         codec.dumps(value, path=path)
         codec.dumps(_nested(value), path=path)
         return value
     except DurableError as problem:
         refusal = {"not_storable": str(problem)}
-    if level == DETAIL_LEVELS:
+    if len(around) == DETAIL_LEVELS or id(value) in around:
         return refusal
-    parts = _parts(value, path, level)
+    parts = _parts(value, path, (*around, id(value)))
     if parts is None:
         return refusal
     try:
@@ -160,19 +163,19 @@ def _nested(value: Any) -> Any:
     return value
 
 
-def _parts(value: Any, path: str, level: int) -> Any:
+def _parts(value: Any, path: str, around: tuple[int, ...]) -> Any:
     """A dict or list whose parts can all be stored, together too; ``None`` for anything else."""
     if isinstance(value, dict):
         named = {
             _text(lambda key=key: key, TYPE_CHARACTERS): _storable(
-                item, f"{path}{accessor(key)}", level + 1
+                item, f"{path}{accessor(key)}", around
             )
             for key, item in value.items()
         }
         return _within_limit(named, path)
     if isinstance(value, list | tuple):
         parts = {
-            str(number): _storable(item, f"{path}[{number}]", level + 1)
+            str(number): _storable(item, f"{path}[{number}]", around)
             for number, item in enumerate(value)
         }
         return [*_within_limit(parts, path).values()]
