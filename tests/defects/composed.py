@@ -680,7 +680,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         25,
         "a retry goes on in the same execution, with all that it has",
-        "control:_retry_failed",
+        "again:retry",
         "deadline_at=deadline, **at",
         "deadline_at=deadline, rank=0, **at",
         "tests/client/test_retry_rerun.py::RetryTests::"
