@@ -26,6 +26,7 @@ _RERUNS = "tests/client/test_retry_rerun.py::RerunTests::test_"
 _REASONS = "tests/composition/test_cancel_reasons.py::CancelReasonTests::test_"
 _RECORDED = "tests/composition/test_recorded_answers.py::RecordedAnswerTests::test_"
 _ORDER = "tests/composition/test_order_of_completion.py::"
+_CHILDREN = "tests/composition/test_children.py::CallTests::test_"
 _REPEATED = "tests/crash/test_repeated_writes.py::RepeatedWriteTests::test_"
 _PRUNES = "tests/schedules/test_retention.py::RetentionTests::test_"
 
@@ -469,8 +470,7 @@ COMPOSED: tuple[Mutation, ...] = (
         "rollback:_looked_before",
         ", to_undo=()",
         "",
-        "tests/crash/test_repeated_writes.py::RepeatedWriteTests::"
-        "test_a_step_that_an_earlier_look_has_found_is_taken_up_once",
+        _REPEATED + "a_step_that_an_earlier_look_has_found_is_taken_up_once",
     ),
     mutation(
         16,
@@ -680,11 +680,61 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         25,
         "a retry goes on in the same execution, with all that it has",
-        "again:retry",
-        "deadline_at=deadline, **at",
-        "deadline_at=deadline, rank=0, **at",
+        "again:go_on",
+        "            outcome=None,\n",
+        "            outcome=None,\n            rank=0,\n",
         "tests/client/test_retry_rerun.py::RetryTests::"
         "test_it_is_the_same_execution_with_its_queue_and_priority",
+    ),
+    mutation(
+        25,
+        "a failed child is continued in place",
+        "journal:reopen",
+        "waits.filter(failed | stopped)",
+        "waits.none()",
+        _CHILDREN + "retry_continues_a_failed_child_in_place",
+        _CHILDREN + "however_deep_it_lies_in_children_branches_and_items",
+    ),
+    mutation(
+        25,
+        "a child that ended unheard is heard",
+        "journal:reopen",
+        "    children.filter(status=Status.COMPLETED).mark_unreported()\n",
+        "",
+        _CHILDREN + "a_child_that_ended_unheard_is_heard_by_the_retry",
+    ),
+    mutation(
+        25,
+        "a child that was cancelled with its parent is not asked to cancel any more",
+        "again:go_on",
+        "            **_UNASKED,\n",
+        "",
+        _CHILDREN + "however_deep_it_lies_in_children_branches_and_items",
+    ),
+    mutation(
+        23,
+        "what a child came to is not retried",
+        "fail:NEVER_RETRIED",
+        "    ChildFailed,\n",
+        "",
+        _CHILDREN + "what_a_child_or_a_wait_came_to_is_not_retried",
+    ),
+    mutation(
+        23,
+        "what a wait came to is not retried",
+        "fail:NEVER_RETRIED",
+        "    WaitTimeout,\n",
+        "",
+        _CHILDREN + "what_a_child_or_a_wait_came_to_is_not_retried",
+    ),
+    mutation(
+        23,
+        "a catch knows the error of a child",
+        "failures:Failure.of",
+        "            names += error.known_as\n",
+        "            pass\n",
+        "tests/composition/test_catch.py::ChildErrorTests::"
+        "test_by_its_type_its_class_and_the_classes_above",
     ),
     mutation(
         25,

@@ -101,9 +101,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         5,
         "a retry asks anew what was cancelled",
-        "again:retry",
-        "        journal.reopen(execution.pk, execution.path, execution.visit)\n",
-        "        pass\n",
+        "journal:reopen",
+        "    others.exclude(status=WaitStatus.ANSWERED).delete()\n",
+        "",
         _W5 + "after_a_retry_a_cancelled_wait_is_asked_anew_and_later_sleeps_sleep",
     ),
     _mutation(

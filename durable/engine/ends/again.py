@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import F
@@ -15,18 +16,45 @@ from durable.engine.row.position import Position
 from durable.models import Execution, StepRun
 from durable.states import FINAL, Status, StepStatus
 
+#: nobody has asked to cancel it
+_UNASKED: dict[str, Any] = {
+    "cancel_requested_at": None,
+    "cancel_reason": "",
+    "cancel_compensate": False,
+}
+
 
 def retry(execution: Execution, *, restart_step: bool) -> None:
     """Continue a failed execution at its step, with fresh attempts."""
-    deadline = _new_deadline(execution)
     if restart_step:
         restart(execution)
-    else:
-        journal.reopen(execution.pk, execution.path, execution.visit)
-    at = Position.of(execution)
-    rows = Execution.objects.filter(pk=execution.pk)
-    rows.due(rolls=False, out_of=FINAL, deadline_at=deadline, **at.afresh().since(at))
-    revive(execution, deadline)
+    go_on([execution])
+
+
+def go_on(executions: Iterable[Execution]) -> None:
+    """Executions that failed or were stopped continue in place, and all that did so below them.
+
+    What has completed does not run again. Each begins where it ended, with fresh attempts, and so
+    do its branches, its items, and the children of ``call_workflow`` that it waited for.
+    """
+    standing = list(executions)
+    while standing:
+        execution = standing.pop()
+        deadline = _new_deadline(execution)
+        at = Position.of(execution)
+        Execution.objects.filter(pk=execution.pk).due(
+            rolls=False,
+            out_of=FINAL,
+            deadline_at=deadline,
+            outcome=None,
+            **_UNASKED,
+            **at.afresh().since(at),
+        )
+        blocks = [execution]
+        while blocks:
+            block = blocks.pop()
+            standing += journal.reopen(block.pk, block.path, block.visit)
+            blocks += _revive_below(block, deadline)
 
 
 def _new_deadline(execution: Execution) -> Any:
@@ -43,30 +71,19 @@ def restart(execution: Execution) -> None:
     parked.close(StepStatus.CANCELLED, ended_at=clock.now())
 
 
-def revive(execution: Execution, deadline: Any) -> None:
-    """A block that failed goes on: what failed in it or was stopped begins where it ended.
-
-    What has completed does not run again. Items wait for their turns as before. The blocks in
-    what goes on are revived likewise, however deep they are.
-    """
-    standing = [execution]
-    while standing:
-        standing += _revive_below(standing.pop(), deadline)
-
-
 def _revive_below(execution: Execution, deadline: Any) -> list[Execution]:
-    """Revive the parts of the block at which an execution stands; those that had begun."""
+    """Revive the parts of the block at which an execution stands; those that had begun.
+
+    Items wait for their turns as before.
+    """
     block = (execution.pk, execution.path, execution.visit)
     ended = Execution.objects.of_block(*block).filter(status__in=(Status.FAILED, Status.CANCELLED))
     begun = list(ended.filter(started_at__isnull=False).order_by("index"))
-    for row in begun:
-        journal.reopen(row.pk, row.path, row.visit)
     changes: dict[str, Any] = {
         "recoveries": 0,
         "attempt_floor": F("attempt"),
         "attempt": F("attempt") + 1,
-        "cancel_requested_at": None,
-        "cancel_reason": "",
+        **_UNASKED,
         "deadline_at": deadline,
     }
     cls = registry.get(execution.workflow, execution.version)

@@ -51,6 +51,7 @@ def report_to(parent_id: UUID) -> int:
             "status",
             "error",
             "data",
+            "outcome",
             "parent_path",
             "parent_visit",
             "cancel_reason",
@@ -78,9 +79,17 @@ def _answer(child: Execution) -> None:
     ended: dict[str, Any] = (
         {"answer": child.data}
         if child.status == Status.COMPLETED
-        else {"received": failures.encode({"status": child.status, "error": error})}
+        else {"received": failures.encode(_received(child, error))}
     )
     Wait.objects.filter(child=child).resolve(WaitStatus.ANSWERED, **ended)
+
+
+def _received(child: Execution, error: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "status": child.status,
+        "error": error,
+        "known_as": failures.known_as(child, error),
+    }
 
 
 def _give_out_turns(parent: Execution, ended: list[Execution]) -> None:

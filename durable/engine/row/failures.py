@@ -18,6 +18,9 @@ MESSAGE_CHARACTERS = 4_000
 TRACEBACK_CHARACTERS = 20_000
 BRIEF_CHARACTERS = 500
 
+#: before the type of a child's error, among the names of classes
+_TYPED = "type:"
+
 #: levels of details whose parts are described one by one; what lies deeper is described as a whole
 DETAIL_LEVELS = 8
 #: levels that errors around an error add: frames, waits, the details of a parent's error
@@ -52,7 +55,10 @@ def no_worker(message: str, *, kind: str = "") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Failure:
-    """A described error, and the names of its classes, by which ``catch`` knows it."""
+    """A described error, and the names of its classes, by which ``catch`` knows it.
+
+    Where a child failed, the classes and types of the child's own error are among them.
+    """
 
     error: dict[str, Any]
     classes: tuple[str, ...]
@@ -60,18 +66,25 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException, *, step: str | None, attempt: int | None) -> Failure:
         """Describe an exception."""
-        names = tuple(_name(kind) for kind in type(error).__mro__)
-        return cls(describe(error, step=step, attempt=attempt), names)
+        names = [_name(kind) for kind in type(error).__mro__]
+        if isinstance(error, ChildFailed):
+            names += error.known_as
+        return cls(describe(error, step=step, attempt=attempt), tuple(dict.fromkeys(names)))
 
     def is_a(self, wanted: str | type[BaseException]) -> bool:
         """Whether it is meant by a name (of a ``Fail``'s type, or of a class) or a class."""
         if isinstance(wanted, str):
-            return bool(self.error["type"] == wanted)
+            return self.error["type"] == wanted or _TYPED + wanted in self.classes
         return _name(wanted) in self.classes
 
 
 def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def known_as(child: Any, error: Mapping[str, Any]) -> list[str]:
+    """By what a ``catch`` of the parent knows the error of a child: its classes, and its type."""
+    return [*(child.outcome or ()), f"{_TYPED}{error['type']}"]
 
 
 def from_stored(execution: Any) -> Failure:

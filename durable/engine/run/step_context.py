@@ -284,6 +284,7 @@ def _answer(ask: Ask, wait: Wait) -> Any:
             f"child workflow {wait.name!r} is {wait.received['status']}: "
             f"{error.get('type', '')} {error.get('message', '')}".rstrip(": "),
             error=error,
+            known_as=wait.received.get("known_as", ()),
         )
     if ask.is_approval:
         return Decision(wait.answer, by=wait.by_name, comment=wait.comment, at=wait.resolved_at)

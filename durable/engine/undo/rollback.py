@@ -18,7 +18,7 @@ from durable import codec
 from durable.authoring import registry
 from durable.authoring.tree import Catch, Foreach, Leaf
 from durable.authoring.workflow import Definition
-from durable.engine.ends import turns
+from durable.engine.ends import again, turns
 from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.finish import finish
 from durable.engine.ends.release import block_for_child, hold, park
@@ -113,7 +113,7 @@ def _take_up(claim: Claim, run: StepRun, why: Rollback) -> None:
         _begin(claim, why)
     at = claim.at.compensating(run.pk, before)
     if before:  # it was begun before, and goes on with what it knows
-        journal.reopen(claim.execution_id, at.path, at.visit)
+        again.go_on(journal.reopen(claim.execution_id, at.path, at.visit))
     claim.row().stand_at(**at.since(claim.at))
     claim.at = at
 
@@ -172,7 +172,7 @@ def _conclude(claim: Claim, why: Rollback) -> None:
         beside |= at.columns()
     elif why.end != Status.CANCELLED:
         _begin(claim, why)
-    if claim.role in (Role.BRANCH, Role.ITEM):
+    if claim.role != Role.ROOT:
         beside["outcome"] = list(why.classes)
     finish(claim.row(), why.end, why.stored_error, **beside)
 
