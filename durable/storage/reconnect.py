@@ -35,6 +35,9 @@ UNAVAILABLE = (
     "SQLITE_READONLY",
 )
 
+#: the one refusal of a statement by psycopg that has no code; a lost server has none either
+TOO_MANY_VALUES = "number of parameters must be between"
+
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether the database can't be reached, or takes no writes, for now.
@@ -48,15 +51,9 @@ def is_unavailable(error: BaseException) -> bool:
     code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
     if code is not None:
         return str(code).startswith(UNAVAILABLE)
-    if isinstance(error, OperationalError) and cause is not None:
-        return not _is_connected()  # the driver has refused a statement, or lost the server
+    if TOO_MANY_VALUES in str(error):
+        return False
     return isinstance(error, (OperationalError, InterfaceError))
-
-
-def _is_connected() -> bool:
-    """Whether the driver takes this thread's connection for a sound one; nothing is sent."""
-    raw = connection().connection
-    return raw is not None and not getattr(raw, "closed", False)
 
 
 def was_cut(error: BaseException, used: Iterable[Any]) -> bool:

@@ -6,12 +6,19 @@ from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
-from django.db import DatabaseError, Error, InterfaceError, OperationalError, connection
+from django.db import (
+    DatabaseError,
+    Error,
+    InterfaceError,
+    OperationalError,
+    connection,
+    transaction,
+)
 from django.test import TransactionTestCase
 
 from durable.storage import reconnect
 from durable.storage.reconnect import is_unavailable, persist
-from tests.crash.armed import cut
+from tests.crash import test_faults as faults
 
 TOO_DEEP = "SELECT 1 WHERE " + "NOT " * 200_000 + "1 = 1"
 
@@ -91,17 +98,11 @@ class OutageTests(TransactionTestCase):
         self.assertTrue(is_unavailable(InterfaceError("connection already closed")))
 
     def test_a_lost_connection_is_an_outage(self) -> None:
-        if connection.vendor == "postgresql":
-            connection.ensure_connection()
-            cut()
-        else:
-            connection.close()
-        tries = mock.Mock(side_effect=[driver_error("gone"), 7])
-        if connection.vendor == "postgresql":
-            first = sends("SELECT 1")
-            tries = mock.Mock(side_effect=lambda: first() if tries.call_count == 1 else 7)
-        self.assertEqual(persist(tries), 7)
-        self.assertEqual((tries.call_count, self.pauses), (2, 1))
+        for lose in (faults.lose_the_answer, faults.lose_the_request):
+            tries = mock.Mock(side_effect=lambda: transaction.atomic(lambda: 7)())
+            with self.subTest(lose), faults.once(lambda conn: True, lose):
+                self.assertEqual(persist(tries), 7)
+            self.assertEqual(tries.call_count, 2)
 
     def test_it_is_waited_for_as_long_as_a_lease_lasts(self) -> None:
         moments = [0.0, 1.0, 2.0, 10_000.0]
