@@ -578,6 +578,64 @@ class StartTests(ChildCase):
         drain()
         self.assertStands(execution.children.get(), "waiting")
 
+    def test_unless_it_was_started_to_be_cancelled_with_it(self) -> None:
+        child = self.child
+
+        class Middle(Workflow):
+            @step
+            def go(self, data: Any) -> Any:
+                self.start_workflow(child, {"do": "wait"}, on_cancel="cancel", ref="ends")
+                self.start_workflow(child, {"do": "wait"}, ref="stays")
+                self.wait_for_event("never")
+
+        def call(self: Any, data: Any) -> Any:
+            self.start_workflow(Middle, on_cancel="cancel")
+            self.call_workflow(Middle)
+
+        execution = run(self.parent(call))
+        durable.cancel(execution.id, "enough")
+        drain()
+        self.assertEqual(durable.get_execution(execution.id).status, "cancelled")
+        middles = Execution.objects.filter(workflow="middle")
+        self.assertEqual([one.status for one in middles], ["cancelled"] * 2)
+        reason = f"execution {execution.pk} was cancelled: enough"
+        for middle in middles:
+            ends, stays = middle.children.order_by("status")
+            self.assertEqual((ends.status, ends.cancel_reason), ("cancelled", reason))
+            self.assertEqual(stays.status, "waiting")
+
+    def test_its_parent_does_not_wait_for_its_end_and_a_failure_leaves_it_alone(self) -> None:
+        child = self.child
+
+        def call(self: Any, data: Any) -> Any:
+            self.start_workflow(child, {"do": "wait"}, on_cancel="cancel")
+            if data.get("fail"):
+                self.sleep(hours(1))
+                raise Fail("no")
+            self.wait_for_event("never")
+
+        with time_travel():
+            failed = run(self.parent(call), {"fail": True})
+            advance(hours=1)
+            self.assertStands(failed, "failed")
+            self.assertEqual(failed.children.get().status, "waiting")
+        execution = run(self.parent(call))
+        below = execution.children.get()
+        Execution.objects.filter(pk=below.pk).held(below.pk)
+        durable.cancel(execution.id)
+        execution.refresh_from_db()
+        below.refresh_from_db()
+        self.assertEqual((execution.status, below.status), ("cancelled", "running"))
+        self.assertIsNotNone(below.cancel_requested_at)
+
+    def test_on_cancel_is_one_of_two_words(self) -> None:
+        child = self.child
+
+        def call(self: Any, data: Any) -> Any:
+            self.start_workflow(child, on_cancel="maybe")
+
+        self.assertEnded(run(self.parent(call)), "failed", "ValueError")
+
     def test_it_is_not_made_by_a_step_that_fails(self) -> None:
         child = self.child
 

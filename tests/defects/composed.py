@@ -27,6 +27,8 @@ _REASONS = "tests/composition/test_cancel_reasons.py::CancelReasonTests::test_"
 _RECORDED = "tests/composition/test_recorded_answers.py::RecordedAnswerTests::test_"
 _ORDER = "tests/composition/test_order_of_completion.py::"
 _CHILDREN = "tests/composition/test_children.py::CallTests::test_"
+_STARTED = "tests/composition/test_children.py::StartTests::test_"
+_OPTIONS = "tests/composition/test_child_options.py::OptionTests::test_"
 _REPEATED = "tests/crash/test_repeated_writes.py::RepeatedWriteTests::test_"
 _PRUNES = "tests/schedules/test_retention.py::RetentionTests::test_"
 
@@ -685,6 +687,46 @@ COMPOSED: tuple[Mutation, ...] = (
         "            outcome=None,\n            rank=0,\n",
         "tests/client/test_retry_rerun.py::RetryTests::"
         "test_it_is_the_same_execution_with_its_queue_and_priority",
+    ),
+    mutation(
+        0,
+        "a child that was started to be cancelled with its parent is",
+        "tree_of:_locked_below",
+        "AWAITED | Q(cancelled_with_parent=True) if cancelled else AWAITED",
+        "AWAITED",
+        _STARTED + "unless_it_was_started_to_be_cancelled_with_it",
+    ),
+    mutation(
+        0,
+        "a failure does not cancel what was only started",
+        "tree_of:_locked_below",
+        " if cancelled else AWAITED",
+        "",
+        _STARTED + "its_parent_does_not_wait_for_its_end_and_a_failure_leaves_it_alone",
+    ),
+    mutation(
+        0,
+        "nobody waits for a child that was only started",
+        "tree_of:stop_below",
+        "row.awaited and row.pk in staying",
+        "row.pk in staying",
+        _STARTED + "its_parent_does_not_wait_for_its_end_and_a_failure_leaves_it_alone",
+    ),
+    mutation(
+        0,
+        "a child has the priority of its parent",
+        "children:Child.row",
+        "-claim.rank if own.priority is None else own.priority",
+        "own.priority",
+        _OPTIONS + "priority_tags_subject_and_queue_are_those_of_its_parent",
+    ),
+    mutation(
+        0,
+        "a child has no subject that its class does not take",
+        "children:Child.row",
+        ' and (meta.subject or "").lower() in ("", parent.subject_type)',
+        "",
+        _OPTIONS + "a_class_that_names_a_queue_keeps_it_and_one_of_another_subject_has_none",
     ),
     mutation(
         25,

@@ -25,43 +25,55 @@ def live_below(*executions: UUID) -> ExecutionQuerySet:
     return Execution.objects.unfinished().filter(AWAITED, parent__in=executions)
 
 
-def stop(rows: ExecutionQuerySet, why: str) -> bool:
-    """Cancel executions and all below them; True if nothing of them is alive any more.
+def stop(rows: ExecutionQuerySet, why: str) -> None:
+    """Cancel executions and all below them.
 
     All of them get ``why`` as their reason (see ``row/reasons``). A row in a step ends with that
     step's checkpoint, one that undoes all it has done with its rollback; until then the rows
     above wait for it.
     """
-    return _stop(_locked(rows.unfinished()), why)
+    _stop(_locked(rows.unfinished()), why)
 
 
-def stop_below(execution: Execution, why: str) -> bool:
-    """Cancel what is alive below an execution; True if nothing of it is any more."""
-    return _stop(_locked_below([execution.pk], why), why)
+def stop_below(execution: Execution, why: str, *, cancelled: bool = False) -> bool:
+    """Cancel what is alive below an execution; True if nothing that it awaits is any more.
+
+    ``cancelled``: it is cancelled itself, and so are the children that were started for that.
+    """
+    below = _locked_below([execution.pk], why, cancelled=cancelled)
+    staying = _stop(below, why)
+    return not any(row.awaited and row.pk in staying for row in below)
 
 
-def _stop(level: list[Execution], why: str) -> bool:
-    """``level`` is locked. Each level is read once the level above is: nobody adds to it then."""
+def _stop(level: list[Execution], why: str) -> set[UUID]:
+    """``level`` is locked. Each level is read once the level above is: nobody adds to it then.
+
+    Returned are the executions that end by themselves, later.
+    """
     levels: list[list[Execution]] = []
+    undoing: set[UUID] = set()
     while level:
         levels.append(level)
-        level = _locked_below([row.pk for row in level if not _undoes_all(row)], why)
+        undoing |= {row.pk for row in level if _undoes_all(row)}
+        parents = [row.pk for row in level if row.pk not in undoing]
+        level = _locked_below(parents, why, cancelled=True)
     ending: list[UUID] = []
-    staying: list[UUID] = []
+    staying: set[UUID] = set()
     above_them: set[UUID | None] = set()
     for row in chain.from_iterable(reversed(levels)):
-        if row.status == Status.RUNNING or _undoes_all(row) or row.pk in above_them:
-            staying.append(row.pk)
-            above_them.add(row.parent_id)
+        if row.status == Status.RUNNING or row.pk in undoing or row.pk in above_them:
+            staying.add(row.pk)
+            if row.awaited:
+                above_them.add(row.parent_id)
         else:
             ending.append(row.pk)
     for ids in in_portions([*staying, *ending]):
         Execution.objects.filter(pk__in=ids).ask_to_cancel(why)
     for ids in in_portions(ending):
         finish(Execution.objects.filter(pk__in=ids), Status.CANCELLED)
-    for ids in in_portions(staying):
+    for ids in in_portions([*staying]):
         _hurry(Execution.objects.filter(pk__in=ids))
-    return not staying
+    return staying
 
 
 def _undoes_all(row: Execution) -> bool:
@@ -73,13 +85,14 @@ def _locked(rows: ExecutionQuerySet) -> list[Execution]:
     return list(lock(rows.light().order_by("id")))  # so that no worker claims them meanwhile
 
 
-def _locked_below(parents: Sequence[UUID], why: str) -> list[Execution]:
+def _locked_below(parents: Sequence[UUID], why: str, *, cancelled: bool) -> list[Execution]:
     """What is alive directly below, locked; items without a turn end here, however many."""
+    ending = AWAITED | Q(cancelled_with_parent=True) if cancelled else AWAITED
     found: list[Execution] = []
     for ids in in_portions(parents):
         items = live_below(*ids).filter(role=Role.ITEM, released=False, status=Status.PENDING)
         items.ended(Status.CANCELLED, None, report=False, cancel_reason=why)
-        found += _locked(live_below(*ids))
+        found += _locked(Execution.objects.unfinished().filter(ending, parent__in=ids))
     return found
 
 
