@@ -122,10 +122,19 @@ class WaitTimeout(DurableError):
 
 
 class ChildFailed(DurableError):
-    """A child workflow failed or was cancelled; ``error`` is the child's own error."""
+    """A child workflow failed or was cancelled; ``error`` is the child's own error.
 
-    def __init__(self, message: str = "", *, error: Mapping[str, Any] | None = None) -> None:
-        self.error = dict(error or {})
+    ``known_as`` lists the names by which a ``catch`` knows that one too.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        error: Mapping[str, Any] | None = None,
+        known_as: Sequence[str] = (),
+    ) -> None:
+        self.error, self.known_as = dict(error or {}), tuple(known_as)
         super().__init__(message)
 
 

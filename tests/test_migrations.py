@@ -52,7 +52,6 @@ class OldDatabaseTests(ThreadedTestCase):
         super().setUp()
         self.trip: Any = type("Travel", (Trip,), {})
         self.addCleanup(migrate)
-        migrate("0001")
 
     def left(self, execution: Execution, **columns: Any) -> None:
         """Plant columns as the first version could leave them."""
@@ -66,12 +65,13 @@ class OldDatabaseTests(ThreadedTestCase):
         with time_travel():
             failed = run(self.trip, {"fails": True})
             advance(days=3)
-            self.left(failed, pause_requested=True)
             asleep, paused, died = (run(self.trip, {"n": n}) for n in range(3))
             durable.pause(paused.id)
-            self.left(died, status="running", worker=uuid7(), pause_requested=True, wake_at=None)
             blocked = run(self.trip, {})
             durable.cancel(blocked.id)
+            migrate("0001")
+            self.left(failed, pause_requested=True)
+            self.left(died, status="running", worker=uuid7(), pause_requested=True, wake_at=None)
             self.left(blocked, blocked_by="code", error={"type": "PositionLost"}, released=False)
             self.left(asleep, blocked_by="worker", resume_at=asleep.created_at)
             migrate()
@@ -88,6 +88,7 @@ class OldDatabaseTests(ThreadedTestCase):
 
     def test_what_was_left_is_refused_afterwards(self) -> None:
         execution = durable.start(self.trip, {})
+        migrate("0001")
         migrate()
         for columns in (
             {"blocked_by": "code"},

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from durable.authoring.context import UNSET, Ask, People, QuestionSpec
+from durable.authoring.context import UNSET, Ask, ChildOptions, People, QuestionSpec
 from durable.authoring.values import count, deadline, moment
 from durable.authoring.wording import did_you_mean, refuse, refuse_unknown
 from durable.errors import DefinitionError
@@ -89,17 +89,33 @@ def child(
     ref: str | None,
     timeout: Any,
     timeout_value: Any,
+    options: ChildOptions,
 ) -> Ask:
     """A wait for the end of a child workflow."""
+    started_with("call_workflow", options)
     return Ask(
         "child",
         ref or workflow_name(workflow),
         workflow=workflow,
         input=input,
         ref=ref,
+        options=options,
         timeout=deadline(timeout, "call_workflow(): timeout"),
         timeout_value=timeout_value,
     )
+
+
+def started_with(call: str, options: ChildOptions) -> ChildOptions:
+    """The options of a child, of names that are known; any other is a ``TypeError``."""
+    _refuse_unknown(call, options, ChildOptions.__annotations__)
+    return options
+
+
+def _refuse_unknown(call: str, given: Iterable[str], known: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise TypeError(f"{call}() got an unexpected keyword argument {name!r}.{hint}")
 
 
 def workflow_name(workflow: type[Workflow] | str) -> str:
@@ -130,10 +146,7 @@ def question(
     A question that is wrong is only ``refused`` when it is asked: its answer may be on record
     from a time when the form, or the rows that the choices are made of, were still there.
     """
-    known = Asking.__annotations__
-    for unknown in asking.keys() - known.keys():
-        hint = did_you_mean(unknown, known)
-        raise TypeError(f"{call}() got an unexpected keyword argument {unknown!r}.{hint}")
+    _refuse_unknown(call, asking, Asking.__annotations__)
     where = f"{call}({_name(name, call + '()')!r})"
     refused: DefinitionError | None = None
     try:

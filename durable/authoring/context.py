@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import decimal
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self, TypedDict, TypeVar
 from uuid import UUID
 
 from django.utils import timezone, translation
@@ -60,6 +60,20 @@ class QuestionSpec:
     quorum: int = 1
 
 
+class ChildOptions(TypedDict, total=False):
+    """How a child is started. Priority, tags and subject that are not given are the parent's."""
+
+    queue: str | None
+    priority: int | None
+    tags: Mapping[str, Any] | None
+    subject: Any
+    keys: Sequence[str]
+
+
+OnCancel = Literal["leave", "cancel"]
+"""What becomes of a started child when its parent is cancelled."""
+
+
 @dataclass(frozen=True)
 class Ask:
     """One wait that a step asks for; ``kind`` is a value of ``states.WaitKind``."""
@@ -76,6 +90,7 @@ class Ask:
     workflow: type[Workflow] | str | None = None  # child
     input: Mapping[str, Any] | None = None  # child
     ref: str | None = None  # child
+    options: ChildOptions = field(default_factory=ChildOptions)  # child
     refused: DefinitionError | None = None  # input: why it can't be asked anew
 
     def checked(self) -> Self:
@@ -135,7 +150,12 @@ class Context(Protocol):
         """The recorded answer, or leave the step to wait for it (``Suspend``)."""
 
     def start_workflow(
-        self, workflow: type[Workflow] | str, input: Mapping[str, Any] | None, ref: str | None
+        self,
+        workflow: type[Workflow] | str,
+        input: Mapping[str, Any] | None,
+        ref: str | None,
+        on_cancel: OnCancel,
+        options: ChildOptions,
     ) -> UUID:
         """Start a child that nobody waits for; its id."""
 

@@ -61,9 +61,10 @@ class Options:
     schedules: tuple[Cron, ...] = ()
     triggers: tuple[OnEvent, ...] = ()
     subject: str | None = None
+    given: frozenset[str] = frozenset()  # those that the class or a base has in its Meta
 
 
-KNOWN = tuple(field.name for field in dataclasses.fields(Options))
+KNOWN = tuple(field.name for field in dataclasses.fields(Options) if field.name != "given")
 
 
 def read_options(cls: type[Any]) -> Options:
@@ -74,12 +75,13 @@ def read_options(cls: type[Any]) -> Options:
             if klass is cls or option not in NOT_INHERITED:
                 given[option] = value
     where = f"{short(cls.__qualname__)}.Meta"
+    named = frozenset(given)
     given.setdefault("name", snake_case(cls.__name__))
     for option in given:
         given[option] = _normal(option, given[option], f"{where}.{option}")
     if given.get("verbose_name") is None:
         given["verbose_name"] = given["name"].replace("_", " ")
-    options = Options(**given)
+    options = Options(**given, given=named)
     return dataclasses.replace(options, schedules=_named(options, f"{where}.schedules"))
 
 

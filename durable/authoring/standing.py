@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Never, Unpack
 
@@ -87,27 +87,48 @@ def call_workflow(
     timeout: timedelta | datetime | None = None,
     timeout_value: Any = UNSET,
     ref: str | None = None,
+    queue: str | None = None,
+    priority: int | None = None,
+    tags: Mapping[str, Any] | Callable[..., Mapping[str, Any]] | None = None,
+    subject: Any = None,
+    keys: Sequence[str] | Callable[..., Sequence[str]] = (),
     name: str | None = None,
     **unknown: Never,
 ) -> Standing:
     """Run a child workflow; its final data goes ``into`` the data.
 
     ``input`` is a key of the data (dotted), or a callable that gets what a step would get;
-    without it the child is started with the whole data.
+    without it the child is started with the whole data. ``tags``, ``subject`` and ``keys`` may
+    be such callables too.
     """
     where = place("flow")
-    known = ("input", "into", "timeout", "timeout_value", "ref", "name")
+    options = ("queue", "priority", "tags", "subject", "keys")
+    known = ("input", "into", "timeout", "timeout_value", "ref", *options, "name")
     _refuse_unknown("call_workflow", unknown, known)
     if input is not None and not isinstance(input, str) and not is_callable(input):
         refuse(where, f"call_workflow(input=) takes a key or a callable, not {input!r}.")
-    asks.child(workflow, None, ref, timeout, timeout_value).checked()
+    asks.child(workflow, None, ref, timeout, timeout_value, {}).checked()
 
     def standing_call(self: Any, data: Any, *item: Any) -> Any:
+        def told(option: Any) -> Any:
+            if not is_callable(option):
+                return option
+            return bind_key_or_callable(type(self), option)(self, data, *item)
+
         value = data
         if input is not None:
             value = bind_key_or_callable(type(self), input)(self, data, *item)
         result = self.call_workflow(
-            workflow, value, timeout=timeout, timeout_value=timeout_value, ref=ref
+            workflow,
+            value,
+            timeout=timeout,
+            timeout_value=timeout_value,
+            ref=ref,
+            queue=queue,
+            priority=priority,
+            tags=told(tags),
+            subject=told(subject),
+            keys=told(keys),
         )
         return _placed(data, into, result)
 

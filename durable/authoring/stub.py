@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from durable.authoring.asks import workflow_name
-from durable.authoring.context import Ask, Data
+from durable.authoring.context import Ask, ChildOptions, Data, OnCancel
 from durable.authoring.decision import Decision
 from durable.errors import NotInExecution
 
@@ -31,6 +31,8 @@ class Started:
     input: Mapping[str, Any] | None
     ref: str | None
     id: UUID
+    on_cancel: OnCancel = "leave"
+    options: ChildOptions = field(default_factory=ChildOptions)
 
 
 @dataclass
@@ -104,12 +106,17 @@ class StubContext:
         return answer(ask) if callable(answer) else copy.deepcopy(answer)
 
     def start_workflow(
-        self, workflow: type[Workflow] | str, input: Mapping[str, Any] | None, ref: str | None
+        self,
+        workflow: type[Workflow] | str,
+        input: Mapping[str, Any] | None,
+        ref: str | None,
+        on_cancel: OnCancel,
+        options: ChildOptions,
     ) -> UUID:
         """Record the start; the id is the same in each run of the test."""
         name = f"{ref or workflow_name(workflow)}:{len(self.started)}"
         id = uuid5(self.id, name)
-        self.started.append(Started(workflow, input, ref, id))
+        self.started.append(Started(workflow, input, ref, id, on_cancel, options))
         return id
 
     def run(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack, get_args
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -13,7 +13,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from durable.authoring import asks
 from durable.authoring.asks import Asking
-from durable.authoring.context import UNSET
+from durable.authoring.context import UNSET, ChildOptions, OnCancel
 from durable.authoring.decision import Decision
 from durable.authoring.facts import Facts, needed
 
@@ -193,9 +193,10 @@ class Surface(Facts):
         timeout: timedelta | datetime | None = None,
         timeout_value: Any = UNSET,
         ref: str | None = None,
+        **options: Unpack[ChildOptions],
     ) -> Any:
         """The final data of a child workflow; ``ChildFailed`` if it fails or is cancelled."""
-        ask = asks.child(workflow, input, ref, timeout, timeout_value)
+        ask = asks.child(workflow, input, ref, timeout, timeout_value, options)
         return needed(self, "call_workflow()").ask(ask)
 
     # -- recording -----------------------------------------------------------------------------
@@ -206,10 +207,19 @@ class Surface(Facts):
         workflow: type[Workflow] | str,
         input: Mapping[str, Any] | None = None,
         ref: str | None = None,
+        on_cancel: OnCancel = "leave",
+        **options: Unpack[ChildOptions],
     ) -> UUID:
-        """Start a workflow that nobody waits for; its id, at once."""
+        """Start a workflow that nobody waits for; its id, at once.
+
+        ``on_cancel="cancel"``: it is cancelled with this execution; otherwise it goes on.
+        """
         asks.workflow_name(workflow)
-        return needed(self, "start_workflow()").start_workflow(workflow, input, ref)
+        if on_cancel not in get_args(OnCancel):
+            raise ValueError(f'on_cancel is "leave" or "cancel", not {on_cancel!r}.')
+        asks.started_with("start_workflow", options)
+        context = needed(self, "start_workflow()")
+        return context.start_workflow(workflow, input, ref, on_cancel, options)
 
     @blocking
     def run(self, fn: Callable[..., T], *args: Any, name: str | None = None) -> T:

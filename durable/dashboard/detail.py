@@ -149,9 +149,10 @@ def _values(execution: Execution, shown: Shown, limit: int = 20_000) -> list[tup
 
 _ROW = (
     "id", "workflow", "version", "kind", "status", "role", "root_id", "parent_id", "parent_path",
-    "parent_visit", "index", "branch", "awaited", "released", "rerun_of_id", "queue", "home_queue",
-    "rank", "ready_at", "wake_at", "resume_at", "fence", "worker", "path", "visit", "attempt",
-    "attempt_floor", "recoveries", "journaled", "last_completed_at", "tags", "idempotency_key",
+    "parent_visit", "index", "branch", "awaited", "cancelled_with_parent", "released",
+    "rerun_of_id", "queue", "home_queue", "rank", "ready_at", "wake_at",
+    "resume_at", "fence", "worker", "path", "visit", "attempt", "attempt_floor", "recoveries",
+    "journaled", "last_completed_at", "tags", "idempotency_key",
     "subject_type", "subject_id", "pause_requested", "cancel_requested_at", "cancel_reason",
     "cancel_compensate", "blocked_by", "created_at", "scheduled_at", "started_at", "finished_at",
     "deadline_at", "progress", "error",

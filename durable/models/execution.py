@@ -33,6 +33,10 @@ class ExecutionQuerySet(Landings["Execution"]):
         """Executions with an id of their own: not the branches and items of others."""
         return self.filter(role__in=(Role.ROOT, Role.CHILD))
 
+    def light(self) -> Self:
+        """The rows without the columns that may be large: each is read when it is asked for."""
+        return self.defer("input", "data", "base", "outcome", "frames", "error", "progress")
+
     def trees(self, roots: Iterable[UUID]) -> Self:
         """These executions (roots or children), with their branches and items."""
         ids = list(roots)
@@ -112,6 +116,7 @@ class Execution(models.Model):
     index = models.PositiveIntegerField(null=True, blank=True)
     branch = models.CharField(max_length=200, blank=True, default="")
     awaited = models.BooleanField(default=False)  # its parent waits for its end
+    cancelled_with_parent = models.BooleanField(default=False, db_default=False)
     unreported = models.BooleanField(default=False)  # it has ended, its parent has not been told
     released = models.BooleanField(default=True)  # False: an item that has not had its turn
     rerun_of = models.ForeignKey(
@@ -236,6 +241,10 @@ class Execution(models.Model):
             models.CheckConstraint(
                 condition=Q(role=Role.ROOT) | Q(parent__isnull=False),
                 name="durable_exec_child_has_parent",
+            ),
+            models.CheckConstraint(
+                condition=Q(cancelled_with_parent=False) | Q(role=Role.CHILD, awaited=False),
+                name="durable_exec_cancelled_with_parent",
             ),
         )
 

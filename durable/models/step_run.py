@@ -21,17 +21,13 @@ class StepRunQuerySet(models.QuerySet["StepRun"]):
         """Attempts whose checkpoint was accepted."""
         return self.filter(status=StepStatus.COMPLETED)
 
-    def parked(self, execution_id: UUID) -> Self:
-        """The attempt that an execution has left to wait."""
-        return self.filter(execution=execution_id, status=StepStatus.WAITING)
+    def parked(self, *executions: UUID) -> Self:
+        """The attempts that these executions have left to wait."""
+        return self.filter(execution__in=executions, status=StepStatus.WAITING)
 
     def close(self, status: StepStatus, **changes: Any) -> int:
         """End attempts that are parked in a wait."""
         return self.filter(status=StepStatus.WAITING).update(status=status, **changes)
-
-    def close_parked(self, execution_id: UUID, status: StepStatus, **changes: Any) -> int:
-        """End the attempt of an execution that is parked in a wait."""
-        return self.parked(execution_id).close(status, **changes)
 
 
 StepRunManager = EngineManager.from_queryset(StepRunQuerySet)

@@ -68,6 +68,21 @@ class WaitQuerySet(models.QuerySet["Wait"]):
         """Give open waits their outcome, once; say how many took it."""
         return self.open().update(status=outcome, told=told, resolved_at=clock.now(), **changes)
 
+    def reopen(self) -> None:
+        """Wait for children that continue, with the timeouts that the calls were given."""
+        for wait in self.only("opened_at", "deadline_at"):
+            again: Any = wait.deadline_at
+            if again is not None:
+                again = clock.now() + (wait.deadline_at - wait.opened_at)
+            self.filter(pk=wait.pk).update(
+                status=WaitStatus.OPEN,
+                told=True,
+                resolved_at=None,
+                received=None,
+                opened_at=clock.now(),
+                deadline_at=again,
+            )
+
     def tell(self, executions: Iterable[UUID]) -> int:
         """Note that these executions know the outcome of their waits."""
         return self.untold().filter(execution__in=list(executions)).order_by().update(told=True)

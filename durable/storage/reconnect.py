@@ -17,14 +17,43 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 LONGEST_PAUSE = 1.0  # seconds
-READ_ONLY = "25006"  # a failover is under way: this server takes no writes (any more, or yet)
+
+#: how the codes of errors begin that end by themselves, or once an operator has done something
+UNAVAILABLE = (
+    "08",  # the connection
+    "25006",  # a failover is under way: this server takes no writes (any more, or yet)
+    "53100",  # the disk is full
+    "53300",  # too many connections
+    "57",  # the server starts or stops; a statement was cancelled
+    "58",  # the disk, the operating system
+    "SQLITE_BUSY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_LOCKED",
+    "SQLITE_PROTOCOL",
+    "SQLITE_READONLY",
+)
+
+#: the one refusal of a statement by psycopg that has no code; a lost server has none either
+TOO_MANY_VALUES = "number of parameters must be between"
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the database can't be reached, or takes no writes, for now."""
-    if isinstance(error, (OperationalError, InterfaceError)):
+    """Whether the database can't be reached, or takes no writes, for now.
+
+    False for a statement that will never work (too deep, too large, a missing table): repeating it
+    would only hold the slot.
+    """
+    if is_retriable(error):
         return True
-    return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
+    cause: Any = error.__cause__
+    code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
+    if code is not None:
+        return str(code).startswith(UNAVAILABLE)
+    if TOO_MANY_VALUES in str(error):
+        return False
+    return isinstance(error, (OperationalError, InterfaceError))
 
 
 def was_cut(error: BaseException, used: Iterable[Any]) -> bool:

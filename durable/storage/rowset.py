@@ -6,13 +6,22 @@ A parameter for each value would cost the driver five times what it costs to wri
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+IN_ONE_STATEMENT = 500  # rows that a statement names by their ids
+
+T = TypeVar("T")
+
+
+def in_portions(ids: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As many ids at once as one statement may name: databases have limits."""
+    return (ids[at : at + IN_ONE_STATEMENT] for at in range(0, len(ids), IN_ONE_STATEMENT))
 
 
 class Rowset:

@@ -28,6 +28,10 @@ from durable.testing import advance, drain, run, time_travel
 from tests.composition.leftovers import TreeTestCase
 
 
+class Declined(Exception):
+    """What a child raises."""
+
+
 class Shop(Workflow):
     """Steps to build flows of."""
 
@@ -603,7 +607,7 @@ class CatchTests(TreeTestCase):
             flow = chain(catch(catch(fails, {ValueError: handle}), {"NotSerializable": handle}))
 
         with override_settings(DURABLE={"MAX_DATA_BYTES": 1500}):
-            execution = run(W)
+            execution = run(W, {"fill": "x" * 1000})
         self.assertEnded(execution, "completed")
         self.assertEqual(execution.data["error"]["type"], "NotSerializable")
 
@@ -668,3 +672,51 @@ class CatchTests(TreeTestCase):
         self.assertEnded(again, "completed")
         self.assertEqual(self.did, ["charge", "handle"])
         self.assertNotIn("reserved", again.data)
+
+
+class ChildErrorTests(TreeTestCase):
+    """A failed child is known by its own error too, however many children lie between."""
+
+    def caught(self, key: Any, error: Any, levels: int = 1) -> str:
+        class Child(Workflow):
+            @step
+            def go(self, data: Any) -> Any:
+                raise error
+
+        child: Any = Child
+        for level in range(1, levels):
+            child = type(f"Child{level}", (Workflow,), {"flow": chain(call_workflow(child))})
+
+        class Parent(Workflow):
+            @step
+            def caught(self, data: Any) -> Any:
+                return {"caught": data["error"]["type"]}
+
+            flow = chain(catch(call_workflow(child), {key: caught}))
+
+        execution = run(Parent)
+        self.assertIn(execution.status, ("completed", "failed"))
+        if execution.status == "completed":
+            self.assertEqual(execution.data, {"caught": "ChildFailed"})
+        return str(execution.status)
+
+    def test_by_its_type_its_class_and_the_classes_above(self) -> None:
+        declined = Fail("no", type="card_declined")
+        for key, error in (
+            ("card_declined", declined),
+            (Fail, declined),
+            (Declined, Declined("no")),
+            ("Declined", Declined("no")),
+            (LookupError, KeyError("k")),
+            ("ChildFailed", declined),
+            (ChildFailed, declined),
+            (Exception, declined),
+        ):
+            for levels in (1, 3):
+                with self.subTest(key=key, levels=levels):
+                    self.assertEqual(self.caught(key, error, levels), "completed")
+
+    def test_not_by_any_other(self) -> None:
+        for key in ("other", Declined, KeyError, "durable.errors.Fail"):
+            with self.subTest(key=key):
+                self.assertEqual(self.caught(key, Fail("no", type="card_declined")), "failed")

@@ -25,6 +25,7 @@ from durable import (
 )
 from durable.errors import InvalidTransition
 from durable.models import Execution, Wait
+from durable.states import Status, WaitStatus
 from durable.testing import advance, drain, run, time_travel
 from tests.composition.leftovers import CommittingTreeTestCase, TreeTestCase
 from tests.engine.cases import a_worker, bury, claim_as, die_at
@@ -250,10 +251,14 @@ class CallTests(ChildCase):
         drain()
         self.assertEnded(execution, "completed")
 
-    def test_retry_after_a_failed_child_asks_a_new_one(self) -> None:
-        broken = [1]
+    def test_retry_continues_a_failed_child_in_place(self) -> None:
+        broken, charged = [1], []
 
         class Flaky(Workflow):
+            @step
+            def charge(self, data: Any) -> Any:
+                charged.append(self.idempotency_key)
+
             @step
             def work(self, data: Any) -> Any:
                 if broken:
@@ -278,8 +283,167 @@ class CallTests(ChildCase):
         drain()
         self.assertEnded(execution, "completed")
         self.assertEqual(execution.data["got"], {"ok": 1})
-        self.assertEqual(Execution.objects.filter(workflow="flaky").count(), 3)
+        self.assertEqual(Execution.objects.get(workflow="flaky").pk, failed.pk)
+        self.assertEqual(len(charged), 1)
+        self.assertEqual(failed.steps.filter(path="work").count(), 3)
         self.assertEqual(Execution.objects.filter(workflow="c").count(), 1)
+
+    def test_however_deep_it_lies_in_children_branches_and_items(self) -> None:
+        broken, acted = [1], []
+
+        class Leaf(Workflow):
+            @step
+            def act(self, data: Any) -> Any:
+                acted.append(data["n"])
+
+            @step
+            def work(self, data: Any) -> Any:
+                if broken and data["n"] == 2:
+                    raise ValueError("broken")
+                if data["n"] == 3:
+                    self.wait_for_event("go")
+
+        class Middle(Workflow):
+            @step
+            def call(self, data: Any, item: Any, index: int) -> Any:
+                self.call_workflow(Leaf, {"n": item})
+
+            flow = chain(
+                parallel(
+                    a=foreach("items", call, name="a", concurrency=2),
+                    b=call_workflow(Leaf, input=lambda data: {"n": 3}),
+                )
+            )
+
+        def call(self: Any, data: Any) -> Any:
+            self.call_workflow(Middle, {"items": [1, 2]})
+
+        execution = run(self.parent(call))
+        self.assertEnded(execution, "failed", "ChildFailed")
+        stopped = Execution.objects.get(workflow="leaf", status="cancelled")
+        self.assertEqual((stopped.input, len(acted)), ({"n": 3}, 3))
+        before = set(Execution.objects.values_list("pk", flat=True))
+        broken.clear()
+        durable.retry(execution.id)
+        drain()
+        durable.send_event(stopped.id, "go")
+        drain()
+        self.assertEnded(execution, "completed")
+        self.assertEqual(set(Execution.objects.values_list("pk", flat=True)), before)
+        self.assertEqual(sorted(acted), [1, 2, 3])
+        stopped.refresh_from_db()
+        self.assertEqual((stopped.cancel_reason, stopped.error), ("", None))
+
+    def test_the_timeout_of_the_call_begins_anew_and_the_child_may_fail_again(self) -> None:
+        broken = [1]
+
+        class Flaky(Workflow):
+            @step
+            def work(self, data: Any) -> Any:
+                if broken:
+                    raise Fail("broken")
+                self.wait_for_event("go")
+
+        def call(self: Any, data: Any) -> Any:
+            self.call_workflow(Flaky, timeout=hours(1))
+
+        with time_travel():
+            execution = run(self.parent(call))
+            self.assertEnded(execution, "failed", "ChildFailed")
+            advance(hours=2)
+            durable.retry(execution.id)
+            drain()
+            self.assertEnded(execution, "failed", "ChildFailed")
+            broken.clear()
+            durable.retry(execution.id)
+            drain()
+            advance(minutes=59)
+            self.assertStands(execution, "waiting")
+            advance(minutes=2)
+            self.assertEnded(execution, "failed", "WaitTimeout")
+
+    def test_a_child_that_was_undone_cancelled_or_timed_out_is_called_anew(self) -> None:
+        fixed: list[int] = []
+
+        class Plain(Workflow):
+            @step
+            def act(self, data: Any) -> Any: ...
+
+            @step
+            def work(self, data: Any) -> Any:
+                if fixed:
+                    return
+                if data["do"] == "fail":
+                    raise Fail("no")
+                self.wait_for_event("go")
+
+        class Undone(Plain):
+            act = Plain.act
+
+            @act.compensate
+            def undo(self, data: Any) -> Any: ...
+
+        def call(self: Any, data: Any) -> Any:
+            called = Undone if data["do"] == "fail" else Plain
+            self.call_workflow(called, data, timeout=hours(1))
+
+        for do in ("fail", "cancel", "time out"):
+            fixed.clear()
+            with time_travel(), self.subTest(do):
+                execution = run(self.parent(call), {"do": do})
+                if do == "cancel":
+                    durable.cancel(execution.children.get().pk)
+                    drain()
+                advance(hours=2)
+                execution.refresh_from_db()
+                self.assertEqual(execution.status, "failed")
+                fixed.append(1)
+                durable.retry(execution.id)
+                drain()
+                self.assertEnded(execution, "completed")
+                self.assertEqual(execution.children.count(), 2)
+
+    def test_a_child_that_ended_unheard_is_heard_by_the_retry(self) -> None:
+        def call(self: Any, data: Any) -> Any:
+            return {"got": self.call_workflow(child, {"do": "wait"})}
+
+        child = self.child
+        execution = run(self.parent(call, timeout=hours(1)))
+        below = execution.children.get()
+        row = Execution.objects.filter(pk=below.pk)
+        row.held(below.pk)
+        row.ended(Status.COMPLETED, None, report=False)
+        Wait.objects.filter(execution=below).resolve(WaitStatus.CANCELLED)
+        Execution.objects.filter(pk=execution.pk).update(deadline_at=execution.created_at)
+        Execution.objects.filter(pk=execution.pk).due()
+        drain()
+        execution.refresh_from_db()
+        self.assertEqual((execution.status, execution.error["type"]), ("failed", "WorkflowTimeout"))
+        durable.retry(execution.id)
+        drain()
+        execution.refresh_from_db()
+        self.assertEqual((execution.status, execution.children.count()), ("completed", 1))
+
+    def test_what_a_child_or_a_wait_came_to_is_not_retried(self) -> None:
+        child = self.child
+        tries: list[str] = []
+
+        def fails(self: Any, data: Any) -> Any:
+            tries.append("child")
+            self.call_workflow(child, {"do": "fail"})
+
+        def waits(self: Any, data: Any) -> Any:
+            tries.append("wait")
+            self.wait_for_event("never", timeout=hours(1))
+
+        for call, error in ((fails, "ChildFailed"), (waits, "WaitTimeout")):
+            tries.clear()
+            with time_travel():
+                execution = run(self.parent(call, retry=Retry(max_attempts=5)))
+                advance(days=1)
+                self.assertEnded(execution, "failed", error)
+            self.assertEqual(len(tries), 2)  # asked, told
+            self.assertEqual(execution.steps.count(), 1)
 
     def test_retry_with_restart_step_asks_all_anew(self) -> None:
         child = self.child
@@ -413,6 +577,64 @@ class StartTests(ChildCase):
         durable.cancel(execution.id)
         drain()
         self.assertStands(execution.children.get(), "waiting")
+
+    def test_unless_it_was_started_to_be_cancelled_with_it(self) -> None:
+        child = self.child
+
+        class Middle(Workflow):
+            @step
+            def go(self, data: Any) -> Any:
+                self.start_workflow(child, {"do": "wait"}, on_cancel="cancel", ref="ends")
+                self.start_workflow(child, {"do": "wait"}, ref="stays")
+                self.wait_for_event("never")
+
+        def call(self: Any, data: Any) -> Any:
+            self.start_workflow(Middle, on_cancel="cancel")
+            self.call_workflow(Middle)
+
+        execution = run(self.parent(call))
+        durable.cancel(execution.id, "enough")
+        drain()
+        self.assertEqual(durable.get_execution(execution.id).status, "cancelled")
+        middles = Execution.objects.filter(workflow="middle")
+        self.assertEqual([one.status for one in middles], ["cancelled"] * 2)
+        reason = f"execution {execution.pk} was cancelled: enough"
+        for middle in middles:
+            ends, stays = middle.children.order_by("status")
+            self.assertEqual((ends.status, ends.cancel_reason), ("cancelled", reason))
+            self.assertEqual(stays.status, "waiting")
+
+    def test_its_parent_does_not_wait_for_its_end_and_a_failure_leaves_it_alone(self) -> None:
+        child = self.child
+
+        def call(self: Any, data: Any) -> Any:
+            self.start_workflow(child, {"do": "wait"}, on_cancel="cancel")
+            if data.get("fail"):
+                self.sleep(hours(1))
+                raise Fail("no")
+            self.wait_for_event("never")
+
+        with time_travel():
+            failed = run(self.parent(call), {"fail": True})
+            advance(hours=1)
+            self.assertStands(failed, "failed")
+            self.assertEqual(failed.children.get().status, "waiting")
+        execution = run(self.parent(call))
+        below = execution.children.get()
+        Execution.objects.filter(pk=below.pk).held(below.pk)
+        durable.cancel(execution.id)
+        execution.refresh_from_db()
+        below.refresh_from_db()
+        self.assertEqual((execution.status, below.status), ("cancelled", "running"))
+        self.assertIsNotNone(below.cancel_requested_at)
+
+    def test_on_cancel_is_one_of_two_words(self) -> None:
+        child = self.child
+
+        def call(self: Any, data: Any) -> Any:
+            self.start_workflow(child, on_cancel="maybe")
+
+        self.assertEnded(run(self.parent(call)), "failed", "ValueError")
 
     def test_it_is_not_made_by_a_step_that_fails(self) -> None:
         child = self.child

@@ -411,6 +411,29 @@ class RepeatedWriteTests(CommittingTreeTestCase):
 
         self.assertRepeatable(arrange)
 
+    def test_a_step_that_an_earlier_look_has_found_is_taken_up_once(self) -> None:
+        def arrange() -> Call:
+            claim = self.done(self.done(self.claim(R.one, R.one.named("two"), R.fails)))
+            failure = fail.describe(claim, durable.Fail("no", type="no"))
+            fail.fail_attempt(claim, None, failure, None)
+            claim, definition = claim_as(a_worker()), registry.latest("w").definition
+            rollback.look(claim, definition)
+            assert claim.at.rollback is not None
+            self.assertEqual([run.path for run in claim.to_undo], ["one"])
+            at = claim.at.to_undo(claim.at.rollback.one_undone())
+            claim.row().stand_at(**at.since(claim.at))
+            claim.at = at
+
+            def look() -> Any:
+                rollback.look(claim, definition)
+                taken = StepRun.objects.get(pk=claim.at.undone_run).path
+                Execution.objects.update(path="taken up")  # no two runs have the same id
+                return taken, claim.to_undo
+
+            return look
+
+        self.assertEqual(self.assertRepeatable(arrange), ("one", ()))
+
     def test_a_rollback_ends_once(self) -> None:
         def arrange() -> Call:
             claim, definition = self.rolling(R.one, R.fails)

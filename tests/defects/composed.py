@@ -27,6 +27,9 @@ _RERUNS = "tests/client/test_retry_rerun.py::RerunTests::test_"
 _REASONS = "tests/composition/test_cancel_reasons.py::CancelReasonTests::test_"
 _RECORDED = "tests/composition/test_recorded_answers.py::RecordedAnswerTests::test_"
 _ORDER = "tests/composition/test_order_of_completion.py::"
+_CHILDREN = "tests/composition/test_children.py::CallTests::test_"
+_STARTED = "tests/composition/test_children.py::StartTests::test_"
+_OPTIONS = "tests/composition/test_child_options.py::OptionTests::test_"
 _REPEATED = "tests/crash/test_repeated_writes.py::RepeatedWriteTests::test_"
 _PRUNES = "tests/schedules/test_retention.py::RetentionTests::test_"
 
@@ -77,9 +80,9 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         0,
         "what is stopped with its parent says why",
-        "tree_of:stop",
-        "rows.ask_to_cancel(why)",
-        'rows.ask_to_cancel("")',
+        "tree_of:_stop",
+        ".ask_to_cancel(why)",
+        '.ask_to_cancel("")',
         _REASONS + "what_lies_below_a_cancelled_execution_names_it_and_its_reason_at_every_depth",
         _REASONS + "siblings_of_a_failed_branch_name_it_and_its_error",
         _REASONS + "a_child_that_nobody_waits_for_any_longer_names_who_did",
@@ -87,7 +90,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         0,
         "items that end with their execution before their turn say why",
-        "tree_of:_stop_unstarted",
+        "tree_of:_locked_below",
         ", cancel_reason=why",
         "",
         _REASONS + "items_without_a_turn_of_a_cancelled_execution_name_it",
@@ -425,8 +428,8 @@ COMPOSED: tuple[Mutation, ...] = (
         16,
         "what is undone is not undone again",
         "remaining:to_undo",
-        "runs.filter(~Exists(undone), status__in=",
-        "runs.filter(status__in=",
+        "runs.filter(_compensable(execution_id, why), ~Exists(undone))",
+        "runs.filter(_compensable(execution_id, why))",
         ROLLBACK + "a_worker_that_dies_in_a_rollback_leaves_the_rest_to_another",
     ),
     mutation(
@@ -460,25 +463,33 @@ COMPOSED: tuple[Mutation, ...] = (
         16,
         "branches, items and children are undone too",
         "remaining:to_undo",
-        "execution__in=_tree(execution_id, why)",
-        "execution=execution_id",
+        "_in_tree(execution_id, why)",
+        "Q(execution=execution_id)",
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
         ROLLBACK + "each_gets_the_data_as_it_was_when_its_step_completed",
     ),
     mutation(
         16,
         "what is below children and branches is undone too",
-        "remaining:_TREE",
-        "ON child.parent_id = below.id",
-        "ON 1 = 0",
+        "remaining:_BELOW",
+        "UNION ALL\n  SELECT child.id, child.kind FROM below CROSS JOIN {children}\n",
+        "",
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
+    ),
+    mutation(
+        16,
+        "a look whose commit had no answer forgets what the one before knew to be next",
+        "rollback:_looked_before",
+        ", to_undo=()",
+        "",
+        _REPEATED + "a_step_that_an_earlier_look_has_found_is_taken_up_once",
     ),
     mutation(
         16,
         "the steps of a child whose class is not here are not passed over",
         "remaining:_compensable",
-        "        yield True  # perhaps\n",
-        "        yield False\n",
+        "            lacking.append(kind)\n",
+        "",
         "tests/composition/test_compensation.py::LackingTests::"
         "test_it_is_blocked_until_a_worker_has_it_and_then_undone_in_order",
     ),
@@ -680,11 +691,101 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         25,
         "a retry goes on in the same execution, with all that it has",
-        "control:_retry_failed",
-        "deadline_at=deadline, **at",
-        "deadline_at=deadline, rank=0, **at",
+        "again:go_on",
+        "            outcome=None,\n",
+        "            outcome=None,\n            rank=0,\n",
         "tests/client/test_retry_rerun.py::RetryTests::"
         "test_it_is_the_same_execution_with_its_queue_and_priority",
+    ),
+    mutation(
+        0,
+        "a child that was started to be cancelled with its parent is",
+        "tree_of:_locked_below",
+        "AWAITED | Q(cancelled_with_parent=True) if cancelled else AWAITED",
+        "AWAITED",
+        _STARTED + "unless_it_was_started_to_be_cancelled_with_it",
+    ),
+    mutation(
+        0,
+        "a failure does not cancel what was only started",
+        "tree_of:_locked_below",
+        " if cancelled else AWAITED",
+        "",
+        _STARTED + "its_parent_does_not_wait_for_its_end_and_a_failure_leaves_it_alone",
+    ),
+    mutation(
+        0,
+        "nobody waits for a child that was only started",
+        "tree_of:stop_below",
+        "row.awaited and row.pk in staying",
+        "row.pk in staying",
+        _STARTED + "its_parent_does_not_wait_for_its_end_and_a_failure_leaves_it_alone",
+    ),
+    mutation(
+        0,
+        "a child has the priority of its parent",
+        "children:Child.row",
+        "-claim.rank if own.priority is None else own.priority",
+        "own.priority",
+        _OPTIONS + "priority_tags_subject_and_queue_are_those_of_its_parent",
+    ),
+    mutation(
+        0,
+        "a child has no subject that its class does not take",
+        "children:Child.row",
+        ' and (meta.subject or "").lower() in ("", parent.subject_type)',
+        "",
+        _OPTIONS + "a_class_that_names_a_queue_keeps_it_and_one_of_another_subject_has_none",
+    ),
+    mutation(
+        25,
+        "a failed child is continued in place",
+        "journal:reopen",
+        "waits.filter(failed | stopped)",
+        "waits.none()",
+        _CHILDREN + "retry_continues_a_failed_child_in_place",
+        _CHILDREN + "however_deep_it_lies_in_children_branches_and_items",
+    ),
+    mutation(
+        25,
+        "a child that ended unheard is heard",
+        "journal:reopen",
+        "    children.filter(status=Status.COMPLETED).mark_unreported()\n",
+        "",
+        _CHILDREN + "a_child_that_ended_unheard_is_heard_by_the_retry",
+    ),
+    mutation(
+        25,
+        "a child that was cancelled with its parent is not asked to cancel any more",
+        "again:go_on",
+        "            **_UNASKED,\n",
+        "",
+        _CHILDREN + "however_deep_it_lies_in_children_branches_and_items",
+    ),
+    mutation(
+        23,
+        "what a child came to is not retried",
+        "fail:NEVER_RETRIED",
+        "    ChildFailed,\n",
+        "",
+        _CHILDREN + "what_a_child_or_a_wait_came_to_is_not_retried",
+    ),
+    mutation(
+        23,
+        "what a wait came to is not retried",
+        "fail:NEVER_RETRIED",
+        "    WaitTimeout,\n",
+        "",
+        _CHILDREN + "what_a_child_or_a_wait_came_to_is_not_retried",
+    ),
+    mutation(
+        23,
+        "a catch knows the error of a child",
+        "failures:Failure.of",
+        "            names += error.known_as\n",
+        "            pass\n",
+        "tests/composition/test_catch.py::ChildErrorTests::"
+        "test_by_its_type_its_class_and_the_classes_above",
     ),
     mutation(
         25,

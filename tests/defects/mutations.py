@@ -101,9 +101,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         5,
         "a retry asks anew what was cancelled",
-        "control:_retry_failed",
-        "        journal.reopen(execution.pk, execution.path, execution.visit)\n",
-        "        pass\n",
+        "journal:reopen",
+        "    others.exclude(status=WaitStatus.ANSWERED).delete()\n",
+        "",
         _W5 + "after_a_retry_a_cancelled_wait_is_asked_anew_and_later_sleeps_sleep",
     ),
     _mutation(
@@ -453,9 +453,27 @@ MUTATIONS: tuple[Mutation, ...] = (
         23,
         "details of errors are made storable",
         "failures:_storable",
-        '        return {"not_storable": str(problem)}\n',
-        "        pass\n",
+        '        refusal = {"not_storable": str(problem)}\n',
+        "        return value\n",
         _A23 + "details_that_can_not_be_stored_do_not_hide_the_error",
+    ),
+    _mutation(
+        23,
+        "errors in a list of them are short",
+        "failures:brief",
+        "    if len(message) > BRIEF_CHARACTERS:\n",
+        "    if not message:\n",
+        "tests/composition/test_error_reports.py::ListTests::"
+        "test_a_hundred_long_failures_of_a_foreach_leave_the_data_within_its_limit",
+    ),
+    _mutation(
+        23,
+        "a report that the data has no room for lists less",
+        "join:_reported",
+        "            continue\n",
+        "            raise\n",
+        "tests/composition/test_error_reports.py::ListTests::"
+        "test_where_the_data_has_no_room_the_report_counts_what_it_does_not_list",
     ),
     _mutation(
         23,

@@ -63,10 +63,10 @@ class RaisedTests(EngineTestCase):
         self.assertFailed(run(P), "RecursionError")
 
     def test_details_that_cant_be_stored_dont_hide_the_failure(self) -> None:
-        for details in ({"a": object()}, {"a": "\0"}, {1: 2}, {"a": "x" * 2**20}):
+        for details in ({"a": object()}, {"a": "\0"}, {"a": "x" * 2**20}):
             execution = self.failing_with(Fail("no", type="declined", details=details))
             error = self.assertFailed(execution, "declined", "no")
-            self.assertEqual(set(error["details"]), {"not_storable"})
+            self.assertEqual(set(error["details"]["a"]), {"not_storable"})
 
     def test_details_just_under_the_limit_dont_hide_the_failure(self) -> None:
         for size in (2**20 - 20, 2**20 - 100, 2**20 - 2000):

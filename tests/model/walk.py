@@ -201,7 +201,7 @@ def _chosen(node: Branch, data: Data) -> Node | None:
 def without_errors(value: Any) -> Any:
     """Data in which each document of an error is just ``ERROR``, and lists remember nothing."""
     if isinstance(value, dict):
-        if value.keys() >= {"type", "message", "traceback"}:
+        if value.keys() >= {"type", "message", "step"}:
             return ERROR
         return {key: without_errors(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

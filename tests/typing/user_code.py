@@ -128,6 +128,13 @@ class ExpenseApproval(Workflow):
         wait_for_event("paid", into="payment"),
         wait_for_approval("director", into="second"),
         call_workflow(ProcessOrder, input="order", into="child"),
+        call_workflow(
+            ProcessOrder,
+            queue="fast",
+            tags=lambda data: {"n": data["n"]},
+            keys=["order:1"],
+            name="b",
+        ),
     )
 
 

@@ -93,7 +93,8 @@ def test_events_are_asked_for_by_name_and_key() -> None:
 
 
 def test_children_are_asked_for_by_ref_or_name() -> None:
-    ask = asked("call_workflow", "other", {"a": 1}, timeout=DAY)
+    ask = asked("call_workflow", "other", {"a": 1}, timeout=DAY, keys=["k"])
+    assert ask.options == {"keys": ["k"]}
     assert (ask.kind, ask.name, ask.workflow, ask.input) == ("child", "other", "other", {"a": 1})
     assert asked("call_workflow", "other", ref="ref").name == "ref"
     named = Sample.stub(answers={"sample": {"ok": 1}})
@@ -191,6 +192,9 @@ def test_input_knows_its_type_from_what_is_given() -> None:
         ("wait_for_text", ("x",), {"timeout": "1h"}, TypeError),
         ("call_workflow", (5,), {}, TypeError),
         ("start_workflow", (5,), {}, TypeError),
+        ("start_workflow", ("other",), {"on_cancel": "maybe"}, ValueError),
+        ("start_workflow", ("other",), {"prioritty": 1}, TypeError),
+        ("call_workflow", ("other",), {"delay": DAY}, TypeError),
     ],
 )
 def test_a_wrong_argument_is_refused_when_it_is_used(
@@ -343,9 +347,10 @@ def test_started_children_are_recorded_with_ids_that_do_not_change() -> None:
     assert ids() == ids()
     assert len(set(ids())) == 2
     stub = Sample.stub()
-    stub.start_workflow("other", {"n": 1}, ref="r")
+    stub.start_workflow("other", {"n": 1}, ref="r", on_cancel="cancel", priority=3)
     started = context_of(stub).started[0]
     assert (started.workflow, started.input, started.ref) == ("other", {"n": 1}, "r")
+    assert (started.on_cancel, started.options) == ("cancel", {"priority": 3})
 
 
 def test_a_stub_knows_what_it_was_given() -> None:

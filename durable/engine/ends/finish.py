@@ -14,7 +14,7 @@ from durable.engine.row.position import Position
 from durable.models import Execution, StepRun, Wait
 from durable.models.execution import ExecutionQuerySet
 from durable.models.landings import Error
-from durable.states import Status, StepStatus, WaitStatus
+from durable.states import ROLLBACK, Status, StepStatus, WaitStatus
 
 
 def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
@@ -31,10 +31,10 @@ def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
 
 
 def finish(rows: ExecutionQuerySet, target: Status, error: Error = None, **beside: Any) -> bool:
-    """Bring the execution that ``rows`` selects to a final status; False if it may not move.
+    """Bring the executions that ``rows`` selects to a final status; False if none may move.
 
-    ``rows`` is a QuerySet of one guarded row. Open waits and the parked attempt are closed in
-    the same transaction, which the caller has opened.
+    The rows are guarded or locked. Their open waits and parked attempts are closed in the same
+    transaction, which the caller has opened.
     """
     if target != Status.COMPLETED:
         leave(rows)
@@ -47,14 +47,14 @@ def finish(rows: ExecutionQuerySet, target: Status, error: Error = None, **besid
 
 def leave(rows: ExecutionQuerySet) -> None:
     """Executions leave the step at which they stand: what is on record of it is closed."""
-    standing = list(rows)
+    standing = list(rows.light())
     close([row.pk for row in standing])
     for row in standing:
-        at = Position.of(row)
-        if at.rollback is None and at.recoveries:
+        if row.path.startswith(ROLLBACK):
+            if run := Position(row.path).undone_run:
+                _close_compensation(run)
+        elif row.recoveries:
             _note_crash(row)
-        elif at.rollback is not None and at.undone_run:
-            _close_compensation(at.undone_run)
 
 
 def _note_crash(row: Execution) -> None:
@@ -90,5 +90,4 @@ def close(executions: Sequence[UUID]) -> None:
     """Close what finished executions leave open: waits, and an attempt parked in one."""
     Wait.objects.filter(execution__in=executions).resolve(WaitStatus.CANCELLED)
     Wait.objects.tell(executions)
-    for pk in executions:
-        StepRun.objects.close_parked(pk, StepStatus.CANCELLED, ended_at=clock.now())
+    StepRun.objects.parked(*executions).close(StepStatus.CANCELLED, ended_at=clock.now())

@@ -109,7 +109,7 @@ def end_cancelled(rows: ExecutionQuerySet, at: Position, *, compensate: bool) ->
     What is alive below it is stopped first; the row parks until the last of that has ended.
     """
     execution = rows.get()
-    ended = tree_of.stop_below(execution, reasons.cancelled(execution))
+    ended = tree_of.stop_below(execution, reasons.cancelled(execution), cancelled=True)
     if compensate:
         _landed(send_back(rows, at, Rollback(None)))
     elif ended:

@@ -2,67 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
+from uuid import UUID
+
 from django.db.models import Q
 
 from durable.engine.ends.finish import finish
 from durable.engine.row.position import Position
 from durable.models import Execution, Role
 from durable.models.execution import ExecutionQuerySet
-from durable.states import Status
+from durable.states import ROLLBACK, Status
+from durable.storage.rowset import in_portions
 from durable.storage.transaction import lock
 
 #: what an execution waits for: its branches, its items, and children of call_workflow
 AWAITED = Q(awaited=True)
 
 
-def below(execution: Execution) -> ExecutionQuerySet:
-    """The awaited executions directly below."""
-    return Execution.objects.filter(AWAITED, parent=execution)
+def live_below(*executions: UUID) -> ExecutionQuerySet:
+    """The awaited executions directly below that are not finished."""
+    return Execution.objects.unfinished().filter(AWAITED, parent__in=executions)
 
 
-def live_below(execution: Execution) -> ExecutionQuerySet:
-    """Those that are not finished."""
-    return below(execution).unfinished()
+def stop(rows: ExecutionQuerySet, why: str) -> None:
+    """Cancel executions and all below them.
 
-
-def stop(execution: Execution, why: str) -> bool:
-    """Cancel an execution and all below it; True if nothing of it is alive any more.
-
-    All of them get ``why`` as their reason (see ``row/reasons``). What is in a step ends with that
-    step's checkpoint; until then those above wait for it.
+    All of them get ``why`` as their reason (see ``row/reasons``). A row in a step ends with that
+    step's checkpoint, one that undoes all it has done with its rollback; until then the rows
+    above wait for it.
     """
-    rows = Execution.objects.filter(pk=execution.pk)
-    current = lock(rows).get()  # so that no worker claims it meanwhile
-    if current.is_finished:
-        return True
-    rows.ask_to_cancel(why)
-    if Position.of(current).undoes_all:
-        _hurry(rows, current)
-        return False
-    ended = stop_below(execution, why)
-    if current.status == Status.RUNNING:
-        return False
-    if not ended:
-        _hurry(rows, current)
-        return False
-    finish(rows, Status.CANCELLED)
-    return True
+    _stop(_locked(rows.unfinished()), why)
 
 
-def stop_below(execution: Execution, why: str) -> bool:
-    """Cancel what is alive below an execution; True if nothing of it is any more."""
-    _stop_unstarted(execution, why)
-    alive = [child for child in live_below(execution) if not stop(child, why)]
-    return not alive
+def stop_below(execution: Execution, why: str, *, cancelled: bool = False) -> bool:
+    """Cancel what is alive below an execution; True if nothing that it awaits is any more.
+
+    ``cancelled``: it is cancelled itself, and so are the children that were started for that.
+    """
+    below = _locked_below([execution.pk], why, cancelled=cancelled)
+    staying = _stop(below, why)
+    return not any(row.awaited and row.pk in staying for row in below)
 
 
-def _hurry(rows: ExecutionQuerySet, execution: Execution) -> None:
-    """What nobody would move, but has to reach its end."""
-    if execution.status in (Status.PAUSED, Status.BLOCKED):
-        rows.due()
+def _stop(level: list[Execution], why: str) -> set[UUID]:
+    """``level`` is locked. Each level is read once the level above is: nobody adds to it then.
+
+    Returned are the executions that end by themselves, later.
+    """
+    levels: list[list[Execution]] = []
+    undoing: set[UUID] = set()
+    while level:
+        levels.append(level)
+        undoing |= {row.pk for row in level if _undoes_all(row)}
+        parents = [row.pk for row in level if row.pk not in undoing]
+        level = _locked_below(parents, why, cancelled=True)
+    ending: list[UUID] = []
+    staying: set[UUID] = set()
+    above_them: set[UUID | None] = set()
+    for row in chain.from_iterable(reversed(levels)):
+        if row.status == Status.RUNNING or row.pk in undoing or row.pk in above_them:
+            staying.add(row.pk)
+            if row.awaited:
+                above_them.add(row.parent_id)
+        else:
+            ending.append(row.pk)
+    for ids in in_portions([*staying, *ending]):
+        Execution.objects.filter(pk__in=ids).ask_to_cancel(why)
+    for ids in in_portions(ending):
+        finish(Execution.objects.filter(pk__in=ids), Status.CANCELLED)
+    for ids in in_portions([*staying]):
+        _hurry(Execution.objects.filter(pk__in=ids))
+    return staying
 
 
-def _stop_unstarted(execution: Execution, why: str) -> None:
-    """Items without a turn end in one statement, however many there are."""
-    items = below(execution).filter(role=Role.ITEM, released=False, status=Status.PENDING)
-    items.ended(Status.CANCELLED, None, report=False, cancel_reason=why)
+def _undoes_all(row: Execution) -> bool:
+    """Whether the execution ends by itself; the frames are read only where they may say so."""
+    return row.path.startswith(ROLLBACK) and Position.of(row).undoes_all
+
+
+def _locked(rows: ExecutionQuerySet) -> list[Execution]:
+    return list(lock(rows.light().order_by("id")))  # so that no worker claims them meanwhile
+
+
+def _locked_below(parents: Sequence[UUID], why: str, *, cancelled: bool) -> list[Execution]:
+    """What is alive directly below, locked; items without a turn end here, however many."""
+    ending = AWAITED | Q(cancelled_with_parent=True) if cancelled else AWAITED
+    found: list[Execution] = []
+    for ids in in_portions(parents):
+        items = live_below(*ids).filter(role=Role.ITEM, released=False, status=Status.PENDING)
+        items.ended(Status.CANCELLED, None, report=False, cancel_reason=why)
+        found += _locked(Execution.objects.unfinished().filter(ending, parent__in=ids))
+    return found
+
+
+def _hurry(rows: ExecutionQuerySet) -> None:
+    """Let a worker take up what nobody would move, but has to reach its end."""
+    rows.filter(status__in=(Status.PAUSED, Status.BLOCKED)).due()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from durable import clock
-from durable.authoring import registry
+from durable.engine.ends import again
 from durable.engine.ends.release import end_cancelled
 from durable.engine.operators import whole
-from durable.engine.row import journal
 from durable.engine.row.failures import from_stored
 from durable.engine.row.position import Position
 from durable.engine.row.undoing import Rollback
@@ -99,29 +97,10 @@ def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
         if _awaited(execution):
             hint = f"retry its parent {execution.parent_id}, which knows"
             raise _refuse(execution, "retried", hint)
-        _retry_failed(execution, restart_step)
+        again.retry(execution, restart_step=restart_step)
     elif not whole.unblock(execution, restart_step=restart_step):
         raise _refuse(execution, "retried", "only a failed or blocked execution can be")
     return _note("retry", execution, by, {"restart_step": restart_step})
-
-
-def _retry_failed(execution: Execution, restart_step: bool) -> None:
-    deadline = _new_deadline(execution)
-    if restart_step:
-        whole.restart(execution)
-    else:
-        journal.reopen(execution.pk, execution.path, execution.visit)
-    at = Position.of(execution)
-    rows = Execution.objects.filter(pk=execution.pk)
-    rows.due(rolls=False, out_of=FINAL, deadline_at=deadline, **at.afresh().since(at))
-    whole.revive(execution, deadline)
-
-
-def _new_deadline(execution: Execution) -> Any:
-    """A workflow that had run out of time gets its timeout anew, or it would fail at once."""
-    cls = registry.get(execution.workflow, execution.version)
-    timeout = cls.definition.options.timeout if cls is not None else None
-    return execution.deadline_at if timeout is None else clock.now() + timeout
 
 
 @in_callers_transaction
@@ -142,7 +121,9 @@ def compensate(execution_id: Any, *, by: Any) -> Execution:
 def _undo(execution: Execution, why: Rollback, action: str, by: Any) -> Execution:
     """Out of a final status into the rollback."""
     at = Position.of(execution).to_undo(why).columns()
-    Execution.objects.filter(pk=execution.pk).rolling(why.error, held=False, out_of=FINAL, **at)
+    Execution.objects.filter(pk=execution.pk).rolling(
+        why.stored_error, held=False, out_of=FINAL, **at
+    )
     return _note(action, execution, by)
 
 

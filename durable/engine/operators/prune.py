@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,10 +15,10 @@ from durable.engine.calendar.schedules import declared_options
 from durable.models import Execution
 from durable.states import FINAL, UNFINISHED
 from durable.storage import sizes
+from durable.storage.rowset import in_portions
 from durable.storage.transaction import in_transaction, lock
 
 TREES_AT_ONCE = 200  # roots that one transaction removes, with all below them
-ROWS_AT_ONCE = 500  # executions that one statement is about
 
 
 def prune(
@@ -36,7 +36,7 @@ def prune(
     for rows in _overdue(older_than, statuses):
         if dry_run:
             found = list(rows.values_list("pk", flat=True))
-            removed += sum(len(_finished_trees(ids)[0]) for ids in _portions(found))
+            removed += sum(len(_finished_trees(ids)[0]) for ids in in_portions(found))
             continue
         last: UUID | None = None
         while True:
@@ -89,21 +89,21 @@ def _remove_trees(roots: list[UUID]) -> int:
     held = lock(Execution.objects.filter(pk__in=roots, status__in=FINAL), skip_locked=True)
     levels = _finished_trees(list(held.values_list("pk", flat=True)))
     for level in reversed(levels):
-        for ids in _portions(level):
+        for ids in in_portions(level):
             remove(Execution.objects.filter(pk__in=ids))
     return len(levels[0])
 
 
-def _finished_trees(roots: list[UUID]) -> list[list[UUID]]:
+def _finished_trees(roots: Sequence[UUID]) -> list[list[UUID]]:
     """The executions of those trees in which nothing is unfinished, by depth.
 
     Below a finished root there may be a child that nobody waited for.
     """
     root_of = {root: root for root in roots}
-    levels, alive = [roots], set()
+    levels, alive = [list(roots)], set()
     while levels[-1]:
         levels.append([])
-        for ids in _portions(levels[-2]):
+        for ids in in_portions(levels[-2]):
             below = Execution.objects.filter(parent__in=ids)
             for pk, parent, status in below.values_list("pk", "parent", "status"):
                 root_of[pk] = root_of[parent]  # type: ignore[index]
@@ -111,10 +111,6 @@ def _finished_trees(roots: list[UUID]) -> list[list[UUID]]:
                 if status in UNFINISHED:
                     alive.add(root_of[pk])
     return [[pk for pk in level if root_of[pk] not in alive] for level in levels]
-
-
-def _portions(ids: list[UUID]) -> Iterable[list[UUID]]:
-    return (ids[at : at + ROWS_AT_ONCE] for at in range(0, len(ids), ROWS_AT_ONCE))
 
 
 def remove(rows: QuerySet[Any]) -> None:

@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
 from django.db.models.functions import Coalesce
 
 from durable import clock
 from durable.authoring import registry
 from durable.authoring.tree import Foreach, Node
-from durable.engine.ends import turns
-from durable.engine.row import journal
+from durable.engine.ends import again, turns
 from durable.engine.row.position import Position
 from durable.models import PARTS, Execution, StepRun, Wait
-from durable.states import FINAL, ROLLBACK, Status, StepStatus
+from durable.states import ROLLBACK, Status
 from durable.storage.transaction import lock
 
 
@@ -99,46 +97,7 @@ def unblock(execution: Execution, *, restart_step: bool) -> int:
     for row in blocked:
         at = Position.of(row)
         if restart_step:
-            restart(row)
-        again = at.afresh() if restart_step else at
-        Execution.objects.filter(pk=row.pk).due(rolls=False, **again.since(at))
+            again.restart(row)
+        then = at.afresh() if restart_step else at
+        Execution.objects.filter(pk=row.pk).due(rolls=False, **then.since(at))
     return len(blocked)
-
-
-def restart(execution: Execution) -> None:
-    """Forget the waits and records of the step at which an execution stands."""
-    journal.forget(execution.pk, execution.path, execution.visit)
-    StepRun.objects.close_parked(execution.pk, StepStatus.CANCELLED, ended_at=clock.now())
-
-
-def revive(execution: Execution, deadline: Any) -> None:
-    """A block that failed goes on: what failed in it or was stopped begins where it ended.
-
-    What has completed does not run again. Items wait for their turns as before.
-    """
-    ended = _children(execution).filter(status__in=(Status.FAILED, Status.CANCELLED))
-    begun = list(ended.filter(started_at__isnull=False).order_by("index"))
-    for row in begun:
-        journal.reopen(row.pk, row.path, row.visit)
-    changes: dict[str, Any] = {
-        "recoveries": 0,
-        "attempt_floor": F("attempt"),
-        "attempt": F("attempt") + 1,
-        "cancel_requested_at": None,
-        "cancel_reason": "",
-        "deadline_at": deadline,
-    }
-    node = _node(execution)
-    block = (execution.pk, execution.path, execution.visit)
-    last = turns.last_in_sequence(block) if turns.is_sequence(node) else None
-    if isinstance(node, Foreach):
-        ended.turnless(unreported=False, out_of=FINAL, **changes)
-    else:
-        ended.due(rolls=False, out_of=FINAL, **changes)
-    for row in begun:
-        Execution.objects.filter(pk=row.pk, outcome__isnull=False).exclude(path="").update(
-            outcome=None
-        )
-        revive(row, deadline)
-    if isinstance(node, Foreach):
-        turns.mend(block, node, last)

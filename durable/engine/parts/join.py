@@ -15,9 +15,9 @@ from durable.authoring.tree import Foreach, Parallel
 from durable.engine.ends import turns
 from durable.engine.parts.bases import plain
 from durable.engine.row import merge
-from durable.engine.row.failures import Failure, from_stored
+from durable.engine.row.failures import Failure, brief, from_stored
 from durable.engine.row.held import Claim
-from durable.errors import Fail, ForeachFailed
+from durable.errors import Fail, ForeachFailed, NotSerializable
 from durable.increments import Collected
 from durable.models import Execution
 from durable.states import Status
@@ -104,7 +104,11 @@ def _result(data: Any, base: Any, row: Execution) -> Result:
 
 
 def _collected(row: Execution) -> Any:
-    return row.data if row.status == Status.COMPLETED else {"error": row.error}
+    return row.data if row.status == Status.COMPLETED else {"error": _brief(row)}
+
+
+def _brief(row: Execution) -> dict[str, Any]:
+    return brief(from_stored(row).error)
 
 
 def _parallel_failure(node: Parallel, failed: list[Execution]) -> Failure:
@@ -112,8 +116,8 @@ def _parallel_failure(node: Parallel, failed: list[Execution]) -> Failure:
     if node.on_error == "fail_fast":
         first = min(own, key=lambda row: (row.finished_at, row.index))
         return from_stored(first)
-    errors = {row.branch: row.error for row in own}
-    listed = "; ".join(f"{name}: {(error or {}).get('message')}" for name, error in errors.items())
+    errors = {row.branch: _brief(row) for row in own}
+    listed = "; ".join(f"{name}: {error['message']}" for name, error in errors.items())
     error = Fail(
         f"{len(errors)} branches of {node.path!r} failed: {listed}",
         type="ParallelFailed",
@@ -142,7 +146,7 @@ def join_foreach(claim: Claim, node: Foreach) -> Any:
             for _, outcome, _ in page:
                 data = merge.apply(data, outcome, base)
     if node.on_error == "continue":
-        data = {**data, node.name: _summary(failed, total, failures)}
+        data = _reported(data, node.name, failed, total, failures)
     return data
 
 
@@ -185,12 +189,9 @@ def _pages(items: Any) -> Iterator[list[tuple[int, Any, str]]]:
         after = page[-1][0]
 
 
-def _first_errors(failed: Any) -> list[tuple[int, Any]]:
-    return list(
-        failed.filter(status=Status.FAILED)
-        .order_by("index")
-        .values_list("index", "error")[:LISTED_ERRORS]
-    )
+def _first_errors(failed: Any) -> list[tuple[int, dict[str, Any]]]:
+    rows = failed.filter(status=Status.FAILED).order_by("index").values_list("index", "error")
+    return [(index, brief(error)) for index, error in rows[:LISTED_ERRORS]]
 
 
 def _foreach_failure(node: Foreach, failed: Any, failures: int, total: int) -> Failure:
@@ -204,10 +205,17 @@ def _foreach_failure(node: Foreach, failed: Any, failures: int, total: int) -> F
     return Failure.of(error, step=node.path, attempt=1)
 
 
-def _summary(failed: Any, total: int, failures: int) -> dict[str, Any]:
-    return {
-        "total": total,
-        "succeeded": total - failures,
-        "failed": failures,
-        "errors": [{"index": i, "error": error} for i, error in _first_errors(failed)],
-    }
+def _reported(
+    data: dict[str, Any], name: str, failed: Any, total: int, failures: int
+) -> dict[str, Any]:
+    """The data with the block's report, which lists as many errors as the data has room for."""
+    errors = [{"index": i, "error": error} for i, error in _first_errors(failed)]
+    counts = {"total": total, "succeeded": total - failures, "failed": failures}
+    for listed in (errors, errors[: LISTED_ERRORS // 10]):
+        reported = {**data, name: {**counts, "errors": listed}}
+        try:
+            codec.dump_data(reported, keep_increments=True)
+        except NotSerializable:
+            continue
+        return reported
+    return {**data, name: {**counts, "errors": []}}

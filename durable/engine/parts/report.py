@@ -10,7 +10,7 @@ from django.db.models import Q
 from durable.authoring import registry
 from durable.authoring.tree import Foreach, Parallel
 from durable.engine.ends import tree_of, turns
-from durable.engine.row import reasons
+from durable.engine.row import failures, reasons
 from durable.models import Execution, Role, Wait
 from durable.states import ROLLBACK, Status, WaitStatus
 from durable.storage.failpoints import reach
@@ -41,7 +41,7 @@ def report_to(parent_id: UUID) -> int:
     if parent is None:
         return 0
     below = Execution.objects.unreported().filter(parent=parent)
-    ended = list(below.defer("input", "base", "outcome", "frames")[:AT_ONCE])
+    ended = list(below.defer("input", "base", "frames")[:AT_ONCE])
     for child in ended:
         if child.role == Role.CHILD:
             _answer(child)
@@ -59,12 +59,21 @@ def report_to(parent_id: UUID) -> int:
 def _answer(child: Execution) -> None:
     """Give a child's end to the wait of its parent."""
     cancelled = {"type": "Cancelled", "message": child.cancel_reason or "cancelled"}
+    error = failures.carried(child.error) if child.error else cancelled
     ended: dict[str, Any] = (
         {"answer": child.data}
         if child.status == Status.COMPLETED
-        else {"received": {"status": child.status, "error": child.error or cancelled}}
+        else {"received": failures.encode(_received(child, error))}
     )
     Wait.objects.filter(child=child).resolve(WaitStatus.ANSWERED, **ended)
+
+
+def _received(child: Execution, error: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "status": child.status,
+        "error": error,
+        "known_as": failures.known_as(child, error),
+    }
 
 
 def _give_out_turns(parent: Execution, ended: list[Execution]) -> None:
@@ -97,8 +106,7 @@ def _stop_siblings(parent: Execution, failed: Execution) -> None:
     if isinstance(node, Parallel) and node.on_error == "fail_fast":
         block = (parent.pk, failed.parent_path, failed.parent_visit)
         why = reasons.failed(failed, failed.error)
-        for sibling in Execution.objects.of_block(*block).unfinished():
-            tree_of.stop(sibling, why)
+        tree_of.stop(Execution.objects.of_block(*block), why)
 
 
 def _wake(parent: Execution) -> None:
@@ -111,7 +119,7 @@ def _waits_for_more(parent: Execution) -> bool:
     undoes = parent.path.startswith(ROLLBACK)
     cancelled = parent.cancel_requested_at is not None and not undoes
     if cancelled or parent.path in ("", ROLLBACK):
-        alive = tree_of.live_below(parent).exclude(parent_path__startswith=ROLLBACK)
+        alive = tree_of.live_below(parent.pk).exclude(parent_path__startswith=ROLLBACK)
         return alive.exists()
     if Wait.objects.open().filter(execution=parent).exists():
         return True

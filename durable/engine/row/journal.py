@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from durable.errors import JournalMismatch
-from durable.models import Record, Wait
-from durable.states import WaitKind, WaitStatus
+from durable.models import Execution, Record, Wait
+from durable.states import Status, WaitKind, WaitStatus
 
 Place = tuple[str, str, int]  # kind, name, how many of both came before
 
@@ -80,11 +82,23 @@ def forget(execution_id: UUID, path: str, visit: int) -> int:
     return waits + records
 
 
-def reopen(execution_id: UUID, path: str, visit: int) -> None:
+def reopen(execution_id: UUID, path: str, visit: int) -> list[Execution]:
     """Drop what went wrong: a failed step that is tried again asks anew.
 
-    That is waits without an answer, and children that did not complete.
+    That is waits without an answer, and children that did not complete. But a child that has
+    failed, or was stopped together with the step, is waited for again under its own id; those that
+    have to continue for that are returned. A child that was cancelled by itself, has timed out or
+    was undone is forgotten.
     """
     waits = Wait.objects.of_visit(execution_id, path, visit)
-    waits.exclude(status=WaitStatus.ANSWERED).delete()
-    waits.filter(kind=WaitKind.CHILD, received__isnull=False).delete()
+    failed = Q(status=WaitStatus.ANSWERED, child__status=Status.FAILED)
+    unheard = (Status.FAILED, Status.CANCELLED, Status.COMPLETED)
+    stopped = Q(status=WaitStatus.CANCELLED, child__status__in=unheard)
+    again = dict(waits.filter(failed | stopped).values_list("pk", "child"))
+    Wait.objects.filter(pk__in=again).reopen()
+    others = waits.exclude(pk__in=again)
+    others.exclude(status=WaitStatus.ANSWERED).delete()
+    others.filter(kind=WaitKind.CHILD, received__isnull=False).delete()
+    children = Execution.objects.filter(pk__in=list(again.values()))
+    children.filter(status=Status.COMPLETED).mark_unreported()
+    return list(children.exclude(status=Status.COMPLETED).light().order_by("id"))

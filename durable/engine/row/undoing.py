@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 from uuid import UUID
 
-from durable.engine.row.failures import Failure
+from durable.engine.row.failures import Failure, encode
+from durable.models.fields import Stored
 from durable.states import ROLLBACK, Status
 
 
@@ -51,6 +52,11 @@ class Rollback:
         """The frame that keeps it."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**values, "classes": list(self.classes), "failed": list(self.failed)}
+
+    @property
+    def stored_error(self) -> Stored | None:
+        """The error as the execution's row keeps it, however large; ``None`` if cancelled."""
+        return None if self.error is None else encode(self.error)
 
     @property
     def failed_runs(self) -> list[UUID]:

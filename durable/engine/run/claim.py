@@ -117,7 +117,7 @@ def stop_overdue_children(parents: list[UUID]) -> None:
     )
     for child in overdue.select_related("parent"):
         assert child.parent is not None
-        tree_of.stop(child, reasons.timed_out(child.parent))
+        tree_of.stop(Execution.objects.filter(pk=child.pk), reasons.timed_out(child.parent))
 
 
 def _expire(parked: list[UUID]) -> set[UUID]:

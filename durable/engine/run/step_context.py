@@ -16,7 +16,7 @@ from django.utils.functional import SimpleLazyObject
 
 from durable import clock, codec
 from durable.authoring.asks import workflow_name
-from durable.authoring.context import UNSET, Ask
+from durable.authoring.context import UNSET, Ask, ChildOptions, OnCancel
 from durable.authoring.decision import Decision
 from durable.engine.row.journal import Journal, Place
 from durable.engine.start import children
@@ -57,7 +57,7 @@ class Request:
     def of(cls, ask: Ask, place: Place) -> Request:
         """Check what the author wrote while the body can still be told that it is wrong."""
         if ask.kind == WaitKind.CHILD:
-            return cls(ask, place, child=Child.of(ask.workflow, ask.input))
+            return cls(ask, place, child=Child.of(ask.workflow, ask.input, ask.options))
         if ask.question is None:
             return cls(ask, place)
         question = Question.asked(ask.question, ask.people)
@@ -168,7 +168,14 @@ class StepContext:
 
     # -- records --------------------------------------------------------------------------
 
-    def start_workflow(self, workflow: Any, input: Any, ref: str | None) -> UUID:
+    def start_workflow(
+        self,
+        workflow: Any,
+        input: Any,
+        ref: str | None,
+        on_cancel: OnCancel,
+        options: ChildOptions,
+    ) -> UUID:
         """Start a child that nobody waits for, in the transaction that ends this visit."""
         self._in_a_step()
         place = self._journal.place(RecordKind.START, ref or workflow_name(workflow))
@@ -176,7 +183,7 @@ class StepContext:
         if record is not None:
             return UUID(str(record.value))
         sizes.text("the name of a child workflow", place[1])
-        asked = Child.of(workflow, input)
+        asked = Child.of(workflow, input, options, with_parent=on_cancel == "cancel")
         self._fits(place)
         self.children.append(lambda: children.remember(self._claim, place, asked))
         return children.child_id(self._claim, place)
@@ -280,6 +287,7 @@ def _answer(ask: Ask, wait: Wait) -> Any:
             f"child workflow {wait.name!r} is {wait.received['status']}: "
             f"{error.get('type', '')} {error.get('message', '')}".rstrip(": "),
             error=error,
+            known_as=wait.received.get("known_as", ()),
         )
     if ask.is_approval:
         return Decision(wait.answer, by=wait.by_name, comment=wait.comment, at=wait.resolved_at)

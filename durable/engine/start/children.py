@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from uuid import UUID, uuid5
 
 from durable import clock, codec
+from durable.authoring.context import ChildOptions
 from durable.authoring.workflow import Definition
 from durable.conf import database
 from durable.engine.row.held import Claim
@@ -36,23 +37,55 @@ class Child:
     definition: Definition
     data: str
     keys: list[str]
+    options: StartOptions
+    with_parent: bool = False  # it is cancelled with its parent
 
     @classmethod
-    def of(cls, workflow: Any, input: Mapping[str, Any] | None) -> Self:
+    def of(
+        cls,
+        workflow: Any,
+        input: Mapping[str, Any] | None,
+        given: ChildOptions,
+        *,
+        with_parent: bool = False,
+    ) -> Self:
         """Check what is to be started; the errors of ``start``, in the body that asks."""
         definition = startable(workflow)
         data = codec.dump_data({} if input is None else input, path="input")
-        keys = correlation_keys(definition, data, ())
-        new_row(definition, data, StartOptions())
-        return cls(definition, data, keys)
+        options = StartOptions(
+            queue=given.get("queue"),
+            priority=given.get("priority"),
+            tags=given.get("tags") or {},
+            subject=given.get("subject"),
+            keys=given.get("keys") or (),
+        )
+        keys = correlation_keys(definition, data, options.keys)
+        new_row(definition, data, options)
+        return cls(definition, data, keys, options, with_parent)
+
+    def row(self, claim: Claim) -> Execution:
+        """Its row, with whatever it has from its parent."""
+        parent = Execution.objects.only("tags", "subject_type", "subject_id").get(pk=claim.root_id)
+        own, meta = self.options, self.definition.options
+        queue = None if "queue" in meta.given else claim.home_queue
+        options = replace(
+            own,
+            queue=queue if own.queue is None else own.queue,
+            priority=-claim.rank if own.priority is None else own.priority,
+            tags={**parent.tags, **own.tags},
+        )
+        row = new_row(self.definition, self.data, options)
+        if own.subject is None and (meta.subject or "").lower() in ("", parent.subject_type):
+            row.subject_type, row.subject_id = parent.subject_type, parent.subject_id
+        return row
 
 
 def create(claim: Claim, place: Place, asked: Child, *, awaited: bool) -> Execution:
-    """Insert a child, due at once, with the tags of its parent; the caller holds that one's row."""
-    tags = Execution.objects.values_list("tags", flat=True).get(pk=claim.root_id)
-    child = new_row(asked.definition, asked.data, StartOptions(tags=tags))
+    """Insert a child, due at once; the caller holds the row of its parent."""
+    child = asked.row(claim)
     child.id = child.root_id = child_id(claim, place)
     child.role, child.awaited = Role.CHILD, awaited
+    child.cancelled_with_parent = asked.with_parent
     child.parent_id, child.parent_path = claim.execution_id, claim.at.path
     child.parent_visit = claim.at.visit
     child.last_completed_at = claim.last_completed_at

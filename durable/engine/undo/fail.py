@@ -23,6 +23,7 @@ from durable.engine.row.settled import let_go, settled_by
 from durable.engine.row.undoing import Rollback
 from durable.engine.undo import remaining, rollback
 from durable.errors import (
+    ChildFailed,
     Fail,
     InvalidStepInput,
     InvalidStepResult,
@@ -31,6 +32,7 @@ from durable.errors import (
     StepCrashed,
     StepTimeout,
     SuspendSwallowed,
+    WaitTimeout,
     WorkflowTimeout,
 )
 from durable.models import PARTS, Execution, Role
@@ -41,13 +43,15 @@ from durable.storage.transaction import in_transaction, lock
 #: no delay goes beyond the calendars of the databases
 LONGEST = timedelta(days=365_000)
 
-#: what another attempt can't mend
+#: what another attempt can't mend; of a wait and of a child it would be told the same again
 NEVER_RETRIED = (
+    ChildFailed,
     Fail,
     InvalidStepResult,
     InvalidStepInput,
     NotSerializable,
     SuspendSwallowed,
+    WaitTimeout,
     WorkflowTimeout,
 )
 
@@ -149,7 +153,7 @@ def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
     if not ended or (undo and remaining.needed(claim.execution_id)):
         send_back(claim.row(), at, why)
         return
-    classes = list(failure.classes) if part else None
+    classes = None if claim.role == Role.ROOT else list(failure.classes)
     finish(claim.row(), Status.FAILED, encode(failure.error), outcome=classes)
     if claim.role == Role.ITEM:
         rollback.after_failed_item(claim, definition)

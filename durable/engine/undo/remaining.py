@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Concat
 
 from durable.authoring import registry
 from durable.authoring.tree import Leaf
@@ -20,16 +22,36 @@ from durable.storage.transaction import connection
 #: errors after which nobody knows what an attempt has done
 UNKNOWN_OUTCOMES = ("StepTimeout", "StepCrashed", "WorkflowTimeout")
 
-_TREE = """
-WITH RECURSIVE below(id) AS (
-  SELECT id FROM durable_execution
+PAGE = 50  # step runs that are read at once
+
+#: their columns that are read: data may be large
+_WANTED = ("execution__kind", "path", "visit", "attempt", "status", "recoveries", "error")
+
+#: the awaited executions below one, however deep; each level is looked up by its parents
+_BELOW = """
+WITH RECURSIVE below(id, kind) AS (
+  SELECT id, kind FROM durable_execution
   WHERE parent_id = %s AND awaited AND parent_visit >= %s AND {within}
   UNION ALL
-  SELECT child.id FROM durable_execution AS child JOIN below ON child.parent_id = below.id
-  WHERE child.awaited AND substr(child.parent_path, 1, 1) <> '~'
+  SELECT child.id, child.kind FROM below CROSS JOIN {children}
 )
-SELECT id FROM below UNION ALL SELECT %s
 """
+
+_CHILDREN = {
+    # OFFSET 0: no estimate of their number may make the planner read the whole table for them
+    "postgresql": """LATERAL (
+      SELECT id, kind FROM durable_execution
+      WHERE parent_id = below.id AND awaited AND substr(parent_path, 1, 1) <> '~' OFFSET 0
+    ) AS child""",
+    "sqlite": """durable_execution AS child
+      WHERE child.parent_id = below.id AND child.awaited
+        AND substr(child.parent_path, 1, 1) <> '~'""",
+}
+
+_MEMBERS = {
+    "postgresql": "durable_steprun.execution_id = ANY(ARRAY({ids}))",  # by the index, for as above
+    "sqlite": "durable_steprun.execution_id IN ({ids})",
+}
 
 
 def needed(execution_id: UUID) -> bool:
@@ -40,7 +62,8 @@ def needed(execution_id: UUID) -> bool:
 def to_undo(execution_id: UUID, why: Rollback) -> Iterator[StepRun]:
     """Step runs in the scope that have a compensation and are not undone, newest first.
 
-    Those of a workflow that this process lacks are among them: it can't know.
+    Those of a workflow that this process lacks are among them: it can't know. Step runs are read
+    only if a workflow of the tree has a compensation.
     """
     undone = StepRun.objects.filter(
         execution=OuterRef("execution"),
@@ -52,22 +75,47 @@ def to_undo(execution_id: UUID, why: Rollback) -> Iterator[StepRun]:
     in_scope = Q(visit__gte=why.visit)
     if why.scope:
         in_scope &= Q(path__startswith=f"{why.scope}/")
-    runs = StepRun.objects.filter(execution__in=_tree(execution_id, why), compensation=False)
-    runs = runs.filter(in_scope | ~Q(execution=execution_id))
-    runs = runs.filter(~Exists(undone), status__in=(StepStatus.COMPLETED, StepStatus.FAILED))
-    runs = runs.exclude(pk__in=why.failed_runs).order_by("-ended_at", "-id")
-    for kind in list(runs.order_by().values_list("execution__kind", flat=True).distinct()):
-        if not any(_compensable(kind)):
-            runs = runs.exclude(execution__kind=kind)
-    for run in runs.select_related("execution").iterator(chunk_size=200):
-        leaf = leaf_of(run)
-        always = class_of(run) is None
-        if leaf is not None and leaf.step.compensation is not None:
-            always = leaf.step.compensation.always
-        elif not always:
-            continue
-        if run.status == StepStatus.COMPLETED or (always and _is_last_word(run)):
+    runs = StepRun.objects.filter(_in_tree(execution_id, why), compensation=False)
+    runs = runs.filter(in_scope | ~Q(execution=execution_id)).only(*_WANTED)
+    runs = runs.alias(place=Concat("execution__kind", Value(" "), "path"))
+    runs = runs.filter(_compensable(execution_id, why), ~Exists(undone))
+    runs = runs.exclude(pk__in=why.failed_runs)
+    for run in _in_pages(runs.order_by("-ended_at", "-id").select_related("execution")):
+        if run.status == StepStatus.COMPLETED or _is_last_word(run):
             yield run
+
+
+def _in_pages(runs: QuerySet[StepRun]) -> Iterator[StepRun]:
+    """One after the other, without reading more pages than are asked for."""
+    for seen in count(0, PAGE):
+        page = list(runs[seen : seen + PAGE])
+        yield from page
+        if len(page) < PAGE:
+            return
+
+
+def _compensable(execution_id: UUID, why: Rollback) -> Q:
+    """Step runs that may have to be undone: of steps with a compensation, or of unknown code.
+
+    If no workflow of the tree has any, no row fits, and Django asks no database for that.
+    """
+    places: list[str] = []
+    always: list[str] = []  # also after an attempt whose outcome nobody knows
+    lacking: list[str] = []
+    for kind in _kinds(execution_id, why):
+        cls = _class(kind)
+        if cls is None:
+            lacking.append(kind)
+            continue
+        for leaf in cls.definition.tree.leaves():
+            compensation = leaf.step.compensation
+            if compensation is not None:
+                places.append(f"{kind} {leaf.path}")
+                always += places[-1:] if compensation.always else ()
+    unknown = Q(execution__kind__in=lacking)
+    return Q(status=StepStatus.COMPLETED) & (Q(place__in=places) | unknown) | Q(
+        status=StepStatus.FAILED
+    ) & (Q(place__in=always) | unknown)
 
 
 def children_in(execution_id: UUID, why: Rollback) -> Any:
@@ -80,26 +128,40 @@ def children_in(execution_id: UUID, why: Rollback) -> Any:
     return children.exclude(parent_path__startswith=ROLLBACK)
 
 
-def _tree(execution_id: UUID, why: Rollback) -> RawSQL:
-    """The ids of the execution and of the awaited ones below, however deep, in one statement."""
-    pk: Any = execution_id if connection().vendor == "postgresql" else execution_id.hex
+def _kinds(execution_id: UUID, why: Rollback) -> list[str]:
+    """The kinds of the execution and of all awaited ones below, in one statement."""
+    below, values = _below(execution_id, why)
+    sql = f"{below} SELECT kind FROM below UNION SELECT kind FROM durable_execution WHERE id = %s"
+    with connection().cursor() as cursor:
+        cursor.execute(sql, values)
+        return [kind for (kind,) in cursor.fetchall()]
+
+
+def _in_tree(execution_id: UUID, why: Rollback) -> RawSQL:
+    """Whether a step run is of the execution or of an awaited one below, however deep."""
+    below, values = _below(execution_id, why)
+    ids = f"{below} SELECT id FROM below UNION ALL SELECT %s"
+    return RawSQL(_MEMBERS[connection().vendor].format(ids=ids), values, BooleanField())
+
+
+def _below(execution_id: UUID, why: Rollback) -> tuple[str, tuple[Any, ...]]:
+    """The table ``below``, and the values for it and for the execution's own id behind it."""
+    vendor = connection().vendor
+    pk: Any = execution_id if vendor == "postgresql" else execution_id.hex
     prefix = f"{why.scope}/"
     scope: tuple[Any, ...] = (len(prefix), prefix) if why.scope else ()
     within = "substr(parent_path, 1, %s) = %s" if scope else "substr(parent_path, 1, 1) <> '~'"
-    return RawSQL(_TREE.format(within=within), (pk, why.visit, *scope, pk))
-
-
-def _compensable(kind: str) -> Iterator[bool]:
-    name, _, version = kind.rpartition("@")
-    cls = registry.get(name, int(version))
-    if cls is None:
-        yield True  # perhaps
-    else:
-        yield from (leaf.step.compensation is not None for leaf in cls.definition.tree.leaves())
+    below = _BELOW.format(within=within, children=_CHILDREN[vendor])
+    return below, (pk, why.visit, *scope, pk)
 
 
 def class_of(run: StepRun) -> type[Workflow] | None:
-    return registry.get(run.execution.workflow, run.execution.version)
+    return _class(run.execution.kind)
+
+
+def _class(kind: str) -> type[Workflow] | None:
+    name, _, version = kind.rpartition("@")
+    return registry.get(name, int(version))
 
 
 def leaf_of(run: StepRun) -> Leaf | None:

@@ -7,23 +7,26 @@ An execution that rolls back stands at ``~`` (looking for the next step to undo)
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from durable import codec
 from durable.authoring.tree import Catch, Foreach, Leaf
 from durable.authoring.workflow import Definition
-from durable.engine.ends import turns
+from durable.engine.ends import again, turns
 from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.finish import finish
 from durable.engine.ends.release import block_for_child, hold, park
 from durable.engine.row import journal
+from durable.engine.row.failures import lighter
 from durable.engine.row.held import Claim, Identity
 from durable.engine.row.position import COLUMNS, Position
 from durable.engine.row.settled import let_go, settled_by
 from durable.engine.row.undoing import Rollback
 from durable.engine.row.walk import KEPT_BYTES, start_of
-from durable.engine.undo.remaining import children_in, class_of, leaf_of, to_undo
+from durable.engine.undo.remaining import PAGE, children_in, class_of, leaf_of, to_undo
 from durable.engine.undo.work import Work
 from durable.errors import NotSerializable
 from durable.models import PARTS, Execution, Role, StepRun
@@ -43,7 +46,7 @@ def look(claim: Claim, definition: Definition) -> Found:
     otherwise the claim stands at the compensation (``claim.at.path`` says so) or has been released.
     """
     seen, found = _look(claim, definition)
-    claim.status, claim.at = seen.status, seen.at
+    claim.status, claim.at, claim.to_undo = seen.status, seen.at, seen.to_undo
     return found
 
 
@@ -56,7 +59,7 @@ def _looked_before(claim: Claim, definition: Definition) -> tuple[tuple[Claim, F
     row = moved.values_list("status", *COLUMNS).first()
     if row is None:
         return None
-    return ((replace(claim, status=row[0], at=Position.read(row[1:])), None),)
+    return ((replace(claim, status=row[0], at=Position.read(row[1:]), to_undo=()), None),)
 
 
 @settled_by(_looked_before)
@@ -70,17 +73,24 @@ def _look(claim: Claim, definition: Definition) -> tuple[Claim, Found]:
 
 
 def _what_is_next(claim: Claim, definition: Definition) -> Found:
+    """Nothing below is alive any more once a step is undone: the next ones are known from then on.
+
+    They are looked for a page at once, as each look walks through the whole tree.
+    """
     why = claim.at.rollback
     assert why is not None
-    if children_in(claim.execution_id, why).unfinished().exists():
-        park(claim)
-        return None
-    found = next(to_undo(claim.execution_id, why), None) if why.undo else None
-    if found is not None and class_of(found) is None:
-        block_for_child(claim, found.execution.kind)
-        return None
-    if found is not None:
-        _take_up(claim, found, why)
+    if not claim.to_undo:
+        if children_in(claim.execution_id, why).unfinished().exists():
+            park(claim)
+            return None
+        claim.to_undo = tuple(islice(to_undo(claim.execution_id, why), PAGE)) if why.undo else ()
+    if claim.to_undo:
+        found, *later = claim.to_undo
+        claim.to_undo = tuple(later)
+        if class_of(found) is None:
+            block_for_child(claim, found.execution.kind)
+        else:
+            _take_up(claim, found, why)
         return None
     if why.scope:
         try:
@@ -101,7 +111,7 @@ def _take_up(claim: Claim, run: StepRun, why: Rollback) -> None:
         _begin(claim, why)
     at = claim.at.compensating(run.pk, before)
     if before:  # it was begun before, and goes on with what it knows
-        journal.reopen(claim.execution_id, at.path, at.visit)
+        again.go_on(journal.reopen(claim.execution_id, at.path, at.visit))
     claim.row().stand_at(**at.since(claim.at))
     claim.at = at
 
@@ -109,7 +119,7 @@ def _take_up(claim: Claim, run: StepRun, why: Rollback) -> None:
 def _begin(claim: Claim, why: Rollback) -> None:
     """From the first step that is undone on, the status says so."""
     if not claim.is_compensating:
-        claim.row().rolling(why.error, held=True)
+        claim.row().rolling(why.stored_error, held=True)
         claim.status = Status.COMPENSATING
 
 
@@ -129,10 +139,20 @@ def _into_handler(claim: Claim, definition: Definition, why: Rollback) -> Checkp
     data = codec.loads(claim.at.frames[node.path]["data"])
     keep = claim.role in PARTS
     before = data if isinstance(data, dict) else {}  # an item that is collected may have any value
-    text = codec.dump_data({**before, node.into: why.error}, keep_increments=keep)
+    text = _with_error(before, node.into, why, keep)
     path, inner = start_of(handler.body, text)
     frames = {**claim.at.outside(node.path), **inner}
     return Checkpoint.of(claim, text, Position(path, claim.at.visit, frames=frames))
+
+
+def _with_error(before: dict[str, Any], into: str, why: Rollback, keep: bool) -> str:
+    """The data for a handler, with as much of the error as it has room for; ``NotSerializable``."""
+    assert why.error is not None
+    *more, least = lighter(why.error)
+    for error in more:
+        with suppress(NotSerializable):
+            return codec.dump_data({**before, into: error}, keep_increments=keep)
+    return codec.dump_data({**before, into: least}, keep_increments=keep)
 
 
 def _conclude(claim: Claim, why: Rollback) -> None:
@@ -144,9 +164,9 @@ def _conclude(claim: Claim, why: Rollback) -> None:
         beside |= at.columns()
     elif why.end != Status.CANCELLED:
         _begin(claim, why)
-    if claim.role in PARTS:
+    if claim.role != Role.ROOT:
         beside["outcome"] = list(why.classes)
-    finish(claim.row(), why.end, why.error, **beside)
+    finish(claim.row(), why.end, why.stored_error, **beside)
 
 
 def after_failed_item(claim: Claim, definition: Definition) -> None:

@@ -50,7 +50,8 @@ def _stop_some(limit: int) -> int:
     found = list(alive.select_related("parent").order_by("pk")[:limit])
     for execution in found:
         assert execution.parent is not None
-        tree_of.stop(execution, reasons.ended(execution.parent))
+        why = reasons.ended(execution.parent)
+        tree_of.stop(Execution.objects.filter(pk=execution.pk), why)
     return len(found)
 
 

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-        ("durable", "0004_ignored_webhooks"),
+        ("durable", "0005_children_cancelled_with_their_parent"),
     ]
 
     operations = [
