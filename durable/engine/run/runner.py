@@ -17,7 +17,6 @@ from durable.engine.ends.release import (
     block_for_child,
     complete,
     give_back,
-    park,
 )
 from durable.engine.ends.trip import trip
 from durable.engine.parts import fan_out, join
@@ -203,8 +202,7 @@ class Runner:
                     reach("fan_out.after_commit")
                     return False
                 data = join.empty(claim, node)
-            elif join.is_open(claim):
-                park(claim, claim.deadline_at)
+            elif join.is_open(claim) and join.park(claim):
                 return False
             elif isinstance(node, Parallel):
                 data = join.join_parallel(claim, node, instance)

@@ -38,6 +38,7 @@ THEN: tuple[Check, ...] = (
     work.blocked,
     work.late,
     work.overdue,
+    work.idle,
     work.leftovers,
     settings.schedules,
     gone,
