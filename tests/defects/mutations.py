@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tests.defects.composed import COMPOSED
 from tests.defects.endless import ENDLESS
+from tests.defects.looks import LOOKS
 from tests.defects.mutation import Edit, Mutation
 from tests.defects.mutation import mutation as _mutation
 
@@ -588,4 +589,5 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *COMPOSED,
     *ENDLESS,
+    *LOOKS,
 )

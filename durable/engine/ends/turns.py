@@ -15,9 +15,10 @@ from django.db.models import Exists, OuterRef, Sum
 from django.db.models.functions import Length
 
 from durable import clock, codec, conf
+from durable.authoring import registry
 from durable.authoring.tree import Foreach, Node
 from durable.engine.row import merge, reasons
-from durable.engine.row.held import Heir
+from durable.engine.row.held import Claim, Heir
 from durable.models import Execution
 from durable.models.execution import ExecutionQuerySet
 from durable.models.fields import Stored
@@ -130,6 +131,18 @@ def _let_go_of_data(items: Sequence[UUID]) -> None:
 def _inherits(heir: Heir, paused: bool) -> bool:
     rows = Execution.objects.held_by(heir.execution_id, heir.fence)
     return bool(rows.inherit_turn(paused=paused))
+
+
+def count_alone(claim: Claim) -> None:
+    """Before an item may fail whose block allows some failures: lock the parent.
+
+    Two items that fail at the same moment would not count each other. Parents are locked before
+    their children.
+    """
+    cls = registry.get(claim.workflow, claim.version)
+    node = cls.definition.tree.find(claim.parent_path) if cls is not None else None
+    if claim.block is not None and isinstance(node, Foreach) and node.max_failures is not None:
+        lock(Execution.objects.filter(pk=claim.block[0])).values_list("pk").first()
 
 
 def after_failure(
