@@ -11,12 +11,13 @@ from typing import Any
 from django.db import connections
 
 from durable.conf import database
-from durable.storage.notify import CHANNEL, MEMORY
+from durable.storage.notify import CHANNEL
 
 logger = logging.getLogger("durable.worker")
 
 RECONNECT_AFTER = 5.0  # seconds
 LOOK_EVERY = 0.02  # seconds between two looks at SQLite's data version
+SETTLED = 4.0  # seconds after which transactions that found nobody listening are over
 PROOF = 2.0  # seconds within which a notification to ourselves must arrive
 
 
@@ -37,7 +38,7 @@ class Listener:
     @property
     def trusted(self) -> bool:
         """Whether it has worked for long enough that all senders know of it."""
-        return self.works and time.monotonic() - self._since > 2 * MEMORY
+        return self.works and time.monotonic() - self._since > SETTLED
 
     def start(self) -> None:
         """Begin to listen."""

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 
 import durable
 from durable import Data, Workflow, chain, foreach, hours, parallel, signals, step
+from durable.engine import deliver
 from durable.engine.duties import inline, workers
 from durable.engine.duties.inline import InlineSession
 from durable.engine.ends import release
@@ -453,3 +454,26 @@ class FailuresTests(ThreadedTestCase):
         self.assertEqual(execution.status, "failed")
         done = execution.children.filter(status="completed").count()
         self.assertLessEqual(done, 1)  # the one that got its turn from the first failure
+
+
+@pytest.mark.only_on("postgresql")
+class KeyTests(ThreadedTestCase):
+    """A key is quiet only if no event is on its way to the mailbox."""
+
+    def test_an_event_that_is_being_kept_reaches_who_gets_its_key_meanwhile(self) -> None:
+        class Hear(Workflow):
+            class Meta:
+                key = "order"
+
+            @step
+            def hear(self, data: Data) -> Data:
+                return {"heard": self.wait_for_event("go")}
+
+        durable.publish_event("go", 1, key="k")
+        with elsewhere() as other:
+            with open_transaction(other):
+                other(deliver.deliver_due)  # nobody carries the key: the event is kept
+                execution = durable.start(Hear, {"order": "k"})
+                self.assertEqual(deliver._note_quiet(), 0)
+            drain()
+        assert_completed(Execution.objects.get(pk=execution.pk))

@@ -6,6 +6,7 @@ from tests.defects.mutation import Mutation, mutation
 
 _LOOK = "tests/concurrency/test_one_look.py::"
 _LAST = _LOOK + "LastPartTests::test_"
+_SHARES = "tests/engine/test_shares.py::"
 _PRUNE = _LOOK + "RetentionTests::test_"
 
 LOOKS: tuple[Mutation, ...] = (
@@ -49,5 +50,38 @@ LOOKS: tuple[Mutation, ...] = (
         "    except IntegrityError:\n",
         "    except IntegrityError:\n        raise\n",
         _PRUNE + "one_bad_tree_costs_no_other",
+    ),
+    mutation(
+        0,
+        "a key for which an event was kept is not quiet",
+        "deliver:_note_quiet",
+        ".filter(~Exists(kept))",
+        ".all()",
+        _SHARES + "KeyTests::test_a_key_for_which_an_event_waits_gets_it",
+        _SHARES + "KeyTests::test_an_event_that_was_kept_goes_to_the_first_that_gets_its_key",
+    ),
+    mutation(
+        0,
+        "what is left of the kept events goes before new ones",
+        "deliver:sort_mailbox",
+        "            return EVENTS_AT_ONCE",
+        "            pass",
+        _SHARES + "KeyTests::test_many_kept_events_are_copied_in_portions_and_in_order",
+    ),
+    mutation(
+        0,
+        "a duty ends when its share is used up",
+        "share:within_share",
+        "        if is_over():\n            return\n",
+        "",
+        _SHARES + "ShareTests::test_a_portion_ends_when_the_share_is_used_up",
+    ),
+    mutation(
+        0,
+        "a duty by the clock whose share was over does not rest",
+        "rota:Rota.perform",
+        " and not is_over()",
+        "",
+        _SHARES + "ShareTests::test_a_duty_by_the_clock_whose_share_was_over_is_due_again_at_once",
     ),
 )

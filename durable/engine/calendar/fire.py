@@ -21,6 +21,7 @@ from durable.engine.start.start import StartOptions, start
 from durable.models import CatchUp, Execution, Firing, Outcome, Overlap, Schedule, Worker
 from durable.storage import audit
 from durable.storage.failpoints import reach
+from durable.storage.share import within_share
 from durable.storage.transaction import in_callers_transaction, in_transaction, lock
 
 logger = logging.getLogger("durable.schedules")
@@ -39,9 +40,10 @@ def fire_due(limit: int = AT_ONCE) -> int:
     """Fire the due schedules whose workflow this process knows; how many slots were dealt with."""
     mine = known_workflows()
     due = Schedule.objects.due().filter(workflow__in=mine)
-    fired = sum(_fire(pk) for pk in due.values_list("pk", flat=True)[:limit])
+    fired = sum(_fire(pk) for pk in within_share(due.values_list("pk", flat=True)[:limit]))
     queued = Schedule.objects.queued().filter(workflow__in=mine)
-    fired += sum(_start_queued(pk) for pk in queued.values_list("pk", flat=True)[:limit])
+    waiting = queued.values_list("pk", flat=True)[:limit]
+    fired += sum(_start_queued(pk) for pk in within_share(waiting))
     if fired:
         reach("fire.after_commit")
     return fired
@@ -51,7 +53,7 @@ def fail_orphans(limit: int = AT_ONCE) -> int:
     """Note that nobody alive can start what is due: it is counted, shown and moved on."""
     known = {kind.rpartition("@")[0] for kind in Worker.objects.kinds()} | set(known_workflows())
     orphans = Schedule.objects.due().exclude(workflow__in=known)
-    return sum(_fire(pk) for pk in orphans.values_list("pk", flat=True)[:limit])
+    return sum(_fire(pk) for pk in within_share(orphans.values_list("pk", flat=True)[:limit]))
 
 
 @in_transaction
