@@ -24,6 +24,7 @@ from durable.models import Event, Execution, Schedule
 from durable.people import answer as _answer
 from durable.states import Status
 from durable.storage import lookup as _lookup
+from durable.storage import sizes as _sizes
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -112,19 +113,25 @@ def list_executions(
     """Executions (not their branches and items), newest first, as a QuerySet."""
     found: ExecutionQuerySet = Execution.objects.roots().order_by("-created_at", "-id")
     if workflow is not None:
-        name = workflow if isinstance(workflow, str) else workflow.definition.name
-        found = found.filter(workflow=name)
+        found = found.filter(workflow=_name_of(workflow))
     if status is not None:
         if status not in Status.values:
             raise DurableError(f"there is no status {status!r}: one of {', '.join(Status.values)}")
         found = found.filter(status=status)
     if queue is not None:
-        found = found.filter(queue=queue)
+        found = found.filter(queue=_sizes.text("queue", queue, 100))
     if tags:
-        found = found.with_tags(dict(tags))
+        found = found.with_tags(_sizes.tags(tags))
     if subject is not None:
-        found = found.filter(subject_type=subject._meta.label_lower, subject_id=str(subject.pk))
+        found = found.filter(**_start.subject_columns(subject, None))
     return found
+
+
+def _name_of(workflow: Any) -> str:
+    """The name of a workflow of which there may be executions, whether its class is here or not."""
+    if isinstance(workflow, type) and issubclass(workflow, Workflow):
+        return _start.startable(workflow).name
+    return _sizes.text("the name of a workflow", workflow, 200)
 
 
 def cancel(

@@ -639,9 +639,9 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         25,
         "a class is listed by its one name",
-        "client:list_executions",
-        "        name = workflow if isinstance(workflow, str) else workflow.definition.name\n",
-        "        name = workflow if isinstance(workflow, str) else workflow.__name__\n",
+        "client:_name_of",
+        "        return _start.startable(workflow).name\n",
+        "        return workflow.__name__\n",
         _LISTS + "by_class_and_by_name",
     ),
     *(

@@ -86,7 +86,7 @@ def start_many(
     """Insert many executions of one workflow, all or none."""
     definition = startable(workflow, options.version)
     rows, keys, texts = [], [], []
-    for number, input in enumerate(inputs):
+    for number, input in enumerate(sizes.several("inputs", inputs)):
         data = codec.dump_data({} if input is None else input, path=f"inputs[{number}]")
         row = new_row(definition, data, options)
         rows.append(row)
@@ -142,7 +142,7 @@ def new_row(definition: Definition, data: str, options: StartOptions) -> Executi
         created_at=clock.now(),
         scheduled_at=at,
         deadline_at=None if timeout is None else begin + timeout,
-        **_subject(options.subject, defaults.subject),
+        **subject_columns(options.subject, defaults.subject),
     )
 
 
@@ -166,7 +166,7 @@ def _scheduled(options: StartOptions) -> Any:
     return None if at is None else sizes.instant("scheduled_at", at)
 
 
-def _subject(subject: models.Model | None, declared: str | None) -> dict[str, str]:
+def subject_columns(subject: models.Model | None, declared: str | None) -> dict[str, str]:
     """The columns of the subject; it must be of the model that ``Meta.subject`` declares."""
     if subject is None:
         return {}
@@ -181,7 +181,7 @@ def correlation_keys(definition: Definition, data: str, given: Sequence[str]) ->
     """The correlation keys of an execution: those given, and that of ``Meta.key``."""
     if isinstance(given, str):
         raise DurableError(f"keys must be a list of strings, not the string {given!r}")
-    keys = list(given)
+    keys = list(sizes.several("keys", given))
     own = _own_key(definition, data)
     if own is not None:
         keys.append(own)
