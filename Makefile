@@ -28,7 +28,7 @@ FIND_313 = for python in python3.13 "$$(pyenv prefix "$$(pyenv versions --bare 2
 	if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; \
 	then command -v "$$python"; break; fi; done
 
-.PHONY: help demo serve guards test test-sqlite test-postgres test-313 test-lowest test-all lint format typecheck check clean
+.PHONY: help demo serve guards matrix test test-sqlite test-postgres test-313 test-lowest test-all lint format typecheck check clean
 
 help:
 	@echo "make demo       the example, once, in the terminal; three of its workers are killed on the way"
@@ -37,6 +37,7 @@ help:
 	@echo "make test-all   the same, then again on Python 3.13 with Django 6.1"
 	@echo "make test-lowest  the same on SQLite, with the lowest versions that pyproject.toml allows"
 	@echo "make guards     take each guard of the engine out and see its test fail"
+	@echo "make matrix     let another act before each statement of each call, at random, for an hour"
 	@echo "make lint typecheck check"
 
 # -- environments ------------------------------------------------------------------------
@@ -110,6 +111,14 @@ test-sqlite test-postgres: test-%: $(VENV)/.installed-dev
 # Takes each guard of the engine out, in a copy, and wants to see its test fail.
 guards: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.defects.check_guards
+
+# Lets another act before each statement of each call, at random for a while; the seed is printed.
+MATRIX_SECONDS ?= 3600
+matrix: $(VENV)/.installed-dev
+	@for database in $(DATABASES); do \
+		DURABLE_TEST_DB=$$database MATRIX_SECONDS=$(MATRIX_SECONDS) \
+			$(BIN)/python -m pytest -s -o faulthandler_timeout=0 tests/concurrency/whole_matrix.py || exit 1; \
+	done
 
 test-313:
 	@python=$$($(FIND_313)); \

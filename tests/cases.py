@@ -14,7 +14,6 @@ from unittest import TestCase as PlainTestCase
 from django.db import connections, transaction
 from django.test import TestCase, TransactionTestCase
 
-from durable.storage import notify
 from durable.testing import isolate_workflows
 
 R = TypeVar("R")
@@ -28,7 +27,6 @@ class Isolated(PlainTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.enterContext(isolate_workflows())
-        notify.forget()
 
 
 class WorkflowTestCase(Isolated, TestCase):

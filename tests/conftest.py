@@ -14,7 +14,9 @@ VENDORS = {"sqlite3": "sqlite", "postgresql": "postgresql"}
 #: thousands of requests. ``-m "not long"`` leaves it out.
 LONG = (
     "tests/browser/",
+    "tests/client/test_fuzz.py",
     "tests/client/test_refusals.py",
+    "tests/concurrency/test_interleavings.py",
     "tests/concurrency/test_messages.py",
     "tests/crash/",
     "tests/doors/test_admin_escapes.py",

@@ -9,6 +9,8 @@ import sys
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
+
 from durable import codec
 from durable.engine.start.triggers import start_triggered
 from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
@@ -16,16 +18,22 @@ from durable.models.fields import Stored
 from durable.states import UNFINISHED, EventStatus, WaitKind, WaitStatus
 from durable.storage import notify
 from durable.storage.failpoints import reach
+from durable.storage.share import within_share
 from durable.storage.transaction import in_transaction, lock
 
 AT_ONCE = 100
+KEYS_AT_ONCE = 1000  # for which no event waits
+COPIES_AT_ONCE = 5000  # of one key's events, in the inboxes of all that carry it
 EVENTS_AT_ONCE = 500  # of one key or inbox, in one transaction: what is left stays due
 
 EVENT_KINDS = [kind for kind in WaitKind if kind.takes_events]
 
 
 def deliver_due(limit: int = AT_ONCE) -> int:
-    """Deliver what is due; say how many keys, inboxes and answers were looked at."""
+    """Deliver what is due, a bounded share of it; say how much was looked at.
+
+    Keys for which no event waits cost two statements, however many there are.
+    """
     delivered = _keyed(limit) + _inboxes(limit) + _answers(limit)
     reach("deliver.after_commit")
     return delivered
@@ -35,10 +43,25 @@ def deliver_due(limit: int = AT_ONCE) -> int:
 
 
 def _keyed(limit: int) -> int:
+    quiet = _note_quiet()
     published = Event.objects.pending().filter(execution__isnull=True).order_by("created_at")
     keys = set(published.values_list("key", flat=True)[:limit])
     keys |= set(CorrelationKey.objects.fresh().values_list("key", flat=True)[:limit])
-    return sum(sort_mailbox(key) for key in sorted(keys))
+    return quiet + sum(sort_mailbox(key) for key in within_share(sorted(keys)))
+
+
+@in_transaction
+def _note_quiet() -> int:
+    """Fresh keys for which no event waits are not fresh any more; how many those were.
+
+    One look decides: an event that it doesn't see is sorted later, and finds these carriers then.
+    """
+    mail = Event.objects.filter(execution__isnull=True)
+    kept = mail.filter(key=OuterRef("key"), status=EventStatus.KEPT)
+    quiet = CorrelationKey.objects.fresh().filter(~Exists(kept))
+    quiet = quiet.exclude(key__in=mail.pending().values("key"))
+    found = list(lock(quiet, skip_locked=True).values_list("pk", flat=True)[:KEYS_AT_ONCE])
+    return CorrelationKey.objects.filter(pk__in=found).update(fresh=False) if found else 0
 
 
 @in_transaction
@@ -60,12 +83,16 @@ def sort_mailbox(key: str) -> int:
         "id"
     )
     takers = [one.execution_id for one in carriers] if key else []
+    new = new[: max(1, COPIES_AT_ONCE // max(1, len(takers)))]
     newcomers = {one.execution_id for one in fresh}
     first = next((taker for taker in takers if taker in newcomers), None)
     heirs: list[UUID] = []  # what a trigger has started takes what comes after it
     left: list[Event] = []  # what nobody takes
     if first:
-        _copy(list(kept), [first])
+        old = list(kept[: EVENTS_AT_ONCE + 1])
+        _copy(old[:EVENTS_AT_ONCE], [first])
+        if len(old) > EVENTS_AT_ONCE:
+            return EVENTS_AT_ONCE  # it stays fresh, and gets the others before any new ones
     if takers:
         _copy(new, takers)
     for event in () if takers else new:
@@ -112,7 +139,7 @@ def _copy(events: list[Event], executions: list[UUID]) -> None:
 def _inboxes(limit: int) -> int:
     pending = Event.objects.pending().filter(execution__isnull=False).order_by("created_at")
     roots = dict.fromkeys(pending.values_list("execution_id", flat=True)[:limit])
-    return sum(empty_inbox(root) for root in roots)
+    return sum(empty_inbox(root) for root in within_share(roots))
 
 
 @in_transaction

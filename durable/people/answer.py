@@ -68,6 +68,8 @@ def named(
 
     Asked by the part ``branch``, or else by any part of the execution. ``held`` locks the open
     ones for this transaction in the statement that finds them: what they say then is decided on.
+    Open and closed questions are read one after the other, so a question that opens between the
+    two reads is looked for again.
     """
     if not sizes.is_text(name, 500):
         return []
@@ -77,16 +79,27 @@ def named(
         asked = asked.filter(execution=execution)
     if branch is not None:
         asked = asked.filter(execution=branch)
-    opened = list(lock(asked.open()) if held else asked.open())
     # closed ones are in no index by their root
-    return opened or list(asked.filter(execution__in=lookup.whole_of(execution)).reverse()[:1])
+    last = asked.filter(execution__in=lookup.whole_of(execution)).reverse()
+    while True:
+        if opened := list(lock(asked.open()) if held else asked.open()):
+            return opened
+        found = list(last[:1])
+        if not found or found[0].status != WaitStatus.OPEN:
+            return found
 
 
 def the_one(found: Sequence[Wait], execution: Execution, name: str) -> Wait:
     """The only one of the questions ``named``; ``WaitNotFound``, ``AmbiguousWait``."""
     if not found:
-        names = Wait.objects.questions().open().filter(root_id=execution.root_id)
-        known = ", ".join(sorted({repr(wait.name) for wait in names})) or "none"
+        opened = Wait.objects.questions().open().filter(root_id=execution.root_id)
+        names = sorted(set(opened.values_list("name", flat=True)))
+        if name in names:
+            raise WaitNotFound(
+                f"the open question {name!r} of execution {execution.pk} is asked by another part "
+                "of it, or was opened a moment ago: look again"
+            )
+        known = ", ".join(map(repr, names)) or "none"
         raise WaitNotFound(
             f"execution {execution.pk} asks for no input named {name!r} (open: {known})"
         )

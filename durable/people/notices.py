@@ -67,8 +67,13 @@ def of_opened(question: Question) -> dict[str, Any]:
 def of_reassigned(wait: Wait, newcomers: Sequence[str]) -> dict[str, Any]:
     """The columns of a question that gets other assignees: the new ones are to be told at once."""
     notice = wait.notice or {}
-    if not newcomers or (notice.get("kind") == ASKED and wait.notice_at is not None):
-        return {}  # nobody new, or nobody has been told of it at all
+    if not newcomers:
+        return {}
+    if notice.get("kind") == ASKED and wait.notice_at is not None:
+        if not notice.get("tries"):
+            return {}  # nobody has been told yet: whoever sends it tells the new ones, too
+        # It is being sent to those who were asked first, and perhaps never reaches them.
+        return {"notice_at": clock.now(), "notice": {"kind": ASKED}}
     untold = notice.get("to", []) if notice.get("kind") == REASSIGNED else []
     to = list(dict.fromkeys([*untold, *newcomers]))
     changed = {"kind": REASSIGNED, "to": to, "steps": notice.get("steps", 0)}

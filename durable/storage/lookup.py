@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from durable.errors import ExecutionNotFound, InvalidTransition
 from durable.models import PARTS, Execution
 from durable.storage import ids
+from durable.storage.transaction import connection
 
 if TYPE_CHECKING:
     from durable.models.execution import ExecutionQuerySet
@@ -56,6 +57,23 @@ def root_of(execution_id: Any) -> Execution:
     """The addressable execution: a branch or item is reached through its root."""
     execution = get(execution_id)
     return execution if execution.root_id == execution.pk else get(execution.root_id)
+
+
+def keep(execution: Execution) -> Execution:
+    """The execution, which nobody can remove before this transaction ends; ``ExecutionNotFound``.
+
+    ``FOR KEY SHARE``, as PostgreSQL takes it for a foreign key: no lock of the engine waits for it.
+    """
+    conn = connection()
+    if conn.vendor == "postgresql":
+        with conn.cursor() as cursor:
+            cursor.execute(_KEEP, [execution.pk])
+            if cursor.fetchone() is None:
+                raise unknown(execution.pk)
+    return execution
+
+
+_KEEP = "SELECT 1 FROM durable_execution WHERE id = %s FOR KEY SHARE"
 
 
 def parts_of(execution: Execution) -> ExecutionQuerySet:

@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-import time
-
 from django.db import transaction
 
+from durable import clock
 from durable.conf import database
-from durable.models import Worker
 from durable.storage.transaction import connection, of_its_own
 
 CHANNEL = "durable_work"
 
-#: how long (seconds) this process believes what it saw of the listeners
-MEMORY = 2.0
-
-_seen_at = -MEMORY
-_listened = False
+#: asks and notifies at once; nothing is remembered, so a worker that has just come up hears it
+_HINT = """
+SELECT pg_notify('{channel}', '') FROM durable_worker
+WHERE listening AND stopped_at IS NULL AND expires_at > {now} LIMIT 1
+"""
 
 
 def hint() -> None:
-    """NOTIFY with this transaction's commit, once, if a live worker listens (PostgreSQL only)."""
+    """Notify with this transaction's commit, once, if a live worker listens (PostgreSQL only)."""
     conn = connection()
-    if conn.vendor != "postgresql" or not _somebody_listens():
+    if conn.vendor != "postgresql":
         return
     if conn.in_atomic_block and any(
         getattr(hook, "__name__", "") == "_said" for _, hook, *_ in conn.run_on_commit
     ):
         return
+    now, present = clock.now_sql(conn)
     with conn.cursor() as cursor:
-        cursor.execute(f"NOTIFY {CHANNEL}")
+        cursor.execute(_HINT.format(channel=CHANNEL, now=now), present or None)
     if conn.in_atomic_block:
         transaction.on_commit(_said, using=database())
 
 
 def _said() -> None:
-    """Marks a transaction that has its NOTIFY already."""
-
-
-def _somebody_listens() -> bool:
-    global _seen_at, _listened
-    if time.monotonic() - _seen_at >= MEMORY:
-        _listened = Worker.objects.live().filter(listening=True).exists()
-        _seen_at = time.monotonic()
-    return _listened
-
-
-def forget() -> None:
-    """Ask the database again at the next hint."""
-    global _seen_at
-    _seen_at = -MEMORY
+    """Marks a transaction that has given its hint, or has found nobody who listens."""
 
 
 def from_elsewhere(channel: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,6 +40,20 @@ def free_text(what: str, value: Any) -> str:
     if not isinstance(value, str):
         raise DurableError(f"{what} is a string, not {value!r}")
     codec.dumps(value, path=what)
+    return value
+
+
+def flag(what: str, value: Any) -> bool:
+    """True or False, and nothing that only looks like it; ``DurableError``."""
+    if not isinstance(value, bool):
+        raise DurableError(f"{what} is True or False, not {type(value).__name__}")
+    return value
+
+
+def several(what: str, value: Any) -> Iterable[Any]:
+    """Something to iterate over, but no text; ``DurableError``."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise DurableError(f"{what} must be a list, not {type(value).__name__}")
     return value
 
 

@@ -162,3 +162,11 @@ def pause(attempt: int) -> None:
 def lock(queryset: Any, **options: Any) -> Any:
     """``FOR NO KEY UPDATE``: a plain FOR UPDATE would block inserts that reference the row."""
     return queryset.select_for_update(no_key=True, of=("self",), **options)
+
+
+def lock_out(queryset: Any) -> Any:
+    """``FOR UPDATE``, for rows to delete: nothing can be inserted that refers to them.
+
+    Rows that somebody else has locked, or refers to in a transaction, are left out.
+    """
+    return queryset.select_for_update(of=("self",), skip_locked=True)

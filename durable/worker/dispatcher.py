@@ -22,6 +22,7 @@ from durable.worker.slots import Slots
 logger = logging.getLogger("durable.worker")
 
 LISTENING_POLL = 5.0  # seconds; polling is the truth even where notifications arrive
+SHARE = 0.1  # seconds for each duty, in each look: free slots wait for no more than that
 NO_PROGRESS = 0.05  # seconds; something is due, but somebody else has it locked
 PATIENCE = 0.5  # seconds; what that grows to
 
@@ -44,7 +45,7 @@ class Dispatcher:
         self._stopping = stopping
         self._burst, self._left = burst, max_executions
         self._fruitless = 0
-        self.rota = Rota(duties_of(dead=heartbeat.dead))
+        self.rota = Rota(duties_of(dead=heartbeat.dead), SHARE)
         self._asides = {
             duty.name: Aside(duty, self.rota, ring) for duty in self.rota.duties if duty.own_thread
         }

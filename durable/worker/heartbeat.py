@@ -35,10 +35,10 @@ class Heartbeat:
         self,
         register: Callable[[], UUID],
         held: Callable[[], set[tuple[UUID, int]]],
-        lost: Callable[[], None],
+        look_again: Callable[[], None],
         listening: Callable[[], bool],
     ) -> None:
-        self._register, self._held, self._lost = register, held, lost
+        self._register, self._held, self._look_again = register, held, look_again
         self._listening = listening
         self.worker: UUID = register()
         self.cancelling: frozenset[UUID] = frozenset()
@@ -105,7 +105,9 @@ class Heartbeat:
             due = renewed + interval
             if failed:
                 due = looked + min(interval, AFTER_FAILURE)
-            elif busy or self._beat_now:
+            elif self._beat_now:
+                due = looked
+            elif busy:
                 due = min(due, looked + look)
             self._soon.wait(max(0.0, due - time.monotonic()))
             self._soon.clear()
@@ -115,10 +117,13 @@ class Heartbeat:
             looked = now
             try:
                 refresh_connections()
-                if now - renewed >= interval * 0.95 or self._beat_now:
+                changed = self._beat_now
+                if now - renewed >= interval * 0.95 or changed:
                     self._beat_now = False
                     self._beat()
                     renewed = now
+                if changed:
+                    self._look_again()  # at what came before senders could know that we listen
                 self._look()
                 failed = False
             except Exception as error:  # whatever it was: the lease must be kept
@@ -132,7 +137,7 @@ class Heartbeat:
         if not workers.renew(self.worker, self.lease, running, listening=self._listening()):
             logger.warning("worker %s was declared dead; its claims are lost", self.worker)
             self.worker = self._register()
-            self._lost()
+            self._look_again()
         self._free_unknown()
 
     def _look(self) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from durable.storage.notify import CHANNEL, MEMORY, from_elsewhere
+from durable.storage.notify import CHANNEL, from_elsewhere
 from durable.storage.transaction import of_its_own
 
 logger = logging.getLogger("durable.worker")
 
 RECONNECT_AFTER = 5.0  # seconds
 LOOK_EVERY = 0.02  # seconds between two looks at SQLite's data version
+SETTLED = 4.0  # seconds after which transactions that found nobody listening are over
 PROOF = 2.0  # seconds within which a notification of another connection must arrive
 PROVE_EVERY = 30.0  # seconds
 
@@ -38,7 +39,7 @@ class Listener:
     @property
     def trusted(self) -> bool:
         """Whether it has worked for long enough that all senders know of it."""
-        return self.works and time.monotonic() - self._since > 2 * MEMORY
+        return self.works and time.monotonic() - self._since > SETTLED
 
     def start(self) -> None:
         """Begin to listen."""

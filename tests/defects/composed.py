@@ -799,8 +799,8 @@ COMPOSED: tuple[Mutation, ...] = (
         25,
         "a tree with an unfinished child stays whole",
         "prune:_finished_trees",
-        "                if status in UNFINISHED:\n",
-        "                if False:\n",
+        "                if status in UNFINISHED or (",
+        "                if (",
         _PRUNES + "nothing_of_a_tree_goes_while_a_child_is_unfinished",
     ),
     mutation(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tests.defects.composed import COMPOSED
 from tests.defects.endless import ENDLESS
+from tests.defects.looks import LOOKS
 from tests.defects.mutation import Edit, Mutation
 from tests.defects.mutation import mutation as _mutation
 from tests.defects.surroundings import SURROUNDINGS
@@ -606,5 +607,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *COMPOSED,
     *ENDLESS,
+    *LOOKS,
     *SURROUNDINGS,
 )

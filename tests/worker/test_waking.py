@@ -13,13 +13,15 @@ import pytest
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from django.test.utils import CaptureQueriesContext
 
 import durable
 from durable import Data, Workflow, clock, seconds, step
 from durable.models import Execution, Queue, Worker
-from durable.storage import notify
+from durable.storage.notify import CHANNEL
 from durable.testing import worker
 from durable.worker.listener import Listener
+from durable.worker.worker import Worker as RealWorker
 from tests.cases import Elsewhere, elsewhere, open_transaction, until
 from tests.shop.models import Effect
 from tests.worker.cases import FAST, WorkerTestCase, on_postgres
@@ -62,7 +64,6 @@ class LatencyTests(Patient):
         with worker() as running:
             if on_postgres():
                 until(lambda: Worker.objects.live().filter(listening=True).exists())
-            notify.forget()
             self.latency()
             latencies = sorted(self.latency() for _ in range(10))
             self.assertFalse(running.stopping)
@@ -78,7 +79,6 @@ class LatencyTests(Patient):
         with worker(queues=["a"]), worker(queues=["b"]):
             if on_postgres():
                 until(lambda: Worker.objects.live().filter(listening=True).count() == 2)
-            notify.forget()
             for queue in ("a", "b"):
                 execution = durable.start(Asks, queue=queue)
                 until(lambda pk=execution.pk: Execution.objects.get(pk=pk).status == "waiting")
@@ -129,26 +129,61 @@ class NotificationTests(Patient):
 
     @pytest.mark.only_on("postgresql")
     def test_one_commit_notifies_once_and_only_if_somebody_listens(self) -> None:
-        sent = list[str]()
-
-        def see(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-            if sql.startswith("NOTIFY"):
-                sent.append(sql)
-            return execute(sql, params, many, context)
-
-        with connections["default"].execute_wrapper(see):
-            notify.forget()
+        with elsewhere() as other:
+            other(_listen)
             durable.start(Quick, queue="nobody")
-            self.assertEqual(sent, [])
+            self.assertEqual(other(_heard), 0)
             now, soon = clock.now(), clock.now() + seconds(60)
             Worker.objects.create(listening=True, started_at=now, heartbeat_at=now, expires_at=soon)
-            notify.forget()
             with transaction.atomic():
                 for _ in range(5):
                     durable.start(Quick, queue="nobody")
-            self.assertEqual(len(sent), 1)
+                self.assertEqual(other(_heard), 0)
+            self.assertEqual(other(_heard), 1)
             durable.start(Quick, queue="nobody")
-            self.assertEqual(len(sent), 2)
+            self.assertEqual(other(_heard), 1)
+
+    @pytest.mark.only_on("postgresql")
+    def test_a_long_transaction_asks_once(self) -> None:
+        with transaction.atomic(), CaptureQueriesContext(connections["default"]) as sent:
+            for _ in range(5):
+                durable.start(Quick, queue="nobody")
+        self.assertEqual(sum("pg_notify" in one["sql"] for one in sent), 1)
+
+
+def _listen() -> None:
+    with connections["default"].cursor() as cursor:
+        cursor.execute(f"LISTEN {CHANNEL}")
+
+
+def _heard() -> int:
+    """How many notifications have come since it was asked last."""
+    connections["default"].ensure_connection()
+    raw: Any = connections["default"].connection
+    return len(list(raw.notifies(timeout=0.2)))
+
+
+class FirstStartTests(Patient):
+    """A start right after a worker has come up does not wait for the next poll."""
+
+    def test_whenever_it_comes(self) -> None:
+        """The worker polls every 20 seconds."""
+        for pause in (0.0, 0.05, 0.2):
+            self.latency_of_first_start(pause)
+
+    def latency_of_first_start(self, pause: float) -> None:
+        durable.start(Quick, queue="nobody")  # this process finds that nobody listens
+        up = threading.Event()
+        running = RealWorker(queues={"default": 1}, on_up=up.set)
+        running.start()
+        try:
+            up.wait(10)
+            threading.Event().wait(pause)
+            took = self.latency()
+        finally:
+            running.stop()
+        print(f"first start after {pause} s: {took * 1000:.0f} ms")  # noqa: T201
+        self.assertLess(took, 2)
 
 
 class IdleTests(WorkerTestCase):

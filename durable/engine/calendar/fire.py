@@ -22,6 +22,7 @@ from durable.models import CatchUp, Execution, Firing, Outcome, Overlap, Schedul
 from durable.models.schedule import ScheduleQuerySet
 from durable.storage import audit
 from durable.storage.failpoints import reach
+from durable.storage.share import within_share
 from durable.storage.transaction import in_callers_transaction, in_transaction, lock
 
 logger = logging.getLogger("durable.schedules")
@@ -45,10 +46,10 @@ def all_schedules() -> ScheduleQuerySet:
 def fire_due(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> int:
     """Fire the due schedules whose workflow this process knows; how many slots were dealt with."""
     mine = (all_schedules() if rows is None else rows).filter(workflow__in=known_workflows())
-    due = mine.due()
-    fired = sum(_fire(pk) for pk in due.values_list("pk", flat=True)[:limit])
-    queued = mine.queued()
-    fired += sum(_start_queued(pk) for pk in queued.values_list("pk", flat=True)[:limit])
+    due = mine.due().values_list("pk", flat=True)[:limit]
+    fired = sum(_fire(pk) for pk in within_share(due))
+    queued = mine.queued().values_list("pk", flat=True)[:limit]
+    fired += sum(_start_queued(pk) for pk in within_share(queued))
     if fired:
         reach("fire.after_commit")
     return fired
@@ -58,7 +59,7 @@ def fail_orphans(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> 
     """Note that nobody alive can start what is due: it is counted, shown and moved on."""
     known = {kind.rpartition("@")[0] for kind in Worker.objects.kinds()} | set(known_workflows())
     orphans = (all_schedules() if rows is None else rows).due().exclude(workflow__in=known)
-    return sum(_fire(pk) for pk in orphans.values_list("pk", flat=True)[:limit])
+    return sum(_fire(pk) for pk in within_share(orphans.values_list("pk", flat=True)[:limit]))
 
 
 @in_transaction

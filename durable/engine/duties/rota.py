@@ -9,13 +9,17 @@ from collections.abc import Iterator, Sequence
 from durable import conf
 from durable.engine.duties.duty import ONCE, Duty
 from durable.engine.duties.pulse import Pulse
+from durable.storage.share import is_over, share
 
 
 class Rota:
-    """The duties of one process; the times are this process's, not the database's."""
+    """The duties of one process; the times are this process's, not the database's.
 
-    def __init__(self, duties: Sequence[Duty]) -> None:
-        self.duties = duties
+    ``share``: seconds after which a portion of a duty ends, so that others get their turn.
+    """
+
+    def __init__(self, duties: Sequence[Duty], share: float | None = None) -> None:
+        self.duties, self._share = duties, share
         self.done: Counter[str] = Counter()  # how much, by the names of the duties
         self._again: dict[str, float] = {}  # when a duty is due by its ``every``
         self._rests: dict[str, float] = {}  # until when one that failed is left alone
@@ -36,11 +40,13 @@ class Rota:
         """
         begun = time.monotonic()
         try:
-            count = duty.do(duty.at_once)
+            with share(None if duty.own_thread else self._share):
+                count = duty.do(duty.at_once)
+                whole = count < duty.at_once and not is_over()
         except Exception:
             self._rests[duty.name] = begun + conf.duration("POLL_INTERVAL").total_seconds()
             raise
-        if duty.every is not None and count < duty.at_once:
+        if duty.every is not None and whole:
             self._again[duty.name] = begun + duty.every.total_seconds()
         self.done[duty.name] += count
         return count

@@ -14,6 +14,7 @@ from durable.models.execution import HELD, ExecutionQuerySet
 from durable.models.fields import uuid7
 from durable.states import Status
 from durable.storage import notify
+from durable.storage.share import within_share
 from durable.storage.transaction import in_transaction, lock
 
 BLOCKED_AT_ONCE = 500
@@ -122,7 +123,8 @@ def free_strays(limit: int = STRAYS_AT_ONCE) -> int:
     without it PostgreSQL would read the whole table, when its statistics are old.
     """
     ids = strays().order_by("worker").values_list("worker", flat=True)[:limit]
-    return sum(_free_all(worker) for worker in dict.fromkeys(ids) if worker is not None)
+    unknown = (worker for worker in dict.fromkeys(ids) if worker is not None)
+    return sum(_free_all(worker) for worker in within_share(unknown))
 
 
 @in_transaction
@@ -132,7 +134,7 @@ def _free_all(worker: UUID) -> int:
 
 def bury_all(dead: Iterable[UUID]) -> int:
     """``bury`` each of these workers, in a transaction of its own."""
-    return sum(bury(worker) for worker in dead)
+    return sum(bury(worker) for worker in within_share(dead))
 
 
 def expired(limit: int | None = None) -> list[tuple[UUID, Any]]:

@@ -123,8 +123,14 @@ def end_cancelled(rows: ExecutionQuerySet, at: Position, *, compensate: bool) ->
 @settled_by(let_go_before)
 @in_transaction
 def complete(claim: Claim, *, in_sequence: bool) -> None:
-    """Finish an execution that has taken its last step, once nothing below it is alive."""
-    hold(claim)
+    """Finish an execution that has taken its last step, once nothing below it is alive.
+
+    One that somebody has cancelled since it was claimed ends cancelled.
+    """
+    asked = hold(claim)
+    if asked.cancel:
+        end_cancelled(claim.row(), claim.at, compensate=asked.compensate)
+        return
     children = Execution.objects.unfinished().filter(parent=claim.execution_id, awaited=True)
     if children.exists():
         park(claim)

@@ -15,9 +15,10 @@ from django.db.models import Exists, OuterRef, Sum
 from django.db.models.functions import Length
 
 from durable import clock, codec, conf
+from durable.authoring import registry
 from durable.authoring.tree import Foreach, Node
 from durable.engine.row import merge, reasons
-from durable.engine.row.held import Heir
+from durable.engine.row.held import Claim, Heir
 from durable.models import Execution
 from durable.models.execution import ExecutionQuerySet
 from durable.models.fields import Stored
@@ -127,6 +128,18 @@ def _let_go_of_data(items: Sequence[UUID]) -> None:
     """The next in sequence has the data of completed items: it is not kept with each of them."""
     done = Execution.objects.filter(pk__in=list(items), status=Status.COMPLETED)
     done.update(base=None, data=None)
+
+
+def count_alone(claim: Claim) -> None:
+    """Before an item may fail whose block allows some failures: lock the parent.
+
+    Two items that fail at the same moment would not count each other. Parents are locked before
+    their children.
+    """
+    cls = registry.get(claim.workflow, claim.version)
+    node = cls.definition.tree.find(claim.parent_path) if cls is not None else None
+    if claim.block is not None and isinstance(node, Foreach) and node.max_failures is not None:
+        lock(Execution.objects.filter(pk=claim.block[0])).values_list("pk").first()
 
 
 def after_failure(

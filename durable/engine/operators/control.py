@@ -54,6 +54,7 @@ def _note(action: str, execution: Execution, by: Any, after: Any = None) -> Exec
 def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Execution:
     """End an execution; one whose step is running ends with that step's checkpoint."""
     sizes.free_text("reason", reason)
+    sizes.flag("compensate", compensate)
     execution = _locked(execution_id, "cancelled")
     at = Position.of(execution)
     if at.undoes_all:
@@ -88,6 +89,7 @@ def resume(execution_id: Any, *, by: Any) -> Execution:
 @in_callers_transaction
 def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
     """Continue a failed execution at its step, with fresh attempts; or what is blocked of it."""
+    sizes.flag("restart_step", restart_step)
     execution = _locked(execution_id, "retried", ended=True)
     if execution.status == Status.COMPENSATION_FAILED:
         _refuse_under_a_parent(execution, "retried")

@@ -31,7 +31,7 @@ def listed(
     if queue is not None:
         found = found.filter(queue=sizes.text("queue", queue, 100))
     if tags:
-        found = found.with_tags(dict(tags))
+        found = found.with_tags(sizes.tags(tags))
     if subject is not None:
         found = found.filter(**subject_columns(subject, None))
     return found

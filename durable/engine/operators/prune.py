@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import IntegrityError
 from django.db.models import CASCADE, QuerySet
 
 from durable import clock, conf
@@ -16,7 +18,9 @@ from durable.models import Execution
 from durable.states import FINAL, UNFINISHED
 from durable.storage import sizes
 from durable.storage.rowset import in_portions
-from durable.storage.transaction import in_transaction, lock
+from durable.storage.transaction import in_transaction, lock_out
+
+logger = logging.getLogger("durable.retention")
 
 TREES_AT_ONCE = 200  # roots that one transaction removes, with all below them
 
@@ -44,9 +48,21 @@ def prune(
             ids = list(batch.order_by("pk").values_list("pk", flat=True)[:TREES_AT_ONCE])
             if not ids:
                 break
-            removed += _remove_trees(ids)
+            removed += _remove(rows, ids)
             last = ids[-1]
     return removed
+
+
+def _remove(rows: QuerySet[Execution], roots: Sequence[UUID]) -> int:
+    """Remove these trees; one that can't be removed costs only itself."""
+    try:
+        return _remove_trees(rows, roots)
+    except IntegrityError:
+        if len(roots) == 1:
+            logger.exception("the tree of execution %s can't be removed", roots[0])
+            return 0
+    half = len(roots) // 2
+    return _remove(rows, roots[:half]) + _remove(rows, roots[half:])
 
 
 def _overdue(
@@ -84,20 +100,25 @@ def _retentions() -> tuple[dict[str, timedelta], timedelta | None]:
 
 
 @in_transaction
-def _remove_trees(roots: list[UUID]) -> int:
-    """Remove the trees of these roots, but those that somebody has set going again meanwhile."""
-    held = lock(Execution.objects.filter(pk__in=roots, status__in=FINAL), skip_locked=True)
-    levels = _finished_trees(list(held.values_list("pk", flat=True)))
+def _remove_trees(rows: QuerySet[Execution], roots: Sequence[UUID]) -> int:
+    """Remove the trees of these roots, but those that somebody has set going again meanwhile.
+
+    ``rows`` are the roots whose time is over: asked again under the lock, for one that was retried
+    may have ended a moment ago.
+    """
+    held = lock_out(rows.filter(pk__in=roots))
+    levels = _finished_trees(list(held.values_list("pk", flat=True)), held=True)
     for level in reversed(levels):
         for ids in in_portions(level):
             remove(Execution.objects.filter(pk__in=ids))
     return len(levels[0])
 
 
-def _finished_trees(roots: Sequence[UUID]) -> list[list[UUID]]:
+def _finished_trees(roots: Sequence[UUID], *, held: bool = False) -> list[list[UUID]]:
     """The executions of those trees in which nothing is unfinished, by depth.
 
-    Below a finished root there may be a child that nobody waited for.
+    Below a finished root there may be a child that nobody waited for. ``held`` locks all of them,
+    parents first; a tree in which somebody else holds a row counts as unfinished.
     """
     root_of = {root: root for root in roots}
     levels, alive = [list(roots)], set()
@@ -105,10 +126,11 @@ def _finished_trees(roots: Sequence[UUID]) -> list[list[UUID]]:
         levels.append([])
         for ids in in_portions(levels[-2]):
             below = Execution.objects.filter(parent__in=ids)
+            free = set(lock_out(below).values_list("pk", flat=True)) if held else None
             for pk, parent, status in below.values_list("pk", "parent", "status"):
                 root_of[pk] = root_of[parent]  # type: ignore[index]
                 levels[-1].append(pk)
-                if status in UNFINISHED:
+                if status in UNFINISHED or (free is not None and pk not in free):
                     alive.add(root_of[pk])
     return [[pk for pk in level if root_of[pk] not in alive] for level in levels]
 

@@ -13,14 +13,18 @@ from durable import codec, conf
 from durable.authoring.context import apart
 from durable.authoring.tree import Foreach, Parallel
 from durable.engine.ends import turns
+from durable.engine.ends.release import hold
+from durable.engine.ends.release import park as release
 from durable.engine.parts.bases import plain
 from durable.engine.row import merge
 from durable.engine.row.failures import Failure, brief, from_stored
 from durable.engine.row.held import Claim
+from durable.engine.row.settled import let_go, settled_by
 from durable.errors import Fail, ForeachFailed, NotSerializable
 from durable.increments import Collected
 from durable.models import Execution
 from durable.states import Status
+from durable.storage.transaction import in_transaction
 
 PAGE = 1000
 LISTED_ERRORS = 100
@@ -62,6 +66,26 @@ def has_children(claim: Claim) -> bool:
 def is_open(claim: Claim) -> bool:
     """Whether a branch or item of the block is still to finish."""
     return bool(_children(claim).unfinished().exists())
+
+
+def _parked_before(claim: Claim) -> tuple[bool] | None:
+    """Whether the claim has been let go already."""
+    return (True,) if let_go(claim) else None
+
+
+@settled_by(_parked_before)
+@in_transaction
+def park(claim: Claim) -> bool:
+    """Park the execution at its open block; False if the last part has ended meanwhile.
+
+    Decided under the lock of the execution's row, which a report takes too: an end that was
+    reported earlier is seen here, one that is reported later finds the execution parked.
+    """
+    hold(claim)
+    if not is_open(claim):
+        return False
+    release(claim, claim.deadline_at)
+    return True
 
 
 def _children(claim: Claim) -> Any:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from durable.authoring import registry
 from durable.authoring.tree import Foreach, Parallel
 from durable.engine.ends import tree_of, turns
 from durable.engine.row import failures, reasons
 from durable.models import Execution, Role, Wait
+from durable.models.execution import ExecutionQuerySet
 from durable.states import ROLLBACK, Status, WaitStatus
 from durable.storage.failpoints import reach
+from durable.storage.share import within_share
 from durable.storage.transaction import in_transaction, lock
 
 AT_ONCE = 100
@@ -26,7 +28,7 @@ def report_due(limit: int = AT_ONCE) -> int:
         .order_by("parent_id")
         .values_list("parent_id", flat=True)[:limit]
     )
-    told = sum(report_to(parent) for parent in dict.fromkeys(parents))
+    told = sum(report_to(parent) for parent in within_share(dict.fromkeys(parents)))
     if told:
         reach("report.after_commit")
     return told
@@ -113,6 +115,28 @@ def _wake(parent: Execution) -> None:
     """Make a parent ready that has nothing left to wait for."""
     if parent.worker is None and not _waits_for_more(parent):
         Execution.objects.standing_by().filter(pk=parent.pk).due()
+
+
+def idle() -> ExecutionQuerySet:
+    """Executions that are parked although nothing is left that could wake them: a fault.
+
+    None of their waits is open or untold, and nothing below them is alive or unreported.
+    """
+    waits = Wait.objects.filter(execution=OuterRef("pk"))
+    below = Execution.objects.filter(parent=OuterRef("pk"))
+    asleep = Q(status=Status.COMPENSATING, wake_at__isnull=False)  # until its next attempt
+    parked = Execution.objects.standing_by().filter(ready_at__isnull=True).exclude(asleep)
+    return parked.exclude(
+        Exists(waits.filter(Q(status=WaitStatus.OPEN) | Q(told=False)))
+        | Exists(below.filter(Q(awaited=True, finished_at__isnull=True) | Q(unreported=True)))
+    )
+
+
+@in_transaction
+def wake_idle(limit: int = AT_ONCE) -> int:
+    """Make idle executions ready: they look themselves at what they waited for; how many."""
+    found = list(lock(idle(), skip_locked=True).values_list("pk", flat=True)[:limit])
+    return idle().filter(pk__in=found).due() if found else 0
 
 
 def _waits_for_more(parent: Execution) -> bool:

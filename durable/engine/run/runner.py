@@ -13,7 +13,7 @@ from durable.authoring.context import apart
 from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.authoring.workflow import Definition
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
-from durable.engine.ends.release import block, block_for_child, complete, give_back, park
+from durable.engine.ends.release import block, block_for_child, complete, give_back
 from durable.engine.ends.trip import trip
 from durable.engine.parts import fan_out, join
 from durable.engine.parts.bases import base_of
@@ -190,8 +190,7 @@ class Runner:
                     reach("fan_out.after_commit")
                     return False
                 data = join.empty(claim, node)
-            elif join.is_open(claim):
-                park(claim, claim.deadline_at)
+            elif join.is_open(claim) and join.park(claim):
                 return False
             elif isinstance(node, Parallel):
                 data = join.join_parallel(claim, node, instance)

@@ -14,13 +14,13 @@ from durable.models import CorrelationKey, Execution, StepRun
 from durable.models.fields import Stored
 from durable.states import FINAL
 from durable.storage import audit, lookup
-from durable.storage.transaction import in_callers_transaction
+from durable.storage.transaction import in_callers_transaction, lock
 
 
 @in_callers_transaction
 def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
     """A new execution of the same workflow and input, linked by ``rerun_of``."""
-    old = lookup.get(execution_id)
+    old = lookup.get(execution_id, rows=lock(Execution.objects.all()))  # no retention removes it
     lookup.refuse_part(old, "rerun")
     if old.status not in FINAL:
         raise InvalidTransition(f"execution {old.pk} is {old.status}: only a finished one is rerun")

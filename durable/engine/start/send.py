@@ -10,7 +10,7 @@ from durable.engine.start.triggers import refuse_unstartable
 from durable.errors import IdempotencyConflict, InvalidTransition
 from durable.models import Event
 from durable.storage import audit, notify, sizes
-from durable.storage.lookup import root_of
+from durable.storage.lookup import keep, root_of
 from durable.storage.transaction import in_callers_transaction, insert
 
 
@@ -19,7 +19,7 @@ def send_event(
     execution_id: Any, name: str, payload: Any, *, event_id: str | None, by: Any
 ) -> Event:
     """Put an event into the inbox of one execution (of its whole tree)."""
-    root = root_of(execution_id)
+    root = keep(root_of(execution_id))
     if root.is_finished and not _known(event_id, execution=root.pk):
         raise InvalidTransition(
             f"event {name!r} can't be sent to execution {root.pk}: it is {root.status}"

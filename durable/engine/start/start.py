@@ -84,7 +84,7 @@ def start_many(
     """Insert many executions of one workflow, all or none."""
     definition = startable(workflow, options.version)
     rows, keys, texts = [], [], []
-    for number, input in enumerate(inputs):
+    for number, input in enumerate(sizes.several("inputs", inputs)):
         data = codec.dump_data({} if input is None else input, path=f"inputs[{number}]")
         row = new_row(definition, data, options)
         rows.append(row)
@@ -177,7 +177,7 @@ def correlation_keys(definition: Definition, data: str, given: Sequence[str]) ->
     """The correlation keys of an execution: those given, and that of ``Meta.key``."""
     if isinstance(given, str):
         raise DurableError(f"keys must be a list of strings, not the string {given!r}")
-    keys = list(given)
+    keys = list(sizes.several("keys", given))
     own = _own_key(definition, data)
     if own is not None:
         keys.append(own)

@@ -11,7 +11,7 @@ from durable.authoring import registry
 from durable.authoring.retry import Retry
 from durable.authoring.tree import Catch
 from durable.authoring.workflow import Definition
-from durable.engine.ends import tree_of
+from durable.engine.ends import tree_of, turns
 from durable.engine.ends.back import send_back
 from durable.engine.ends.checkpoint import Attempt, write_attempts
 from durable.engine.ends.finish import finish
@@ -92,6 +92,8 @@ def fail_attempt(
     """
     if extras and claim.root_id != claim.execution_id:
         lock(Execution.objects.filter(pk=claim.root_id)).values_list("pk").first()
+    if delay is None:
+        turns.count_alone(claim)
     asked = hold(claim)
     if attempt is not None:
         write_attempts([attempt])
@@ -112,6 +114,7 @@ def fail_attempt(
 def fail_out_of_catch(claim: Claim, definition: Definition, error: Exception) -> bool:
     """The way into a catch's handler failed: the failure goes further out."""
     claim = replace(claim)  # a try that is rolled back has moved nothing
+    turns.count_alone(claim)
     hold(claim)
     rollback.leave_catch(claim, definition)
     return fail_attempt(claim, None, describe(claim, error), None)

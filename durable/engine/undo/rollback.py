@@ -66,6 +66,7 @@ def _looked_before(claim: Claim, definition: Definition) -> tuple[tuple[Claim, F
 @in_transaction
 def _look(claim: Claim, definition: Definition) -> tuple[Claim, Found]:
     claim = replace(claim)  # a try that is rolled back has moved nothing
+    turns.count_alone(claim)
     hold(claim)
     found = _what_is_next(claim, definition)
     reach("rollback.before_commit")

@@ -25,8 +25,9 @@ class Command(DurableCommand):
         parser.add_argument(
             "--fix",
             action="store_true",
-            help="repair what is safe: free what dead workers hold, wake sleepers, deliver, mark "
-            "what nobody has the code for, close what finished executions left open",
+            help="repair what is safe: free what dead workers hold, wake sleepers and what waits "
+            "for nothing, deliver, mark what nobody has the code for, close what finished "
+            "executions left open",
         )
 
     def answer(self, options: Options) -> None:

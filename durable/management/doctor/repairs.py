@@ -8,6 +8,7 @@ from uuid import UUID
 from durable.authoring import registry
 from durable.engine.duties.duty import Duty, duties_of
 from durable.engine.ends import finish, tree_of
+from durable.engine.parts import report
 from durable.engine.row import reasons
 from durable.models import Execution, StepRun, Wait, Worker
 from durable.states import FINAL, StepStatus
@@ -55,13 +56,14 @@ def _stop_some(limit: int) -> int:
     return len(found)
 
 
-#: no duty of a worker: what it closes is a fault
+#: no duties of a worker: what they deal with is a fault
 CLOSE = Duty("close", close, at_once=500)
+WAKE = Duty("wake", report.wake_idle, at_once=500)
 
 
 def repair(wanted: Collection[str | None]) -> dict[str, int]:
     """Perform the duties of these names until nothing is left to do; how much each has done."""
-    chosen = [duty for duty in (*duties_of(kinds=kinds), CLOSE) if duty.name in wanted]
+    chosen = [duty for duty in (*duties_of(kinds=kinds), CLOSE, WAKE) if duty.name in wanted]
     done = dict.fromkeys([duty.name for duty in chosen], 0)
     for _ in range(ROUNDS):
         before = sum(done.values())

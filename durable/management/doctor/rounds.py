@@ -25,6 +25,7 @@ THEN: tuple[Check, ...] = (
     work.blocked,
     work.late,
     work.overdue,
+    work.idle,
     work.leftovers,
     settings.schedules,
     code.gone,

@@ -12,6 +12,7 @@ from django.db.models import Count, Min
 from durable import clock
 from durable.conf import database
 from durable.engine.duties import workers
+from durable.engine.parts import report
 from durable.management.doctor.findings import (
     ERROR,
     INFO,
@@ -225,6 +226,22 @@ def overdue() -> Iterator[Finding]:
             "durable_waits --overdue lists them",
             count=count,
             samples=samples_of(late_answers, "root_id"),
+        )
+
+
+def idle() -> Iterator[Finding]:
+    """Whatever is parked waits for something."""
+    rows = report.idle()
+    if count := rows.count():
+        yield Finding(
+            "waiting-for-nothing",
+            ERROR,
+            f"{counted(count, 'execution waits', 'executions wait')} although everything below has "
+            "ended and no wait is open",
+            "--fix wakes them; please report it as a bug of durable",
+            count=count,
+            samples=samples_of(rows),
+            repair="wake",
         )
 
 
