@@ -18,7 +18,6 @@ from django.test import TransactionTestCase
 
 import durable
 from durable import clock, days
-from durable.authoring import registry
 from durable.engine.calendar.deployed import register_declared
 from durable.engine.row.held import text_of
 from durable.models import AuditEntry, Execution, Firing, Schedule, StepRun, Wait
@@ -35,8 +34,9 @@ from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from tests.shop import moving
 from durable.engine.calendar.deployed import register_declared
+everything = moving.define()
 register_declared()
-ids = moving.begin()
+ids = moving.begin(everything)
 call_command("dumpdata", "durable", "auth.user", "auth.group", *sys.argv[2:], output=sys.argv[1])
 print(json.dumps(ids))
 """
@@ -46,8 +46,7 @@ class FixtureTests(TransactionTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.enterContext(isolate_workflows())
-        for workflow in (moving.Child, moving.Everything):
-            registry.register(workflow)
+        self.everything = moving.define()
         register_declared()
         self.directory = Path(self.enterContext(TemporaryDirectory()))
 
@@ -133,7 +132,7 @@ class FixtureTests(TransactionTestCase):
         self.assertEqual(Schedule.objects.get(name="moving").pk, here.pk)
 
     def test_every_column_is_the_same_after_the_journey_there_and_back(self) -> None:
-        moving.begin()
+        moving.begin(self.everything)
         before = self.rows()
         text = connection.creation.serialize_db_to_string()
         call_command("flush", interactive=False, verbosity=0, inhibit_post_migrate=True)
