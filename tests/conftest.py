@@ -16,6 +16,7 @@ LONG = (
     "tests/browser/",
     "tests/client/test_fuzz.py",
     "tests/client/test_refusals.py",
+    "tests/composition/test_depth.py",
     "tests/concurrency/test_interleavings.py",
     "tests/concurrency/test_messages.py",
     "tests/crash/",
@@ -24,11 +25,14 @@ LONG = (
     "tests/doors/test_rest_openapi.py",
     "tests/doors/test_run_overlay.py::AnyFlowTests",
     "tests/engine/test_backoff.py::BackoffTests::test_jitter",
+    "tests/doors/test_two_databases.py",
     "tests/example/test_demo.py",
     "tests/model/test_random",
     "tests/schedules/test_retention.py::RetentionTests::test_ten_thousand",
     "tests/schedules/test_several_workers.py",
+    "tests/test_fixtures.py",
     "tests/test_quickstart.py",
+    "tests/test_tutorial.py",
 )
 
 hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)

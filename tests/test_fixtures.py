@@ -48,16 +48,26 @@ class FixtureTests(TransactionTestCase):
         self.enterContext(isolate_workflows())
         self.everything = moving.define()
         register_declared()
-        self.directory = Path(self.enterContext(TemporaryDirectory()))
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.directory = Path(cls.enterClassContext(TemporaryDirectory()))
+        cls.dumps: dict[tuple[str, ...], tuple[Path, dict[str, str]]] = {}
 
     def exported(self, *options: str) -> tuple[Path, dict[str, str]]:
         """A dump of another process's SQLite database, and the executions that it holds."""
-        dump = self.directory / "dump.json"
+        if options not in self.dumps:
+            self.dumps[options] = self._export(len(self.dumps), options)
+        return self.dumps[options]
+
+    def _export(self, number: int, options: tuple[str, ...]) -> tuple[Path, dict[str, str]]:
+        dump = self.directory / f"dump-{number}.json"
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "DURABLE_TEST_DB": "sqlite",
-            "DURABLE_TEST_NAME": str(self.directory / "other.sqlite3"),
+            "DURABLE_TEST_NAME": str(self.directory / f"other-{number}.sqlite3"),
             "PYTHONPATH": str(ROOT),
         }
         done = subprocess.run(

@@ -13,9 +13,12 @@ from django.db import IntegrityError, transaction
 
 import durable
 from durable import Data, Workflow, chain, foreach, hours, parallel, signals, step
+from durable.authoring import registry
 from durable.engine import deliver
-from durable.engine.duties import inline, workers
+from durable.engine.duties import inline, rota, workers
+from durable.engine.duties.duty import duties_of
 from durable.engine.duties.inline import InlineSession
+from durable.engine.duties.pulse import pulse
 from durable.engine.ends import release
 from durable.engine.operators import prune
 from durable.engine.parts import join
@@ -178,7 +181,9 @@ class EndTests(ThreadedTestCase):
         execution = run(Ask)
         durable.provide_input(execution.pk, "q", "a")
         Execution.objects.filter(pk=execution.pk).update(path="")
-        inline._bring_about(inline.Rota(inline.duties_of()))
+        duties = rota.Rota(duties_of())
+        while sum(map(duties.perform, duties.due(pulse((), registry.kinds())))):
+            pass
         (claim,) = claim_due(uuid7(), "default", [execution.kind], 1)
         durable.cancel(execution.pk, "not any more")
         release.complete(claim, in_sequence=False)

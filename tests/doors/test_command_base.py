@@ -63,7 +63,10 @@ class EveryCommandTests(CommandTestCase):
     def test_each_that_answers_about_what_there_is_prints_json_of_stable_keys(self) -> None:
         keys = {
             "list": {"executions", "more"},
-            "status": {"at", "statuses", "queues", "workers", "schedules", "open_questions"},
+            "status": {
+                *("at", "statuses", "queues", "workers", "schedules", "open_questions"),
+                "stranded",
+            },
             "waits": {"waits", "more"},
             "schedules": {"schedules"},
             "queues": {"queues"},

@@ -72,9 +72,15 @@ class Batch:
             self._rest[0].released = True
 
     def leave(self, claim: Claim) -> None:
-        """``claim`` goes on by itself, with the turn; the batch is over."""
-        self._write(claim)
-        self._return_rest()
+        """``claim`` goes on by itself, with the turn; the batch is over.
+
+        One that is done, and only tripped on its way out, has no use for the turn.
+        """
+        if any(done is claim for done, _ in self._kept):
+            self.end()
+        else:
+            self._write(claim)
+            self._return_rest()
         claim.heir = None
 
     def end(self) -> None:
