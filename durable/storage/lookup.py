@@ -89,7 +89,7 @@ def whole_of(execution: Execution) -> QuerySet[Any, Any]:
     own = Execution.objects.filter(pk=execution.pk).order_by().values("pk")
     if execution.root_id != execution.pk:
         return own
-    return own.union(parts_of(execution).order_by().values("pk"), all=True)
+    return own.union(parts_of(execution).order_by().values("pk"), all=True).order_by()
 
 
 def _uuid(value: Any) -> UUID | None:
