@@ -24,7 +24,7 @@ class IgnoredWebhooksManager(EngineManager["IgnoredWebhooks"]):
 
 
 class IgnoredWebhooks(models.Model):
-    """A source of webhooks that has sent some which fit no template of it."""
+    """A source of webhooks whose requests fitted none of its templates."""
 
     source = models.CharField(max_length=100, primary_key=True)
     count = models.PositiveBigIntegerField(default=0)

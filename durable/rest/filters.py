@@ -134,7 +134,7 @@ class WorkflowFilter(django_filters.CharFilter):  # type: ignore[misc]
     """Executions of one workflow, by its name."""
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
-        """Refuse a name that is nobody's: a list that is empty for that would be no answer."""
+        """Refuse an unknown name: an empty list would hide the mistake."""
         try:
             return of_workflow(qs, value) if value else qs
         except WorkflowNotFound:
