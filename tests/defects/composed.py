@@ -117,7 +117,7 @@ COMPOSED: tuple[Mutation, ...] = (
         "a wait that is on record needs no class, form or row",
         "step_context:StepContext.ask",
         "        if wait is None:\n            _check_new(ask)\n",
-        "        _check_new(ask)\n        if wait is None:\n",
+        "        Request.of(ask, place)\n        _check_new(ask)\n        if wait is None:\n",
         _RECORDED + "the_result_of_a_child",
         _RECORDED + "the_failure_of_a_child",
         _RECORDED + "the_timeout_of_a_child",
