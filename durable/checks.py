@@ -105,6 +105,10 @@ DURATION = (
     _is_duration,
     "a positive number of seconds or a positive timedelta (a thousand years at most)",
 )
+DURATION_OR_NONE = (
+    lambda value: value is None or _is_duration(value),
+    f"None, {DURATION[1]}",
+)
 COUNT = (_is_count, "a positive whole number")
 
 ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -118,10 +122,8 @@ ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "LEASE": DURATION,
     "POLL_INTERVAL": DURATION,
     "SHUTDOWN_GRACE": DURATION,
-    "RETENTION": (
-        lambda value: value is None or _is_duration(value),
-        f"None, {DURATION[1]}",
-    ),
+    "RETENTION": DURATION_OR_NONE,
+    "KEEP_EVENTS": DURATION_OR_NONE,
     "WEBHOOKS": (is_dict_of_dicts, 'a dict of sources, such as {"stripe": {"scheme": "stripe"}}'),
     "LOG_CAPTURE": (_is_level, 'the name of a logging level such as "INFO", or None for no logs'),
     "MASK": (_is_list_of_str, 'a list of words in keys, such as ["password", "token"]'),

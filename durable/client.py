@@ -145,14 +145,16 @@ def publish_event(
     *,
     key: str | None = None,
     event_id: str | None = None,
+    keep: timedelta | None = None,
     by: AbstractBaseUser | None = None,
 ) -> Event:
     """Publish an event to every unfinished execution that carries ``key``.
 
     If none does, it starts the workflows that it triggers; ``DurableError`` if its payload can be
-    the input of none of them.
+    the input of none of them. What no execution has received is kept, and its ``event_id`` known,
+    for ``keep`` (``DURABLE["KEEP_EVENTS"]``).
     """
-    return _send.publish_event(name, payload, key=key, event_id=event_id, by=by)
+    return _send.publish_event(name, payload, key=key, event_id=event_id, keep=keep, by=by)
 
 
 def provide_input(

@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, Any] = {
     "POLL_INTERVAL": 1,
     "SHUTDOWN_GRACE": 30,
     "RETENTION": None,
+    "KEEP_EVENTS": timedelta(days=30),
     "WEBHOOKS": {},
     "LOG_CAPTURE": "INFO",
     "MASK": (

@@ -124,7 +124,7 @@ FLOORS: dict[str, int] = {
     "engine.run": 7,
     "engine.calendar": 7,
     "engine.operators": 8,
-    "engine.duties": 8,
+    "engine.duties": 9,
     # above the engine, below the doors
     "showing": 0,
     "showing.run": 1,
@@ -176,6 +176,7 @@ DUTY_FUNCTIONS = frozenset(
         "report_due",
         "block_orphans",
         "free_strays",
+        "expire_events",
     }
 )
 #: A deploy and the beginning of a test register schedules without waiting for a worker.

@@ -31,7 +31,10 @@ OTHER_ROWS = re.compile(
 #: The same behind a name: (module, the call's receiver).
 OTHER_NAMES = {
     ("durable.people.answer", "_in_time(wait)"),  # waits
-    ("durable.engine.operators.prune", "others"),  # rows that point at removed executions
+    (
+        "durable.engine.operators.remove",
+        "_some(others, at_most - done)",
+    ),  # rows that point at removed executions
 }
 
 RAW = re.compile(r"\b(UPDATE|INSERT\s+INTO)\s+durable_execution\b")

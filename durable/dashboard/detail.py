@@ -148,7 +148,8 @@ def _values(execution: Execution, shown: Shown, limit: int = 20_000) -> list[tup
 
 
 _ROW = (
-    "id", "workflow", "version", "kind", "status", "role", "root_id", "parent_id", "parent_path",
+    "id", "workflow", "version", "kind", "status", "role", "root_id", "parent_id", "former_parent",
+    "parent_path",
     "parent_visit", "index", "branch", "awaited", "cancelled_with_parent", "released",
     "rerun_of_id", "queue", "home_queue", "rank", "ready_at", "wake_at",
     "resume_at", "fence", "worker", "path", "visit", "attempt", "attempt_floor", "recoveries",

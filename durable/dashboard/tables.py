@@ -224,7 +224,7 @@ class AuditPages(Table):
     ) -> HttpResponse:
         """One entry."""
         row = self.found(request, object_id)
-        execution = Execution.objects.filter(pk=row.execution_id).first()
+        execution = Execution.objects.there().filter(pk=row.execution_id).first()
         values = shown.Shown(access.may(request.user, "view_payload", execution))
         context = {
             "entry": trail.entry(row, values),

@@ -170,7 +170,7 @@ def sees(user: Any, root_id: UUID) -> bool:
 
 def visible(user: Any, executions: ExecutionQuerySet | None = None) -> ExecutionQuerySet:
     """The executions (roots and children) that the user may see; the rest doesn't exist."""
-    rows = Execution.objects.roots() if executions is None else executions
+    rows = Execution.objects.roots() if executions is None else executions.there()
     if not who.is_active(user) or not user.has_perm(PERMISSIONS["view"]):
         return rows.none()
     return in_scope(user, rows)
@@ -185,7 +185,8 @@ def in_scope(user: Any, rows: ExecutionQuerySet) -> ExecutionQuerySet:
 
 def visible_events(user: Any) -> QuerySet[Event]:
     """The events that the user may see; published ones have no execution and need no policy's."""
-    rows = Event.objects.order_by("-created_at", "-id")
+    gone = Execution.objects.removed().values("pk")
+    rows = Event.objects.exclude(execution__in=gone).order_by("-created_at", "-id")
     if not who.is_active(user) or not user.has_perm("durable.view_event"):
         return rows.none()
     if not policies():

@@ -76,7 +76,7 @@ def sort_mailbox(key: str) -> int:
     if not lock(Mailbox.objects.filter(pk=key), skip_locked=True).exists():
         return 0
     mail = Event.objects.filter(execution__isnull=True, key=key).in_order()
-    kept = mail.filter(status=EventStatus.KEPT)
+    kept = mail.filter(status=EventStatus.KEPT).exclude(pk__in=mail.over().values("pk"))
     new = list(mail.pending()[:EVENTS_AT_ONCE])
     fresh = list(CorrelationKey.objects.filter(key=key, fresh=True))
     carriers = CorrelationKey.objects.filter(key=key, execution__status__in=UNFINISHED).order_by(

@@ -110,7 +110,7 @@ def _header(execution: Execution, wanted: Wanted) -> dict[str, Any]:
     header = {
         **summary(execution, wanted),
         "role": execution.role,
-        "parent": execution.parent_id,
+        "parent": execution.started_by,
         "rerun_of": execution.rerun_of_id,
         "subject": f"{execution.subject_type}:{execution.subject_id}"
         if execution.subject_type

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from durable import clock, conf
 from durable.models.base import EngineManager
 from durable.models.execution import Execution
 from durable.models.fields import DataField, MomentField, uuid7
@@ -26,6 +27,19 @@ class EventQuerySet(models.QuerySet["Event"]):
     def pending(self) -> Self:
         """Committed by the sender, not looked at by the engine."""
         return self.filter(status=EventStatus.PENDING)
+
+    def over(self) -> Self:
+        """Published events that have been kept for their time: nobody gets them any more.
+
+        That is ``KEEP_EVENTS``, unless the event was published with a time of its own. One that
+        no worker has looked at yet is delivered first, however late.
+        """
+        rows = self.filter(execution__isnull=True).exclude(status=EventStatus.PENDING)
+        time = Q(expires_at__lte=clock.now())
+        if conf.get("KEEP_EVENTS") is not None:
+            since = clock.now() + -conf.duration("KEEP_EVENTS")
+            time |= Q(expires_at__isnull=True, created_at__lte=since)
+        return rows.filter(time)
 
     def inbox(self, root_id: UUID) -> Self:
         """What an execution has received and no wait has taken."""
@@ -72,6 +86,7 @@ class Event(models.Model):
         "self", models.SET_NULL, null=True, blank=True, related_name="copies"
     )
     created_at = MomentField(editable=False)
+    expires_at = MomentField(null=True, blank=True)  # None: after KEEP_EVENTS
 
     objects = EventManager()
     created: bool = True
@@ -101,6 +116,16 @@ class Event(models.Model):
                 fields=("created_at",),
                 name="durable_event_pending",
                 condition=Q(status=EventStatus.PENDING),
+            ),
+            models.Index(
+                fields=("created_at",),
+                name="durable_event_published",
+                condition=Q(execution__isnull=True),
+            ),
+            models.Index(
+                fields=("expires_at",),
+                name="durable_event_expires",
+                condition=Q(expires_at__isnull=False),
             ),
             models.Index(
                 fields=("key", "created_at"),

@@ -33,6 +33,14 @@ class ExecutionQuerySet(Landings["Execution"]):
         """Executions with an id of their own: not the branches and items of others."""
         return self.filter(role__in=(Role.ROOT, Role.CHILD))
 
+    def there(self) -> Self:
+        """All but what is marked to be removed: to every door, that does not exist."""
+        return self.exclude(role=Role.REMOVED)
+
+    def removed(self) -> Self:
+        """What is marked to be removed; its parts are found by it."""
+        return self.filter(role=Role.REMOVED).order_by()
+
     def light(self) -> Self:
         """The rows without the columns that may be large: each is read when it is asked for."""
         return self.defer("input", "data", "base", "outcome", "frames", "error", "progress")
@@ -111,6 +119,7 @@ class Execution(models.Model):
     parent = models.ForeignKey(
         "self", models.CASCADE, null=True, blank=True, related_name="children", db_index=False
     )
+    former_parent = models.UUIDField(null=True, blank=True)  # its parent was removed before it
     parent_path = models.CharField(max_length=1000, blank=True, default="")
     parent_visit = models.PositiveIntegerField(default=0)
     index = models.PositiveIntegerField(null=True, blank=True)
@@ -239,7 +248,7 @@ class Execution(models.Model):
                 name="durable_exec_life_fits_status",
             ),
             models.CheckConstraint(
-                condition=Q(role=Role.ROOT) | Q(parent__isnull=False),
+                condition=Q(role__in=(Role.ROOT, Role.REMOVED)) | Q(parent__isnull=False),
                 name="durable_exec_child_has_parent",
             ),
             models.CheckConstraint(
@@ -250,6 +259,11 @@ class Execution(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workflow} {self.id}"
+
+    @property
+    def started_by(self) -> UUID | None:
+        """The id of the execution that has started this one, though it may be removed by now."""
+        return self.parent_id or self.former_parent
 
     @property
     def priority(self) -> int:

@@ -92,6 +92,7 @@ INDEXES = (
         name="durable_exec_finished",
         condition=Q(finished_at__isnull=False),
     ),
+    models.Index(fields=("id",), name="durable_exec_removed", condition=Q(role=Role.REMOVED)),
     models.Index(
         fields=("subject_type", "subject_id"),
         name="durable_exec_subject",

@@ -13,6 +13,7 @@ class Role(models.TextChoices):
     BRANCH = "branch", _("Branch")
     ITEM = "item", _("Item")
     CHILD = "child", _("Child")
+    REMOVED = "removed", _("Being removed")  # its time is over: no door finds it any more
 
 
 #: the roles of what has no address of its own: it belongs to the execution that its root is

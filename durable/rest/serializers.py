@@ -56,7 +56,7 @@ class ExecutionSummary(Read):
     version = serializers.IntegerField()
     status = _Stands()
     role = _Stands(help_text="root, child; branch and item are parts of another")
-    parent = serializers.UUIDField(source="parent_id", allow_null=True)  # type: ignore[assignment]
+    parent = serializers.UUIDField(source="started_by", allow_null=True)  # type: ignore[assignment]
     root = serializers.UUIDField(  # type: ignore[assignment]
         source="root_id", help_text="Whose part it is, or its own id."
     )

@@ -20,10 +20,14 @@ def get(execution_id: Any, *, rows: Any = None) -> Execution:
     """The execution with this id (a ``UUID`` or its text); ``ExecutionNotFound``."""
     pk = _uuid(execution_id)
     rows = Execution.objects.all() if rows is None else rows
-    found: Execution | None = rows.filter(pk=pk).first() if pk is not None else None
-    if found is None:
+    found: Execution | None = rows.there().filter(pk=pk).first() if pk is not None else None
+    if found is None or (found.role in PARTS and not _is_there(found.root_id)):
         raise unknown(execution_id)
     return found
+
+
+def _is_there(root_id: UUID) -> bool:
+    return Execution.objects.there().filter(pk=root_id).exists()
 
 
 def find(execution_id: Any) -> Execution:

@@ -110,6 +110,13 @@ def later(what: str, delay: timedelta) -> timedelta:
     return delay
 
 
+def positive(what: str, span: timedelta) -> timedelta:
+    """A time span that has a length, and ends within the calendar; ``DurableError``."""
+    if later(what, span) <= timedelta(0):
+        raise DurableError(f"{what} must be longer than nothing, not {span!r}")
+    return span
+
+
 def age(what: str, span: timedelta) -> timedelta:
     """A time span that began within the calendar; ``DurableError``."""
     if why := beyond_past(_span(what, span)):

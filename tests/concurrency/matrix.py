@@ -15,7 +15,8 @@ import durable
 from durable import Data, DurableError, Fail, Workflow, chain, foreach, hours, parallel, step
 from durable.engine import deliver
 from durable.engine.duties import inline
-from durable.engine.operators.prune import prune, remove
+from durable.engine.operators.prune import prune
+from durable.engine.operators.remove import remove_all
 from durable.engine.parts import report
 from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
 from durable.states import UNFINISHED, Status, WaitKind
@@ -272,9 +273,9 @@ class Cell:
 
 def clean() -> None:
     """Remove everything."""
-    remove(Event.objects.all())
+    remove_all(Event.objects.all())
     Execution.objects.update(parent=None, rerun_of=None, role="root")
-    remove(Execution.objects.all())
+    remove_all(Execution.objects.all())
     Mailbox.objects.all().delete()
 
 

@@ -20,7 +20,7 @@ from durable.engine.duties.duty import duties_of
 from durable.engine.duties.inline import InlineSession
 from durable.engine.duties.pulse import pulse
 from durable.engine.ends import release
-from durable.engine.operators import prune
+from durable.engine.operators import prune, remove
 from durable.engine.parts import join
 from durable.engine.run.claim import claim_due
 from durable.engine.run.runner import run as run_claim
@@ -405,19 +405,22 @@ class RetentionTests(ThreadedTestCase):
         self.prepare()
         old = Execution.objects.filter(pk=self.root.pk)
         rows = old.filter(finished_at__lte=self.root.created_at)
-        self.assertEqual(prune._remove_trees(rows, [self.root.pk]), 0)
+        self.assertEqual(prune._mark(rows, [self.root.pk]), [])
         self.assertTrue(old.exists())
 
     def test_one_bad_tree_costs_no_other(self) -> None:
         roots = [run("fragile") for _ in range(5)]
-        remove, bad = prune.remove, roots[2].pk
+        portion, bad = remove._remove_portion, roots[2].pk
 
-        def refuse(rows: Any) -> None:
-            if rows.model is Execution and rows.filter(pk=bad).exists():
+        def refuse(rows: Any) -> tuple[int, int]:
+            if rows.filter(pk=bad).exists():
                 raise IntegrityError("something of somebody else refers to it")
-            remove(rows)
+            return portion(rows)
 
-        with mock.patch.object(prune, "remove", refuse), self.assertLogs("durable.retention"):
+        with (
+            mock.patch.object(remove, "_remove_portion", refuse),
+            self.assertLogs("durable.retention"),
+        ):
             self.assertEqual(prune.prune(NEVER), 4)
         self.assertEqual(Execution.objects.get().pk, bad)
 

@@ -31,6 +31,7 @@ _CHILDREN = "tests/composition/test_children.py::CallTests::test_"
 _STARTED = "tests/composition/test_children.py::StartTests::test_"
 _OPTIONS = "tests/composition/test_child_options.py::OptionTests::test_"
 _REPEATED = "tests/crash/test_repeated_writes.py::RepeatedWriteTests::test_"
+_REMOVAL = "tests/schedules/test_removal.py::RemovalTests::test_"
 _PRUNES = "tests/schedules/test_retention.py::RetentionTests::test_"
 
 COMPOSED: tuple[Mutation, ...] = (
@@ -790,18 +791,67 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         25,
         "trees are removed whole",
-        "prune:_remove_trees",
-        "    for level in reversed(levels):\n",
-        "    for level in levels[:1]:\n",
+        "remove:remove_trees",
+        "        if below:\n",
+        "        if below == 0:\n",
         _PRUNES + "a_tree_goes_whole_and_the_audit_stays",
     ),
     mutation(
         25,
         "a tree with an unfinished child stays whole",
-        "prune:_finished_trees",
-        "                if status in UNFINISHED or (",
-        "                if (",
-        _PRUNES + "nothing_of_a_tree_goes_while_a_child_is_unfinished",
+        "prune:_whole",
+        "                if status in UNFINISHED:\n",
+        "                if status is None:\n",
+        _PRUNES + "all_of_it_stays_while_a_child_that_it_waited_for_is_unfinished",
+    ),
+    mutation(
+        25,
+        "a child that nobody waited for outlives its parent",
+        "remove:_let_go",
+        "    if not found:\n",
+        "    if found or not found:\n",
+        _PRUNES + "a_child_that_nobody_waited_for_outlives_its_parent_as_a_root",
+    ),
+    mutation(
+        25,
+        "no call finds what is marked to be removed",
+        "lookup:get",
+        "rows.there().filter(",
+        "rows.filter(",
+        _REMOVAL + "no_call_finds_what_is_marked",
+    ),
+    mutation(
+        25,
+        "no door shows what is marked to be removed",
+        "access:visible",
+        "else executions.there()\n",
+        "else executions\n",
+        _REMOVAL + "no_door_shows_what_is_marked",
+    ),
+    mutation(
+        25,
+        "a removal that was cut short is taken up again",
+        "prune:prune",
+        "    for rows in (marked, *_overdue(older_than, statuses)):\n",
+        "    for rows in _overdue(older_than, statuses):\n",
+        _REMOVAL + "what_was_cut_short_is_taken_up_by_the_next_removal",
+    ),
+    mutation(
+        25,
+        "a transaction removes a bounded number of rows",
+        "remove:remove_all",
+        "_remove_portion(rows)",
+        "remove(rows, 10**9)",
+        _REMOVAL + "each_transaction_removes_a_bounded_number_of_rows",
+    ),
+    mutation(
+        25,
+        "an event whose time is over is not delivered",
+        "deliver:sort_mailbox",
+        '.exclude(pk__in=mail.over().values("pk"))',
+        "",
+        "tests/schedules/test_kept_events.py::KeptEventTests::"
+        "test_nobody_gets_what_is_over_though_it_is_still_there",
     ),
     mutation(
         28,

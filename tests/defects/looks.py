@@ -38,17 +38,17 @@ LOOKS: tuple[Mutation, ...] = (
     mutation(
         0,
         "whether the time of a root is over is asked again under its lock",
-        "prune:_remove_trees",
-        "rows.filter(pk__in=roots)",
-        "Execution.objects.filter(pk__in=roots)",
+        "prune:_mark",
+        "rows.filter(pk__in=executions)",
+        "Execution.objects.filter(pk__in=executions)",
         _PRUNE + "a_root_that_has_just_ended_again_is_as_old_as_its_end",
     ),
     mutation(
         0,
         "a tree that can't be removed costs no other",
         "prune:_remove",
-        "    except IntegrityError:\n",
-        "    except IntegrityError:\n        raise\n",
+        "    except (IntegrityError, StillNeeded) as error:\n",
+        "    except (IntegrityError, StillNeeded) as error:\n        raise\n",
         _PRUNE + "one_bad_tree_costs_no_other",
     ),
     mutation(

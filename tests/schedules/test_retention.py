@@ -14,10 +14,11 @@ from django.test import override_settings
 import durable
 from durable import Cron, Workflow, clock, days, hours, minutes, parallel, step
 from durable.engine.duties import workers
-from durable.engine.operators.prune import prune, remove
+from durable.engine.operators.prune import prune
+from durable.engine.operators.remove import remove
 from durable.engine.operators.sweep import sweep
 from durable.engine.run.claim import claim_due
-from durable.models import AuditEntry, Event, Execution, Mailbox, StepRun, Worker
+from durable.models import AuditEntry, Event, Execution, Mailbox, Role, StepRun, Worker
 from durable.models.fields import uuid7
 from durable.testing import advance, drain, isolate_workflows, run, time_travel
 from tests.cases import WorkflowTestCase
@@ -92,7 +93,7 @@ class RetentionTests(WorkflowTestCase):
         advance(days=2)
         newer = Execution.objects.filter(rerun_of=root).get()
         Execution.objects.filter(pk=newer.pk).update(finished_at=clock.now())
-        self.assertEqual(prune(days(1)), 1)
+        self.assertEqual(prune(days(1)), 3)  # with the children that nobody waited for
         newer.refresh_from_db()
         self.assertIsNone(newer.rerun_of)
         self.assertFalse(Execution.objects.filter(root_id=root.pk).exists())
@@ -100,18 +101,57 @@ class RetentionTests(WorkflowTestCase):
         self.assertFalse(StepRun.objects.filter(execution__root_id=root.pk).exists())
         self.assertEqual(AuditEntry.objects.count(), entries)
 
-    def test_nothing_of_a_tree_goes_while_a_child_is_unfinished(self) -> None:
-        root = run(family(), {"wait": True})
-        self.assertEqual(root.status, "completed")
-        count = Execution.objects.count()
-        advance(days=2)
-        self.assertEqual(prune(days(1), dry_run=True), 0)
-        self.assertEqual(prune(days(1)), 0)
-        self.assertEqual(Execution.objects.count(), count)
-        durable.cancel(Execution.objects.unfinished().get().pk)
+    def test_all_of_it_stays_while_a_child_that_it_waited_for_is_unfinished(self) -> None:
+        root = run(family())
+        awaited = Execution.objects.filter(role=Role.CHILD, awaited=True)
+        awaited.update(status="blocked", finished_at=None)  # as if an operator had retried it
+        advance(days=2, work=False)
+        self.assertEqual(prune(days(1), dry_run=True), 1)  # the other child
+        self.assertEqual(prune(days(1)), 1)
+        self.assertEqual(Execution.objects.filter(root_id=root.pk).count(), 3)
+        awaited.update(status="failed", finished_at=clock.now())
         self.assertEqual(prune(days(1), dry_run=True), 1)
         self.assertEqual(prune(days(1)), 1)
         self.assertEqual(Execution.objects.count(), 0)
+
+    def test_a_child_that_nobody_waited_for_outlives_its_parent_as_a_root(self) -> None:
+        root = run(family(), {"wait": True})
+        self.assertEqual(root.status, "completed")
+        advance(days=2)
+        branch = Execution.objects.get(role=Role.BRANCH, branch="right").pk
+        self.assertEqual(prune(days(1), dry_run=True), 1)
+        self.assertEqual(prune(days(1)), 1)
+        child = Execution.objects.get()
+        self.assertEqual((child.role, child.parent_id, child.former_parent), ("root", None, branch))
+        self.assertEqual(child.started_by, branch)
+        durable.send_event(child.pk, "go")
+        drain()
+        child.refresh_from_db()
+        self.assertEqual(child.status, "completed")
+        self.assertEqual(prune(hours(1)), 0)
+        advance(days=2)
+        self.assertEqual(prune(days(1)), 1)
+
+    def test_a_child_goes_before_its_parent_and_is_not_started_again(self) -> None:
+        child = quick(keep=days(1))
+
+        class Long(Workflow):
+            @step(atomic=False)
+            def begin(self, data: dict[str, Any]) -> dict[str, Any]:
+                started = self.start_workflow(child, {})
+                self.wait_for_event("on")
+                return {"child": str(started)}
+
+        root = run(Long)
+        first = Execution.objects.get(parent=root.pk).pk
+        advance(days=2)
+        self.assertEqual(prune(), 1)
+        self.assertEqual(Execution.objects.get().pk, root.pk)
+        durable.send_event(root.pk, "on")
+        drain()
+        root.refresh_from_db()
+        self.assertEqual((root.status, root.result), ("completed", {"child": str(first)}))
+        self.assertEqual(Execution.objects.count(), 1)
 
     def test_unfinished_executions_never_go(self) -> None:
         run(quick(), {"wait": True})
@@ -269,7 +309,7 @@ class CleanUpCommandTests(WorkflowTestCase):
 
     def test_it_removes_what_else_is_over_unless_it_is_asked_for_executions_only(self) -> None:
         run(quick(), {"wait": True}, keys=["k"])
-        durable.publish_event("x", key="k")
+        durable.publish_event("x", key="k", keep=days(60))
         drain()
         advance(days=30)
         self.assertEqual(self.call(*OLD, "--status", "failed"), "0 executions removed\n")

@@ -18,6 +18,7 @@ from durable.engine import deliver
 from durable.engine.calendar import deployed, fire
 from durable.engine.duties import workers
 from durable.engine.duties.pulse import Pulse
+from durable.engine.operators import sweep
 from durable.engine.parts import report
 from durable.engine.run import claim
 from durable.models.schedule import ScheduleQuerySet
@@ -26,6 +27,7 @@ from durable.people import notices
 ONCE = timedelta.max  # as ``Duty.every``: at the first look of a process only
 UPKEEP = timedelta(seconds=5)
 SELDOM = timedelta(seconds=30)
+HOURLY = timedelta(hours=1)
 
 Expired = Sequence[tuple[UUID, Any]]  # workers whose lease has run out, with their last heartbeat
 
@@ -88,4 +90,5 @@ def duties_of(
         Duty("block", lambda n: workers.block_orphans(kinds(), n), 500, every=UPKEEP),
         Duty("free", lambda n: workers.free_strays(n), 100, every=UPKEEP),
         Duty("miss", lambda n: fire.fail_orphans(n, schedules()), 100, every=SELDOM),
+        Duty("expire", lambda n: sweep.expire_events(n), 500, every=HOURLY),
     )

@@ -1,20 +1,25 @@
-"""Remove finished executions whose time is over: whole trees, in small batches; the audit stays."""
+"""Remove finished executions whose time is over, each with all that it has waited for.
+
+An execution takes its branches and items with it, and the children of ``call_workflow``. A child
+that nobody waited for has a time of its own; it becomes a root when its parent goes first. What
+goes is marked before: no door finds it then, and a removal that is cut short is taken up again.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
-from django.db.models import CASCADE, QuerySet
+from django.db.models import Q, QuerySet
 
 from durable import clock, conf
-from durable.conf import database
 from durable.engine.calendar.schedules import declared_options
-from durable.models import Execution
+from durable.engine.operators.remove import StillNeeded, mark, remove_trees
+from durable.models import Execution, Role
 from durable.states import FINAL, UNFINISHED
 from durable.storage import sizes
 from durable.storage.rowset import in_portions
@@ -22,55 +27,46 @@ from durable.storage.transaction import in_transaction, lock_out
 
 logger = logging.getLogger("durable.retention")
 
-TREES_AT_ONCE = 200  # roots that one transaction removes, with all below them
+TREES_AT_ONCE = 200  # executions that are marked together, each with all that goes with it
 
 
 def prune(
     older_than: timedelta | None = None, statuses: Collection[str] = (), *, dry_run: bool = False
 ) -> int:
-    """Remove the trees whose root ended longer ago than that; how many that was (or would be).
+    """Remove what ended longer ago than that; how many executions that was (or would be).
 
     Without ``older_than`` each workflow's ``Meta.retention`` says how long, else the setting
-    ``RETENTION``; where neither does, everything is kept. A tree in which anything is unfinished
-    stays, whole.
+    ``RETENTION``; where neither does, everything is kept. One of which anything is unfinished
+    stays, whole. What a removal before this one has left goes too.
     """
     if older_than is not None:
         sizes.age("older_than", older_than)
+    marked = Execution.objects.removed().filter(awaited=False)
     removed = 0
-    for rows in _overdue(older_than, statuses):
-        if dry_run:
-            found = list(rows.values_list("pk", flat=True))
-            removed += sum(len(_finished_trees(ids)[0]) for ids in in_portions(found))
-            continue
-        last: UUID | None = None
-        while True:
-            batch = rows if last is None else rows.filter(pk__gt=last)
-            ids = list(batch.order_by("pk").values_list("pk", flat=True)[:TREES_AT_ONCE])
-            if not ids:
-                break
-            removed += _remove(rows, ids)
-            last = ids[-1]
+    for rows in (marked, *_overdue(older_than, statuses)):
+        for ids in _pages(rows):
+            if dry_run:
+                removed += len(ids) if rows is marked else len(_whole(ids))
+            else:
+                removed += _remove(ids if rows is marked else _mark(rows, ids))
     return removed
 
 
-def _remove(rows: QuerySet[Execution], roots: Sequence[UUID]) -> int:
-    """Remove these trees; one that can't be removed costs only itself."""
-    try:
-        return _remove_trees(rows, roots)
-    except IntegrityError:
-        if len(roots) == 1:
-            logger.exception("the tree of execution %s can't be removed", roots[0])
-            return 0
-    half = len(roots) // 2
-    return _remove(rows, roots[:half]) + _remove(rows, roots[half:])
+def _pages(rows: QuerySet[Execution]) -> Iterator[list[UUID]]:
+    """The ids of ``rows``, a page at a time; what is removed meanwhile is not missed."""
+    page = rows.order_by("pk")
+    while ids := list(page.values_list("pk", flat=True)[:TREES_AT_ONCE]):
+        yield ids
+        page = rows.filter(pk__gt=ids[-1]).order_by("pk")
 
 
 def _overdue(
     older_than: timedelta | None, statuses: Collection[str]
 ) -> Iterable[QuerySet[Execution]]:
-    """The finished roots whose retention is over, by retention."""
-    roots = Execution.objects.filter(parent__isnull=True, status__in=statuses or sorted(FINAL))
-    return by_retention(roots, "workflow", "finished_at", older_than)
+    """The finished executions whose retention is over, by retention."""
+    own_time = Q(role=Role.ROOT) | Q(role=Role.CHILD, awaited=False)
+    rows = Execution.objects.filter(own_time, status__in=statuses or sorted(FINAL))
+    return by_retention(rows, "workflow", "finished_at", older_than)
 
 
 def by_retention(
@@ -100,51 +96,56 @@ def _retentions() -> tuple[dict[str, timedelta], timedelta | None]:
 
 
 @in_transaction
-def _remove_trees(rows: QuerySet[Execution], roots: Sequence[UUID]) -> int:
-    """Remove the trees of these roots, but those that somebody has set going again meanwhile.
+def _mark(rows: QuerySet[Execution], executions: Sequence[UUID]) -> list[UUID]:
+    """Mark those of ``executions`` that may go; what somebody holds is left for the next time.
 
-    ``rows`` are the roots whose time is over: asked again under the lock, for one that was retried
+    ``rows`` are those whose time is over: asked again under the lock, for one that was retried
     may have ended a moment ago.
     """
-    held = lock_out(rows.filter(pk__in=roots))
-    levels = _finished_trees(list(held.values_list("pk", flat=True)), held=True)
-    for level in reversed(levels):
+    held = list(lock_out(rows.filter(pk__in=executions)).values_list("pk", flat=True))
+    going = _whole(held)
+    mark(going)
+    return going
+
+
+def _whole(executions: Sequence[UUID]) -> list[UUID]:
+    """Those of the finished executions in which nothing is unfinished, however deep."""
+    top_of = {pk: pk for pk in executions}
+    alive: set[UUID] = set()
+    level: Sequence[UUID] = executions
+    while level:
+        below: list[UUID] = []
         for ids in in_portions(level):
-            remove(Execution.objects.filter(pk__in=ids))
-    return len(levels[0])
+            parts = Execution.objects.unfinished().filter(root_id__in=ids)
+            alive |= {top_of[root] for root in parts.values_list("root_id", flat=True).distinct()}
+            family = Execution.objects.trees(ids).order_by().values("pk")
+            children = Execution.objects.filter(role=Role.CHILD, awaited=True, parent__in=family)
+            for pk, root, status in children.values_list("pk", "parent__root_id", "status"):
+                top_of[pk] = top_of[root]
+                below.append(pk)
+                if status in UNFINISHED:
+                    alive.add(top_of[pk])
+        level = below
+    return [pk for pk in executions if pk not in alive]
 
 
-def _finished_trees(roots: Sequence[UUID], *, held: bool = False) -> list[list[UUID]]:
-    """The executions of those trees in which nothing is unfinished, by depth.
-
-    Below a finished root there may be a child that nobody waited for. ``held`` locks all of them,
-    parents first; a tree in which somebody else holds a row counts as unfinished.
-    """
-    root_of = {root: root for root in roots}
-    levels, alive = [list(roots)], set()
-    while levels[-1]:
-        levels.append([])
-        for ids in in_portions(levels[-2]):
-            below = Execution.objects.filter(parent__in=ids)
-            free = set(lock_out(below).values_list("pk", flat=True)) if held else None
-            for pk, parent, status in below.values_list("pk", "parent", "status"):
-                root_of[pk] = root_of[parent]  # type: ignore[index]
-                levels[-1].append(pk)
-                if status in UNFINISHED or (free is not None and pk not in free):
-                    alive.add(root_of[pk])
-    return [[pk for pk in level if root_of[pk] not in alive] for level in levels]
-
-
-def remove(rows: QuerySet[Any]) -> None:
-    """Delete rows as ``on_delete`` says, without reading them: data may be large."""
-    for relation in rows.model._meta.related_objects:
-        name = relation.field.name
-        related: Any = relation.related_model
-        if related is Execution and name == "parent":
-            continue  # removed before, level by level
-        others = related._base_manager.using(database()).filter(**{f"{name}__in": rows})
-        if relation.on_delete is CASCADE:
-            remove(others)
-        else:
-            others.update(**{name: None})
-    rows._raw_delete(database())
+def _remove(executions: Sequence[UUID]) -> int:
+    """Remove marked executions; one that can't be removed costs only itself."""
+    if not executions:
+        return 0
+    try:
+        remove_trees(executions)
+    except (IntegrityError, StillNeeded) as error:
+        if len(executions) == 1:
+            logger.warning(
+                "execution %s can't be removed yet: %s",
+                executions[0],
+                error or "something below it goes on, or is held",
+                exc_info=isinstance(error, IntegrityError),
+                extra={"execution": str(executions[0])},
+            )
+            return 0
+    else:
+        return len(executions)
+    half = len(executions) // 2
+    return _remove(executions[:half]) + _remove(executions[half:])

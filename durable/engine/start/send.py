@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -38,6 +39,7 @@ def publish_event(
     key: str | None,
     event_id: str | None,
     by: Any,
+    keep: timedelta | None = None,
     startable: bool = True,
 ) -> Event:
     """Publish an event to whoever carries ``key``.
@@ -46,7 +48,8 @@ def publish_event(
     carries the key. A sender that can't change its payload is not told: the event is kept then.
     """
     where = {"key": sizes.text("key", key) if key is not None else ""}
-    event = _insert(name, payload, event_id, startable=startable, **where)
+    expires_at = clock.now() + sizes.positive("keep", keep) if keep is not None else None
+    event = _insert(name, payload, event_id, startable=startable, expires_at=expires_at, **where)
     if event.created and audit.is_due(by):
         audit.record(
             "publish_event", by=by, target=f"{name} {key or ''}".strip()[:500], after=payload
@@ -55,13 +58,20 @@ def publish_event(
 
 
 def _insert(
-    name: str, payload: Any, event_id: str | None, *, startable: bool = False, **where: Any
+    name: str,
+    payload: Any,
+    event_id: str | None,
+    *,
+    startable: bool = False,
+    expires_at: Any = None,
+    **where: Any,
 ) -> Event:
     sizes.text("an event's name", name)
     if event_id is not None:
         sizes.text("event_id", event_id)
     codec.dumps(payload, path="payload")
     event = Event(name=name, payload=payload, event_id=event_id, created_at=clock.now(), **where)
+    event.expires_at = expires_at
     again = partial(_same, event_id, name, payload, where)
     known = again()
     if known is None and startable:

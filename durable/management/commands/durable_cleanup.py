@@ -13,9 +13,10 @@ from durable.states import FINAL
 
 class Command(DurableCommand):
     help = (
-        "Remove finished executions, each with everything below it, delivered events, past slots "
-        "of schedules and the rows of stopped workers. Without --older-than, what Meta.retention "
-        "and DURABLE['RETENTION'] say; the audit trail stays."
+        "Remove finished executions, each with all that it has waited for, published events, past "
+        "slots of schedules and the rows of stopped workers. Without --older-than, what "
+        "Meta.retention, DURABLE['RETENTION'] and DURABLE['KEEP_EVENTS'] say; the audit trail "
+        "stays."
     )
     personal = False
 

@@ -94,7 +94,7 @@ class Command(DurableCommand):
         if not options["children"]:
             rows = rows.filter(parent__isnull=True)
         elif self.by is None:
-            rows = Execution.objects.all()
+            rows = Execution.objects.there()
         else:
             rows = Execution.objects.filter(root_id__in=rows.values("pk"))
         if options["workflow"]:
@@ -132,7 +132,7 @@ def _shown(execution: Execution) -> dict[str, Any]:
         "version": execution.version,
         "status": execution.status,
         "role": execution.role,
-        "parent": execution.parent_id,
+        "parent": execution.started_by,
         "step": execution.path,
         "queue": execution.queue,
         "priority": execution.priority,

@@ -15,14 +15,14 @@ from durable import clock, conf
 from durable.authoring import registry
 from durable.conf import database
 from durable.management.doctor.findings import ERROR, INFO, WARNING, Finding
-from durable.models import Execution, Worker
+from durable.models import Event, Execution, Worker
 from durable.storage.notify import from_elsewhere
 from durable.storage.transaction import of_its_own
 
 OLDEST_POSTGRESQL = (14,)
 SKEW = timedelta(seconds=5)
 HEARD_WITHIN = 2.0  # seconds
-MANY_FINISHED = 100_000
+MANY_FINISHED = MANY_EVENTS = 100_000
 LARGE = 5_000_000_000  # bytes
 
 
@@ -188,6 +188,16 @@ def room() -> Iterator[Finding]:
         + (f": {', '.join(f'{n} {_bytes(s)}' for n, s in largest)}" if largest else ""),
         "durable_cleanup --older-than removes what ended long ago" if total >= LARGE else "",
     )
+    published = Event.objects.filter(execution__isnull=True).order_by()
+    if published[:MANY_EVENTS].count() == MANY_EVENTS:
+        yield Finding(
+            "many-events",
+            WARNING,
+            f"{MANY_EVENTS} events or more lie in no execution's inbox",
+            "who publishes them under keys that nobody carries? DURABLE['KEEP_EVENTS'] says how "
+            "long they stay; durable_cleanup removes those whose time is over",
+            count=MANY_EVENTS,
+        )
     own = any(cls.definition.options.retention is not None for cls in registry.all())
     if conf.get("RETENTION") is not None or own:
         return

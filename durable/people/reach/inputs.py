@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from durable.doors import access
 from durable.errors import NotAllowed
-from durable.models import Wait
+from durable.models import Execution, Wait
 from durable.models.wait import WaitQuerySet
 from durable.people import answer as answers
 from durable.people import who
@@ -28,7 +28,7 @@ from durable.storage.transaction import in_callers_transaction
 
 def listed(user: Any, rows: WaitQuerySet, asked: Sequence[Wait]) -> WaitQuerySet:
     """The questions in a user's lists: of what they may see, what they are asked, their answers."""
-    rows = rows.questions()
+    rows = rows.questions().exclude(root_id__in=Execution.objects.removed().values("pk"))
     if not who.is_active(user):
         return rows.none()
     if user.has_perm(access.PERMISSIONS["view"]) and not access.policies():
@@ -43,7 +43,7 @@ def listed(user: Any, rows: WaitQuerySet, asked: Sequence[Wait]) -> WaitQuerySet
 
 def seen_by(user: Any, wait: Wait) -> bool:
     """Whether the question exists for this user: those who may see the execution, or are asked."""
-    if not who.is_active(user):
+    if not who.is_active(user) or Execution.objects.removed().filter(pk=wait.root_id).exists():
         return False
     if wait.by_id == user.pk or access.has_voted(user, wait):
         return True
