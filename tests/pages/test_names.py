@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from django.apps import apps
+from django.contrib.auth.models import Permission, User
 from django.core.management import get_commands, load_command_class
-from django.test import SimpleTestCase
+from django.test import TestCase
 
 import durable
 from tests.pages.reader import FENCE, HEADING
@@ -38,7 +40,7 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-class NamesTests(SimpleTestCase):
+class NamesTests(TestCase):
     """Of each page and of the README."""
 
     def _each(self, pattern: re.Pattern[str]) -> dict[str, str]:
@@ -80,6 +82,39 @@ class NamesTests(SimpleTestCase):
         self.assertLess(10, len(used))
         for name, where in used.items():
             self.assertIn(name, durable.__all__, where)
+
+    def test_every_room_and_every_table_of_the_engine_exists(self) -> None:
+        text = EVERY_PAGE["docs/explanation/how-the-engine-works.md"]
+        rooms = re.findall(r"`([a-z_]+/(?:[a-z_]+(?:/|\.py))*)`", text)
+        self.assertLess(15, len(rooms))
+        for room in rooms:
+            self.assertTrue((ROOT / "durable" / room).exists(), room)
+        tables = text.partition("## Tables")[2]
+        for row in re.findall(r"^\| (`.*?) \|", tables, re.MULTILINE):
+            for model in re.findall(r"`(\w+)`", row):
+                if model != "durable":
+                    apps.get_model("durable", model)
+
+    def test_every_page_of_the_admin_and_every_permission_has_the_name_that_it_has_there(
+        self,
+    ) -> None:
+        text = EVERY_PAGE["docs/how-to/use-the-admin.md"]
+        self.client.force_login(User.objects.create_superuser("kim"))
+        index = self.client.get("/admin/durable/").content.decode()
+        listed = re.findall(r"^\| ([A-Z]\w+) \| (?!What)", text, re.MULTILINE)
+        self.assertEqual(len(listed), 8)
+        for name in listed:
+            self.assertRegex(index, rf">\s*{name}\s*<")
+        known = Permission.objects.filter(content_type__app_label="durable")
+        names = "\n".join(known.values_list("name", flat=True))
+        for asked in re.findall(r"\*(Can [^*]+)\*", text):
+            self.assertIn(" ".join(asked.split()), names)
+
+    def test_the_index_names_every_page(self) -> None:
+        listed = {target for target, _ in LINK.findall(EVERY_PAGE["docs/index.md"])}
+        for page in PAGES:
+            target = page.relative_to(ROOT / "docs").as_posix()
+            self.assertTrue(target == "index.md" or target in listed, target)
 
     def test_every_link_leads_somewhere(self) -> None:
         for page in [README, *PAGES]:

@@ -16,7 +16,7 @@ import durable
 from durable import client, conf, testing
 from durable.authoring.options import Options, WorkflowMeta
 from durable.authoring.reserved import RESERVED
-from durable.authoring.steps import STEP_OPTIONS
+from durable.authoring.steps import COMPENSATION_OPTIONS, STEP_OPTIONS
 from durable.doors.access import PERMISSIONS
 from durable.rest.urls import urlpatterns
 from durable.states import Status
@@ -126,7 +126,14 @@ def of_flow(text: str) -> None:
 
 
 def of_steps(text: str) -> None:
-    once(FIRST_CELL.findall(text.partition("## `Meta`")[0]), STEP_OPTIONS)
+    options, _, others = text.partition("## `@<step>")
+    once(FIRST_CELL.findall(options), STEP_OPTIONS)
+    once(FIRST_CELL.findall(others.partition("## ")[0]), COMPENSATION_OPTIONS)
+    (retry,) = re.findall(r"^`(Retry\(.*\))`$", others, re.MULTILINE)
+    assert (
+        eval(retry, {name: getattr(durable, name) for name in durable.__all__}) == durable.Retry()
+    )
+    assert re.findall(r"(\w+)=", retry) == list(inspect.signature(durable.Retry).parameters)
     meta = text.partition("## `Meta`")[2].partition("##")[0]
     for name in WorkflowMeta.__annotations__:
         found = re.search(rf"`{name}`(?: \((?:`([^`]+)`|(\d+))\))?", meta)
