@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.typing.readme import ROOT
 
-PATIENCE = 60.0  # seconds for any one thing to happen
+PATIENCE = 120.0  # seconds for any one thing to happen, on a busy machine too
 
 #: programs that run until they are stopped, unless they are told to end by themselves
 RESIDENT = re.compile(r"manage\.py (durable_worker(?!.*--burst)|runserver)\b")
