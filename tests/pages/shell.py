@@ -39,7 +39,7 @@ class Shell:
         self.environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("DJANGO", "DURABLE", "DATABASE", "PYTEST"))
+            if not name.startswith(("DJANGO", "DURABLE", "DATABASE", "PYTEST", "PYTHON"))
         } | {"PATH": binaries, "PYTHONPATH": f"{directory}:{ROOT}", "PYTHONUNBUFFERED": "1"}
         self.started: list[subprocess.Popen[bytes]] = []
         self.said = ""
