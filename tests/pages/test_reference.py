@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,12 @@ def of_settings(text: str) -> None:
     once(FIRST_CELL.findall(text), conf.DEFAULTS)
     for row in cells(text):
         if (key := row[0].strip("`")) in conf.DEFAULTS and "…" not in row[1]:
-            assert ast.literal_eval(row[1].strip("`")) == conf.DEFAULTS[key], key
+            default = conf.DEFAULTS[key]
+            shown = row[1].strip("`")
+            if isinstance(default, timedelta):
+                assert repr(default) == f"datetime.{shown}", key
+            else:
+                assert ast.literal_eval(shown) == default, key
 
 
 def of_errors(text: str) -> None:
