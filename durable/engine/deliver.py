@@ -16,7 +16,7 @@ from durable.engine.start.triggers import start_triggered
 from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
 from durable.models.fields import Stored
 from durable.states import UNFINISHED, EventStatus, WaitKind, WaitStatus
-from durable.storage import notify
+from durable.storage import lookup, notify
 from durable.storage.failpoints import reach
 from durable.storage.share import within_share
 from durable.storage.transaction import in_transaction, lock
@@ -82,7 +82,7 @@ def sort_mailbox(key: str) -> int:
     carriers = CorrelationKey.objects.filter(key=key, execution__status__in=UNFINISHED).order_by(
         "id"
     )
-    takers = [one.execution_id for one in carriers] if key else []
+    takers = lookup.kept([one.execution_id for one in carriers]) if key else []
     new = new[: max(1, COPIES_AT_ONCE // max(1, len(takers)))]
     newcomers = {one.execution_id for one in fresh}
     first = next((taker for taker in takers if taker in newcomers), None)

@@ -159,6 +159,17 @@ def pause(attempt: int) -> None:
     time.sleep(random.uniform(0.002, 0.02) * attempt)  # noqa: TID251
 
 
+def one_at_a_time(what: str) -> None:
+    """Wait until no other transaction is open that has called this for the same ``what``.
+
+    On SQLite a transaction that writes is alone anyway.
+    """
+    conn = connection()
+    if conn.vendor == "postgresql":
+        with conn.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [what])
+
+
 def lock(queryset: Any, **options: Any) -> Any:
     """``FOR NO KEY UPDATE``: a plain FOR UPDATE would block inserts that reference the row."""
     return queryset.select_for_update(no_key=True, of=("self",), **options)

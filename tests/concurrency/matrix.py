@@ -12,7 +12,18 @@ from uuid import UUID
 from django.db.models import F
 
 import durable
-from durable import Data, DurableError, Fail, Workflow, chain, foreach, hours, parallel, step
+from durable import (
+    Data,
+    DurableError,
+    Fail,
+    WaitTimeout,
+    Workflow,
+    chain,
+    foreach,
+    hours,
+    parallel,
+    step,
+)
 from durable.engine import deliver
 from durable.engine.duties import inline
 from durable.engine.operators.prune import prune, remove
@@ -53,9 +64,10 @@ def define() -> None:
     class Limited(Workflow):
         @step
         def ask(self, data: Data) -> Data:
-            answer = self.wait_for_text(
-                "ask", timeout=hours(1), on_timeout="late", assignees=["group:x"]
-            )
+            try:
+                answer = self.wait_for_text("ask", timeout=hours(1), assignees=["group:x"])
+            except WaitTimeout:
+                answer = "late"
             return {**data, "first": answer}
 
     class Hear(Workflow):

@@ -20,7 +20,7 @@ from durable.engine.calendar.schedules import find, known_workflows
 from durable.engine.start.start import StartOptions, start
 from durable.models import CatchUp, Execution, Firing, Outcome, Overlap, Schedule, Worker
 from durable.models.schedule import ScheduleQuerySet
-from durable.storage import audit
+from durable.storage import audit, lookup
 from durable.storage.failpoints import reach
 from durable.storage.share import within_share
 from durable.storage.transaction import in_callers_transaction, in_transaction, lock
@@ -146,10 +146,11 @@ def _fire_slot(schedule: Schedule, slot: datetime, present: datetime) -> bool:
 
 
 def _unfinished(schedule: Schedule) -> Execution | None:
-    """An execution of this schedule that still goes on."""
+    """An execution of this schedule that still goes on; a firing may refer to it."""
     recent = schedule.firings.filter(execution__isnull=False).order_by("-slot")
     ids = list(recent.values_list("execution", flat=True)[:RECENT])
-    return Execution.objects.unfinished().filter(pk__in=ids).order_by("-created_at").first()
+    alive = Execution.objects.unfinished().filter(pk__in=ids).order_by("-created_at").first()
+    return alive if alive is not None and lookup.kept([alive.pk]) else None
 
 
 def _record(schedule: Schedule, slot: datetime, outcome: Outcome, **links: Any) -> None:
