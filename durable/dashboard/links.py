@@ -30,8 +30,8 @@ STYLESHEETS = ("durable/inputs.css", "durable/answer.css")
 def answer(request: HttpRequest, token: str) -> HttpResponse:
     """Ask the recipient of a link, without a login; ``POST`` records the answer.
 
-    404 for what this site has not signed or has removed, 410 for what is over, 403 for who may not (any more),
-    409 while this process lacks the form that the question needs.
+    404 for what this site has not signed or has removed, 410 for what is over, 403 for who may
+    not (any more), 409 while this process lacks the form that the question needs.
     """
     link = links.read(token)
     if link is None:

@@ -89,9 +89,9 @@ def page(name: str, *args: Any) -> Any:
     return _judged("admin", Visitor.client().get(reverse(f"admin:durable_{name}", args=args)))
 
 
-def form(name: str, *args: Any, **posted: Any) -> Any:
+def form(page: str, /, *args: Any, **posted: Any) -> Any:
     """Send a form of the admin."""
-    address = reverse(f"admin:durable_{name}", args=args)
+    address = reverse(f"admin:durable_{page}", args=args)
     return _judged("admin", Visitor.client().post(address, posted))
 
 

@@ -7,6 +7,7 @@ from tests.defects.mutation import Mutation, mutation
 _CHILD = "tests/composition/test_child_refusals.py::ChildRefusalTests::test_"
 _TRIP = "tests/engine/test_trips.py::TripTests::test_"
 _OUTAGE = "tests/engine/test_trips.py::CommittingTripTests::test_"
+_DUTY = "tests/engine/test_duty_trips.py::DutyTests::test_"
 _CLAIM = "tests/engine/test_claim_trips.py::ClaimTripTests::test_"
 _FAR = "tests/engine/test_far_times.py::FarTimeTests::test_"
 
@@ -118,6 +119,19 @@ ENDLESS: tuple[Mutation, ...] = (
         "        if is_unavailable(error):\n",
         "        if error:\n",
         _CLAIM + "one_claim_takes_all_but_the_row_that_trips",
+    ),
+    mutation(
+        0,
+        "what a duty fails with keeps it from nothing else that is due",
+        "share:each",
+        "            if is_unavailable(error) or connection().in_atomic_block:\n",
+        "            if error:\n",
+        _DUTY + "events_to_carriers_of_keys",
+        _DUTY + "events_in_inboxes",
+        _DUTY + "ends_of_children",
+        _DUTY + "slots",
+        _DUTY + "notices",
+        _DUTY + "dead_workers",
     ),
     mutation(
         0,

@@ -22,7 +22,7 @@ from durable.models import CatchUp, Execution, Firing, Outcome, Overlap, Schedul
 from durable.models.schedule import ScheduleQuerySet
 from durable.storage import audit, lookup
 from durable.storage.failpoints import reach
-from durable.storage.share import within_share
+from durable.storage.share import each
 from durable.storage.transaction import in_callers_transaction, in_transaction, lock
 
 logger = logging.getLogger("durable.schedules")
@@ -47,9 +47,9 @@ def fire_due(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> int:
     """Fire the due schedules whose workflow this process knows; how many slots were dealt with."""
     mine = (all_schedules() if rows is None else rows).filter(workflow__in=known_workflows())
     due = mine.due().values_list("pk", flat=True)[:limit]
-    fired = sum(_fire(pk) for pk in within_share(due))
+    fired = each(lambda pk: _fire(pk), due)
     queued = mine.queued().values_list("pk", flat=True)[:limit]
-    fired += sum(_start_queued(pk) for pk in within_share(queued))
+    fired += each(lambda pk: _start_queued(pk), queued)
     if fired:
         reach("fire.after_commit")
     return fired
@@ -59,7 +59,7 @@ def fail_orphans(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> 
     """Note that nobody alive can start what is due: it is counted, shown and moved on."""
     known = {kind.rpartition("@")[0] for kind in Worker.objects.kinds()} | set(known_workflows())
     orphans = (all_schedules() if rows is None else rows).due().exclude(workflow__in=known)
-    return sum(_fire(pk) for pk in within_share(orphans.values_list("pk", flat=True)[:limit]))
+    return each(lambda pk: _fire(pk), orphans.values_list("pk", flat=True)[:limit])
 
 
 @in_transaction
