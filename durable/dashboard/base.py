@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
@@ -17,6 +18,7 @@ from durable import clock
 from durable.conf import database
 from durable.doors import access
 from durable.doors.actions import origin
+from durable.errors import ExecutionNotFound, WaitNotFound
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
@@ -64,7 +66,7 @@ class Pages(LookOnly, _Admin):
 
     def url(self, route: str, view: View, name: str) -> Any:
         """A page of ours beside those of ``ModelAdmin``, for staff only."""
-        return path(route, self.admin_site.admin_view(view), name=f"durable_{name}")
+        return path(route, self.admin_site.admin_view(or_404(view)), name=f"durable_{name}")
 
     def link(self, name: str, *args: Any) -> str:
         """The address of a page of the admin site that this belongs to."""
@@ -87,6 +89,19 @@ class Pages(LookOnly, _Admin):
                 **context,
             },
         )
+
+
+def or_404(view: View) -> View:
+    """The view of a page; 404 if what it shows is removed while it is put together."""
+
+    @wraps(view)
+    def page(*args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(*args, **kwargs)
+        except (ObjectDoesNotExist, ExecutionNotFound, WaitNotFound) as gone:
+            raise Http404(str(gone)) from gone
+
+    return page
 
 
 def allow(request: HttpRequest, action: str, target: Any = None) -> None:
