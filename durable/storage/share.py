@@ -40,22 +40,22 @@ def is_over() -> bool:
     return _local.until is not None and time.monotonic() >= _local.until
 
 
-def within_share(things: Iterable[T]) -> Iterator[T]:
-    """The first of these, and more of them until the share of this thread is used up."""
-    for thing in things:
+def within_share(things: Iterable[T], at_least: int = 1) -> Iterator[T]:
+    """The first ``at_least`` of these, and more until the share of this thread is used up."""
+    for number, thing in enumerate(things, 1):
         yield thing
-        if is_over():
+        if number >= at_least and is_over():
             return
 
 
-def each(do: Callable[[T], int], things: Iterable[T]) -> int:
+def each(do: Callable[[T], int], things: Iterable[T], *, at_least: int = 1) -> int:
     """Do the things within the share of this thread; the sum of what that returns.
 
     One with which the engine fails keeps it from none of the others. The first error is raised
     in the end, and so the duty rests; an outage of the database ends it at once.
     """
     done, failed = 0, None
-    for thing in within_share(things):
+    for thing in within_share(things, at_least):
         try:
             done += do(thing)
         except Exception as error:

@@ -72,7 +72,7 @@ LOOKS: tuple[Mutation, ...] = (
         0,
         "a duty ends when its share is used up",
         "share:within_share",
-        "        if is_over():\n            return\n",
+        "        if number >= at_least and is_over():\n            return\n",
         "",
         _SHARES + "ShareTests::test_a_portion_ends_when_the_share_is_used_up",
     ),

@@ -9,10 +9,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 import durable
-from durable import Data, Workflow, step
+from durable import Data, Workflow, clock, parallel, step
 from durable.engine import deliver
 from durable.engine.duties.duty import Duty
 from durable.engine.duties.rota import Rota
+from durable.engine.parts import report
 from durable.models import CorrelationKey, Event, Execution
 from durable.storage import share
 from durable.testing import drain
@@ -89,6 +90,66 @@ class KeyTests(WorkflowTestCase):
         self.assertEqual(Event.objects.filter(execution__isnull=False).count(), 8)
         drain()
         self.assertEqual(Event.objects.filter(execution__isnull=False).count(), 24)
+
+
+class ReportTests(WorkflowTestCase):
+    """Parents get to know of what has ended below them, whatever else is due."""
+
+    def setUp(self) -> None:
+        super().setUp()
+
+        class Both(Workflow):
+            @step
+            def left(self, data: Data) -> Data:
+                return data
+
+            @step
+            def right(self, data: Data) -> Data:
+                return {"right": self.wait_for_event("go")}
+
+            flow = parallel(left, right)
+
+        started = durable.start_many(Both, [{}] * 12)
+        drain()
+        self.parents = [one.pk for one in started]
+        left = Execution.objects.filter(branch="left")
+        left.update(unreported=True)
+
+    def untold(self) -> int:
+        return Execution.objects.unreported().values("parent").distinct().count()
+
+    def test_some_are_told_though_one_takes_the_whole_share(self) -> None:
+        with share.share(0.0):
+            self.assertEqual(report.report_due(), 5)
+        self.assertEqual(self.untold(), 7)
+        for left in (2, 0):
+            with share.share(0.0):
+                report.report_due()
+            self.assertEqual(self.untold(), left)
+
+    def test_one_with_many_ended_children_hides_no_other(self) -> None:
+        first = min(self.parents)
+        Execution.objects.bulk_create(
+            Execution(
+                root_id=first,
+                parent_id=first,
+                role="item",
+                index=number,
+                workflow="both",
+                kind="both@1",
+                status="cancelled",
+                created_at=clock.now(),
+                finished_at=clock.now(),
+                unreported=True,
+                awaited=True,
+            )
+            for number in range(300)
+        )
+        told: list[Any] = []
+        with mock.patch.object(report, "report_to", lambda parent: told.append(parent) or 1):
+            report.report_due(5)
+            self.assertEqual(told, sorted(self.parents)[:5])
+        self.assertEqual(self.untold(), 12)
 
 
 class ShareTests(WorkflowTestCase):
