@@ -24,12 +24,11 @@ from durable.engine.calendar.schedules import (
 )
 from durable.errors import DurableError
 from durable.models import Firing, Schedule, Worker
-from durable.storage.transaction import in_transaction, lock, one_at_a_time
+from durable.storage.transaction import connection, in_transaction, lock, one_at_a_time
 
 logger = logging.getLogger("durable.schedules")
 
 
-@in_transaction
 def register_declared() -> int:
     """Bring the rows in line with ``Meta.schedules`` of this process; how many rows changed.
 
@@ -37,10 +36,17 @@ def register_declared() -> int:
     this process changes nothing. New ones begin with the next slot; what an operator has switched
     off stays off; what a known workflow no longer declares goes.
 
-    One process declares at a time. A worker signs on before it declares, so the rows are read
+    One process declares at a time; but not in a transaction of the caller's, where all others
+    would have to wait for its end. A worker signs on before it declares, so the rows are read
     before the live workers: whoever has written a row that is seen here is seen there, too.
     """
-    one_at_a_time("durable.declare")
+    return _register(alone=not connection().in_atomic_block)
+
+
+@in_transaction
+def _register(*, alone: bool) -> int:
+    if alone:
+        one_at_a_time("durable.declare")
     concerned = _concerned()
     superseded = _superseded()
     declared = _declared(superseded)
