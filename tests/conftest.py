@@ -30,6 +30,7 @@ LONG = (
     "tests/model/test_random",
     "tests/schedules/test_retention.py::RetentionTests::test_ten_thousand",
     "tests/schedules/test_several_workers.py",
+    "tests/soak/",
     "tests/test_fixtures.py",
     "tests/test_quickstart.py",
     "tests/test_tutorial.py",
