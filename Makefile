@@ -28,7 +28,7 @@ FIND_313 = for python in python3.13 "$$(pyenv prefix "$$(pyenv versions --bare 2
 	if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; \
 	then command -v "$$python"; break; fi; done
 
-.PHONY: help demo serve guards matrix test test-sqlite test-postgres test-313 test-lowest test-all lint format typecheck check clean
+.PHONY: help demo serve guards matrix soak test test-sqlite test-postgres test-313 test-lowest test-all lint format typecheck check clean
 
 help:
 	@echo "make demo       the example, once, in the terminal; three of its workers are killed on the way"
@@ -38,6 +38,7 @@ help:
 	@echo "make test-lowest  the same on SQLite, with the lowest versions that pyproject.toml allows"
 	@echo "make guards     take each guard of the engine out and see its test fail"
 	@echo "make matrix     let another act before each statement of each call, at random, for an hour"
+	@echo "make soak       executions at random under kills, cut commits and restarts of PostgreSQL"
 	@echo "make lint typecheck check"
 
 # -- environments ------------------------------------------------------------------------
@@ -119,6 +120,17 @@ matrix: $(VENV)/.installed-dev
 		DURABLE_TEST_DB=$$database MATRIX_SECONDS=$(MATRIX_SECONDS) \
 			$(BIN)/python -m pytest -s -o faulthandler_timeout=0 tests/concurrency/whole_matrix.py || exit 1; \
 	done
+
+# A PostgreSQL of its own, real workers and clients. The last line has the figures; a run that found
+# something leaves its directory in .cache, and can be had again with its SEED.
+EXECUTIONS ?= 2000
+KILLS ?= 300
+CUTS ?= 150
+RESTARTS ?= 20
+SEED ?=
+soak: $(VENV)/.installed-dev
+	@EXECUTIONS=$(EXECUTIONS) KILLS=$(KILLS) CUTS=$(CUTS) RESTARTS=$(RESTARTS) SEED=$(SEED) \
+		$(BIN)/python -m tests.soak
 
 test-313:
 	@python=$$($(FIND_313)); \

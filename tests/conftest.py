@@ -31,6 +31,7 @@ LONG = (
     "tests/schedules/test_retention.py::RetentionTests::test_ten_thousand",
     "tests/schedules/test_several_workers.py",
     "tests/pages/test_pages.py",
+    "tests/soak/",
     "tests/test_fixtures.py",
     "tests/test_quickstart.py",
 )

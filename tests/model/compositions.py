@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -45,6 +46,7 @@ class Draft:
     name: str
     outage: Outage
     on_failure: str = "compensate"
+    pace: float = 1.0  # of naps and of pauses before another attempt
     namespace: dict[str, Any] = field(default_factory=dict)
 
     def add(self, name: str, body: Callable[..., Any], **options: Any) -> Any:
@@ -59,7 +61,11 @@ class Draft:
 
     def draft(self, name: str) -> Draft:
         """A child's class; it undoes what it did, for another attempt starts another child."""
-        return Draft(f"{self.name}-{name}", self.outage)
+        return Draft(f"{self.name}-{name}", self.outage, pace=self.pace)
+
+    def span(self, length: float) -> timedelta:
+        """How long a nap of ``length`` seconds is at this draft's pace."""
+        return seconds(length * self.pace)
 
     def define(self, node: Node) -> type[Workflow]:
         """The class, registered."""
@@ -172,7 +178,7 @@ class Work(Node):
     def written(self, draft: Draft) -> Any:
         def body(self: Any, data: Data, *element: Any) -> Any:
             for _ in range(work.naps):
-                self.sleep(seconds(20))
+                self.sleep(draft.span(20))
             if work.has_effect:
                 effect(self, work.name)
             if work.is_flaky and self.attempt < 2:
@@ -182,10 +188,10 @@ class Work(Node):
 
         def undo(self: Any, data: Data, *element: Any) -> None:
             if work.undo_naps:
-                self.sleep(seconds(15))
+                self.sleep(draft.span(15))
 
         work = self
-        retry = Retry(max_attempts=2, base=seconds(30), jitter=0)
+        retry = Retry(max_attempts=2, base=draft.span(30), jitter=0)
         made = draft.add(self.name, body, retry=retry, atomic=self.is_atomic)
         if self.is_undone:
             draft.undo(f"un{self.name}", made, undo)
@@ -199,7 +205,7 @@ class Nap(Node):
     name: str
 
     def written(self, draft: Draft) -> Any:
-        return durable.sleep(seconds(10), name=self.name)
+        return durable.sleep(draft.span(10), name=self.name)
 
 
 @dataclass(frozen=True)
