@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import pytest
+from django.db import transaction
 from django.db.models import F
 
 import durable
@@ -19,6 +21,7 @@ from durable.engine.calendar import deployed, fire, schedules
 from durable.engine.duties import workers
 from durable.engine.operators.prune import prune
 from durable.models import Event, Execution, Schedule, Worker
+from durable.storage.transaction import of_its_own
 from durable.testing import run
 from tests.cases import ThreadedTestCase
 from tests.concurrency.interleave import interleaved, opponent
@@ -137,6 +140,22 @@ class RemovedMeanwhileTests(ThreadedTestCase):
             return execution
 
         self.each_statement(prepare, lambda: fire._start_queued(Schedule.objects.get().pk))
+
+
+@pytest.mark.only_on("postgresql")
+class DeclareInATransactionTests(ThreadedTestCase):
+    """What a caller's transaction declares keeps no other process from declaring."""
+
+    def test_nobody_waits_for_its_end(self) -> None:
+        with transaction.atomic():
+            deployed.register_declared()
+            other = of_its_own()
+            try:
+                with other.cursor() as cursor:
+                    cursor.execute("SET statement_timeout = '5s'")
+                    cursor.execute("SELECT pg_advisory_xact_lock(hashtext('durable.declare'))")
+            finally:
+                other.close()
 
 
 class ParentTests(ThreadedTestCase):

@@ -109,6 +109,7 @@ class RetentionTests(WorkflowTestCase):
         self.assertEqual(prune(days(1), dry_run=True), 1)  # the other child
         self.assertEqual(prune(days(1)), 1)
         self.assertEqual(Execution.objects.filter(root_id=root.pk).count(), 3)
+        self.assertEqual(durable.get_execution(root.pk).pk, root.pk)  # not even marked
         awaited.update(status="failed", finished_at=clock.now())
         self.assertEqual(prune(days(1), dry_run=True), 1)
         self.assertEqual(prune(days(1)), 1)
