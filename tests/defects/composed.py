@@ -800,8 +800,8 @@ COMPOSED: tuple[Mutation, ...] = (
         25,
         "a tree with an unfinished child stays whole",
         "prune:_whole",
-        "                if status in UNFINISHED:\n",
-        "                if status is None:\n",
+        "Execution.objects.trees(ids).unfinished()",
+        "Execution.objects.none()",
         _PRUNES + "all_of_it_stays_while_a_child_that_it_waited_for_is_unfinished",
     ),
     mutation(

@@ -20,7 +20,7 @@ from durable import clock, conf
 from durable.engine.calendar.schedules import declared_options
 from durable.engine.operators.remove import StillNeeded, mark, remove_trees
 from durable.models import Execution, Role
-from durable.states import FINAL, UNFINISHED
+from durable.states import FINAL
 from durable.storage import sizes
 from durable.storage.rowset import in_portions
 from durable.storage.transaction import in_transaction, lock_out
@@ -116,15 +116,14 @@ def _whole(executions: Sequence[UUID]) -> list[UUID]:
     while level:
         below: list[UUID] = []
         for ids in in_portions(level):
-            parts = Execution.objects.unfinished().filter(root_id__in=ids)
-            alive |= {top_of[root] for root in parts.values_list("root_id", flat=True).distinct()}
+            going_on = Execution.objects.trees(ids).unfinished().order_by()
+            roots = going_on.values_list("root_id", flat=True).distinct()
+            alive |= {top_of[root] for root in roots}
             family = Execution.objects.trees(ids).order_by().values("pk")
             children = Execution.objects.filter(role=Role.CHILD, awaited=True, parent__in=family)
-            for pk, root, status in children.values_list("pk", "parent__root_id", "status"):
+            for pk, root in children.values_list("pk", "parent__root_id"):
                 top_of[pk] = top_of[root]
                 below.append(pk)
-                if status in UNFINISHED:
-                    alive.add(top_of[pk])
         level = below
     return [pk for pk in executions if pk not in alive]
 
