@@ -92,7 +92,7 @@ class Pages(LookOnly, _Admin):
 
 
 def or_404(view: View) -> View:
-    """The view of a page; 404 if what it shows is removed while it is put together."""
+    """Wrap a view: it answers 404 if a row that it shows is removed meanwhile."""
 
     @wraps(view)
     def page(*args: Any, **kwargs: Any) -> HttpResponse:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.soak import place
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-class Process:
+class Process(ABC):
     """A worker or a client, and what it prints."""
 
     def __init__(self, name: str) -> None:
@@ -24,9 +25,9 @@ class Process:
         self.code: int | None = None
         self.killed = False
 
+    @abstractmethod
     def look(self) -> int | None:
         """The exit code; ``None`` while it runs."""
-        raise NotImplementedError
 
     @property
     def is_alive(self) -> bool:

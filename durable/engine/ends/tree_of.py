@@ -36,7 +36,7 @@ def stop(rows: ExecutionQuerySet, why: str) -> None:
 
 
 def stop_below(execution: Execution, why: str, *, cancelled: bool = False) -> bool:
-    """Cancel what is alive below an execution; True if all that it awaits has ended.
+    """Cancel the unfinished executions below one; True if all awaited ones have ended.
 
     ``cancelled``: it is cancelled itself, and so are the children that were started for that.
     """

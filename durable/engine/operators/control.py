@@ -28,7 +28,7 @@ def _locked(execution_id: Any, verb: str, *, ended: bool = False) -> Execution:
 
 
 def _locked_below_parent(execution_id: Any, verb: str) -> Execution:
-    """``_locked``, ended or not, and before it the parent that awaits it: parents come first."""
+    """Lock an execution, finished or not; before it its parent, if the parent waits for it."""
     execution = lookup.get(execution_id)
     if execution.parent_id is not None and _awaited(execution):
         lock(Execution.objects.filter(pk=execution.parent_id)).values_list("pk").first()
@@ -142,7 +142,7 @@ def _awaited(execution: Execution) -> bool:
 
 
 def _refuse_under_a_parent(execution: Execution, verb: str) -> None:
-    """A parent that goes on decides itself about what its child has done; it is locked."""
+    """Refuse if the parent, which the caller has locked, is unfinished: the parent decides."""
     parent = execution.parent if _awaited(execution) else None
     if parent is not None and not parent.is_finished:
         raise _refuse(execution, verb, f"its parent {parent.pk} is {parent.status}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,8 @@ from durable.states import Status, WaitStatus
 from durable.storage.failpoints import reach
 from durable.storage.reconnect import is_unavailable
 from durable.storage.transaction import connection, in_transaction, lock, savepoint
+
+logger = logging.getLogger("durable.engine")
 
 PROMOTED_AT_ONCE = 500
 LOOK_AGAIN = timedelta(seconds=1)
@@ -58,6 +61,7 @@ def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> lis
     except Exception as error:
         if is_unavailable(error):
             raise
+        logger.info("could not claim %s executions of %r together", limit, queue, exc_info=error)
         return _one_by_one(worker, queue, kinds, limit)
 
 
