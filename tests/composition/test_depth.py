@@ -242,7 +242,7 @@ class FailureTests(Deep):
         with statements() as sent:
             drain()
         self.assertEnded(execution, "failed", "ChildFailed")
-        walks = [sql for sql in sent if "RECURSIVE" in sql]
+        walks = [sql for sql in sent if "RECURSIVE below" in sql]
         self.assertEqual(len(walks), 9)  # one for each failure
         self.assertEqual([sql for sql in walks if RUNS in sql], [])
         execution = run(self.flow(S.waits, name="alone"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
@@ -173,14 +174,23 @@ class RealDatabaseTests(CommittingCommandTestCase):
 
     @pytest.mark.only_on("sqlite")
     def test_sqlite_without_wal(self) -> None:
-        with connections["default"].cursor() as cursor:
-            cursor.execute("PRAGMA journal_mode=DELETE")
-            self.assertEqual(cursor.fetchone(), ("delete",))
-        try:
-            codes = [finding.code for finding in doctor.diagnose()]
-        finally:
-            with connections["default"].cursor() as cursor:
-                cursor.execute("PRAGMA journal_mode=WAL")
+        """In a copy: what another test left open would hold the mode of this file."""
+        connection = connections["default"]
+        ours = connection.settings_dict["NAME"]
+        with TemporaryDirectory() as directory:
+            copy = f"{directory}/copy.sqlite3"
+            with connection.cursor() as cursor:
+                cursor.execute("VACUUM INTO %s", [copy])
+            connection.close()
+            connection.settings_dict["NAME"] = copy
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("PRAGMA journal_mode=DELETE")
+                    self.assertEqual(cursor.fetchone(), ("delete",))
+                codes = [finding.code for finding in doctor.diagnose()]
+            finally:
+                connection.close()
+                connection.settings_dict["NAME"] = ours
         self.assertIn("sqlite-not-wal", codes)
 
     def test_from_the_shell(self) -> None:
