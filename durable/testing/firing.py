@@ -75,12 +75,13 @@ def rows() -> ScheduleQuerySet:
     return _choice.rows()
 
 
-def register() -> None:
+def register() -> int:
     """Register what classes declare; what fires begins with its block, unless made inside it."""
-    deployed.register_declared()
+    changed = deployed.register_declared()
     if _choice.since is not None:
         outside = Q(created_at__lt=_choice.since) | Q(created_at__gt=clock.now())
         deployed.restart(rows().filter(outside))
+    return changed
 
 
 def check_names() -> None:

@@ -40,8 +40,7 @@ def drain(max_steps: int = MAX_STEPS) -> int:
 
     ``DurableError`` when ``max_steps`` claims were not enough: a workflow goes round in circles.
     """
-    firing.register()
-    rota = Rota(duties_of(schedules=firing.rows))
+    rota = Rota(duties_of(schedules=firing.rows, declare=firing.register))
     done = inline.work(max_steps, rota)
     if done >= max_steps and inline.work(1, rota):
         raise DurableError(

@@ -60,12 +60,12 @@ class RotaTests(TestCase):
         self.assertEqual([self.look(one) for _ in range(4)], [True, True, True, False])
         self.assertEqual(one.done, {"one": 23})
 
-    def test_one_for_once_is_due_once_also_after_a_restart(self) -> None:
-        once, often = self.rota(every=ONCE), self.rota(every=seconds(5))
-        for one in (once, often):
+    def test_a_restart_lets_what_is_done_often_be_due(self) -> None:
+        rotas = [self.rota(every=every) for every in (ONCE, seconds(6), seconds(5), seconds(1))]
+        for one in rotas:
             self.look(one)
-            one.restart()
-        self.assertEqual([self.look(once), self.look(often)], [False, True])
+            one.restart(seconds(5))
+        self.assertEqual([self.look(one) for one in rotas], [False, False, True, True])
 
     @override_settings(DURABLE={"POLL_INTERVAL": 2})
     def test_one_that_fails_rests_and_is_due_again_then(self) -> None:

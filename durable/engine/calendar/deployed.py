@@ -48,6 +48,8 @@ def _register(*, alone: bool) -> int:
     if alone:
         one_at_a_time("durable.declare")
     concerned = _concerned()
+    if not concerned and not any(options.schedules for options in declared_options()):
+        return 0
     superseded = _superseded()
     declared = _declared(superseded)
     known = set(known_workflows()) - superseded

@@ -57,8 +57,13 @@ def fire_due(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> int:
 
 def fail_orphans(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> int:
     """Note that nobody alive can start what is due: it is counted, shown and moved on."""
-    known = {kind.rpartition("@")[0] for kind in Worker.objects.kinds()} | set(known_workflows())
-    orphans = (all_schedules() if rows is None else rows).due().exclude(workflow__in=known)
+    others = (
+        (all_schedules() if rows is None else rows).due().exclude(workflow__in=known_workflows())
+    )
+    if not others.exists():
+        return 0
+    alive = {kind.rpartition("@")[0] for kind in Worker.objects.kinds()}
+    orphans = others.exclude(workflow__in=alive)
     return each(lambda pk: _fire(pk), orphans.values_list("pk", flat=True)[:limit])
 
 

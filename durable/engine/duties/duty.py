@@ -54,11 +54,13 @@ def duties_of(
     kinds: Callable[[], Iterable[str]] = registry.kinds,
     dead: Callable[[Expired], Iterable[UUID]] = all_dead,
     schedules: Callable[[], ScheduleQuerySet] = fire.all_schedules,
+    declare: Callable[[], int] = lambda: deployed.register_declared(),
 ) -> tuple[Duty, ...]:
     """The duties of one process, in the order in which they are done.
 
     ``kinds`` are the workflows and versions that this process can run, ``dead`` picks, among
-    workers whose lease has run out, those that count as dead; ``schedules`` are those that fire.
+    workers whose lease has run out, those that count as dead; ``schedules`` are those that fire,
+    ``declare`` brings in those of the classes.
     """
     everything = 1_000_000  # what the classes of this process declare, in one transaction
     return (
@@ -69,7 +71,7 @@ def duties_of(
             lambda seen: seen.has_come(seen.next_notice),
             own_thread=True,
         ),
-        Duty("declare", lambda n: deployed.register_declared(), everything, every=ONCE),
+        Duty("declare", lambda n: declare(), everything, every=ONCE),
         Duty(
             "promote", lambda n: claim.promote(n), 500, lambda seen: seen.has_come(seen.next_wake)
         ),

@@ -20,7 +20,7 @@ from durable.authoring import registry
 from durable.authoring.context import apart
 from durable.engine.body import log_capture
 from durable.engine.duties import workers
-from durable.engine.duties.duty import duties_of
+from durable.engine.duties.duty import UPKEEP, duties_of
 from durable.engine.duties.pulse import pulse
 from durable.engine.duties.rota import Rota
 from durable.engine.ends import direct
@@ -128,7 +128,7 @@ def work(
             elif complete:
                 return done
             else:
-                rota.restart()
+                rota.restart(UPKEEP)
                 complete = True
     return done
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 from durable import conf
-from durable.engine.duties.duty import ONCE, Duty
+from durable.engine.duties.duty import Duty
 from durable.engine.duties.pulse import Pulse
 from durable.storage.share import is_over, share
 
@@ -56,8 +57,8 @@ class Rota:
         here = (duty for duty in self.duties if not duty.own_thread)
         return not (seen.ready or any(duty.due(seen) for duty in here))
 
-    def restart(self) -> None:
-        """Let all that is done every now and then be due."""
+    def restart(self, within: timedelta) -> None:
+        """Let what is done at least so often be due."""
         for duty in self.duties:
-            if duty.every is not None and duty.every < ONCE:
+            if duty.every is not None and duty.every <= within:
                 self._again.pop(duty.name, None)

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Exists
+
 from durable import clock
 from durable.engine.row.failures import no_worker
 from durable.models import Execution, Worker
@@ -85,10 +87,9 @@ def stop(worker: UUID) -> int:
 @in_transaction
 def forget(worker: UUID) -> int:
     """``stop``, and nothing is left of the worker that nobody has seen."""
-    freed = stop(worker)
-    if not Execution.objects.filter(worker=worker).exists():
-        Worker.objects.filter(pk=worker).delete()
-    return freed
+    held = Execution.objects.filter(worker=worker)
+    gone, _ = Worker.objects.filter(~Exists(held), pk=worker).delete()
+    return 0 if gone else stop(worker)
 
 
 @in_transaction
@@ -176,15 +177,29 @@ def asked_to_cancel(worker: UUID) -> set[UUID]:
     )
 
 
-@in_transaction
 def block_orphans(own_kinds: Iterable[str], limit: int = BLOCKED_AT_ONCE) -> int:
     """Mark what is due while no live worker has its workflow and version; and unmark it.
 
-    ``own_kinds`` are the caller's, who is alive whatever its row says.
+    ``own_kinds`` are the caller's, who is alive whatever its row says. Mostly there is neither,
+    which two probes tell.
     """
-    known = Worker.objects.kinds() | set(own_kinds)
-    unblock(known, only_by="worker")
-    _unblock_parents(set(own_kinds))
+    mine = set(own_kinds)
+    if Execution.objects.filter(status=Status.BLOCKED, blocked_by__in=("worker", "child")).exists():
+        _unblock_found(mine)
+    if Execution.objects.filter(ready_at__isnull=False).exclude(kind__in=mine).exists():
+        return _block(mine, limit)
+    return 0
+
+
+@in_transaction
+def _unblock_found(own_kinds: Set[str]) -> None:
+    unblock(Worker.objects.kinds() | own_kinds, only_by="worker")
+    _unblock_parents(own_kinds)
+
+
+@in_transaction
+def _block(own_kinds: Set[str], limit: int) -> int:
+    known = Worker.objects.kinds() | own_kinds
     due = lock(
         Execution.objects.filter(ready_at__isnull=False).exclude(kind__in=known), skip_locked=True
     )
