@@ -129,7 +129,7 @@ class CappedPaginator(_Paginator):
         return len(rows.order_by().values_list("pk", flat=True)[:COUNTED])
 
 
-class InputList(ChangeList):
+class InputList(OwnOrder):
     """Rows that know the subject and the address of their execution, and whose turn it is."""
 
     def get_results(self, request: HttpRequest) -> None:

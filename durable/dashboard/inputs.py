@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from durable.authoring.decision import APPROVED, REJECTED
 from durable.dashboard import input_bulk, shown
-from durable.dashboard.base import SCRIPT, as_typed
+from durable.dashboard.base import SCRIPT, OwnLookups, as_typed
 from durable.dashboard.input_forms import (
     COMMENT,
     CommentForm,
@@ -54,7 +54,7 @@ else:
 STYLESHEETS = ("durable/dashboard.css", "durable/inputs.css")
 
 
-class InputAdmin(_Admin):
+class InputAdmin(OwnLookups):
     """What people are asked: first of all, what waits for whoever looks."""
 
     list_display = ("asks", "buttons", "state", "due", "about")
