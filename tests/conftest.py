@@ -30,9 +30,9 @@ LONG = (
     "tests/model/test_random",
     "tests/schedules/test_retention.py::RetentionTests::test_ten_thousand",
     "tests/schedules/test_several_workers.py",
+    "tests/pages/test_pages.py",
     "tests/test_fixtures.py",
     "tests/test_quickstart.py",
-    "tests/test_tutorial.py",
 )
 
 hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)

@@ -5,25 +5,18 @@ from __future__ import annotations
 import contextlib
 import http.cookiejar
 import json
-import os
 import re
-import shlex
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from unittest import TestCase
 
 import pytest
 
-from tests.typing.readme import FENCE, README, ROOT
+from tests.pages.shell import PATIENCE, shell
+from tests.typing.readme import FENCE, README
 
-PATIENCE = 60.0  # seconds for any one thing to happen
 TITLE = "## Use it in your project\n"
 
 
@@ -31,93 +24,6 @@ def samples() -> list[str]:
     """What is typed in a shell, block by block."""
     text = README.read_text(encoding="utf-8").split(TITLE)[1].split("\n## ")[0]
     return [found[2] for found in FENCE.finditer(text) if found[1] == "sh"]
-
-
-def a_free_port() -> int:
-    """A port of this machine on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Shell:
-    """A shell in an empty directory; what it starts with ``&`` ends with it."""
-
-    def __init__(self, directory: Path, port: int) -> None:
-        self.directory, self.port = directory, port
-        binaries = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        self.environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("DJANGO", "DURABLE", "DATABASE", "PYTEST"))
-        } | {"PATH": binaries, "PYTHONPATH": f"{directory}:{ROOT}", "PYTHONUNBUFFERED": "1"}
-        self.started: list[subprocess.Popen[bytes]] = []
-        self.said = ""
-
-    def type(self, script: str) -> None:
-        """Type a block; servers and workers run on, everything else has to succeed."""
-        script = script.replace("8000", str(self.port))
-        for line in re.findall(r"^export (.*)$", script, re.MULTILINE):
-            name, _, value = shlex.split(line)[0].partition("=")
-            self.environment[name] = value
-        before: list[str] = []
-        for line in script.splitlines():
-            if line.endswith(" &"):
-                self._run("\n".join(before))
-                before = []
-                self._start(shlex.split(line.removesuffix("&")))
-            else:
-                before.append(line)
-        self._run("\n".join(before))
-
-    def _run(self, script: str) -> None:
-        done = subprocess.run(
-            ["sh", "-e", "-c", script],
-            cwd=self.directory,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        self.said = done.stdout + done.stderr
-        if done.returncode:
-            raise AssertionError(f"{script}\nended with {done.returncode}:\n{self.said}")
-
-    def _start(self, command: list[str]) -> None:
-        if "runserver" in command:
-            command.append("--noreload")  # or its child would outlive it
-        with (self.directory / "output.txt").open("ab") as output:
-            self.started.append(
-                subprocess.Popen(
-                    command,
-                    cwd=self.directory,
-                    env=self.environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                )
-            )
-
-    def close(self) -> None:
-        """End what was started."""
-        for process in self.started:
-            process.terminate()
-        for process in self.started:
-            process.wait(PATIENCE)
-
-
-@contextlib.contextmanager
-def shell() -> Iterator[Shell]:
-    """A shell for a test."""
-    with tempfile.TemporaryDirectory() as directory:
-        opened = Shell(Path(directory), a_free_port())
-        try:
-            yield opened
-        finally:
-            opened.close()
 
 
 class Browser:

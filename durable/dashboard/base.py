@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from durable import clock
 from durable.conf import database
+from durable.dashboard.search import words
 from durable.doors import access
 from durable.doors.actions import origin
+from durable.errors import ExecutionNotFound, WaitNotFound
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
@@ -56,6 +59,14 @@ class OwnLookups(_Admin):
         """Whether one of the filters of the list asks so."""
         return any(lookup in _parameters(one) for one in self.list_filter)
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """Rows with all the words; none for more words than anybody would write."""
+        if words(search_term) is None:
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
+
 
 def _parameters(list_filter: Any) -> Sequence[str]:
     """The query parameters of a filter: a class of its own, or the name of a column."""
@@ -83,7 +94,7 @@ class Pages(LookOnly, OwnLookups):
 
     def url(self, route: str, view: View, name: str) -> Any:
         """A page of ours beside those of ``ModelAdmin``, for staff only."""
-        return path(route, self.admin_site.admin_view(view), name=f"durable_{name}")
+        return path(route, self.admin_site.admin_view(or_404(view)), name=f"durable_{name}")
 
     def link(self, name: str, *args: Any) -> str:
         """The address of a page of the admin site that this belongs to."""
@@ -106,6 +117,19 @@ class Pages(LookOnly, OwnLookups):
                 **context,
             },
         )
+
+
+def or_404(view: View) -> View:
+    """The view of a page; 404 if what it shows is removed while it is put together."""
+
+    @wraps(view)
+    def page(*args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(*args, **kwargs)
+        except (ObjectDoesNotExist, ExecutionNotFound, WaitNotFound) as gone:
+            raise Http404(str(gone)) from gone
+
+    return page
 
 
 def allow(request: HttpRequest, action: str, target: Any = None) -> None:

@@ -26,7 +26,7 @@ from durable.dashboard import (
     step_page,
     written_filters,
 )
-from durable.dashboard.base import Pages
+from durable.dashboard.base import Pages, or_404
 from durable.dashboard.shown import badge
 from durable.doors import access
 from durable.models import Execution
@@ -188,6 +188,7 @@ class ExecutionPages(Pages):
             request, {"title": _("Executions"), "counted": paging.COUNTED, **(extra_context or {})}
         )
 
+    @or_404
     def change_view(
         self,
         request: HttpRequest,

@@ -18,8 +18,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from durable.authoring.decision import APPROVED, REJECTED
-from durable.dashboard import input_bulk, shown
-from durable.dashboard.base import SCRIPT, OwnLookups, as_typed
+from durable.dashboard import input_bulk, search, shown
+from durable.dashboard.base import SCRIPT, OwnLookups, as_typed, or_404
 from durable.dashboard.input_forms import (
     COMMENT,
     CommentForm,
@@ -37,7 +37,14 @@ from durable.dashboard.input_lists import (
 )
 from durable.dashboard.input_page import page_of
 from durable.doors import access
-from durable.errors import AlreadyAnswered, DurableError, FormMissing, InvalidInput, NotAllowed
+from durable.errors import (
+    AlreadyAnswered,
+    DurableError,
+    FormMissing,
+    InvalidInput,
+    NotAllowed,
+    WaitNotFound,
+)
 from durable.models import Input, Wait
 from durable.people.question import Question
 from durable.people.reach import inputs, words
@@ -141,7 +148,9 @@ class InputAdmin(OwnLookups):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """By prompt, name, workflow, subject's or execution's id."""
-        words = search_term.replace("\0", "").split()
+        words = search.words(search_term)
+        if words is None:
+            return queryset.none(), False
         for word in words:
             found = Q(name__icontains=word) | Q(execution__workflow__icontains=word)
             found |= Q(prompt__icontains=word)
@@ -242,9 +251,17 @@ class InputAdmin(OwnLookups):
         view = self.admin_site.admin_view
         return [
             path("", view(self.changelist_view), name="durable_input_changelist"),
-            path("decide/<str:decision>/", view(self.decide_view), name="durable_input_decide"),
-            path("<uuid:pk>/change/", view(self.answer_view), name="durable_input_change"),
-            path("<uuid:pk>/reassign/", view(self.reassign_view), name="durable_input_reassign"),
+            path(
+                "decide/<str:decision>/",
+                view(or_404(self.decide_view)),
+                name="durable_input_decide",
+            ),
+            path("<uuid:pk>/change/", view(or_404(self.answer_view)), name="durable_input_change"),
+            path(
+                "<uuid:pk>/reassign/",
+                view(or_404(self.reassign_view)),
+                name="durable_input_reassign",
+            ),
         ]
 
     def address(self, name: str, *args: Any) -> str:
@@ -306,6 +323,8 @@ class InputAdmin(OwnLookups):
             now = self.found(request, wait.pk)
             text = words.outcome(now) or str(refusal)
             return self.question(request, now, 409, refused=_("Not recorded: %s.") % text)
+        except WaitNotFound:
+            raise
         except FormMissing:
             return self.question(request, wait, refused=_("Not recorded."))
         except InvalidInput as refusal:
@@ -343,7 +362,7 @@ class InputAdmin(OwnLookups):
                 with inputs.coming_from(request, "admin"):
                     inputs.reassign(wait.pk, form.cleaned_data["to"], by=request.user)
             except AlreadyAnswered:
-                refused, status = words.outcome(Input.objects.get(pk=pk)), 409
+                refused, status = words.outcome(self.found(request, pk)), 409
             except (NotAllowed, access.AccessDenied) as refusal:
                 raise PermissionDenied(str(refusal)) from refusal
             else:

@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from durable.dashboard.base import as_typed
+from durable.dashboard.base import as_typed, or_404
 from durable.dashboard.input_forms import COMMENT, CommentForm, answer_form, answer_of
 from durable.dashboard.input_page import facts
-from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllowed
+from durable.errors import AlreadyAnswered, DurableError, InvalidInput, NotAllowed, WaitNotFound
 from durable.models import AnswerLink
 from durable.people.form import missing
 from durable.people.reach import inputs, links, words
@@ -26,11 +26,12 @@ STYLESHEETS = ("durable/inputs.css", "durable/answer.css")
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @csrf_protect
+@or_404
 def answer(request: HttpRequest, token: str) -> HttpResponse:
     """Ask the recipient of a link, without a login; ``POST`` records the answer.
 
-    404 for what this site has not signed, 410 for what is over, 403 for who may not (any more),
-    409 while this process lacks the form that the question needs.
+    404 for what this site has not signed or has removed, 410 for what is over, 403 for who may
+    not (any more), 409 while this process lacks the form that the question needs.
     """
     link = links.read(token)
     if link is None:
@@ -67,6 +68,8 @@ def _answer(request: HttpRequest, link: AnswerLink) -> HttpResponse:
         typed = CommentForm(request.POST, use_required_attribute=False)
         refused = _("Not recorded: please look at what is marked below.")
         return _ask(request, link, 422, form=form, comment_form=typed, refused=refused)
+    except WaitNotFound:
+        raise
     except DurableError as refusal:  # a text that can't be stored
         return _ask(request, link, 422, refused=_("Not recorded: %s") % visible(refusal))
     title = words.title(wait)

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 
 from durable import clock
 from durable.dashboard import paging, schedule_form, shown, trail
-from durable.dashboard.base import Pages, acting, allow, allowed, now, tell
+from durable.dashboard.base import Pages, acting, allow, allowed, now, or_404, tell
 from durable.doors import access
 from durable.engine.calendar import fire
 from durable.engine.calendar import schedules as engine
@@ -143,6 +143,7 @@ class SchedulePages(Pages):
             *super().get_urls(),
         ]
 
+    @or_404
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from durable import clock
 from durable.dashboard import filters, paging, shown, trail
-from durable.dashboard.base import Pages
+from durable.dashboard.base import Pages, or_404
 from durable.doors import access
 from durable.models import AuditEntry, Event, Execution
 from durable.showing.characters import visible
@@ -117,6 +117,7 @@ class EventPages(Table):
         """When."""
         return shown.moment(row.created_at, clock.parse(row.present))
 
+    @or_404
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
@@ -219,6 +220,7 @@ class AuditPages(Table):
     def _whole(self, row: AuditEntry, value: Any, values: shown.Shown) -> str:
         return "" if value is None else values.value(trail.known(row, value, values))
 
+    @or_404
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:

@@ -16,9 +16,9 @@ from durable.engine.start.triggers import start_triggered
 from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
 from durable.models.fields import Stored
 from durable.states import UNFINISHED, EventStatus, WaitKind, WaitStatus
-from durable.storage import notify
+from durable.storage import lookup, notify
 from durable.storage.failpoints import reach
-from durable.storage.share import within_share
+from durable.storage.share import each
 from durable.storage.transaction import in_transaction, lock
 
 AT_ONCE = 100
@@ -47,7 +47,7 @@ def _keyed(limit: int) -> int:
     published = Event.objects.pending().filter(execution__isnull=True).order_by("created_at")
     keys = set(published.values_list("key", flat=True)[:limit])
     keys |= set(CorrelationKey.objects.fresh().values_list("key", flat=True)[:limit])
-    return quiet + sum(sort_mailbox(key) for key in within_share(sorted(keys)))
+    return quiet + each(lambda key: sort_mailbox(key), sorted(keys))
 
 
 @in_transaction
@@ -82,7 +82,7 @@ def sort_mailbox(key: str) -> int:
     carriers = CorrelationKey.objects.filter(key=key, execution__status__in=UNFINISHED).order_by(
         "id"
     )
-    takers = [one.execution_id for one in carriers] if key else []
+    takers = lookup.kept([one.execution_id for one in carriers]) if key else []
     new = new[: max(1, COPIES_AT_ONCE // max(1, len(takers)))]
     newcomers = {one.execution_id for one in fresh}
     first = next((taker for taker in takers if taker in newcomers), None)
@@ -139,7 +139,7 @@ def _copy(events: list[Event], executions: list[UUID]) -> None:
 def _inboxes(limit: int) -> int:
     pending = Event.objects.pending().filter(execution__isnull=False).order_by("created_at")
     roots = dict.fromkeys(pending.values_list("execution_id", flat=True)[:limit])
-    return sum(empty_inbox(root) for root in within_share(roots))
+    return each(lambda root: empty_inbox(root), roots)
 
 
 @in_transaction

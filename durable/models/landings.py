@@ -226,6 +226,10 @@ class Landings(models.QuerySet[M]):
         """Sleepers whose time has come are ready, in the order of their times."""
         return self.update(ready_at=F("wake_at"), wake_at=None)
 
+    def put_off(self, until: Moment) -> int:
+        """Rows that are ready, and that nobody could claim, are ready again at ``until``."""
+        return self.update(ready_at=None, wake_at=until, recoveries=F("recoveries") + 1)
+
     def ask_to_pause(self) -> int:
         """Rows in a worker's hands are to pause at their next checkpoint."""
         return self.filter(status=Status.RUNNING).update(pause_requested=True)

@@ -21,6 +21,7 @@ from django.dispatch import Signal
 from durable import clock, signals
 from durable.models import Wait
 from durable.people.question import Question
+from durable.storage.share import each
 from durable.storage.transaction import in_transaction, lock
 
 logger = logging.getLogger("durable.notices")
@@ -95,7 +96,7 @@ def _next(question: Question, steps: int, open_for: timedelta) -> tuple[timedelt
 def tell_due(limit: int = AT_ONCE) -> int:
     """Send the signals that are due; how many questions that was about."""
     due = list(Wait.objects.to_tell().values_list("pk", flat=True)[:limit])
-    return sum(_tell(pk) for pk in due)
+    return each(_tell, due)
 
 
 def _tell(pk: UUID) -> int:

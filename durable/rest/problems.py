@@ -6,7 +6,12 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import (
+    ObjectDoesNotExist,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
 from django.http import Http404, UnreadablePostError
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -89,7 +94,7 @@ def problem_of(error: Exception, context: Mapping[str, Any]) -> Response | None:
 
 def _translated(error: Exception) -> Exception:
     """What Django raises, in the words of REST framework."""
-    if isinstance(error, Http404):
+    if isinstance(error, Http404 | ObjectDoesNotExist):  # or a row was removed while it was shown
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()

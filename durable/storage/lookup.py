@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -64,20 +65,28 @@ def root_of(execution_id: Any) -> Execution:
 
 
 def keep(execution: Execution) -> Execution:
-    """The execution, which nobody can remove before this transaction ends; ``ExecutionNotFound``.
-
-    ``FOR KEY SHARE``, as PostgreSQL takes it for a foreign key: no lock of the engine waits for it.
-    """
-    conn = connection()
-    if conn.vendor == "postgresql":
-        with conn.cursor() as cursor:
-            cursor.execute(_KEEP, [execution.pk])
-            if cursor.fetchone() is None:
-                raise unknown(execution.pk)
+    """The execution, which stays until this transaction ends; ``ExecutionNotFound``."""
+    if not kept([execution.pk]):
+        raise unknown(execution.pk)
     return execution
 
 
-_KEEP = "SELECT 1 FROM durable_execution WHERE id = %s FOR KEY SHARE"
+def kept(executions: Sequence[UUID]) -> list[UUID]:
+    """Those of them that still exist, in their order; nobody removes one in this transaction.
+
+    ``FOR KEY SHARE``, as PostgreSQL takes it for a foreign key: no lock of the engine waits for it.
+    On SQLite the caller's transaction writes, and keeps everybody else from writing.
+    """
+    conn = connection()
+    if conn.vendor != "postgresql" or not executions:
+        return list(executions)
+    with conn.cursor() as cursor:
+        cursor.execute(_KEEP, [list(executions)])
+        found = {row[0] for row in cursor.fetchall()}
+    return [pk for pk in executions if pk in found]
+
+
+_KEEP = "SELECT id FROM durable_execution WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
 
 
 def parts_of(execution: Execution) -> ExecutionQuerySet:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
+
+from durable.storage.reconnect import is_unavailable
+from durable.storage.transaction import connection
+
+logger = logging.getLogger("durable.engine")
 
 T = TypeVar("T")
 
@@ -40,3 +46,24 @@ def within_share(things: Iterable[T]) -> Iterator[T]:
         yield thing
         if is_over():
             return
+
+
+def each(do: Callable[[T], int], things: Iterable[T]) -> int:
+    """Do the things within the share of this thread; the sum of what that returns.
+
+    One with which the engine fails keeps it from none of the others. The first error is raised
+    in the end, and so the duty rests; an outage of the database ends it at once.
+    """
+    done, failed = 0, None
+    for thing in within_share(things):
+        try:
+            done += do(thing)
+        except Exception as error:
+            if is_unavailable(error) or connection().in_atomic_block:
+                raise
+            if failed is not None:
+                logger.exception("failed with %s, too", thing)
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return done

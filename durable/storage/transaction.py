@@ -93,7 +93,7 @@ def in_transaction(function: Callable[P, R]) -> Callable[P, R]:
         if connections[alias].in_atomic_block:
             with transaction.atomic(using=alias, savepoint=False):
                 return function(*args, **kwargs)
-        return repeated(lambda: _once(alias, function, args, kwargs))
+        return repeated(lambda: _alone(alias, function, args, kwargs))
 
     return run
 
@@ -109,9 +109,27 @@ def in_callers_transaction(function: Callable[P, R]) -> Callable[P, R]:
         alias = database()
         if connections[alias].in_atomic_block:
             return _once(alias, function, args, kwargs)
-        return repeated(lambda: _once(alias, function, args, kwargs))
+        return repeated(lambda: _alone(alias, function, args, kwargs))
 
     return run
+
+
+def _alone(alias: str, function: Callable[..., R], args: Any, kwargs: Any) -> R:
+    """One transaction in READ COMMITTED, whatever ``DATABASES`` says.
+
+    What the engine reads under a lock must be newer than the lock.
+    """
+    with transaction.atomic(using=alias):
+        if is_strict():
+            with connection().cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        return function(*args, **kwargs)
+
+
+def is_strict() -> bool:
+    """Whether ``DATABASES`` asks for an isolation above READ COMMITTED."""
+    level = getattr(connection(), "isolation_level", None)
+    return level is not None and level.name != "READ_COMMITTED"
 
 
 def _once(alias: str, function: Callable[..., R], args: Any, kwargs: Any) -> R:
@@ -157,6 +175,17 @@ def repeated(call: Callable[[], R]) -> R:
 def pause(attempt: int) -> None:
     """Step aside for a moment before the transaction is tried again."""
     time.sleep(random.uniform(0.002, 0.02) * attempt)  # noqa: TID251
+
+
+def one_at_a_time(what: str) -> None:
+    """Wait until no other transaction is open that has called this for the same ``what``.
+
+    On SQLite a transaction that writes is alone anyway.
+    """
+    conn = connection()
+    if conn.vendor == "postgresql":
+        with conn.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [what])
 
 
 def lock(queryset: Any, **options: Any) -> Any:

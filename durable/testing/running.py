@@ -55,7 +55,8 @@ def drain(max_steps: int = MAX_STEPS) -> int:
 def worker(concurrency: int = 4, queues: list[str] | None = None) -> Iterator[Any]:
     """Run a real worker in threads of this process; for ``TransactionTestCase``.
 
-    ``DurableError`` inside a transaction (``TestCase``): its threads would see nothing of it.
+    ``DurableError`` inside a transaction (``TestCase``): its threads would see nothing of it; and
+    on an SQLite database in memory.
     """
     from django.db import connections
 

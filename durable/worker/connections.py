@@ -13,7 +13,9 @@ from django.core.cache import InvalidCacheBackendError, caches
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from durable.conf import database
 from durable.engine.body.step_transaction import Watch, restore
+from durable.errors import DurableError
 
 
 def refresh_connections() -> None:
@@ -31,6 +33,20 @@ def refresh_connections() -> None:
         if expired or (doubtful and not connection.is_usable()):
             _close(connection)
         connection.errors_occurred = False
+
+
+def refuse_memory() -> None:
+    """``DurableError`` if the engine's tables are in memory (SQLite's default in tests).
+
+    Threads share such a database by its cache, and there the lock of one is an error in another:
+    SQLite waits only for locks of files.
+    """
+    if getattr(connections[database()], "is_in_memory_db", bool)():
+        raise DurableError(
+            "A worker needs an SQLite database in a file: in memory, its threads don't wait for "
+            f"each other's locks. In the settings: DATABASES[{database()!r}]['TEST'] = "
+            "{'NAME': BASE_DIR / 'test.sqlite3'}"
+        )
 
 
 def give_back() -> None:

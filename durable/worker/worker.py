@@ -28,7 +28,12 @@ from durable.storage.reconnect import disconnect
 from durable.worker.arrival import patiently
 from durable.worker.bell import Bell
 from durable.worker.committer import Committer
-from durable.worker.connections import give_back, refresh_connections, release_connections
+from durable.worker.connections import (
+    give_back,
+    refresh_connections,
+    refuse_memory,
+    release_connections,
+)
 from durable.worker.dispatcher import Dispatcher
 from durable.worker.heartbeat import Heartbeat
 from durable.worker.listener import Listener
@@ -52,6 +57,7 @@ class Worker:
         max_executions: int | None = None,
         on_up: Callable[[], None] = lambda: None,
     ) -> None:
+        refuse_memory()
         self.queues = dict(queues or conf.queues())
         self._burst, self._max_executions, self._on_up = burst, max_executions, on_up
         self._bell = Bell()

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import F
 
 import durable
-from durable import Data, DurableError, Fail, Workflow, chain, foreach, hours, parallel, step
+from durable import (
+    Data,
+    DurableError,
+    Fail,
+    WaitTimeout,
+    Workflow,
+    chain,
+    foreach,
+    hours,
+    parallel,
+    step,
+)
 from durable.engine import deliver
 from durable.engine.duties import inline
 from durable.engine.operators.prune import prune
 from durable.engine.operators.remove import remove_all
 from durable.engine.parts import report
-from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
+from durable.models import CorrelationKey, Event, Execution, Mailbox, Queue, Schedule, Wait
 from durable.states import UNFINISHED, Status, WaitKind
 from durable.testing import drain
 from tests.concurrency.interleave import Opponent, Outcome, Refused, interleaved
@@ -54,9 +66,10 @@ def define() -> None:
     class Limited(Workflow):
         @step
         def ask(self, data: Data) -> Data:
-            answer = self.wait_for_text(
-                "ask", timeout=hours(1), on_timeout="late", assignees=["group:x"]
-            )
+            try:
+                answer = self.wait_for_text("ask", timeout=hours(1), assignees=["group:x"])
+            except WaitTimeout:
+                answer = "late"
             return {**data, "first": answer}
 
     class Hear(Workflow):
@@ -222,6 +235,9 @@ CALLS: Mapping[str, Callable[[World], Any]] = {
     "prune": _away,
 }
 
+#: the calls that are due work, and no call of a program
+DUTIES = frozenset({"deliver", "report", "work", "drain", "prune"})
+
 ACTS: Mapping[str, Callable[[World], Any]] = {
     **CALLS,
     "late": _late,
@@ -235,6 +251,11 @@ ACTS: Mapping[str, Callable[[World], Any]] = {
 
 class Cell:
     """One situation, one call, one act, at each statement of the call in turn."""
+
+    situations: ClassVar = SITUATIONS
+    calls: ClassVar = CALLS
+    acts: ClassVar = ACTS
+    pace = 1  # of a walk through the statements
 
     def __init__(self, other: Opponent, situation: str, call: str, act: str) -> None:
         self.other, self.situation, self.call, self.act = other, situation, call, act
@@ -256,14 +277,14 @@ class Cell:
 
     def _once(self, at: int) -> tuple[Outcome, list[str]]:
         clean()
-        world = SITUATIONS[self.situation]()
-        call, act = CALLS[self.call], ACTS[self.act]
+        world = self.situations[self.situation]()
+        call, act = self.calls[self.call], self.acts[self.act]
         outcome, acted = interleaved(self.other, lambda: call(world), lambda: act(world), at)
         self.tried += 1
         self.went_otherwise += outcome.error is not None
         wrong = [*_undocumented(outcome.error, "call"), *_undocumented(acted, "act")]
         wrong += _lies(outcome.error)
-        wrong += _stuck(world)
+        wrong += stuck()
         if self.call in ("cancel", "undo") and outcome.error is None:
             row = Execution.objects.filter(pk=world.root).first()
             if row is not None and row.status == Status.COMPLETED and "retry" not in self.act:
@@ -276,7 +297,8 @@ def clean() -> None:
     remove_all(Event.objects.all())
     Execution.objects.update(parent=None, rerun_of=None, role="root")
     remove_all(Execution.objects.all())
-    Mailbox.objects.all().delete()
+    for model in (Mailbox, Schedule, Queue):
+        model.objects.all().delete()
 
 
 def _undocumented(error: BaseException | None, whose: str) -> list[str]:
@@ -284,7 +306,9 @@ def _undocumented(error: BaseException | None, whose: str) -> list[str]:
         return []
     if isinstance(error, Refused):
         return [f"the act was refused after the call: {error}"]
-    return [f"the {whose} raised {type(error).__name__}: {error}"]
+    last = traceback.extract_tb(error.__traceback__)
+    ours = [f"{frame.name}:{frame.lineno}" for frame in last if "/durable/" in frame.filename]
+    return [f"the {whose} raised {type(error).__name__}: {error} ({' > '.join(ours[-4:])})"]
 
 
 def _lies(error: BaseException | None) -> list[str]:
@@ -297,8 +321,9 @@ def _lies(error: BaseException | None) -> list[str]:
     return []
 
 
-def _stuck(world: World) -> list[str]:
+def stuck() -> list[str]:
     """What does not come to its end, whatever is done for it."""
+    Queue.objects.all().delete()
     for _ in range(ROUNDS):
         drain()
         alive = list(Execution.objects.unfinished())

@@ -6,7 +6,8 @@ Some cells of the matrix, one for each kind of race that was found; ``make matri
 from __future__ import annotations
 
 from tests.cases import ThreadedTestCase
-from tests.concurrency import matrix
+from tests.concurrency import doors, matrix
+from tests.concurrency.doors import Visitor
 from tests.concurrency.interleave import opponent
 
 #: a situation, a call, and what comes between its statements
@@ -22,6 +23,22 @@ CELLS = (
 )
 
 
+#: the same at the doors
+DOORS = (
+    ("linked", "link", "provide_input"),
+    ("linked, limited", "link", "late"),
+    ("linked", "link", "answer, go on, cancel and prune"),
+    ("linked", "rest answer", "link"),
+    ("linked", "admin answer", "answer, go on, cancel and prune"),
+    ("linked", "admin reassign", "cancel and prune"),
+    ("failed", "rest retry", "retry and go on"),
+    ("starter of a child", "rest retry child", "prune"),
+    ("failed", "admin execution", "prune"),
+    ("hearing", "webhook", "cancel and prune"),
+    ("new", "rest limit queue", "pause queue and resume"),
+)
+
+
 class MatrixTests(ThreadedTestCase):
     def test_a_call_whatever_comes_between_its_statements(self) -> None:
         matrix.define()
@@ -30,6 +47,14 @@ class MatrixTests(ThreadedTestCase):
                 cell = matrix.Cell(other, *names)
                 with self.subTest(str(cell)):
                     self.assertEqual(list(cell.faults(stride=4, offset=number % 4)), [])
+
+    def test_a_door_whatever_comes_between_its_statements(self) -> None:
+        matrix.define()
+        with Visitor.arrives(), opponent() as other:
+            for number, names in enumerate(DOORS):
+                cell = doors.Cell(other, *names)
+                with self.subTest(str(cell)):
+                    self.assertEqual(list(cell.faults(stride=16, offset=number)), [])
 
     def test_each_cell_sees_the_act_at_each_statement(self) -> None:
         """A matrix that interposes nothing would find nothing."""

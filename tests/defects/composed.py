@@ -265,7 +265,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         1,
         "a claim leaves an execution that rolls back in its status",
-        "claim:claim_due",
+        "claim:_claim_due",
         "rolls=None if rolling else False",
         "rolls=False",
         _T1 + "a_rollback_that_goes_through_the_queue_ends_as_compensated",

@@ -7,6 +7,8 @@ from tests.defects.mutation import Mutation, mutation
 _CHILD = "tests/composition/test_child_refusals.py::ChildRefusalTests::test_"
 _TRIP = "tests/engine/test_trips.py::TripTests::test_"
 _OUTAGE = "tests/engine/test_trips.py::CommittingTripTests::test_"
+_DUTY = "tests/engine/test_duty_trips.py::DutyTests::test_"
+_CLAIM = "tests/engine/test_claim_trips.py::ClaimTripTests::test_"
 _FAR = "tests/engine/test_far_times.py::FarTimeTests::test_"
 
 ENDLESS: tuple[Mutation, ...] = (
@@ -97,7 +99,7 @@ ENDLESS: tuple[Mutation, ...] = (
     mutation(
         0,
         "each recovery comes later than the one before",
-        "trip:trip",
+        "trip:_pause",
         "2 ** min(row.recoveries, 30)",
         "1",
         _TRIP + "it_counts_waits_longer_and_longer_and_is_blocked_in_the_end",
@@ -105,10 +107,39 @@ ENDLESS: tuple[Mutation, ...] = (
     mutation(
         0,
         "a blocked execution that is freed has all its recoveries again",
-        "trip:trip",
-        "        Execution.objects.filter(pk=row.pk).stand_at(recoveries=0)\n",
+        "trip:_block",
+        "    Execution.objects.filter(pk=row.pk).stand_at(recoveries=0)\n",
         "",
         _TRIP + "a_retry_frees_it_with_as_many_recoveries_as_before",
+    ),
+    mutation(
+        0,
+        "a row that can't be claimed keeps no other from being claimed",
+        "claim:claim_due",
+        "        if is_unavailable(error):\n",
+        "        if error:\n",
+        _CLAIM + "one_claim_takes_all_but_the_row_that_trips",
+    ),
+    mutation(
+        0,
+        "what a duty fails with keeps it from nothing else that is due",
+        "share:each",
+        "            if is_unavailable(error) or connection().in_atomic_block:\n",
+        "            if error:\n",
+        _DUTY + "events_to_carriers_of_keys",
+        _DUTY + "events_in_inboxes",
+        _DUTY + "ends_of_children",
+        _DUTY + "slots",
+        _DUTY + "notices",
+        _DUTY + "dead_workers",
+    ),
+    mutation(
+        0,
+        "a row that can't be claimed counts its recoveries",
+        "landings:Landings.put_off",
+        ', recoveries=F("recoveries") + 1',
+        "",
+        _CLAIM + "a_row_that_cant_be_read_counts_and_is_blocked_in_the_end",
     ),
     mutation(
         0,

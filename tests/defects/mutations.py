@@ -301,7 +301,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         13,
         "the workflow's queue decides who takes it",
-        "claim:claim_due",
+        "claim:_claim_due",
         "Execution.objects.ready(queue, kinds)",
         "Execution.objects.ready(queue, kinds).model.objects.filter(ready_at__isnull=False)",
         _A13 + "the_queue_and_priority_of_the_workflow_decide_who_takes_it_and_when",

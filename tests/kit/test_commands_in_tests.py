@@ -15,8 +15,8 @@ from durable import Cron, Workflow, clock, crontab, minutes, step
 from durable.models import Execution, Schedule, Worker
 from durable.testing import advance, assert_completed, time_travel
 from tests.cases import ThreadedTestCase, WorkflowTestCase
-from tests.doors import reference
 from tests.doors.commands import listening, quick
+from tests.pages import commands
 from tests.schedules.cases import scheduled
 from tests.shop.models import Note
 
@@ -66,7 +66,7 @@ class WholeTests(WorkflowTestCase):
         Note.objects.create(text="after it")
 
     def test_after_each_command(self) -> None:
-        self.assertEqual(sorted(ARGUMENTS), reference.names())
+        self.assertEqual(sorted(ARGUMENTS), commands.names())
         for name, calls in ARGUMENTS.items():
             for arguments in calls:
                 with self.subTest(name, arguments=arguments):

@@ -6,7 +6,10 @@ import threading
 from typing import Any
 from unittest import mock
 
-from django.db import transaction
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.test import TransactionTestCase
 
 import durable
 from durable import Data, Workflow, clock, minutes, step
@@ -269,4 +272,16 @@ class WorkerTests(ThreadedTestCase):
 class WorkerRefusalTests(WorkflowTestCase):
     def test_worker_says_that_it_needs_a_transaction_test_case(self) -> None:
         with self.assertRaisesRegex(durable.DurableError, "TransactionTestCase"), worker():
+            pass
+
+
+@pytest.mark.only_on("sqlite")
+class WorkerInMemoryTests(TransactionTestCase):
+    def test_a_worker_says_that_a_database_in_memory_is_not_for_several_threads(self) -> None:
+        name = "file:memorydb_default?mode=memory&cache=shared"  # as Django's runner calls it
+        self.enterContext(mock.patch.dict(connection.settings_dict, NAME=name))
+        for command in ("durable_worker", "durable_tick"):
+            with self.assertRaisesRegex(durable.DurableError, "TEST.*NAME"):
+                call_command(command, verbosity=0)
+        with self.assertRaisesRegex(durable.DurableError, "TEST.*NAME"), worker():
             pass

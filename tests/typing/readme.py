@@ -16,7 +16,7 @@ CODE = Path(__file__).with_name("readme_code.py")
 #: the app that the samples are written for; the example's stands in for it
 APP, STANDS_IN = "shop", "example_project.shop"
 
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 class Block(NamedTuple):

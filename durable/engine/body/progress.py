@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from durable.models import Execution
-from durable.storage.transaction import connection, in_transaction, lock
+from durable.storage.transaction import connection, in_transaction, is_strict, lock
 
 
 class Shown(NamedTuple):
@@ -46,10 +46,11 @@ def show(pending: Mapping[UUID, Shown]) -> set[UUID]:
 
 
 def _is_strict() -> bool:
+    """Whether the transactions of atomic bodies are, by ``DATABASES`` or by the server."""
     conn = connection()
-    if conn.vendor != "postgresql":
-        return False
+    if conn.vendor != "postgresql" or is_strict():
+        return is_strict()
     with conn.cursor() as cursor:
-        cursor.execute("SHOW transaction_isolation")
+        cursor.execute("SHOW default_transaction_isolation")
         (level,) = cursor.fetchone()
     return bool(level != "read committed")

@@ -24,7 +24,7 @@ from durable.engine.calendar.schedules import (
 )
 from durable.errors import DurableError
 from durable.models import Firing, Schedule, Worker
-from durable.storage.transaction import in_transaction
+from durable.storage.transaction import in_transaction, lock, one_at_a_time
 
 logger = logging.getLogger("durable.schedules")
 
@@ -36,13 +36,18 @@ def register_declared() -> int:
     The highest version of a workflow counts, also one that only other live workers have: then
     this process changes nothing. New ones begin with the next slot; what an operator has switched
     off stays off; what a known workflow no longer declares goes.
+
+    One process declares at a time. A worker signs on before it declares, so the rows are read
+    before the live workers: whoever has written a row that is seen here is seen there, too.
     """
+    one_at_a_time("durable.declare")
+    concerned = _concerned()
     superseded = _superseded()
     declared = _declared(superseded)
-    present = clock.read(database())
     known = set(known_workflows()) - superseded
-    concerned = Q(name__in=list(declared)) | Q(declared=True, workflow__in=known)
-    rows = {row.name: row for row in Schedule.objects.filter(concerned)}
+    mine = (row for row in concerned if row.name in declared or row.workflow in known)
+    rows = {row.name: row for row in mine}
+    present = clock.read(database())
     changed = 0
     for name, (workflow, cron) in declared.items():
         row = rows.pop(name, None)
@@ -63,6 +68,13 @@ def register_declared() -> int:
         _, removed = Schedule.objects.filter(pk__in=gone, declared=True).delete()
         changed += removed.get(Schedule._meta.label, 0)
     return changed
+
+
+def _concerned() -> list[Schedule]:
+    """The rows that this process may change, locked: those of its workflows, or of its names."""
+    names = [str(cron.name) for options in declared_options() for cron in options.schedules]
+    declared = Q(declared=True, workflow__in=known_workflows())
+    return list(lock(Schedule.objects.filter(Q(name__in=names) | declared).order_by("name")))
 
 
 def _superseded() -> set[str]:

@@ -20,9 +20,9 @@ from durable.engine.calendar.schedules import find, known_workflows
 from durable.engine.start.start import StartOptions, start
 from durable.models import CatchUp, Execution, Firing, Outcome, Overlap, Schedule, Worker
 from durable.models.schedule import ScheduleQuerySet
-from durable.storage import audit
+from durable.storage import audit, lookup
 from durable.storage.failpoints import reach
-from durable.storage.share import within_share
+from durable.storage.share import each
 from durable.storage.transaction import in_callers_transaction, in_transaction, lock
 
 logger = logging.getLogger("durable.schedules")
@@ -47,9 +47,9 @@ def fire_due(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> int:
     """Fire the due schedules whose workflow this process knows; how many slots were dealt with."""
     mine = (all_schedules() if rows is None else rows).filter(workflow__in=known_workflows())
     due = mine.due().values_list("pk", flat=True)[:limit]
-    fired = sum(_fire(pk) for pk in within_share(due))
+    fired = each(lambda pk: _fire(pk), due)
     queued = mine.queued().values_list("pk", flat=True)[:limit]
-    fired += sum(_start_queued(pk) for pk in within_share(queued))
+    fired += each(lambda pk: _start_queued(pk), queued)
     if fired:
         reach("fire.after_commit")
     return fired
@@ -59,7 +59,7 @@ def fail_orphans(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> 
     """Note that nobody alive can start what is due: it is counted, shown and moved on."""
     known = {kind.rpartition("@")[0] for kind in Worker.objects.kinds()} | set(known_workflows())
     orphans = (all_schedules() if rows is None else rows).due().exclude(workflow__in=known)
-    return sum(_fire(pk) for pk in within_share(orphans.values_list("pk", flat=True)[:limit]))
+    return each(lambda pk: _fire(pk), orphans.values_list("pk", flat=True)[:limit])
 
 
 @in_transaction
@@ -146,10 +146,11 @@ def _fire_slot(schedule: Schedule, slot: datetime, present: datetime) -> bool:
 
 
 def _unfinished(schedule: Schedule) -> Execution | None:
-    """An execution of this schedule that still goes on."""
+    """An execution of this schedule that still goes on; a firing may refer to it."""
     recent = schedule.firings.filter(execution__isnull=False).order_by("-slot")
     ids = list(recent.values_list("execution", flat=True)[:RECENT])
-    return Execution.objects.unfinished().filter(pk__in=ids).order_by("-created_at").first()
+    alive = Execution.objects.unfinished().filter(pk__in=ids).order_by("-created_at").first()
+    return alive if alive is not None and lookup.kept([alive.pk]) else None
 
 
 def _record(schedule: Schedule, slot: datetime, outcome: Outcome, **links: Any) -> None:

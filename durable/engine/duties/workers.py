@@ -14,7 +14,7 @@ from durable.models.execution import HELD, ExecutionQuerySet
 from durable.models.fields import uuid7
 from durable.states import Status
 from durable.storage import notify
-from durable.storage.share import within_share
+from durable.storage.share import each
 from durable.storage.transaction import in_transaction, lock
 
 BLOCKED_AT_ONCE = 500
@@ -124,7 +124,7 @@ def free_strays(limit: int = STRAYS_AT_ONCE) -> int:
     """
     ids = strays().order_by("worker").values_list("worker", flat=True)[:limit]
     unknown = (worker for worker in dict.fromkeys(ids) if worker is not None)
-    return sum(_free_all(worker) for worker in within_share(unknown))
+    return each(_free_all, unknown)
 
 
 @in_transaction
@@ -134,7 +134,7 @@ def _free_all(worker: UUID) -> int:
 
 def bury_all(dead: Iterable[UUID]) -> int:
     """``bury`` each of these workers, in a transaction of its own."""
-    return sum(bury(worker) for worker in within_share(dead))
+    return each(bury, dead)
 
 
 def expired(limit: int | None = None) -> list[tuple[UUID, Any]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from uuid import UUID
 
 from durable import clock
 from durable.engine.row import failures
 from durable.engine.row.held import Claim
 from durable.models import Execution
+from durable.models.execution import ExecutionQuerySet
 from durable.storage.transaction import in_transaction, lock
 
 logger = logging.getLogger("durable.engine")
@@ -25,18 +27,48 @@ def trip(claim: Claim, error: BaseException, allowed: int) -> None:
     heard yet gets one more recovery, in which it is obeyed.
     """
     rows = Execution.objects.held_by(claim.execution_id, claim.fence)
-    row = lock(rows).first()
+    row = lock(rows.light()).first()
     if row is None:
         return
     asked = row.pause_requested or row.cancel_requested_at is not None
     if row.recoveries < allowed + (asked and not claim.at.undoes_all) or not row.released:
-        pause = min(timedelta(seconds=2 ** min(row.recoveries, 30)), LONGEST_PAUSE)
+        pause = _pause(row)
         rows.freed(died=True, until=clock.now() + pause)
-        level, fate = logging.WARNING, f"it is tried again in {pause}"
+        _log(row, error, pause)
     else:
-        described = failures.describe(error, step=row.path or None, attempt=None)
-        rows.blocked("code", failures.encode(described))
-        Execution.objects.filter(pk=row.pk).stand_at(recoveries=0)
+        _block(rows, row, error)
+
+
+@in_transaction
+def trip_unclaimed(pk: UUID, error: BaseException, allowed: int) -> None:
+    """``trip`` for an execution with whose claim the engine failed: nobody holds it."""
+    rows = Execution.objects.filter(pk=pk, ready_at__isnull=False)
+    row = lock(rows.light(), skip_locked=True).first()
+    if row is None:
+        return
+    if row.recoveries < allowed:
+        pause = _pause(row)
+        rows.put_off(clock.now() + pause)
+        _log(row, error, pause)
+    else:
+        _block(rows, row, error)
+
+
+def _pause(row: Execution) -> timedelta:
+    """How long until the next recovery: longer each time."""
+    return min(timedelta(seconds=2 ** min(row.recoveries, 30)), LONGEST_PAUSE)
+
+
+def _block(rows: ExecutionQuerySet, row: Execution, error: BaseException) -> None:
+    described = failures.describe(error, step=row.path or None, attempt=None)
+    rows.blocked("code", failures.encode(described))
+    Execution.objects.filter(pk=row.pk).stand_at(recoveries=0)
+    _log(row, error, None)
+
+
+def _log(row: Execution, error: BaseException, pause: timedelta | None) -> None:
+    level, fate = logging.WARNING, f"it is tried again in {pause}"
+    if pause is None:
         level, fate = logging.ERROR, f"blocked after {row.recoveries} recoveries; then retry(id)"
     logger.log(
         level,

@@ -27,6 +27,14 @@ def _locked(execution_id: Any, verb: str, *, ended: bool = False) -> Execution:
     return execution
 
 
+def _locked_below_parent(execution_id: Any, verb: str) -> Execution:
+    """``_locked``, ended or not, and before it the parent that awaits it: parents come first."""
+    execution = lookup.get(execution_id)
+    if execution.parent_id is not None and _awaited(execution):
+        lock(Execution.objects.filter(pk=execution.parent_id)).values_list("pk").first()
+    return _locked(execution_id, verb, ended=True)
+
+
 def _refuse(execution: Execution, verb: str, hint: str = "") -> InvalidTransition:
     status = f"it is {execution.status}"
     return InvalidTransition(
@@ -90,7 +98,7 @@ def resume(execution_id: Any, *, by: Any) -> Execution:
 def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
     """Continue a failed execution at its step, with fresh attempts; or what is blocked of it."""
     sizes.flag("restart_step", restart_step)
-    execution = _locked(execution_id, "retried", ended=True)
+    execution = _locked_below_parent(execution_id, "retried")
     if execution.status == Status.COMPENSATION_FAILED:
         _refuse_under_a_parent(execution, "retried")
         why = Position.of(execution).rollback or Rollback.after(from_stored(execution))
@@ -108,7 +116,7 @@ def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
 @in_callers_transaction
 def compensate(execution_id: Any, *, by: Any) -> Execution:
     """Undo what a failed execution has done whose compensations were held back."""
-    execution = _locked(execution_id, "compensated", ended=True)
+    execution = _locked_below_parent(execution_id, "compensated")
     if execution.status != Status.FAILED:
         raise _refuse(execution, "compensated", "only a failed execution can be")
     _refuse_under_a_parent(execution, "compensated")
@@ -134,7 +142,7 @@ def _awaited(execution: Execution) -> bool:
 
 
 def _refuse_under_a_parent(execution: Execution, verb: str) -> None:
-    """A parent that goes on decides itself about what its child has done."""
+    """A parent that goes on decides itself about what its child has done; it is locked."""
     parent = execution.parent if _awaited(execution) else None
     if parent is not None and not parent.is_finished:
         raise _refuse(execution, verb, f"its parent {parent.pk} is {parent.status}")

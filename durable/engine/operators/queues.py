@@ -12,7 +12,7 @@ from durable import conf
 from durable.errors import DurableError
 from durable.models import Execution, Queue
 from durable.storage import audit, notify, sizes
-from durable.storage.transaction import in_callers_transaction, lock
+from durable.storage.transaction import in_callers_transaction, insert, lock
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,10 @@ def limit(name: str, concurrency: int | None, *, by: Any) -> Queue:
 
 
 def _change(action: str, name: str, by: Any, **wanted: Any) -> Queue:
-    Queue.objects.get_or_create(name=sizes.text("the name of a queue", name, 100))
-    row: Queue = lock(Queue.objects.filter(pk=name)).get()
+    known = Queue.objects.filter(pk=sizes.text("the name of a queue", name, 100))
+    if not known.exists():
+        insert(Queue(name=name), known.first)
+    row: Queue = lock(known).get()
     before = {column: getattr(row, column) for column in wanted}
     if before != wanted:
         Queue.objects.filter(pk=name).update(**wanted)

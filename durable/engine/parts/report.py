@@ -15,7 +15,7 @@ from durable.models import Execution, Role, Wait
 from durable.models.execution import ExecutionQuerySet
 from durable.states import ROLLBACK, Status, WaitStatus
 from durable.storage.failpoints import reach
-from durable.storage.share import within_share
+from durable.storage.share import each
 from durable.storage.transaction import in_transaction, lock
 
 AT_ONCE = 100
@@ -28,7 +28,7 @@ def report_due(limit: int = AT_ONCE) -> int:
         .order_by("parent_id")
         .values_list("parent_id", flat=True)[:limit]
     )
-    told = sum(report_to(parent) for parent in within_share(dict.fromkeys(parents)))
+    told = each(lambda parent: report_to(parent), dict.fromkeys(parents))
     if told:
         reach("report.after_commit")
     return told

@@ -10,6 +10,7 @@ from uuid import UUID
 from durable import clock
 from durable.authoring import registry
 from durable.engine.ends import tree_of
+from durable.engine.ends.trip import trip_unclaimed
 from durable.engine.ends.turns import batch_size, waiting_for_turn
 from durable.engine.row import reasons
 from durable.engine.row.held import Claim, text_of
@@ -18,7 +19,8 @@ from durable.engine.row.position import Position
 from durable.models import PARTS, Execution, Queue, Role, Wait
 from durable.states import Status, WaitStatus
 from durable.storage.failpoints import reach
-from durable.storage.transaction import connection, in_transaction, lock
+from durable.storage.reconnect import is_unavailable
+from durable.storage.transaction import connection, in_transaction, lock, savepoint
 
 PROMOTED_AT_ONCE = 500
 LOOK_AGAIN = timedelta(seconds=1)
@@ -42,18 +44,54 @@ _COLUMNS = (
 )
 
 
-@in_transaction
 def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> list[Claim]:
     """Claim up to ``limit`` ready executions of ``queue``: priority first, then due time.
 
     Waits whose deadline has passed get their outcome here, so that the step that is run next
-    finds it.
+    finds it. An error of the engine counts against the execution with whose row it happens, and
+    keeps no other from being claimed; what an outage of the database breaks is raised.
     """
+    kinds = list(kinds)
+    try:
+        with savepoint():
+            return _claim_due(worker, queue, kinds, limit)
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        return _one_by_one(worker, queue, kinds, limit)
+
+
+def _one_by_one(worker: UUID, queue: str, kinds: Sequence[str], limit: int) -> list[Claim]:
+    """Claim what ``_claim_due`` could not claim together, and count what can't be claimed at all.
+
+    Claims of earlier rows stand: an error that counts against nobody ends it, if none was made.
+    """
+    claims: list[Claim] = []
+    ready = Execution.objects.ready(queue, kinds).values_list("pk", "workflow", "version")
+    for pk, workflow, version in list(ready[:limit]):
+        try:
+            with savepoint():
+                claims += _claim_due(worker, queue, kinds, 1, only=pk)
+        except Exception as error:
+            cls = registry.get(workflow, version)
+            if cls is None or is_unavailable(error):
+                if claims:
+                    break
+                raise
+            trip_unclaimed(pk, error, cls.definition.options.max_recoveries)
+    return claims
+
+
+@in_transaction
+def _claim_due(
+    worker: UUID, queue: str, kinds: Sequence[str], limit: int, *, only: UUID | None = None
+) -> list[Claim]:
     limit = Queue.objects.room(queue, limit)
     if limit <= 0:
         return []
-    ready = lock(Execution.objects.ready(queue, kinds), skip_locked=True)
-    rows = list(_read(ready)[:limit])
+    ready = Execution.objects.ready(queue, kinds)
+    ready = ready if only is None else ready.filter(pk=only)
+    rows = list(_read(lock(ready, skip_locked=True))[:limit])
     if not rows:
         return []
     parked = [row["id"] for row in rows if row["status"] != Status.PENDING]

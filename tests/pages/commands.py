@@ -1,6 +1,6 @@
 """The reference of the commands, as their parsers tell it.
 
-``DJANGO_SETTINGS_MODULE=tests.settings python -m tests.doors.reference`` writes the page.
+``DJANGO_SETTINGS_MODULE=tests.settings python -m tests.pages.commands`` writes the page.
 """
 
 from __future__ import annotations
