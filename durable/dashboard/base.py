@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
@@ -16,6 +16,7 @@ from django.urls import path, reverse
 
 from durable import clock
 from durable.conf import database
+from durable.dashboard.search import words
 from durable.doors import access
 from durable.doors.actions import origin
 from durable.errors import ExecutionNotFound, WaitNotFound
@@ -47,7 +48,34 @@ class LookOnly:
         return False
 
 
-class Pages(LookOnly, _Admin):
+class OwnLookups(_Admin):
+    """A list takes no query but that of its own filters and columns.
+
+    ``ModelAdmin`` takes any look-up of any column: a way to ask, character by character, what is
+    masked on the page.
+    """
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        """Whether one of the filters of the list asks so."""
+        return any(lookup in _parameters(one) for one in self.list_filter)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """Rows with all the words; none for more words than anybody would write."""
+        if words(search_term) is None:
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
+
+
+def _parameters(list_filter: Any) -> Sequence[str]:
+    """The query parameters of a filter: a class of its own, or the name of a column."""
+    if isinstance(list_filter, str):
+        return (f"{list_filter}__exact", f"{list_filter}__isnull")
+    return (list_filter.parameter_name, *(name for name, *_ in getattr(list_filter, "inputs", ())))
+
+
+class Pages(LookOnly, OwnLookups):
     """The pages about one model; ``sees`` is what one must be allowed to, to see any of them."""
 
     sees = "view"

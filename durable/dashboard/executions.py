@@ -79,13 +79,6 @@ class ExecutionPages(Pages):
         """By id, idempotency key or correlation key."""
         return search.search(queryset, search_term), False
 
-    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        """Only the filters: anything else would be a way to ask for masked values."""
-        return lookup in {
-            "status", "workflow", "queue", "family", "created", "from", "until", "tag", "subject",
-            "parent", "worker",
-        }  # fmt: skip
-
     # -- the columns -------------------------------------------------------------------------------
 
     @admin.display(description=_("execution"))

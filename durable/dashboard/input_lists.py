@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
-from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Func, QuerySet, TextField
 from django.http import HttpRequest
@@ -16,6 +15,7 @@ from durable import clock
 from durable.authoring import registry
 from durable.conf import database
 from durable.dashboard.input_page import execution_url, subjects
+from durable.dashboard.paging import OwnOrder
 from durable.doors import access
 from durable.models import Execution, Input, Wait
 from durable.states import WaitStatus
@@ -129,7 +129,7 @@ class CappedPaginator(_Paginator):
         return len(rows.order_by().values_list("pk", flat=True)[:COUNTED])
 
 
-class InputList(ChangeList):
+class InputList(OwnOrder):
     """Rows that know the subject and the address of their execution, and whose turn it is."""
 
     def get_results(self, request: HttpRequest) -> None:

@@ -18,8 +18,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from durable.authoring.decision import APPROVED, REJECTED
-from durable.dashboard import input_bulk, shown
-from durable.dashboard.base import SCRIPT, as_typed, or_404
+from durable.dashboard import input_bulk, search, shown
+from durable.dashboard.base import SCRIPT, OwnLookups, as_typed, or_404
 from durable.dashboard.input_forms import (
     COMMENT,
     CommentForm,
@@ -61,7 +61,7 @@ else:
 STYLESHEETS = ("durable/dashboard.css", "durable/inputs.css")
 
 
-class InputAdmin(_Admin):
+class InputAdmin(OwnLookups):
     """What people are asked: first of all, what waits for whoever looks."""
 
     list_display = ("asks", "buttons", "state", "due", "about")
@@ -148,7 +148,9 @@ class InputAdmin(_Admin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """By prompt, name, workflow, subject's or execution's id."""
-        words = search_term.replace("\0", "").split()
+        words = search.words(search_term)
+        if words is None:
+            return queryset.none(), False
         for word in words:
             found = Q(name__icontains=word) | Q(execution__workflow__icontains=word)
             found |= Q(prompt__icontains=word)

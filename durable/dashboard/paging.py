@@ -37,7 +37,17 @@ class BoundedPaginator(_Paginator):
         return self._seen > COUNTED
 
 
-class BoundedList(ChangeList):
+class OwnOrder(ChangeList):
+    """A list that is sorted by the columns that offer it, and by no others."""
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        """The column of the table behind a column of the page; ``None`` if it is not offered."""
+        if self.sortable_by is not None and field_name not in self.sortable_by:
+            return None
+        return super().get_ordering_field(field_name)
+
+
+class BoundedList(OwnOrder):
     """A list that counts no further than its paginator, whatever it has been narrowed down to."""
 
     def get_results(self, request: HttpRequest) -> None:

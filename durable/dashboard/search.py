@@ -16,6 +16,13 @@ from durable.storage import ids
 FOUND = 500  # ids that one search looks at
 NAMES = 200  # names that a filter offers
 KEY_CHARACTERS = 255
+WORDS = 10  # that one search may have
+
+
+def words(text: str) -> list[str] | None:
+    """The words that somebody searches for; ``None`` for more than anybody would write."""
+    found = text.replace("\x00", "").split()
+    return found if len(found) <= WORDS and len(text) <= KEY_CHARACTERS else None
 
 
 def search(rows: ExecutionQuerySet, text: str) -> ExecutionQuerySet:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from durable import clock
 from durable.dashboard import filters, paging, shown, trail
 from durable.dashboard.base import Pages, or_404
+from durable.dashboard.search import words
 from durable.doors import access
 from durable.models import AuditEntry, Event, Execution
 from durable.showing.characters import visible
@@ -39,7 +40,7 @@ class Table(Pages):
         text = search_term.strip()
         if not text:
             return queryset, False
-        if "\x00" in text:
+        if "\x00" in text or words(text) is None:
             return queryset.none(), False
         wanted = Q()
         for column in self.columns:

@@ -14,11 +14,15 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from durable.authoring.values import FIRST, LAST
+from durable.doors import access
 from durable.engine.operators.listing import of_workflow
 from durable.errors import NotSerializable, WorkflowNotFound
 from durable.models import Event, EventStatus, Execution, Status
 from durable.models.fields import HasTag
 from durable.rest.operations import Parameter
+from durable.showing.masking import Masking
+
+TAGS = 10  # that one asks for at once
 
 
 class InstantField(django_filters.fields.IsoDateTimeField):  # type: ignore[misc]
@@ -59,7 +63,9 @@ class TagsField(forms.Field):
 
     def clean(self, value: Any) -> list[tuple[str, str]]:
         """Each name with its value."""
-        found = [TagField(required=False).clean(one) for one in value or ()]
+        if len(value or ()) > TAGS:
+            raise forms.ValidationError(_("Ask for fewer tags at once."))
+        found = [TagField(required=False, max_length=500).clean(one) for one in value or ()]
         return [tag for tag in found if tag]
 
 
@@ -69,9 +75,10 @@ class TagFilter(django_filters.Filter):  # type: ignore[misc]
     field_class = TagsField
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
-        """All of them must fit."""
+        """All of them must fit; to find by a tag that is masked would tell its value."""
+        masking = Masking(off=access.may(self.parent.request.user, "view_payload"))
         for name, wanted in value or ():
-            qs = qs.filter(_tagged(name, wanted))
+            qs = qs.none() if masking.hides(name) else qs.filter(_tagged(name, wanted))
         return qs
 
 
@@ -97,7 +104,18 @@ class SubjectField(forms.CharField):
         model, colon, pk = text.partition(":")
         if not colon or model.count(".") != 1:
             raise forms.ValidationError(_("Write a subject as app.model:primary key."))
+        if len(model) > 150 or len(pk) > 255:
+            raise forms.ValidationError(_("No subject is as long as that."))
         return model.lower(), pk
+
+
+class StatusFilter(django_filters.MultipleChoiceFilter):  # type: ignore[misc]
+    """In one of these statuses; each is asked for once, however often it is named."""
+
+    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        """As many conditions as there are statuses."""
+        found: QuerySet[Any] = super().filter(qs, list(dict.fromkeys(value or ())))
+        return found
 
 
 class SubjectFilter(django_filters.Filter):  # type: ignore[misc]
@@ -145,7 +163,7 @@ class ExecutionFilter(FilterSet):  # type: ignore[misc]
     """Which executions are listed."""
 
     workflow = WorkflowFilter(max_length=200)
-    status = django_filters.MultipleChoiceFilter(choices=Status.choices)
+    status = StatusFilter(choices=Status.choices)
     queue = django_filters.CharFilter(max_length=100)
     tag = TagFilter()
     subject = SubjectFilter()
@@ -172,7 +190,7 @@ class EventFilter(FilterSet):  # type: ignore[misc]
     name = django_filters.CharFilter(max_length=255)
     key = django_filters.CharFilter(max_length=255)
     event_id = django_filters.CharFilter(max_length=255)
-    status = django_filters.MultipleChoiceFilter(choices=EventStatus.choices)
+    status = StatusFilter(choices=EventStatus.choices)
 
     class Meta:
         model = Event
