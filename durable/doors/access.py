@@ -13,10 +13,10 @@ from django.db.models.functions import Cast
 from django.utils.module_loading import import_string
 
 from durable import clock, conf
-from durable.authoring import registry
 from durable.conf import database
+from durable.doors import workflows
 from durable.errors import DurableError
-from durable.models import Event, Execution, Schedule, Wait
+from durable.models import Event, Execution, Wait
 from durable.people import who
 from durable.people.question import Question
 
@@ -126,10 +126,17 @@ def require(user: Any, action: str, target: Any = None) -> None:
         definition = getattr(target, "definition", None)  # a class has no words of its own
         named = definition.name if definition is not None else target
         about = f" with {named}" if target is not None else ""
+        takes = f"it takes the permission {PERMISSIONS[action]}, and the consent of every policy"
         raise AccessDenied(
             f"{user.get_username() or 'anonymous'} may not {action.replace('_', ' ')}{about}: "
-            f"it takes the permission {PERMISSIONS[action]}, and the consent of every policy"
+            + ((user.has_perm(PERMISSIONS[action]) and unknown(action, target)) or takes)
         )
+
+
+def unknown(action: str, target: Any) -> str:
+    """Why only superusers may act on a target whose code this process lacks; empty if it has it."""
+    lacks = "" if action.startswith("view") else workflows.lacking(target)
+    return f"{lacks}, so what its Meta.permissions ask for is not known" if lacks else ""
 
 
 def allowed(user: Any, action: str, targets: Iterable[T]) -> list[T]:
@@ -138,26 +145,9 @@ def allowed(user: Any, action: str, targets: Iterable[T]) -> list[T]:
 
 
 def _agreed(user: Any, action: str, target: Any) -> bool:
-    needed = () if action.startswith("view") else _own_permissions(target)
-    return all(user.has_perm(name) for name in needed) and all(
-        policy.allows(user, action, target) for policy in policies()
-    )
-
-
-def _own_permissions(target: Any) -> Iterable[str]:
-    """What ``Meta.permissions`` of the workflow asks of whoever acts on it, besides.
-
-    Who decides what a schedule starts, and when, starts the workflow too.
-    """
-    if isinstance(target, Wait):
-        target = target.execution
-    cls = target
-    if isinstance(target, Execution):
-        cls = registry.get(target.workflow, target.version)
-    elif isinstance(target, Schedule):
-        cls = registry.newest(target.workflow)
-    definition = getattr(cls, "definition", None)
-    return definition.options.permissions if definition is not None else ()
+    if not action.startswith("view") and not workflows.lets(user, target):
+        return False
+    return all(policy.allows(user, action, target) for policy in policies())
 
 
 # -- executions ------------------------------------------------------------------------------------
@@ -234,8 +224,10 @@ def refusals(user: Any, waits: Sequence[Wait]) -> dict[UUID, str]:
         named = wait.assignees or who.matches(user, question.added(open_for), groups)
         if reason is None and not named and not user.has_perm(PERMISSIONS["answer"]):
             reason = f"it takes the permission {PERMISSIONS['answer']}"
-        if reason is None and (wait.root_id not in roots or not _agreed(user, "answer", wait)):
+        if reason is None and wait.root_id not in roots:
             reason = NO_POLICY
+        if reason is None and not _agreed(user, "answer", wait):
+            reason = unknown("answer", wait) or NO_POLICY
         if reason is not None:
             found[wait.pk] = reason
     return found

@@ -1,0 +1,1 @@
+"""Attacks by people who may do something, but not this: each kind at every door."""
