@@ -60,6 +60,10 @@ LARGE = ("input", "data", "base", "outcome", "frames", "error", "progress")
 
 PORTION = 500  # questions that are looked at together
 
+#: What ``scope_key`` is tried with: the scope is what it puts before this.
+KEY = "key"
+LONGEST_SCOPE = 100
+
 #: Why somebody who is asked may not answer all the same.
 NO_POLICY = "a policy of this site does not allow it"
 
@@ -86,9 +90,19 @@ class Policy:
         """Whether ``user`` may do ``action`` (a key of ``PERMISSIONS``) with ``target``.
 
         The target is an ``Execution``, a ``Wait``, a ``Schedule``, a ``Worker``, the name of a
-        queue, a workflow class (to start), or ``None``: an event to whoever carries its key.
+        queue, a workflow class (to start: by a schedule, an event or a rerun, too), or ``None``.
+        One more action is ``carry_key``, with a key as ``scope_key`` has made it: to start what
+        carries it, or to publish an event under it.
         """
         return True
+
+    def scope_key(self, user: Any, key: str) -> str:
+        """The key with something of the user's before it, which keeps it apart from others' keys.
+
+        So all keys are stored that a user gives: correlation keys, idempotency keys and the ids of
+        published events; and each that an execution of the user gets later, with its children.
+        """
+        return key
 
     def tags(self, user: Any) -> dict[str, Any]:
         """Tags that everything carries that ``user`` starts; they win over those asked for."""
@@ -101,6 +115,37 @@ def tags_of(user: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
     for policy in policies():
         tags.update(policy.tags(user))
     return tags
+
+
+def scope_of(user: Any) -> str:
+    """What the policies put before each key of the user's; ``DurableError`` if they do else."""
+    text = KEY
+    for policy in policies():
+        text = policy.scope_key(user, text)
+    scope = text.removesuffix(KEY)
+    if scope == text or len(scope) > LONGEST_SCOPE:
+        raise DurableError(
+            f"scope_key of a policy made {text!r} of {KEY!r}: it puts up to {LONGEST_SCOPE} "
+            "characters before the key, and changes nothing else"
+        )
+    return scope
+
+
+def require_key(user: Any, key: str | None) -> None:
+    """``AccessDenied`` unless the policies let the user start what carries the key."""
+    if not all(policy.allows(user, "carry_key", key) for policy in policies()):
+        raise AccessDenied(f"{user.get_username()} may not use the key {key!r}: {NO_POLICY}")
+
+
+def require_consent(user: Any, action: str, target: Any) -> None:
+    """``AccessDenied`` unless the workflow and the policies agree, Django's permission aside.
+
+    It is asked where another permission stands for the deed: who may manage schedules may start
+    what they start.
+    """
+    if target is not None and not _agreed(user, action, target):
+        name = target.definition.name
+        raise AccessDenied(f"{user.get_username()} may not {action} {name}: {NO_POLICY}")
 
 
 def policies() -> list[Policy]:

@@ -585,8 +585,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         24,
         "an execution is started by who may start that workflow",
-        "catalogue:respond",
-        '            access.require(request.user, "start", cls)\n',
+        "starting:start",
+        '    access.require(user, "start", workflow)\n',
         "",
         _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
     ),
