@@ -92,7 +92,8 @@ class Policy:
         The target is an ``Execution``, a ``Wait``, a ``Schedule``, a ``Worker``, the name of a
         queue, a workflow class (to start: by a schedule, an event or a rerun, too), or ``None``.
         One more action is ``carry_key``, with a key as ``scope_key`` has made it: to start what
-        carries it, or to publish an event under it.
+        carries it, or to publish an event under it. Another is ``reassign_to``, with a user, a
+        group or a permission: to put a question to them.
         """
         return True
 
@@ -135,6 +136,11 @@ def require_key(user: Any, key: str | None) -> None:
     """``AccessDenied`` unless the policies let the user start what carries the key."""
     if not all(policy.allows(user, "carry_key", key) for policy in policies()):
         raise AccessDenied(f"{user.get_username()} may not use the key {key!r}: {NO_POLICY}")
+
+
+def agrees(user: Any, action: str, target: Any) -> bool:
+    """Whether every policy agrees, Django's permissions aside."""
+    return all(policy.allows(user, action, target) for policy in policies())
 
 
 def require_consent(user: Any, action: str, target: Any) -> None:

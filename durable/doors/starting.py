@@ -73,11 +73,11 @@ def trigger(user: Any, row: Schedule) -> Execution:
 
 def schedule(user: Any, row: Schedule, cron: Cron) -> Schedule:
     """Create the schedule ``row``, or change it; what a new one starts is of the user."""
+    if row._state.adding:
+        row.tags, row.scope = access.tags_of(user, {}), access.scope_of(user)
     access.require(user, "manage_schedules", row)
-    scope = row.scope or access.scope_of(user)
-    _require_scheduled(user, row.workflow, cron.input, scope)
-    tags = access.tags_of(user, {})
-    return schedules.schedule(row.workflow, cron, by=user, tags=tags, scope=scope)
+    _require_scheduled(user, row.workflow, cron.input, row.scope)
+    return schedules.schedule(row.workflow, cron, by=user, tags=row.tags, scope=row.scope)
 
 
 def _theirs(user: Any, options: StartOptions) -> StartOptions:

@@ -31,7 +31,7 @@ def rest(name: str, path: Any, body: Any) -> Attack:
     return Attack("rest", name, lambda user: Api(user).post(str(path), body))
 
 
-def admin(name: str, where: str, *args: Any, **data: Any) -> Attack:
+def admin(name: str, where: str, /, *args: Any, **data: Any) -> Attack:
     """A POST to a page of the admin."""
     return Attack("admin", name, lambda user: browser(user).post(page(where, *args), data))
 
