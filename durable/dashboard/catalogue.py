@@ -16,8 +16,8 @@ from durable.dashboard import graph, statistics
 from durable.dashboard.base import Pages, acting, tell
 from durable.dashboard.search import distinct
 from durable.dashboard.values import JsonField
-from durable.doors import access
-from durable.engine.start.start import StartOptions, start
+from durable.doors import access, starting
+from durable.engine.start.start import StartOptions
 from durable.errors import DurableError
 from durable.models import Schedule
 from durable.showing.characters import visible
@@ -82,7 +82,6 @@ def respond(pages: Pages, request: HttpRequest, name: str) -> HttpResponse:
             raise Http404
         form = StartForm(request.POST)
         with acting(request):
-            access.require(request.user, "start", cls)
             execution = _start(request, cls, form) if form.is_valid() else None
         if execution is not None:
             return HttpResponseRedirect(_after(pages, request, execution))
@@ -130,17 +129,15 @@ def _title(cls: type[Any]) -> str:
 def _start(request: HttpRequest, cls: type[Any], form: StartForm) -> Any:
     """The new execution (or the one with this key); ``None`` with the reason in the form."""
     values = form.cleaned_data
-    tags = values["tags"]
-    for policy in access.policies():
-        tags = {**tags, **policy.tags(request.user)}
     options = StartOptions(
-        by=request.user,
-        tags=tags,
+        tags=values["tags"],
         idempotency_key=values["idempotency_key"] or None,
         version=cls.definition.version,
     )
     try:
-        return start(cls, values["input"], options)
+        return starting.start(request.user, cls, values["input"], options)
+    except access.AccessDenied:
+        raise
     except DurableError as refusal:
         form.add_error(None, str(refusal))
         return None

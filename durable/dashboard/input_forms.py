@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.forms.utils import ErrorDict
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from durable.dashboard.base import as_typed
-from durable.errors import DefinitionError
+from durable.errors import DefinitionError, NotAllowed
 from durable.models import Wait
 from durable.people import who
 from durable.people.form import ANSWER, ChoiceField, MultipleChoiceField, TextField, form_of
 from durable.people.question import Question
+from durable.people.reach import named
 from durable.showing.characters import visible, visible_line
 
 #: The names of our own fields: no question's field begins like this.
@@ -146,15 +145,12 @@ class ReassignForm(forms.Form):
         help_text=_("One a line: user:kim, group:finance or perm:shop.approve."),
     )
 
-    def __init__(self, wait: Wait, data: Any = None) -> None:
+    def __init__(self, wait: Wait, data: Any = None, *, by: Any) -> None:
         super().__init__(data)
-        self._wait = wait
-        model = get_user_model()
-        active = model._default_manager.filter(is_active=True).order_by(model.USERNAME_FIELD)
-        names = Group.objects.order_by("name").values_list("name", flat=True)
+        self._wait, self._by = wait, by
         lists = {
-            "user": ("users", [user.get_username() for user in active[: LISTED + 1]]),
-            "group": ("groups", list(names[: LISTED + 1])),
+            "user": ("users", [user.get_username() for user in named.users(by)]),
+            "group": ("groups", named.groups(by)),
         }
         others = list(wait.assignees)
         for kind, (field, known) in lists.items():
@@ -174,9 +170,6 @@ class ReassignForm(forms.Form):
             specs = who.normalise([line for line in lines if line])
         except DefinitionError as error:
             raise forms.ValidationError(str(error)) from None
-        for spec in specs:
-            if not _exists(spec):
-                raise forms.ValidationError(_("There is no %(who)s."), params={"who": spec})
         return specs
 
     def clean(self) -> dict[str, Any]:
@@ -190,28 +183,8 @@ class ReassignForm(forms.Form):
         cleaned["to"] = list(dict.fromkeys(to))
         if not cleaned["to"] and not self.errors:
             raise forms.ValidationError(_("Say who is to answer."))
-        for spec in cleaned["to"]:
-            user = _user(spec)
-            if spec in self._wait.exclude or (user and who.matches(user, self._wait.exclude)):
-                raise forms.ValidationError(
-                    _("%(who)s is excluded from this question."), params={"who": spec}
-                )
+        try:
+            named.refuse_wrong(self._wait, cleaned["to"], by=self._by)
+        except (DefinitionError, NotAllowed) as refusal:
+            raise forms.ValidationError(str(refusal)) from None
         return cleaned
-
-
-def _user(spec: str) -> Any:
-    kind, _colon, name = spec.partition(":")
-    if kind != "user":
-        return None
-    model = get_user_model()
-    return model._default_manager.filter(**{model.USERNAME_FIELD: name, "is_active": True}).first()
-
-
-def _exists(spec: str) -> bool:
-    kind, _colon, name = spec.partition(":")
-    if kind == "user":
-        return _user(spec) is not None
-    if kind == "group":
-        return Group.objects.filter(name=name).exists()
-    app, _dot, codename = name.partition(".")
-    return Permission.objects.filter(content_type__app_label=app, codename=codename).exists()

@@ -353,7 +353,8 @@ class InputAdmin(OwnLookups):
         wait = self.found(request, pk)
         if wait.status == WaitStatus.OPEN and not inputs.may_reassign(request.user, wait):
             raise PermissionDenied
-        form = ReassignForm(wait, request.POST if request.method == "POST" else None)
+        posted = request.POST if request.method == "POST" else None
+        form = ReassignForm(wait, posted, by=request.user)
         refused, status = "", 200
         if wait.status != WaitStatus.OPEN:
             refused, status = words.outcome(wait), 409

@@ -21,8 +21,7 @@ from django.utils.translation import gettext_lazy
 from durable import clock
 from durable.dashboard import paging, schedule_form, shown, trail
 from durable.dashboard.base import Pages, acting, allow, allowed, now, or_404, tell
-from durable.doors import access
-from durable.engine.calendar import fire
+from durable.doors import access, starting
 from durable.engine.calendar import schedules as engine
 from durable.errors import DurableError
 from durable.models import AuditEntry, Execution, Firing, Schedule
@@ -124,9 +123,10 @@ class SchedulePages(Pages):
         if posted and form.is_valid():
             new = form.schedule()
             with acting(request):
-                access.require(request.user, "manage_schedules", new)
                 try:
-                    made = engine.schedule(new.workflow, form.cron_of(new), by=request.user)
+                    made = starting.schedule(request.user, new, form.cron_of(new))
+                except access.AccessDenied:
+                    raise
                 except DurableError as refusal:
                     form.add_error(schedule_form.field_of(str(refusal)), str(refusal))
                 else:
@@ -183,7 +183,9 @@ class SchedulePages(Pages):
 
     def _run_now(self, request: HttpRequest, schedule: Schedule) -> HttpResponse:
         try:
-            execution = fire.trigger(schedule.name, by=request.user)
+            execution = starting.trigger(request.user, schedule)
+        except access.AccessDenied:
+            raise
         except DurableError as refusal:
             tell(request, str(refusal), messages.ERROR)
             return HttpResponseRedirect(self.link("schedule_change", schedule.pk))
@@ -208,7 +210,9 @@ class SchedulePages(Pages):
         form = schedule_form.ScheduleForm(request.POST, open=_open(request))
         if form.is_valid():
             try:
-                engine.schedule(schedule.workflow, form.cron_of(schedule), by=request.user)
+                starting.schedule(request.user, schedule, form.cron_of(schedule))
+            except access.AccessDenied:
+                raise
             except DurableError as refusal:
                 form.add_error(schedule_form.field_of(str(refusal)), str(refusal))
             else:

@@ -13,10 +13,10 @@ from django.db.models.functions import Cast
 from django.utils.module_loading import import_string
 
 from durable import clock, conf
-from durable.authoring import registry
 from durable.conf import database
+from durable.doors import workflows
 from durable.errors import DurableError
-from durable.models import Event, Execution, Schedule, Wait
+from durable.models import Event, Execution, Wait
 from durable.people import who
 from durable.people.question import Question
 
@@ -60,6 +60,10 @@ LARGE = ("input", "data", "base", "outcome", "frames", "error", "progress")
 
 PORTION = 500  # questions that are looked at together
 
+#: What ``scope_key`` is tried with: the scope is what it puts before this.
+KEY = "key"
+LONGEST_SCOPE = 100
+
 #: Why somebody who is asked may not answer all the same.
 NO_POLICY = "a policy of this site does not allow it"
 
@@ -86,9 +90,20 @@ class Policy:
         """Whether ``user`` may do ``action`` (a key of ``PERMISSIONS``) with ``target``.
 
         The target is an ``Execution``, a ``Wait``, a ``Schedule``, a ``Worker``, the name of a
-        queue, a workflow class (to start), or ``None``: an event to whoever carries its key.
+        queue, a workflow class (to start: by a schedule, an event or a rerun, too), or ``None``.
+        One more action is ``carry_key``, with a key as ``scope_key`` has made it: to start what
+        carries it, or to publish an event under it. Another is ``reassign_to``, with a user, a
+        group or a permission: to put a question to them.
         """
         return True
+
+    def scope_key(self, user: Any, key: str) -> str:
+        """The key with something of the user's before it, which keeps it apart from others' keys.
+
+        So all keys are stored that a user gives: correlation keys, idempotency keys and the ids of
+        published events; and each that an execution of the user gets later, with its children.
+        """
+        return key
 
     def tags(self, user: Any) -> dict[str, Any]:
         """Tags that everything carries that ``user`` starts; they win over those asked for."""
@@ -101,6 +116,42 @@ def tags_of(user: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
     for policy in policies():
         tags.update(policy.tags(user))
     return tags
+
+
+def scope_of(user: Any) -> str:
+    """What the policies put before each key of the user's; ``DurableError`` if they do else."""
+    text = KEY
+    for policy in policies():
+        text = policy.scope_key(user, text)
+    scope = text.removesuffix(KEY)
+    if scope == text or len(scope) > LONGEST_SCOPE:
+        raise DurableError(
+            f"scope_key of a policy made {text!r} of {KEY!r}: it puts up to {LONGEST_SCOPE} "
+            "characters before the key, and changes nothing else"
+        )
+    return scope
+
+
+def require_key(user: Any, key: str | None) -> None:
+    """``AccessDenied`` unless the policies let the user start what carries the key."""
+    if not all(policy.allows(user, "carry_key", key) for policy in policies()):
+        raise AccessDenied(f"{user.get_username()} may not use the key {key!r}: {NO_POLICY}")
+
+
+def agrees(user: Any, action: str, target: Any) -> bool:
+    """Whether every policy agrees, Django's permissions aside."""
+    return all(policy.allows(user, action, target) for policy in policies())
+
+
+def require_consent(user: Any, action: str, target: Any) -> None:
+    """``AccessDenied`` unless the workflow and the policies agree, Django's permission aside.
+
+    It is asked where another permission stands for the deed: who may manage schedules may start
+    what they start.
+    """
+    if target is not None and not _agreed(user, action, target):
+        name = target.definition.name
+        raise AccessDenied(f"{user.get_username()} may not {action} {name}: {NO_POLICY}")
 
 
 def policies() -> list[Policy]:
@@ -126,10 +177,17 @@ def require(user: Any, action: str, target: Any = None) -> None:
         definition = getattr(target, "definition", None)  # a class has no words of its own
         named = definition.name if definition is not None else target
         about = f" with {named}" if target is not None else ""
+        takes = f"it takes the permission {PERMISSIONS[action]}, and the consent of every policy"
         raise AccessDenied(
             f"{user.get_username() or 'anonymous'} may not {action.replace('_', ' ')}{about}: "
-            f"it takes the permission {PERMISSIONS[action]}, and the consent of every policy"
+            + ((user.has_perm(PERMISSIONS[action]) and unknown(action, target)) or takes)
         )
+
+
+def unknown(action: str, target: Any) -> str:
+    """Why only superusers may act on a target whose code this process lacks; empty if it has it."""
+    lacks = "" if action.startswith("view") else workflows.lacking(target)
+    return f"{lacks}, so what its Meta.permissions ask for is not known" if lacks else ""
 
 
 def allowed(user: Any, action: str, targets: Iterable[T]) -> list[T]:
@@ -138,26 +196,9 @@ def allowed(user: Any, action: str, targets: Iterable[T]) -> list[T]:
 
 
 def _agreed(user: Any, action: str, target: Any) -> bool:
-    needed = () if action.startswith("view") else _own_permissions(target)
-    return all(user.has_perm(name) for name in needed) and all(
-        policy.allows(user, action, target) for policy in policies()
-    )
-
-
-def _own_permissions(target: Any) -> Iterable[str]:
-    """What ``Meta.permissions`` of the workflow asks of whoever acts on it, besides.
-
-    Who decides what a schedule starts, and when, starts the workflow too.
-    """
-    if isinstance(target, Wait):
-        target = target.execution
-    cls = target
-    if isinstance(target, Execution):
-        cls = registry.get(target.workflow, target.version)
-    elif isinstance(target, Schedule):
-        cls = registry.newest(target.workflow)
-    definition = getattr(cls, "definition", None)
-    return definition.options.permissions if definition is not None else ()
+    if not action.startswith("view") and not workflows.lets(user, target):
+        return False
+    return all(policy.allows(user, action, target) for policy in policies())
 
 
 # -- executions ------------------------------------------------------------------------------------
@@ -234,8 +275,10 @@ def refusals(user: Any, waits: Sequence[Wait]) -> dict[UUID, str]:
         named = wait.assignees or who.matches(user, question.added(open_for), groups)
         if reason is None and not named and not user.has_perm(PERMISSIONS["answer"]):
             reason = f"it takes the permission {PERMISSIONS['answer']}"
-        if reason is None and (wait.root_id not in roots or not _agreed(user, "answer", wait)):
+        if reason is None and wait.root_id not in roots:
             reason = NO_POLICY
+        if reason is None and not _agreed(user, "answer", wait):
+            reason = unknown("answer", wait) or NO_POLICY
         if reason is not None:
             found[wait.pk] = reason
     return found

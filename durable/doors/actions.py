@@ -8,9 +8,8 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from durable.doors import access
+from durable.doors import access, starting
 from durable.engine.operators import control
-from durable.engine.start import rerun
 from durable.models import Execution
 from durable.states import FINAL, UNFINISHED, Status
 from durable.storage import sizes
@@ -68,7 +67,7 @@ def _retry(pk: Any, *, by: Any, restart_step: bool = False) -> Execution:
 
 
 def _rerun(pk: Any, *, by: Any, from_step: str | None = None) -> Execution:
-    return rerun.rerun(pk, from_step or None, by=by)
+    return starting.rerun(by, pk, from_step or None)
 
 
 def _is_blocked_below(execution: Execution) -> bool:

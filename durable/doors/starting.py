@@ -1,25 +1,40 @@
-"""Start an execution for somebody: with their policies' tags; of others' keys nothing is told."""
+"""All that a user's hand starts, at any door: with their policies' consent, tags and keys.
+
+Without a user it is the program itself (a command without ``--by``), and unchecked.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
+from durable import codec
+from durable.authoring import registry
+from durable.authoring.cron import Cron
 from durable.authoring.workflow import Workflow
 from durable.doors import access
-from durable.engine.start.start import StartOptions
+from durable.engine.calendar import fire, schedules
+from durable.engine.start import rerun as engine_rerun
+from durable.engine.start.start import StartOptions, correlation_keys
 from durable.engine.start.start import start as engine_start
 from durable.errors import IdempotencyConflict
-from durable.models import Execution
+from durable.models import Execution, Schedule
+from durable.storage import lookup, sizes
 
 
 def start(user: Any, workflow: type[Workflow], input: Any, options: StartOptions) -> Execution:
-    """The execution, new or known by its key; permissions are checked before.
+    """The execution, new or known by its key, which is one of the user's scope.
 
-    ``IdempotencyConflict`` tells of the execution only whom the policies let see it; for others a
-    key that was used is just that.
+    ``AccessDenied``. ``IdempotencyConflict`` tells of the execution only whom the policies let see
+    it; for others a key that was used is just that.
     """
-    options = replace(options, by=user, tags=access.tags_of(user, options.tags))
+    if user is None:
+        return engine_start(workflow, input, options)
+    access.require(user, "start", workflow)
+    options = _theirs(user, options)
+    _require_keys(user, workflow, input, options)
     try:
         execution = engine_start(workflow, input, options)
     except IdempotencyConflict:
@@ -32,6 +47,65 @@ def start(user: Any, workflow: type[Workflow], input: Any, options: StartOptions
     if execution.created or access.in_scope(user, known).exists():
         return execution
     raise _used()
+
+
+def rerun(user: Any, execution_id: UUID, from_step: str | None) -> Execution:
+    """A finished execution anew, with its tags and keys; the user's tags are added to those."""
+    if user is None:
+        return engine_rerun.rerun(execution_id, from_step, by=None)
+    old = lookup.get(execution_id)
+    access.require(user, "rerun", old)
+    access.require_consent(user, "start", registry.get(old.workflow, old.version))
+    for key in old.keys.values_list("key", flat=True):
+        access.require_key(user, key)
+    return engine_rerun.rerun(old.pk, from_step, by=user, tags=access.tags_of(user, {}))
+
+
+def trigger(user: Any, row: Schedule) -> Execution:
+    """An execution of a schedule now, with its tags; the user's are added to those."""
+    if user is None:
+        return fire.trigger(row.name, by=None)
+    access.require(user, "manage_schedules", row)
+    scope = row.scope or access.scope_of(user)
+    _require_scheduled(user, row.workflow, row.input, scope)
+    return fire.trigger(row.name, by=user, tags=access.tags_of(user, {}), scope=scope)
+
+
+def schedule(user: Any, row: Schedule, cron: Cron) -> Schedule:
+    """Create the schedule ``row``, or change it; what a new one starts is of the user."""
+    if row._state.adding:
+        row.tags, row.scope = access.tags_of(user, {}), access.scope_of(user)
+    access.require(user, "manage_schedules", row)
+    _require_scheduled(user, row.workflow, cron.input, row.scope)
+    return schedules.schedule(row.workflow, cron, by=user, tags=row.tags, scope=row.scope)
+
+
+def _theirs(user: Any, options: StartOptions) -> StartOptions:
+    """The options with the user's tags, and an idempotency key that is of the user's scope."""
+    scope, once = access.scope_of(user), options.idempotency_key
+    if once is not None:
+        once = sizes.scoped(scope, sizes.text("idempotency_key", once))
+    tags = access.tags_of(user, options.tags)
+    return replace(options, by=user, tags=tags, scope=scope, idempotency_key=once)
+
+
+def _require_scheduled(user: Any, workflow: str, input: Any, scope: str) -> None:
+    """``AccessDenied`` unless the user may start what a schedule starts, under its keys."""
+    cls = registry.newest(workflow)
+    if cls is not None:
+        access.require_consent(user, "start", cls)
+        _require_keys(user, cls, input, StartOptions(scope=scope))
+
+
+def _require_keys(
+    user: Any, workflow: type[Workflow], input: Mapping[str, Any] | None, options: StartOptions
+) -> None:
+    """``AccessDenied`` unless the user may have carried each key that the execution gets."""
+    if not access.policies():
+        return
+    data = codec.dump_data({} if input is None else input, path="input")
+    for key in correlation_keys(workflow.definition, data, options):
+        access.require_key(user, key)
 
 
 def _used() -> IdempotencyConflict:

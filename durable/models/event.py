@@ -85,6 +85,9 @@ class Event(models.Model):
     source = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="copies"
     )
+    # of whoever published it: the workflows that it triggers carry them
+    tags = models.JSONField(default=dict, db_default={}, blank=True)
+    scope = models.CharField(max_length=100, blank=True, default="", db_default="")
     created_at = MomentField(editable=False)
     expires_at = MomentField(null=True, blank=True)  # None: after KEEP_EVENTS
 

@@ -160,6 +160,9 @@ class Execution(models.Model):
     error = DataField(null=True, blank=True)
     progress = DataField(null=True, blank=True)
     tags = models.JSONField(default=dict, blank=True)
+    scope = models.CharField(  # what stands before each of its keys, and its children's
+        max_length=100, blank=True, default="", db_default=""
+    )
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
     subject_type = models.CharField(max_length=150, blank=True, default="")
     subject_id = models.CharField(max_length=255, blank=True, default="")

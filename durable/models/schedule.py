@@ -71,6 +71,9 @@ class Schedule(models.Model):
     cron = models.CharField(max_length=200)
     timezone = models.CharField(max_length=100)
     input = DataField(null=True, blank=True)
+    # of whoever made it at a door: what it starts carries them
+    tags = models.JSONField(default=dict, db_default={}, blank=True)
+    scope = models.CharField(max_length=100, blank=True, default="", db_default="")
     catch_up = models.CharField(max_length=10, choices=CatchUp.choices, default=CatchUp.LATEST)
     overlap = models.CharField(max_length=10, choices=Overlap.choices, default=Overlap.ALLOW)
     jitter = models.DurationField(null=True, blank=True)

@@ -16,7 +16,7 @@ from durable.engine.start.start import StartOptions
 from durable.models import Execution
 
 
-def start(
+def start_asked(
     user: Any, workflow: type[Workflow], key: str | None, fields: dict[str, Any]
 ) -> Execution:
     """The execution, new or known; what the fields are is said by ``requests.Start``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from durable.authoring.values import beyond, beyond_past
 from durable.errors import DurableError, NotSerializable
 
 HIGHEST = 2**31 - 1
+LONGEST_KEY = 255
 
 
 def text(what: str, value: Any, longest: int = 255) -> str:
@@ -33,6 +35,14 @@ def is_text(value: Any, longest: int = 255) -> bool:
     except DurableError:
         return False
     return True
+
+
+def scoped(scope: str, key: str) -> str:
+    """The key as it is stored: behind what keeps it apart from the same key of others."""
+    whole = scope + key
+    if not scope or len(whole) <= LONGEST_KEY:
+        return whole
+    return scope + hashlib.sha256(key.encode()).hexdigest()
 
 
 def free_text(what: str, value: Any) -> str:

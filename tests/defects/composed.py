@@ -685,7 +685,11 @@ COMPOSED: tuple[Mutation, ...] = (
                 "        queue=old.home_queue,\n",
                 "from_the_start_with_the_same_input_linked",
             ),
-            ("tags", "        tags=old.tags,\n", "from_the_start_with_the_same_input_linked"),
+            (
+                "tags",
+                "        tags={**(tags or {}), **old.tags},\n",
+                "from_the_start_with_the_same_input_linked",
+            ),
             ("version", "        version=old.version,\n", "an_old_version_stays_on_that_version"),
         )
     ),

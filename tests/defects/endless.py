@@ -49,7 +49,7 @@ ENDLESS: tuple[Mutation, ...] = (
         0,
         "the keys of a child are told where the body asks for it",
         "children:Child.of",
-        "        keys = correlation_keys(definition, data, options.keys)\n",
+        "        keys = correlation_keys(definition, data, options)\n",
         "        keys: list[str] = []\n",
         _CHILD + "a_key_that_cant_be_told_fails_the_step",
         _CHILD + "the_body_may_catch_it_and_so_may_the_flow",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from tests.defects.attacks_tenant import ATTACKS_TENANT
 from tests.defects.composed import COMPOSED
 from tests.defects.endless import ENDLESS
 from tests.defects.looks import LOOKS
@@ -584,8 +585,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         24,
         "an execution is started by who may start that workflow",
-        "catalogue:respond",
-        '            access.require(request.user, "start", cls)\n',
+        "starting:start",
+        '    access.require(user, "start", workflow)\n',
         "",
         _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
     ),
@@ -605,6 +606,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         '    token = origin.set("")\n',
         _D24 + "AuditTests::test_each_action_is_on_record_once",
     ),
+    *ATTACKS_TENANT,
     *COMPOSED,
     *ENDLESS,
     *LOOKS,

@@ -33,7 +33,7 @@ class FormTests(Called, AskingMixin, WorkflowTestCase):
         super().setUp()
         self.people()
         self.named = self.users["named"]
-        self.wait = self.asked("form", form="contract", assignees=["user:named"])
+        self.wait = self.asked("form", form="contract", assignees=["user:named", "user:root"])
         self.link = links.make(self.wait, self.users["named"])[0].token
         cls = registry.latest("asking")
         self.enterContext(mock.patch.object(cls, "forms", {}))
@@ -118,7 +118,7 @@ class FormTests(Called, AskingMixin, WorkflowTestCase):
             registry._classes.pop(("asking", 1))
             with self.assertRaisesRegex(durable.FormMissing, "no workflow 'asking' in this code"):
                 durable.provide_input(self.wait.root_id, self.wait.name, ANSWER)
-            response = browser(self.named).get(change(self.wait))
+            response = browser(self.users["root"]).get(change(self.wait))
             self.assertContains(response, "no workflow", status_code=409)
 
     def test_an_answered_question_is_shown_without_its_form(self) -> None:

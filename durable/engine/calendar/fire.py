@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any
@@ -169,7 +169,11 @@ def _start(schedule: Schedule, slot: datetime, present: datetime) -> Execution |
     can't be started.
     """
     planned = slot + share_of_jitter(schedule, slot)
-    options = StartOptions(scheduled_at=planned if planned > present else None)
+    options = StartOptions(
+        scheduled_at=planned if planned > present else None,
+        tags=schedule.tags,
+        scope=schedule.scope,
+    )
     try:
         execution = start(schedule.workflow, schedule.input, options)
     except (OperationalError, InterfaceError):
@@ -241,13 +245,19 @@ def _start_queued(pk: UUID) -> int:
 
 
 @in_callers_transaction
-def trigger(name: str, *, by: Any) -> Execution:
+def trigger(
+    name: str, *, by: Any, tags: Mapping[str, Any] | None = None, scope: str = ""
+) -> Execution:
     """Start an execution of a schedule now, whatever its slots, overlap and ``enabled`` say.
 
+    Its tags are those of the schedule, and ``tags``; its scope that of the schedule, or ``scope``.
     It is on record as a firing at an instant of its own, which never is a slot's.
     """
     schedule = find(name, lock(Schedule.objects.all()))
-    execution = start(schedule.workflow, schedule.input, StartOptions(noted=True))
+    options = StartOptions(
+        noted=True, tags={**(tags or {}), **schedule.tags}, scope=schedule.scope or scope
+    )
+    execution = start(schedule.workflow, schedule.input, options)
     at = clock.read(database())
     at += timedelta(microseconds=not at.microsecond)
     while schedule.firings.filter(slot=at).exists():

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -89,8 +90,18 @@ def differences(row: Schedule, workflow: str, wanted: dict[str, Any], data: str)
 
 
 @in_callers_transaction
-def schedule(workflow: Any, cron: Cron, *, by: Any) -> Schedule:
-    """Create the schedule ``cron.name``, or change it; a changed time begins with the next slot."""
+def schedule(
+    workflow: Any,
+    cron: Cron,
+    *,
+    by: Any,
+    tags: Mapping[str, Any] | None = None,
+    scope: str = "",
+) -> Schedule:
+    """Create the schedule ``cron.name``, or change it; a changed time begins with the next slot.
+
+    ``tags`` and ``scope`` are those of whoever creates it: a change leaves them.
+    """
     definition = startable(workflow)
     name = sizes.text("the name of a schedule", cron.name, 200)
     wanted = columns_of(cron)
@@ -98,7 +109,8 @@ def schedule(workflow: Any, cron: Cron, *, by: Any) -> Schedule:
     present = clock.read(database())
     row = _locked_or_none(name)
     if row is None:
-        new = new_row(name, definition.name, wanted, data, present, declared=False)
+        own = {"tags": sizes.tags(tags or {}), "scope": scope}
+        new = new_row(name, definition.name, {**wanted, **own}, data, present, declared=False)
         row = insert(new, lambda: _locked_or_none(name))
         if row is None:
             return _note("schedule", new, None, by)

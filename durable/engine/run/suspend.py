@@ -21,6 +21,7 @@ from durable.models.fields import in_utc
 from durable.people import notices
 from durable.people.question import Question
 from durable.states import WaitKind, WaitStatus
+from durable.storage import sizes
 from durable.storage.failpoints import reach
 from durable.storage.transaction import in_transaction, lock
 
@@ -75,6 +76,7 @@ def park(
 def _open(claim: Claim, request: Request) -> Wait:
     ask, (kind, name, ordinal) = request.ask, request.place
     question = request.question or Question()
+    key = _scoped(claim, ask.key) if ask.key else ""
     wait = Wait.objects.create(
         execution_id=claim.execution_id,
         root_id=claim.root_id,
@@ -84,7 +86,7 @@ def _open(claim: Claim, request: Request) -> Wait:
         name=name,
         ordinal=ordinal,
         names=list(ask.names),
-        key=ask.key or "",
+        key=key,
         opened_at=clock.now(),
         deadline_at=moment(ask.until if WaitKind(kind).is_answered_by_time else ask.timeout),
         status=WaitStatus.OPEN,
@@ -95,8 +97,14 @@ def _open(claim: Claim, request: Request) -> Wait:
         due_at=moment(ask.people.due),
         **notices.of_opened(question),
     )
-    CorrelationKey.objects.give(claim.root_id, [ask.key] if ask.key else [])
+    CorrelationKey.objects.give(claim.root_id, [key] if key else [])
     return wait
+
+
+def _scoped(claim: Claim, key: str) -> str:
+    """The key behind the scope of the execution that waits under it."""
+    whole = Execution.objects.filter(pk=claim.root_id)
+    return sizes.scoped(whole.values_list("scope", flat=True).get(), key)
 
 
 def _child(claim: Claim, request: Request) -> Execution | None:

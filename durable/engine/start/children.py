@@ -15,7 +15,7 @@ from durable.engine.row.held import Claim
 from durable.engine.row.journal import Place
 from durable.engine.start.start import StartOptions, correlation_keys, new_row, startable
 from durable.models import CorrelationKey, Execution, Record, RecordKind, Role
-from durable.storage import notify
+from durable.storage import notify, sizes
 
 
 def child_id(claim: Claim, place: Place) -> UUID:
@@ -59,13 +59,14 @@ class Child:
             subject=given.get("subject"),
             keys=given.get("keys") or (),
         )
-        keys = correlation_keys(definition, data, options.keys)
+        keys = correlation_keys(definition, data, options)
         new_row(definition, data, options)
         return cls(definition, data, keys, options, with_parent)
 
     def row(self, claim: Claim) -> Execution:
         """Its row, with whatever it has from its parent."""
-        parent = Execution.objects.only("tags", "subject_type", "subject_id").get(pk=claim.root_id)
+        kept = ("tags", "scope", "subject_type", "subject_id")
+        parent = Execution.objects.only(*kept).get(pk=claim.root_id)
         own, meta = self.options, self.definition.options
         queue = None if "queue" in meta.given else claim.home_queue
         options = replace(
@@ -73,6 +74,7 @@ class Child:
             queue=queue if own.queue is None else own.queue,
             priority=-claim.rank if own.priority is None else own.priority,
             tags={**parent.tags, **own.tags},
+            scope=parent.scope,
         )
         row = new_row(self.definition, self.data, options)
         if own.subject is None and (meta.subject or "").lower() in ("", parent.subject_type):
@@ -90,7 +92,8 @@ def create(claim: Claim, place: Place, asked: Child, *, awaited: bool) -> Execut
     child.parent_visit = claim.at.visit
     child.last_completed_at = claim.last_completed_at
     child.save(force_insert=True, using=database())
-    CorrelationKey.objects.give(child.pk, asked.keys)
+    keys = [sizes.scoped(child.scope, key) for key in asked.keys]
+    CorrelationKey.objects.give(child.pk, keys)
     notify.hint()
     return child
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from durable import codec
@@ -18,8 +19,13 @@ from durable.storage.transaction import in_callers_transaction, lock
 
 
 @in_callers_transaction
-def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
-    """A new execution of the same workflow and input, linked by ``rerun_of``."""
+def rerun(
+    execution_id: Any, from_step: str | None, *, by: Any, tags: Mapping[str, Any] | None = None
+) -> Execution:
+    """A new execution of the same workflow and input, linked by ``rerun_of``.
+
+    It has the tags, the scope and the keys of the old one; ``tags`` are added to those.
+    """
     old = lookup.get(execution_id, rows=lock(Execution.objects.all()))  # no retention removes it
     lookup.refuse_part(old, "rerun")
     if old.status not in FINAL:
@@ -27,10 +33,11 @@ def rerun(execution_id: Any, from_step: str | None, *, by: Any) -> Execution:
     options = StartOptions(
         queue=old.home_queue,
         priority=old.priority,
-        tags=old.tags,
+        tags={**(tags or {}), **old.tags},
+        scope=old.scope,
         version=old.version,
         noted=True,
-        keys=list(CorrelationKey.objects.filter(execution=old).values_list("key", flat=True)),
+        carried=list(CorrelationKey.objects.filter(execution=old).values_list("key", flat=True)),
     )
     new = start(old.workflow, old.input, options)
     rows = Execution.objects.filter(pk=new.pk)

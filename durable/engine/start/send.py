@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -13,6 +15,18 @@ from durable.models import Event
 from durable.storage import audit, notify, sizes
 from durable.storage.lookup import keep, root_of
 from durable.storage.transaction import in_callers_transaction, insert
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose event it is: what stands before its key and its id, and what it starts carries."""
+
+    scope: str = ""
+    tags: Mapping[str, Any] = field(default_factory=dict)
+
+    def scoped(self, what: str, text: str | None) -> str | None:
+        """The text as it is stored; ``DurableError``, which names ``what``."""
+        return None if text is None else sizes.scoped(self.scope, sizes.text(what, text))
 
 
 @in_callers_transaction
@@ -41,15 +55,19 @@ def publish_event(
     by: Any,
     keep: timedelta | None = None,
     startable: bool = True,
+    origin: Origin | None = None,
 ) -> Event:
-    """Publish an event to whoever carries ``key``.
+    """Publish an event to whoever carries ``key``; key and id stand behind the origin's scope.
 
     ``startable``: refuse it if it can start none of the workflows that it triggers and nobody
     carries the key. A sender that can't change its payload is not told: the event is kept then.
     """
-    where = {"key": sizes.text("key", key) if key is not None else ""}
+    origin = Origin() if origin is None else origin
+    where = {"key": origin.scoped("key", key) or ""}
+    event_id = origin.scoped("event_id", event_id)
     expires_at = clock.now() + sizes.positive("keep", keep) if keep is not None else None
-    event = _insert(name, payload, event_id, startable=startable, expires_at=expires_at, **where)
+    new = Event(expires_at=expires_at, tags=sizes.tags(origin.tags), scope=origin.scope)
+    event = _insert(name, payload, event_id, new=new, startable=startable, **where)
     if event.created and audit.is_due(by):
         audit.record(
             "publish_event", by=by, target=f"{name} {key or ''}".strip()[:500], after=payload
@@ -63,15 +81,17 @@ def _insert(
     event_id: str | None,
     *,
     startable: bool = False,
-    expires_at: Any = None,
+    new: Event | None = None,
     **where: Any,
 ) -> Event:
     sizes.text("an event's name", name)
     if event_id is not None:
         sizes.text("event_id", event_id)
     codec.dumps(payload, path="payload")
-    event = Event(name=name, payload=payload, event_id=event_id, created_at=clock.now(), **where)
-    event.expires_at = expires_at
+    event = Event() if new is None else new
+    columns = {"name": name, "payload": payload, "event_id": event_id, "created_at": clock.now()}
+    for column, value in {**columns, **where}.items():
+        setattr(event, column, value)
     again = partial(_same, event_id, name, payload, where)
     known = again()
     if known is None and startable:

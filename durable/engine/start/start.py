@@ -42,6 +42,8 @@ class StartOptions:
     by: Any = None
     idempotency_key: str | None = None
     keys: Sequence[str] = ()
+    carried: Sequence[str] = ()  # keys that stand behind a scope already
+    scope: str = ""
     subject: models.Model | None = None
     tags: Mapping[str, Any] = field(default_factory=dict)
     version: int | None = None
@@ -58,7 +60,7 @@ def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -
     known = _started_before(definition, data, once)
     if known is not None:
         return known
-    keys = correlation_keys(definition, data, options.keys)
+    keys = correlation_keys(definition, data, options)
     again = partial(_started_before, definition, data, once)
     known = insert(execution, again, unique=once is not None)
     if known is not None:
@@ -91,7 +93,7 @@ def start_many(
         texts.append(data)
         keys += [
             CorrelationKey(execution=row, key=key)
-            for key in correlation_keys(definition, data, options.keys)
+            for key in correlation_keys(definition, data, options)
         ]
     Execution.objects.bulk_create(rows, batch_size=BATCH)
     if keys:
@@ -136,6 +138,7 @@ def new_row(definition: Definition, data: str, options: StartOptions) -> Executi
         input=Stored(data),
         data=Stored(data),
         tags=sizes.tags(options.tags),
+        scope=options.scope,
         idempotency_key=options.idempotency_key,
         created_at=clock.now(),
         scheduled_at=at,
@@ -173,8 +176,9 @@ def subject_columns(subject: models.Model | None, declared: str | None) -> dict[
     return {"subject_type": subject._meta.label_lower, "subject_id": str(subject.pk)}
 
 
-def correlation_keys(definition: Definition, data: str, given: Sequence[str]) -> list[str]:
-    """The correlation keys of an execution: those given, and that of ``Meta.key``."""
+def correlation_keys(definition: Definition, data: str, options: StartOptions) -> list[str]:
+    """The correlation keys of an execution: those given, and that of ``Meta.key``, scoped."""
+    given = options.keys
     if isinstance(given, str):
         raise DurableError(f"keys must be a list of strings, not the string {given!r}")
     keys = list(sizes.several("keys", given))
@@ -183,7 +187,8 @@ def correlation_keys(definition: Definition, data: str, given: Sequence[str]) ->
         keys.append(own)
     for key in keys:
         sizes.text("a correlation key", key)
-    return list(dict.fromkeys(keys))
+    scoped = [sizes.scoped(options.scope, key) for key in keys]
+    return list(dict.fromkeys([*scoped, *options.carried]))
 
 
 def _own_key(definition: Definition, data: str) -> str | None:

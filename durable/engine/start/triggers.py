@@ -26,7 +26,7 @@ def start_triggered(event: Event) -> list[UUID]:
     that the event is delivered: so an event starts each of them once. What can't be started (a
     payload that is no dict, a refused input) is logged; an event that starts nothing is kept.
     """
-    return [pk for pk in (_start(workflow, event) for workflow in _triggered_by(event.name)) if pk]
+    return [pk for pk in (_start(workflow, event) for workflow in triggered_by(event.name)) if pk]
 
 
 def refuse_unstartable(name: str, payload: Any, key: str) -> None:
@@ -35,7 +35,7 @@ def refuse_unstartable(name: str, payload: Any, key: str) -> None:
     Only if no trigger of this name can take the payload, and no unfinished execution carries the
     key. The sender holds no lock: what changes before the event is delivered is logged then.
     """
-    refusals = [(cls.definition.name, _refusal(cls, payload)) for cls in _triggered_by(name)]
+    refusals = [(cls.definition.name, _refusal(cls, payload)) for cls in triggered_by(name)]
     first = next((refusal for _, refusal in refusals), None)
     if first is None or any(refusal is None for _, refusal in refusals):
         return
@@ -51,13 +51,13 @@ def _refusal(workflow: type[Workflow], payload: Any) -> DurableError | None:
     """Why ``start`` would refuse this input."""
     try:
         data = codec.dump_data({} if payload is None else payload, path="payload")
-        correlation_keys(workflow.definition, data, ())
+        correlation_keys(workflow.definition, data, StartOptions())
     except DurableError as error:
         return error
     return None
 
 
-def _triggered_by(name: str) -> list[type[Workflow]]:
+def triggered_by(name: str) -> list[type[Workflow]]:
     """The highest version of each workflow that has a trigger of this name."""
     latest = {cls.definition.name: cls for cls in registry.all()}
     return [
@@ -65,6 +65,12 @@ def _triggered_by(name: str) -> list[type[Workflow]]:
         for cls in latest.values()
         if any(trigger.name == name for trigger in cls.definition.options.triggers)
     ]
+
+
+def _options(event: Event) -> StartOptions:
+    """What starts has the event's key, and the tags and the scope of whoever published it."""
+    carried = [event.key] if event.key else ()
+    return StartOptions(carried=carried, tags=event.tags, scope=event.scope)
 
 
 def _start(workflow: type[Workflow], event: Event) -> UUID | None:
@@ -79,7 +85,7 @@ def _start(workflow: type[Workflow], event: Event) -> UUID | None:
         )
         return None
     try:
-        execution = start(workflow, payload, StartOptions(keys=[event.key] if event.key else ()))
+        execution = start(workflow, payload, _options(event))
     except (OperationalError, InterfaceError):
         raise  # the database, not the event: it stays pending
     except Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from durable.engine.start import send
+from durable.doors import publishing
 from durable.management.arguments import json_of
 from durable.management.base import DurableCommand, Options
 
@@ -24,15 +24,10 @@ class Command(DurableCommand):
 
     def answer(self, options: Options) -> None:
         """Publish it."""
-        self.require("publish_event")
         given = options["payload"]
         payload = json_of(given, "the payload") if given is not None else None
-        event = send.publish_event(
-            options["name"],
-            payload,
-            key=options["key"],
-            event_id=options["event_id"],
-            by=self.by,
+        event = publishing.publish(
+            self.by, options["name"], payload, key=options["key"], event_id=options["event_id"]
         )
         if self.as_json:
             self.show(

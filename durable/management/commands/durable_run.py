@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from durable.authoring import registry
 from durable.doors import starting
 from durable.engine.run.result import follow, refuse_transaction
-from durable.engine.start.start import StartOptions, start
+from durable.engine.start.start import StartOptions
 from durable.errors import ResultTimeout
 from durable.management.arguments import (
     file_text,
@@ -106,10 +106,7 @@ class Command(DurableCommand):
             subject=subject(options["subject"]),
             tags=tags(options["tag"]),
         )
-        if self.by is None:
-            execution = start(cls, _input(options), asked)
-        else:
-            execution = starting.start(self.by, cls, _input(options), asked)
+        execution = starting.start(self.by, cls, _input(options), asked)
         if not execution.created and options["verbosity"]:
             self.tell("it was started before with this idempotency key")
         if options["wait"]:

@@ -14,7 +14,8 @@ from django.core.management.base import CommandError
 from durable import clock
 from durable.authoring.cron import slots_after, zone_of
 from durable.conf import database
-from durable.engine.calendar import fire, schedules
+from durable.doors import starting
+from durable.engine.calendar import schedules
 from durable.errors import ScheduleNotFound
 from durable.management.arguments import positive
 from durable.management.base import DurableCommand, Options
@@ -121,7 +122,7 @@ class Command(DurableCommand):
             self.tell(f"{schedule.name} is disabled: none of them fires")
 
     def _trigger(self, schedule: Schedule) -> None:
-        execution = fire.trigger(schedule.name, by=self.by)
+        execution = starting.trigger(self.by, schedule)
         if self.as_json:
             self.show(
                 {

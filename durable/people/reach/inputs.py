@@ -18,6 +18,7 @@ from durable.models import Execution, Wait
 from durable.models.wait import WaitQuerySet
 from durable.people import answer as answers
 from durable.people import who
+from durable.people.reach import named
 from durable.states import WaitStatus
 from durable.storage import lookup
 from durable.storage.audit import origin
@@ -113,7 +114,9 @@ def reassign(asked: UUID | Named, to: Iterable[str], *, by: Any) -> Wait:
     access.require(person, "reassign", wait)
     if who.matches(person, wait.exclude):
         raise NotAllowed(_("who is excluded from a question may not hand it to others"))
-    answers.hand_on(wait, to=list(to), by=person)
+    specs = who.normalise(list(to))
+    named.refuse_wrong(wait, specs, by=person)
+    answers.hand_on(wait, to=specs, by=person)
     return Wait.objects.select_related("execution").get(pk=wait.pk)
 
 

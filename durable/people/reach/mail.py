@@ -19,7 +19,7 @@ from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 
 from durable import conf
-from durable.doors import access
+from durable.doors import access, workflows
 from durable.models import AnswerLink, Wait
 from durable.people import notices, who
 from durable.people.question import Question
@@ -51,10 +51,12 @@ def tell(kind: str, wait: Wait, to: Sequence[str]) -> timedelta | None:
     """Mail everybody whom ``to`` names and who may answer.
 
     A mail that can't be sent is logged; the others are sent all the same. If none of them could
-    be, the time is returned after which to try again.
+    be, or this process lacks the workflow, the time is returned after which to try again.
     """
     if not conf.get("PUBLIC_URL"):
         return None
+    if workflows.lacking(wait):  # who may answer is known to workers that have its code
+        return LATER
     people = list(recipients(wait, to))
     if not people:
         logger.warning("question %r of %s: nobody to mail among %s", wait.name, wait.root_id, to)

@@ -7,10 +7,8 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from durable.doors import access
+from durable.doors import access, publishing
 from durable.doors.access import AccessDenied
-from durable.engine.start import send
-from durable.errors import IdempotencyConflict
 from durable.rest import filters, pagination, requests, serializers
 from durable.rest.base import View
 from durable.rest.operations import Operation, idempotency_key
@@ -59,17 +57,12 @@ class Events(View):
         access.require(request.user, "publish_event")
         fields = requests.read(request, requests.PublishEvent)
         event_id = requests.once(request, fields, "event_id")
-        try:
-            event = send.publish_event(
-                fields["name"],
-                fields.get("payload"),
-                key=fields.get("key"),
-                event_id=event_id,
-                by=request.user,
-            )
-        except IdempotencyConflict:
-            if access.policies():  # whose event it is can't be told: they are all one mailbox's
-                raise IdempotencyConflict("this event id was used before") from None
-            raise
+        event = publishing.publish(
+            request.user,
+            fields["name"],
+            fields.get("payload"),
+            key=fields.get("key"),
+            event_id=event_id,
+        )
         code = 201 if event.created else 200
         return Response(self.shown(event, code, reveals=self._reveals), code)

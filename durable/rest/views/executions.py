@@ -59,7 +59,7 @@ class Executions(View):
         except WorkflowNotFound:
             raise ValidationError({"workflow": ["There is no workflow of this name."]}) from None
         access.require(request.user, "start", workflow)
-        execution = starting.start(request.user, workflow, key, fields)
+        execution = starting.start_asked(request.user, workflow, key, fields)
         code = 201 if execution.created else 200
         return Response(
             self.shown(execution, code), code, headers={"Location": self._address(execution)}

@@ -9,8 +9,8 @@ from rest_framework import serializers as fields
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from durable.doors import access
-from durable.engine.calendar import fire, schedules
+from durable.doors import access, starting
+from durable.engine.calendar import schedules
 from durable.models import Schedule as Row
 from durable.rest import pagination, permissions, requests, serializers
 from durable.rest.base import View
@@ -108,7 +108,7 @@ class _Change(_ScheduleView):
         row = self.row(name)
         access.require(request.user, "manage_schedules", row)
         requests.read(request, requests.Nothing)
-        changed = type(self).change(row.name, by=request.user)
+        changed = type(self).change(request.user, row)
         return Response(self.shown(changed, self.code), self.code)
 
 
@@ -131,16 +131,16 @@ def _change(name: str, summary: str, call: Any, answers: dict[int, type[Read]]) 
     return type(f"{name.title()}Schedule", (_Change,), members)
 
 
-def _enable(name: str, by: Any) -> Row:
-    return schedules.switch(name, on=True, by=by)
+def _enable(user: Any, row: Row) -> Row:
+    return schedules.switch(row.name, on=True, by=user)
 
 
-def _disable(name: str, by: Any) -> Row:
-    return schedules.switch(name, on=False, by=by)
+def _disable(user: Any, row: Row) -> Row:
+    return schedules.switch(row.name, on=False, by=user)
 
 
 CHANGES: dict[str, type[View]] = {
     "enable": _change("enable", "Let a schedule fire", _enable, {200: Schedule}),
     "disable": _change("disable", "Switch a schedule off", _disable, {200: Schedule}),
-    "trigger": _change("trigger", "Run a schedule now", fire.trigger, {201: ExecutionSummary}),
+    "trigger": _change("trigger", "Run a schedule now", starting.trigger, {201: ExecutionSummary}),
 }

@@ -1,0 +1,37 @@
+"""What ``Meta.permissions`` of a workflow asks of whoever acts on it, besides Django's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from durable.authoring import registry
+from durable.models import Execution, Schedule, Wait
+
+
+def lets(user: Any, target: Any) -> bool:
+    """Whether the workflow behind ``target`` lets the user act on it; targets without one do.
+
+    Code that this process lacks can't say what it asks for: then only superusers may.
+    """
+    if lacking(target):
+        return bool(getattr(user, "is_superuser", False))
+    definition = getattr(_code(target), "definition", None)
+    return definition is None or bool(user.has_perms(definition.options.permissions))
+
+
+def lacking(target: Any) -> str:
+    """Which code of the target's workflow this process lacks, in words; empty if it has it."""
+    target = target.execution if isinstance(target, Wait) else target
+    if isinstance(target, Execution):
+        return registry.lacks(target.workflow, target.version)
+    if isinstance(target, Schedule) and registry.newest(target.workflow) is None:
+        return registry.lacks(target.workflow, 0)
+    return ""
+
+
+def _code(target: Any) -> Any:
+    """The class behind a target; who decides what a schedule starts starts its newest version."""
+    target = target.execution if isinstance(target, Wait) else target
+    if isinstance(target, Execution):
+        return registry.get(target.workflow, target.version)
+    return registry.newest(target.workflow) if isinstance(target, Schedule) else target
