@@ -36,7 +36,7 @@ class Wanted:
         """An error; its traceback only with the logs."""
         if error is None:
             return None
-        shown: dict[str, Any] = dict(self.masking.error(error))
+        shown: dict[str, Any] = dict(self.masking.value(error))
         shown["details"] = shown.get("details") or {}
         traceback = str(shown.pop("traceback", "") or "")
         return {**shown, "traceback": traceback} if self.logs else shown

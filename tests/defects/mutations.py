@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from tests.defects.attacks_people import ATTACKS_PEOPLE
 from tests.defects.composed import COMPOSED
 from tests.defects.endless import ENDLESS
 from tests.defects.looks import LOOKS
@@ -605,6 +606,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         '    token = origin.set("")\n',
         _D24 + "AuditTests::test_each_action_is_on_record_once",
     ),
+    *ATTACKS_PEOPLE,
     *COMPOSED,
     *ENDLESS,
     *LOOKS,

@@ -18,6 +18,7 @@ from durable.models import Execution, Wait
 from durable.models.wait import WaitQuerySet
 from durable.people import answer as answers
 from durable.people import who
+from durable.showing.masking import Masking
 from durable.states import WaitStatus
 from durable.storage import lookup
 from durable.storage.audit import origin
@@ -83,6 +84,14 @@ def known(user: Any, asked: Named, *, held: bool = False) -> Known:
             raise lookup.unknown(asked.execution)
     wait = answers.the_one(found, execution, asked.name)
     return Known(wait, user, refused.get(wait.pk))
+
+
+def masking_for(user: Any, wait: Wait) -> Masking:
+    """What the user may see of a question's texts: as of the whole that asks it."""
+    root = wait.execution
+    if wait.root_id != wait.execution_id:
+        root = Execution.objects.defer(*access.LARGE).filter(pk=wait.root_id).first() or root
+    return Masking(off=access.may(user, "view_payload", root))
 
 
 # -- what people do with it ------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from durable.doors import access
 from durable.models import AnswerLink, Wait
 from durable.people import notices, who
 from durable.people.question import Question
-from durable.people.reach import links, words
+from durable.people.reach import inputs, links, words
 from durable.people.reach.links import Made
 from durable.showing.characters import visible
 
@@ -119,12 +119,13 @@ def _sent(kind: str, wait: Wait, person: Any) -> bool:
 
 
 def _message(kind: str, wait: Wait, person: Any, made: Sequence[Made]) -> EmailMultiAlternatives:
+    prompt = Question.of(wait).prompt or wait.name
     context = {
         "kind": kind,
         "wait": wait,
         "person": person,
         "title": words.title(wait),
-        "prompt": visible(Question.of(wait).prompt or wait.name),
+        "prompt": visible(inputs.masking_for(person, wait).text(prompt)),
         "workflow": visible(wait.execution.workflow),
         "links": {one.decision or "answer": answer_url(one.token) for one in made},
         "until": made[0].until,

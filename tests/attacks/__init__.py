@@ -1,0 +1,1 @@
+"""The corpus of attacks: each kind, at every door and every column that it could come through."""
