@@ -199,7 +199,8 @@ class ReassignForm(forms.Form):
             raise forms.ValidationError(_("Say who is to answer."))
         for spec in cleaned["to"]:
             user = _user(spec)
-            if spec in self._wait.exclude or (user and who.matches(user, self._wait.exclude)):
+            excluded = Question.of(self._wait).excludes(user) if user else None
+            if excluded or (excluded is None and spec in self._wait.exclude):
                 raise forms.ValidationError(
                     _("%(who)s is excluded from this question."), params={"who": spec}
                 )

@@ -226,12 +226,12 @@ def refusals(user: Any, waits: Sequence[Wait]) -> dict[UUID, str]:
     if policies():
         rows = Execution.objects.filter(pk__in=roots).order_by()
         roots = set(in_scope(user, rows).values_list("pk", flat=True))
-    groups = set(user.groups.values_list("name", flat=True)) if hasattr(user, "groups") else set()
+    groups = who.groups_of(user)
     found: dict[UUID, str] = {}
     for wait in waits:
         question, open_for = Question.of(wait), now - wait.opened_at
         reason = question.why_not(user, open_for, groups)
-        named = wait.assignees or who.matches(user, question.added(open_for), groups)
+        named = wait.assignees or question.adds(user, open_for, groups)
         if reason is None and not named and not user.has_perm(PERMISSIONS["answer"]):
             reason = f"it takes the permission {PERMISSIONS['answer']}"
         if reason is None and (wait.root_id not in roots or not _agreed(user, "answer", wait)):
@@ -283,14 +283,17 @@ def _in_portions(rows: WaitQuerySet) -> Iterator[list[Wait]]:
 
 def _perhaps_for(user: Any, rows: WaitQuerySet) -> WaitQuerySet:
     """What the database can tell: it lets too many through, never too few."""
-    names = [f"group:{name}" for name in user.groups.values_list("name", flat=True)]
-    names = [f"user:{user.get_username()}", *names]
+    groups = who.groups_of(user)
+    names = [f"user:{user.get_username()}", *(f"group:{name}" for name in groups.values())]
     # a name that JSON would write with escapes is looked for by its kind alone
     found = {name if PLAIN.fullmatch(name) else name.partition(":")[0] for name in names}
     named = Q(assignees=[]) if user.has_perm(PERMISSIONS["answer"]) else Q()
     for name in (*found, "perm:"):
         named |= Q(assignees_text__contains=name) | Q(question_text__contains=name)
-    texts = {f"{name}_text": Cast(name, TextField()) for name in ("assignees", "question")}
+    for pk in (str(user.pk), *groups):
+        named |= Q(people_text__contains=f'"{pk}"' if PLAIN.fullmatch(pk) else '"user:')
+    columns = ("assignees", "question", "people")
+    texts = {f"{name}_text": Cast(name, TextField()) for name in columns}
     return rows.annotate(**texts).filter(named)
 
 

@@ -128,7 +128,8 @@ class _Reader:
             return name["word"].startswith("-") and name["close"] is None
         if name["pair"] is not None:
             before = self.text[max(0, name.start() - 80) : name.start()]
-            return name["close"] is not None and _OPENED.search(before) is not None
+            first = name["word"].startswith("-") or _OPENED.search(before) is not None
+            return name["close"] is not None and first
         return True
 
     def _secret(self, name: re.Match[str]) -> bool:

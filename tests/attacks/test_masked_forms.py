@@ -49,6 +49,9 @@ TEXTS: tuple[str, ...] = (
     f"password=('a',\n  '{S}')",
     # escaped quotes
     f'"password": "a\\"{S}"',
+    f'"password": "a\\" {S}"',
+    rf"{{\"password\": \"a\\\" {S}\"}}",
+    f"['mysql', '--password', '{S}']",
     f"'password': 'a\\'{S}'",
     rf"{{\"password\": \"a\\\"{S}\"}}",
     f'"password": "a\\\\", "token": "{S}"',
@@ -110,6 +113,7 @@ VALUES: tuple[Any, ...] = (
     {"body": json.dumps({"a": json.dumps([["token", S]])})},
     {"body": f'{{"password": "{S}", "password": null}}'},
     {"body": f'[["password", "{S}"]]'},
+    {"body": json.dumps({"name": "token", "text": "x" * 5000, "value": S})},
     {"password": {"nested": {"deep": [S]}}},
     {"passwords": [S]},
     {"data": f"password={S}".encode()},

@@ -12,6 +12,8 @@ _COLUMNS = (
     "::test_no_door_shows_what_looks_secret_in_any_column"
 )
 
+_PEOPLE = "tests/attacks/test_people_by_id.py::PeopleByIdTests::test_"
+
 ATTACKS_PEOPLE: tuple[Mutation, ...] = (
     mutation(
         11,
@@ -108,5 +110,59 @@ ATTACKS_PEOPLE: tuple[Mutation, ...] = (
         "masking.text(question.prompt)",
         "question.prompt",
         _COLUMNS,
+    ),
+    mutation(
+        11,
+        "a question remembers whose its names were when it was asked",
+        "suspend:_open",
+        "        people=question.people(),\n",
+        "",
+        _PEOPLE + "who_is_excluded_stays_so_under_another_name",
+        _PEOPLE + "a_group_that_is_excluded_stays_so_under_another_name",
+        _PEOPLE + "who_is_asked_stays_so_under_another_name",
+        _PEOPLE + "a_new_account_under_the_name_of_a_deleted_one_inherits_nothing",
+        _PEOPLE + "a_new_group_under_the_name_of_a_deleted_one_inherits_nothing",
+        _PEOPLE + "a_member_of_a_group_is_asked_under_its_new_name",
+    ),
+    mutation(
+        11,
+        "a question that is handed on remembers whose the new names are",
+        "answer:hand_on",
+        '"people": {**known, role: ids}',
+        '"people": known',
+        _PEOPLE + "a_question_that_is_handed_on_belongs_to_the_account",
+    ),
+    mutation(
+        11,
+        "who is excluded under a name that nobody has exactly is found in any letter case",
+        "who:ids_of",
+        '        found.get(EXCLUDE, {}).update(_ids(nobodys, "iexact"))\n',
+        "",
+        _PEOPLE + "who_is_excluded_in_another_letter_case_stays_so_under_another_name",
+    ),
+    mutation(
+        11,
+        "a name without an id excludes in any letter case",
+        "question:Question.excludes",
+        ", any_case=True",
+        "",
+        _PEOPLE + "who_is_excluded_before_the_account_exists_is_excluded_in_any_case",
+        _PEOPLE + "a_row_without_ids_goes_by_names",
+    ),
+    mutation(
+        11,
+        "what waits for somebody is found by their id",
+        "access:_perhaps_for",
+        "    for pk in (str(user.pk), *groups):\n",
+        "    for pk in ():\n",
+        _PEOPLE + "who_is_asked_stays_so_under_another_name",
+    ),
+    mutation(
+        11,
+        "mails go to accounts, not to names",
+        "mail:_named",
+        "    ids = {spec: [pk for one in asked for pk in one.get(spec, ())] for spec in to}\n",
+        "    ids = {spec: [] for spec in to}\n",
+        _PEOPLE + "who_is_asked_stays_so_under_another_name",
     ),
 )

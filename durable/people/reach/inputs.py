@@ -18,6 +18,7 @@ from durable.models import Execution, Wait
 from durable.models.wait import WaitQuerySet
 from durable.people import answer as answers
 from durable.people import who
+from durable.people.question import Question
 from durable.showing.masking import Masking
 from durable.states import WaitStatus
 from durable.storage import lookup
@@ -120,7 +121,7 @@ def reassign(asked: UUID | Named, to: Iterable[str], *, by: Any) -> Wait:
     """
     wait, person, _refusal = _held(asked, by)
     access.require(person, "reassign", wait)
-    if who.matches(person, wait.exclude):
+    if Question.of(wait).excludes(person):
         raise NotAllowed(_("who is excluded from a question may not hand it to others"))
     answers.hand_on(wait, to=list(to), by=person)
     return Wait.objects.select_related("execution").get(pk=wait.pk)
@@ -139,7 +140,7 @@ def may_reassign(user: Any, wait: Wait) -> bool:
     return (
         wait.status == WaitStatus.OPEN
         and access.may(user, "reassign", wait)
-        and not who.matches(user, wait.exclude)
+        and not Question.of(wait).excludes(user)
     )
 
 

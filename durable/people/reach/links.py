@@ -116,7 +116,7 @@ def closed(link: AnswerLink) -> Closed | None:
         return Closed(410, _("This link was good until %s.") % times.in_words(link.expires_at))
     if access.has_voted(person, wait):
         return Closed(410, _("You have approved this already; others still have to."))
-    if who.matches(person, wait.exclude):
+    if Question.of(wait).excludes(person):
         return Closed(403, _("You are one of those who may not answer this question."))
     if access.why_not(person, wait) is not None:
         return Closed(
