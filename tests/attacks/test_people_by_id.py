@@ -210,7 +210,7 @@ class PeopleByIdTests(WorkflowTestCase):
         self.renamed(kim, "kimberly")
         newcomer = self.person("kim", approves=False)
         inputs.reassign(Named(row.pk, "q"), ["user:kim"], by=boss)
-        self.assertAll(row, newcomer, True)
+        self.assertAll(row, self.renamed(newcomer, "kimmy"), True)
         self.assertAll(row, kim, False)
 
     def test_the_form_that_hands_on_knows_accounts_not_names(self) -> None:

@@ -14,6 +14,10 @@ _COLUMNS = (
 
 _PEOPLE = "tests/attacks/test_people_by_id.py::PeopleByIdTests::test_"
 
+_BY = "tests/attacks/test_commands_by.py::"
+_ROLE = _BY + "PermissionTests::test_"
+_OBJECTS = "tests/attacks/test_object_permissions.py::ObjectPermissionTests::test_"
+
 ATTACKS_PEOPLE: tuple[Mutation, ...] = (
     mutation(
         11,
@@ -164,5 +168,86 @@ ATTACKS_PEOPLE: tuple[Mutation, ...] = (
         "    ids = {spec: [pk for one in asked for pk in one.get(spec, ())] for spec in to}\n",
         "    ids = {spec: [] for spec in to}\n",
         _PEOPLE + "who_is_asked_stays_so_under_another_name",
+    ),
+    mutation(
+        11,
+        "a command draws a flow for who may see executions",
+        "durable_graph:Command.answer",
+        '        self.require("view")\n',
+        "",
+        _ROLE + "each_command_takes_the_permission_that_other_doors_take",
+    ),
+    mutation(
+        11,
+        "a command finds no masked tag for who may not see it",
+        "durable_list:Command._known",
+        '            self.require("view_payload")\n',
+        "            pass\n",
+        _ROLE + "each_command_takes_the_permission_that_other_doors_take",
+    ),
+    mutation(
+        11,
+        "a command waits for a result with who may see it",
+        "durable_run:Command.answer",
+        '            self.require("view")\n',
+        "            pass\n",
+        _ROLE + "each_command_takes_the_permission_that_other_doors_take",
+    ),
+    mutation(
+        11,
+        "a command shows events to who may see events",
+        "durable_inspect:Command.answer",
+        'self.by is None or self.by.has_perm("durable.view_event")',
+        "True",
+        _ROLE + "events_are_shown_to_who_may_see_events",
+    ),
+    mutation(
+        11,
+        "REST shows the events of an execution to who may see events",
+        "parts:Events.rows",
+        "        permissions.require_events(self.request.user)\n",
+        "",
+        _ROLE + "rest_shows_the_events_of_an_execution_to_who_may_see_events",
+    ),
+    mutation(
+        11,
+        "a command lists the children that its user may see",
+        "dossier:_children",
+        "    if wanted.visible is not None:\n",
+        "    if False:\n",
+        _BY + "TenantTests::test_children_of_another_tenant_are_not_listed",
+    ),
+    mutation(
+        11,
+        "a command asks about a part as about the whole",
+        "durable_inspect:Command.answer",
+        "        root = whole(execution)\n",
+        "        root = execution\n",
+        _BY + "TenantTests::test_a_part_is_acted_on_with_the_rights_of_the_whole",
+    ),
+    mutation(
+        11,
+        "object permissions are asked wherever a list is given out",
+        "base:View.as_json",
+        "self.permitted(rows) if isinstance(rows, list) else self.checked(rows)",
+        "rows",
+        _OBJECTS + "no_list_has_what_the_project_refuses",
+        _OBJECTS + "a_child_that_is_refused_is_not_among_the_children",
+    ),
+    mutation(
+        11,
+        "object permissions are asked before a question is answered or handed on",
+        "inputs:_QuestionView.known",
+        "self.checked(inputs.known(self.request.user, asked).wait)",
+        "inputs.known(self.request.user, asked).wait",
+        _OBJECTS + "what_the_project_refuses_is_given_out_and_changed_at_no_address",
+    ),
+    mutation(
+        11,
+        "object permissions are asked before a queue is changed",
+        "queues:_QueueView.state",
+        "        self.checked(found)\n",
+        "",
+        _OBJECTS + "what_the_project_refuses_is_given_out_and_changed_at_no_address",
     ),
 )

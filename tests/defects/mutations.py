@@ -524,7 +524,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         24,
         "an operator's action takes the permission for it",
         "actions:Action.run",
-        "            access.require(by, self.permission, execution)\n",
+        "            access.require(by, self.permission, whole(execution))\n",
         "            pass\n",
         _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
         _D24 + "AuditTests::test_what_is_refused_leaves_no_trace",
