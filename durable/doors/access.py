@@ -8,9 +8,11 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils.module_loading import import_string
+from rest_framework.permissions import BasePermission
 
 from durable import clock, conf
 from durable.authoring import registry
@@ -95,6 +97,9 @@ class Policy:
         return {}
 
 
+RULES = (Policy, BasePermission)  # BasePermission gives | a meaning of its own
+
+
 def tags_of(user: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The tags of what ``user`` starts: those asked for, and over them those of the policies."""
     tags = dict(asked)
@@ -109,8 +114,21 @@ def policies() -> list[Policy]:
 
 
 def configured() -> list[type[Any]]:
-    """The classes that ``API_PERMISSIONS`` names: policies, and permissions of the REST views."""
-    return [import_string(path) for path in conf.get("API_PERMISSIONS")]
+    """The classes that ``API_PERMISSIONS`` names: policies, and permissions of the REST views.
+
+    ``ImproperlyConfigured`` for any other: a rule that nobody asks would leave a door open.
+    """
+    return [known(import_string(path), path) for path in conf.get("API_PERMISSIONS")]
+
+
+def known(named: Any, path: str) -> type[Any]:
+    """The class that a path of ``API_PERMISSIONS`` names; ``ImproperlyConfigured`` if of no use."""
+    if isinstance(named, type) and issubclass(named, RULES):
+        return named
+    raise ImproperlyConfigured(
+        f"API_PERMISSIONS: {path} is neither a policy nor a permission class; derive it from "
+        "durable.doors.access.Policy, or from REST framework's BasePermission"
+    )
 
 
 def may(user: Any, action: str, target: Any = None) -> bool:

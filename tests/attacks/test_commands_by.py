@@ -10,7 +10,7 @@ import durable
 from durable import Data, Workflow, call_workflow, chain, foreach, step
 from durable.models import Execution, Role
 from durable.testing import drain, run
-from tests.doors.commands import CommandTestCase, a_user
+from tests.doors.commands import CommandTestCase, a_user, counts
 from tests.doors.rest_cases import Api
 from tests.doors.site import POLICY
 
@@ -80,7 +80,9 @@ class PermissionTests(CommandTestCase):
             with self.subTest(arguments, missing=missing):
                 name = f"no-{missing}-{len(arguments)}-{LOOKS.index((arguments, missing))}"
                 a_user(name, *(one for one in ALL if one != missing))
+                before = counts()
                 self.assertIsNone(self.said(arguments, name))
+                self.assertEqual(counts(), before)
 
     def test_with_all_permissions_each_is_answered(self) -> None:
         a_user("all", *ALL)

@@ -18,6 +18,9 @@ _BY = "tests/attacks/test_commands_by.py::"
 _ROLE = _BY + "PermissionTests::test_"
 _OBJECTS = "tests/attacks/test_object_permissions.py::ObjectPermissionTests::test_"
 
+_SETTINGS = "tests/attacks/test_settings.py::"
+_EXPOSED = _SETTINGS + "ExposureTests::test_"
+
 ATTACKS_PEOPLE: tuple[Mutation, ...] = (
     mutation(
         11,
@@ -249,5 +252,63 @@ ATTACKS_PEOPLE: tuple[Mutation, ...] = (
         "        self.checked(found)\n",
         "",
         _OBJECTS + "what_the_project_refuses_is_given_out_and_changed_at_no_address",
+    ),
+    mutation(
+        11,
+        "a class that no door asks is refused",
+        "access:known",
+        "    if isinstance(named, type) and issubclass(named, RULES):\n",
+        "    if isinstance(named, type):\n",
+        _SETTINGS + "RuleTests::test_it_is_refused_by_check",
+        _SETTINGS + "RuleTests::test_it_is_refused_at_every_door",
+    ),
+    mutation(
+        11,
+        "a secret of blanks lets nobody in",
+        "sources:_value",
+        '    return value if value.strip() else ""  # blanks are no secret\n',
+        "    return value\n",
+        _EXPOSED + "blanks_are_no_secret",
+    ),
+    mutation(
+        11,
+        "secrets that can be guessed are told of",
+        "door_checks:check_exposure",
+        "            for weak in sources.weak(options):\n",
+        "            for weak in ():\n",
+        _EXPOSED + "a_secret_that_can_be_guessed_is_told_of",
+        _EXPOSED + "a_secret_in_the_environment_is_looked_at_too_and_never_printed",
+    ),
+    mutation(
+        11,
+        "an id in a header does not keep a webhook from being sent again",
+        "sources:can_be_repeated",
+        ' or HEADER in options["id"]',
+        "",
+        _EXPOSED + "a_webhook_that_can_be_sent_again_is_told_of",
+    ),
+    mutation(
+        11,
+        "rates by address need the number of proxies",
+        "door_checks:check_exposure",
+        "    if limited and api_settings.NUM_PROXIES is None:\n",
+        "    if False:\n",
+        _EXPOSED + "rates_by_address_without_the_number_of_proxies_are_told_of",
+    ),
+    mutation(
+        11,
+        "a new password closes the links in mails",
+        "links:closed",
+        "    if link.account is not None and link.account != _account(person):\n",
+        "    if False:\n",
+        _SETTINGS + "LinkTests::test_a_link_is_closed_by_a_new_password",
+    ),
+    mutation(
+        11,
+        "a password that changes while an answer comes closes the link, too",
+        "links:use",
+        "    if link.account is not None and link.account != _account(person):\n",
+        "    if False:\n",
+        _SETTINGS + "LinkTests::test_a_password_that_changes_while_the_answer_comes_closes_it_too",
     ),
 )
