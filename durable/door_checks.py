@@ -5,26 +5,38 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
-from rest_framework.permissions import BasePermission
+from rest_framework.settings import api_settings
 
 from durable import conf
 from durable.checks import TAG, is_dict_of_dicts, is_list_of_dotted_paths
-from durable.doors.access import Policy
+from durable.doors.access import known
+from durable.rest.throttles import All, Webhooks, Writes
 from durable.rest.webhooks import sources
+from durable.rest.webhooks.sources import LEAST
 
 LINKS_NOT_MOUNTED = "durable.W016"
 WRONG_WEBHOOK = "durable.E021"
 SECRET_NOT_SET = "durable.W022"
 WRONG_POLICY = "durable.E023"
+WEAK_SECRET = "durable.W024"
+REPEATED = "durable.W025"
+NOT_ENCRYPTED = "durable.W026"
+NO_PROXIES = "durable.W027"
 
-# BasePermission gives | a meaning of its own
 WEBHOOK_HINT = (
     'For example {"scheme": "stripe", "secrets": ["env:STRIPE_SECRET"], "event": "type"}.'
 )
 
-POLICIES = (Policy, BasePermission)  # BasePermission gives | a meaning of its own
+REPEATED_HINT = (
+    "Add timestamp_header, or an id that is a path in the payload (a header is not signed)."
+)
+PROXIES_HINT = (
+    "Set it to the number of proxies before this site, each of which adds to X-Forwarded-For: 0 if "
+    "there is none."
+)
 
 
 @register(TAG)
@@ -71,10 +83,39 @@ def check_policies(**kwargs: Any) -> list[CheckMessage]:
         except ImportError as error:
             wrong.append(Error(f"API_PERMISSIONS: {error}.", id=WRONG_POLICY))
             continue
-        if not isinstance(named, type) or not issubclass(named, POLICIES):
-            message = f"API_PERMISSIONS: {path} is neither a policy nor a permission class."
-            hint = "Derive it from durable.doors.access.Policy, or from REST framework's "
-            wrong.append(Error(message, hint=f"{hint}BasePermission.", id=WRONG_POLICY))
+        try:
+            known(named, path)
+        except ImproperlyConfigured as error:
+            wrong.append(Error(f"{error}.", id=WRONG_POLICY))
+    return wrong
+
+
+@register(TAG, deploy=True)
+def check_exposure(**kwargs: Any) -> list[CheckMessage]:
+    """What is well in development, and an open door on the internet."""
+    wrong: list[CheckMessage] = []
+    found = conf.get("WEBHOOKS")
+    if is_dict_of_dicts(found) and not check_webhooks():
+        for name, options in found.items():
+            place = f"DURABLE['WEBHOOKS'][{name!r}]"
+            for weak in sources.weak(options):
+                hint = f"Take {LEAST} bytes or more at random, as of secrets.token_urlsafe()."
+                wrong.append(Warning(f"{place}: {weak}.", hint=hint, id=WEAK_SECRET))
+            if sources.can_be_repeated(options):
+                words = f"{place}: who has seen a webhook can send it again: no time is signed."
+                wrong.append(Warning(words, hint=REPEATED_HINT, id=REPEATED))
+    address = conf.get("PUBLIC_URL")
+    if isinstance(address, str) and address.lower().startswith("http://"):
+        words = "DURABLE['PUBLIC_URL'] is http: links that answer can be read on their way."
+        wrong.append(Warning(words, hint="Serve the site by https.", id=NOT_ENCRYPTED))
+    rates = api_settings.DEFAULT_THROTTLE_RATES
+    limited = [one.scope for one in (All, Writes, Webhooks) if rates.get(one.scope)]
+    if limited and api_settings.NUM_PROXIES is None:
+        words = (
+            f"REST_FRAMEWORK['NUM_PROXIES'] is not set: who writes another X-Forwarded-For into "
+            f"each request gets past the rate of {', '.join(limited)}."
+        )
+        wrong.append(Warning(words, hint=PROXIES_HINT, id=NO_PROXIES))
     return wrong
 
 

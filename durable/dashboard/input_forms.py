@@ -19,6 +19,7 @@ from durable.people.form import ANSWER, ChoiceField, MultipleChoiceField, TextFi
 from durable.people.question import Question
 from durable.people.reach import named
 from durable.showing.characters import visible, visible_line
+from durable.showing.masking import Masking
 
 #: The names of our own fields: no question's field begins like this.
 COMMENT, DECISION = "_comment", "_decision"
@@ -45,6 +46,7 @@ def answer_of(wait: Wait, posted: QueryDict) -> Any:
 
 def answer_form(
     wait: Wait,
+    masking: Masking,
     posted: QueryDict | None = None,
     errors: Mapping[str, Sequence[str]] | None = None,
 ) -> forms.BaseForm | None:
@@ -55,7 +57,7 @@ def answer_form(
     form = form_of(wait, _without_ours(posted) if posted is not None else None)
     for name, field in form.fields.items():
         _comfortable(field, alone=name == ANSWER)
-        _legible(field)
+        _legible(field, masking)
     if errors is not None:
         single = ANSWER in form.fields and not question.is_form
         # set beforehand, so that rendering does not clean again what the engine has refused
@@ -101,13 +103,18 @@ def _comfortable(field: forms.Field, *, alone: bool) -> None:
         _widget(field, forms.Textarea(attrs={"rows": 3}))
 
 
-def _legible(field: forms.Field) -> None:
-    """No character hides in what is read; the values behind the choices are left as they are."""
-    field.label = None if field.label is None else visible_line(field.label)
-    field.help_text = visible(field.help_text) if field.help_text else ""
+def _legible(field: forms.Field, masking: Masking) -> None:
+    """No character hides in what is read, and no secret shows.
+
+    The values behind the choices are left as they are.
+    """
+    field.label = None if field.label is None else visible_line(masking.text(str(field.label)))
+    field.help_text = visible(masking.text(str(field.help_text))) if field.help_text else ""
     if isinstance(field, ChoiceField):
         widget: Any = field.widget
-        widget.choices = [(value, visible_line(label)) for value, label in widget.choices]
+        widget.choices = [
+            (value, visible_line(masking.text(str(label)))) for value, label in widget.choices
+        ]
 
 
 def _widget(field: forms.Field, widget: forms.Widget) -> None:

@@ -95,9 +95,10 @@ def facts(user: Any, wait: Wait) -> Facts:
     """What is asked, with what looks secret hidden from who may not see it."""
     question = Question.of(wait)
     root = Execution.objects.defer(*access.LARGE).filter(pk=wait.root_id).first()
-    known = _masking(user, root).value(question.metadata)
+    masking = inputs.masking_for(user, wait)
+    known = masking.value(question.metadata)
     return Facts(
-        prompt=visible(question.prompt),
+        prompt=visible(masking.text(question.prompt)),
         metadata=[(visible(name), shown(value)) for name, value in known.items()],
         workflow=visible(wait.execution.workflow),
         subject=subjects([root] if root is not None else []).get(wait.root_id, ""),
@@ -110,7 +111,7 @@ def page_of(user: Any, wait: Wait) -> Page:
     now = clock.read(database())
     question = Question.of(wait)
     root = Execution.objects.filter(pk=wait.root_id).first()
-    sees, masking = access.sees(user, wait.root_id), _masking(user, root)
+    sees, masking = access.sees(user, wait.root_id), inputs.masking_for(user, wait)
     data = root.data if root is not None and sees else None
     added = question.added(now - wait.opened_at)
     return Page(
@@ -125,17 +126,13 @@ def page_of(user: Any, wait: Wait) -> Page:
         quorum=question.quorum,
         outcome=words.outcome(wait),
         answer=_answer(wait, masking),
-        comment=visible(wait.comment),
-        votes=[_vote(vote) for vote in wait.votes or ()],
+        comment=visible(masking.text(wait.comment)),
+        votes=[_vote(vote, masking) for vote in wait.votes or ()],
         why_not=_why_not(user, wait),
         form_missing=visible_line(missing(wait)),
         may_reassign=inputs.may_reassign(user, wait),
         history=history(wait, masking, origins=access.may(user, "view_audit")),
     )
-
-
-def _masking(user: Any, root: Execution | None) -> Masking:
-    return Masking(off=root is not None and access.may(user, "view_payload", root))
 
 
 def _why_not(user: Any, wait: Wait) -> str:
@@ -241,7 +238,7 @@ def _entry(wait: Wait, row: AuditEntry, masking: Masking, *, origins: bool) -> E
             if Question.of(wait).is_approval
             else _("answered: %s") % _line(masking.answer(wait.name, answer))
         )
-        comment = visible(after.get("comment") or "")
+        comment = visible(masking.text(after.get("comment") or ""))
     else:
         what = row.action.replace("_", " ")
     who = visible_line(row.actor_name) or _("the program")
@@ -249,9 +246,10 @@ def _entry(wait: Wait, row: AuditEntry, masking: Masking, *, origins: bool) -> E
     return Entry(row.at, who, visible(what), comment, origin)
 
 
-def _vote(vote: Mapping[str, Any]) -> Entry:
+def _vote(vote: Mapping[str, Any], masking: Masking) -> Entry:
     who = visible_line(vote["by"]) or _("the program")
-    return Entry(vote["at"], who, _said(vote["decision"]), visible(vote["comment"]))
+    comment = visible(masking.text(vote["comment"]))
+    return Entry(vote["at"], who, _said(vote["decision"]), comment)
 
 
 def _said(answer: Any) -> str:

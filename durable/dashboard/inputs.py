@@ -305,7 +305,7 @@ class InputAdmin(OwnLookups):
         if page.may_answer and page.form_missing:
             status = 409
         elif page.may_answer:
-            context.setdefault("form", answer_form(wait))
+            context.setdefault("form", answer_form(wait, inputs.masking_for(request.user, wait)))
             context.setdefault("comment_form", CommentForm(use_required_attribute=False))
         return self.render(request, "question.html", status, title=page.title, page=page, **context)
 
@@ -328,7 +328,8 @@ class InputAdmin(OwnLookups):
         except FormMissing:
             return self.question(request, wait, refused=_("Not recorded."))
         except InvalidInput as refusal:
-            form = answer_form(wait, request.POST, refusal.errors)
+            masking = inputs.masking_for(request.user, wait)
+            form = answer_form(wait, masking, request.POST, refusal.errors)
             refused = _("Not recorded: please look at what is marked below.")
             if form is None:
                 refused = _("Not recorded: %s") % refusal

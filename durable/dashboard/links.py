@@ -20,6 +20,7 @@ from durable.models import AnswerLink
 from durable.people.form import missing
 from durable.people.reach import inputs, links, words
 from durable.showing.characters import visible, visible_line
+from durable.showing.masking import Masking
 
 STYLESHEETS = ("durable/inputs.css", "durable/answer.css")
 
@@ -47,7 +48,7 @@ def answer(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _ask(request: HttpRequest, link: AnswerLink, status: int = 200, **context: Any) -> HttpResponse:
-    context.setdefault("form", answer_form(link.wait))
+    context.setdefault("form", answer_form(link.wait, _masking(link)))
     context.setdefault("comment_form", CommentForm(use_required_attribute=False))
     title, asked = words.title(link.wait), facts(link.recipient, link.wait)
     return _page(request, link, "ask.html", status, title=title, asked=asked, **context)
@@ -64,7 +65,7 @@ def _answer(request: HttpRequest, link: AnswerLink) -> HttpResponse:
         closed = links.closed(now) or links.Closed(409, visible(refusal))
         return _page(request, now, "closed.html", closed.status, reason=closed.reason)
     except InvalidInput as refusal:
-        form = answer_form(link.wait, request.POST, refusal.errors)
+        form = answer_form(link.wait, _masking(link), request.POST, refusal.errors)
         typed = CommentForm(request.POST, use_required_attribute=False)
         refused = _("Not recorded: please look at what is marked below.")
         return _ask(request, link, 422, form=form, comment_form=typed, refused=refused)
@@ -74,6 +75,10 @@ def _answer(request: HttpRequest, link: AnswerLink) -> HttpResponse:
         return _ask(request, link, 422, refused=_("Not recorded: %s") % visible(refusal))
     title = words.title(wait)
     return _page(request, link, "done.html", title=title, done=words.done(wait))
+
+
+def _masking(link: AnswerLink) -> Masking:
+    return inputs.masking_for(link.recipient, link.wait)
 
 
 def _page(

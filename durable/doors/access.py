@@ -8,9 +8,11 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils.module_loading import import_string
+from rest_framework.permissions import BasePermission
 
 from durable import clock, conf
 from durable.conf import database
@@ -110,6 +112,9 @@ class Policy:
         return {}
 
 
+RULES = (Policy, BasePermission)  # BasePermission gives | a meaning of its own
+
+
 def tags_of(user: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The tags of what ``user`` starts: those asked for, and over them those of the policies."""
     tags = dict(asked)
@@ -160,8 +165,21 @@ def policies() -> list[Policy]:
 
 
 def configured() -> list[type[Any]]:
-    """The classes that ``API_PERMISSIONS`` names: policies, and permissions of the REST views."""
-    return [import_string(path) for path in conf.get("API_PERMISSIONS")]
+    """The classes that ``API_PERMISSIONS`` names: policies, and permissions of the REST views.
+
+    ``ImproperlyConfigured`` for any other: a rule that nobody asks would leave a door open.
+    """
+    return [known(import_string(path), path) for path in conf.get("API_PERMISSIONS")]
+
+
+def known(named: Any, path: str) -> type[Any]:
+    """The class that a path of ``API_PERMISSIONS`` names; ``ImproperlyConfigured`` if of no use."""
+    if isinstance(named, type) and issubclass(named, RULES):
+        return named
+    raise ImproperlyConfigured(
+        f"API_PERMISSIONS: {path} is neither a policy nor a permission class; derive it from "
+        "durable.doors.access.Policy, or from REST framework's BasePermission"
+    )
 
 
 def may(user: Any, action: str, target: Any = None) -> bool:
@@ -267,12 +285,12 @@ def refusals(user: Any, waits: Sequence[Wait]) -> dict[UUID, str]:
     if policies():
         rows = Execution.objects.filter(pk__in=roots).order_by()
         roots = set(in_scope(user, rows).values_list("pk", flat=True))
-    groups = set(user.groups.values_list("name", flat=True)) if hasattr(user, "groups") else set()
+    groups = who.groups_of(user)
     found: dict[UUID, str] = {}
     for wait in waits:
         question, open_for = Question.of(wait), now - wait.opened_at
         reason = question.why_not(user, open_for, groups)
-        named = wait.assignees or who.matches(user, question.added(open_for), groups)
+        named = wait.assignees or question.adds(user, open_for, groups)
         if reason is None and not named and not user.has_perm(PERMISSIONS["answer"]):
             reason = f"it takes the permission {PERMISSIONS['answer']}"
         if reason is None and wait.root_id not in roots:
@@ -326,14 +344,17 @@ def _in_portions(rows: WaitQuerySet) -> Iterator[list[Wait]]:
 
 def _perhaps_for(user: Any, rows: WaitQuerySet) -> WaitQuerySet:
     """What the database can tell: it lets too many through, never too few."""
-    names = [f"group:{name}" for name in user.groups.values_list("name", flat=True)]
-    names = [f"user:{user.get_username()}", *names]
+    groups = who.groups_of(user)
+    names = [f"user:{user.get_username()}", *(f"group:{name}" for name in groups.values())]
     # a name that JSON would write with escapes is looked for by its kind alone
     found = {name if PLAIN.fullmatch(name) else name.partition(":")[0] for name in names}
     named = Q(assignees=[]) if user.has_perm(PERMISSIONS["answer"]) else Q()
     for name in (*found, "perm:"):
         named |= Q(assignees_text__contains=name) | Q(question_text__contains=name)
-    texts = {f"{name}_text": Cast(name, TextField()) for name in ("assignees", "question")}
+    for pk in (str(user.pk), *groups):
+        named |= Q(people_text__contains=f'"{pk}"' if PLAIN.fullmatch(pk) else '"user:')
+    columns = ("assignees", "question", "people")
+    texts = {f"{name}_text": Cast(name, TextField()) for name in columns}
     return rows.annotate(**texts).filter(named)
 
 

@@ -45,13 +45,20 @@ class Action:
         ``by=None`` is the program itself (a command): unchecked, audited without a name.
         """
         if by is not None:
-            access.require(by, self.permission, execution)
+            access.require(by, self.permission, whole(execution))
         given = {name: value for name, value in options.items() if name in self.options}
         token = reason.set(sizes.free_text("reason", options.get("reason") or ""))
         try:
             return self.call(execution.pk, by=by, **given)
         finally:
             reason.reset(token)
+
+
+def whole(execution: Execution) -> Execution:
+    """The execution whose permissions count: that of which this one is a branch or an item."""
+    if execution.pk == execution.root_id:
+        return execution
+    return Execution.objects.get(pk=execution.root_id)
 
 
 def _cancel(pk: Any, *, by: Any, reason: str = "") -> Execution:
@@ -150,4 +157,4 @@ def offered(execution: Execution, user: Any) -> list[Action]:
     ]
 
 
-__all__ = ["ACTIONS", "Action", "offered", "origin"]
+__all__ = ["ACTIONS", "Action", "offered", "origin", "whole"]

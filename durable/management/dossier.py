@@ -26,6 +26,8 @@ class Wanted:
     logs: bool = False  # captured log records and tracebacks
     secrets: bool = False  # unmasked
     audit: bool = True
+    events: bool = True
+    visible: Any = None  # the executions that exist for the reader, if not all do
 
     @property
     def masking(self) -> Masking:
@@ -36,7 +38,7 @@ class Wanted:
         """An error; its traceback only with the logs."""
         if error is None:
             return None
-        shown: dict[str, Any] = dict(self.masking.error(error))
+        shown: dict[str, Any] = dict(self.masking.value(error))
         shown["details"] = shown.get("details") or {}
         traceback = str(shown.pop("traceback", "") or "")
         return {**shown, "traceback": traceback} if self.logs else shown
@@ -89,9 +91,11 @@ def dossier(execution: Execution, wanted: Wanted) -> dict[str, Any]:
         "events": [
             _event(event, wanted)
             for event in _newest(Event.objects.filter(execution=execution.pk), "created_at")
-        ],
+        ]
+        if wanted.events
+        else None,
         "parts": _parts(execution),
-        "children": _children(ids),
+        "children": _children(ids, wanted),
         "compensations": [
             _run(run, wanted) for run in _newest(execution.compensations, "started_at")
         ],
@@ -205,8 +209,10 @@ def _parts(execution: Execution) -> list[dict[str, Any]]:
     ]
 
 
-def _children(ids: Any) -> list[dict[str, Any]]:
+def _children(ids: Any, wanted: Wanted) -> list[dict[str, Any]]:
     rows = Execution.objects.filter(parent__in=ids, role=Role.CHILD)
+    if wanted.visible is not None:
+        rows = rows.filter(pk__in=wanted.visible.order_by().values("pk"))
     return [
         {
             "id": child.pk,

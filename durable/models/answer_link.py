@@ -25,13 +25,17 @@ AnswerLinkManager = EngineManager.from_queryset(AnswerLinkQuerySet)
 
 
 class AnswerLink(models.Model):
-    """One link in one mail. The row alone opens nothing: it has a digest of the link's nonce."""
+    """One link in one mail. The row alone opens nothing: it has a digest of the link's nonce.
+
+    ``account`` is a digest of the recipient's password as it was: a new one closes the link.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     wait = models.ForeignKey(Wait, models.CASCADE, related_name="links")
     recipient = user_key()  # None: the user is gone, and the link opens nothing
     decision = models.CharField(max_length=10, blank=True, default="")  # "": the page asks
     digest = models.CharField(max_length=64, editable=False)  # SHA-256 of the nonce
+    account = models.CharField(max_length=64, null=True, editable=False)  # noqa: DJ001
     created_at = MomentField(editable=False)
     expires_at = MomentField(editable=False)
     used_at = models.DateTimeField(null=True, blank=True)

@@ -119,6 +119,7 @@ class Wait(models.Model):
     question = DataField(null=True, blank=True)
     assignees = models.JSONField(default=list, blank=True)
     exclude = models.JSONField(default=list, blank=True)
+    people = models.JSONField(null=True, blank=True)  # their ids: see ``people/who.py``
     due_at = models.DateTimeField(null=True, blank=True)
     notice_at = MomentField(null=True, blank=True)  # when somebody is to be told next
     notice = DataField(null=True, blank=True)  # of what: see ``people/notices.py``

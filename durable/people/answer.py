@@ -150,9 +150,18 @@ def record(wait: Wait, answer: Any, *, by: Any, comment: str) -> None:
 def hand_on(wait: Wait, *, to: Any, by: Any) -> None:
     """Put other people in charge; the new ones will be told."""
     _check_open(wait)
-    before, after = wait.assignees, who.normalise(to)
-    changes = notices.of_reassigned(wait, [spec for spec in after if spec not in before])
-    if not Wait.objects.open().filter(pk=wait.pk).update(assignees=after, **changes):
+    before, (after, given) = wait.assignees, who.named(to)
+    role, known = who.ASSIGNEES, wait.people or {}
+    ids = who.ids_of({role: after}, {role: given}).get(role, {})
+    meant = known.get(role, {})  # before: a name may be somebody else's by now
+    newcomers = [
+        spec
+        for spec in after
+        if spec not in before or (spec in meant and ids.get(spec) != meant[spec])
+    ]
+    changes = {"assignees": after, "people": {**known, role: ids}}
+    changes |= notices.of_reassigned(wait, newcomers)
+    if not Wait.objects.open().filter(pk=wait.pk).update(**changes):
         raise _answered(Wait.objects.get(pk=wait.pk))
     audit.record(
         "reassign",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
 
 from durable.authoring.context import People, QuestionSpec
 from durable.models import Wait
-from durable.people.who import is_active, matches, normalise
+from durable.people import who
+from durable.people.who import ASSIGNEES, ESCALATE, EXCLUDE, Ids, is_active, matches
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,21 @@ class Question(QuestionSpec):
     remind: timedelta | None = None
     assignees: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    ids: Mapping[str, Ids] = field(default_factory=dict)  # of the people, by their role
 
     @classmethod
     def asked(cls, spec: QuestionSpec, people: People) -> Self:
         """The question that a step asks; ``DefinitionError`` for people that there can't be."""
-        escalate = [(after, one) for after, more in people.escalate for one in normalise(more)]
+        later = [(after, who.named(more)) for after, more in people.escalate]
+        assignees, exclude = who.named(people.assignees), who.named(people.exclude)
+        added = {spec: ids for _, some in later for spec, ids in some.ids.items()}
         return cls(
             **vars(spec),
-            escalate=tuple(escalate),
+            escalate=tuple((after, one) for after, some in later for one in some.specs),
             remind=people.remind,
-            assignees=tuple(normalise(people.assignees)),
-            exclude=tuple(normalise(people.exclude)),
+            assignees=tuple(assignees.specs),
+            exclude=tuple(exclude.specs),
+            ids={ASSIGNEES: assignees.ids, EXCLUDE: exclude.ids, ESCALATE: added},
         )
 
     @classmethod
@@ -56,6 +61,7 @@ class Question(QuestionSpec):
             remind=timedelta(seconds=remind) if remind else None,
             assignees=tuple(wait.assignees),
             exclude=tuple(wait.exclude),
+            ids=wait.people or {},
         )
 
     def stored(self) -> dict[str, Any]:
@@ -72,6 +78,12 @@ class Question(QuestionSpec):
             "escalate": [[after.total_seconds(), spec] for after, spec in self.escalate],
             "remind": self.remind.total_seconds() if self.remind is not None else None,
         }
+
+    def people(self) -> dict[str, Any] | None:
+        """Whose the names are now (the column ``Wait.people``); ``None`` if they are nobody's."""
+        added = [spec for _, spec in self.escalate]
+        roles = {ASSIGNEES: self.assignees, EXCLUDE: self.exclude, ESCALATE: added}
+        return (who.ids_of(roles, self.ids) if any(roles.values()) else None) or None
 
     @property
     def is_approval(self) -> bool:
@@ -93,19 +105,29 @@ class Question(QuestionSpec):
         """People whom escalation has added to the assignees by now."""
         return list(dict.fromkeys(spec for after, spec in self.escalate if after <= open_for))
 
+    def excludes(self, user: Any, groups: Mapping[str, str] | None = None) -> bool:
+        """Whether the user is one of those who may not answer: in doubt they are."""
+        return matches(user, self.exclude, groups, self.ids.get(EXCLUDE), any_case=True)
+
+    def adds(self, user: Any, open_for: timedelta, groups: Mapping[str, str] | None = None) -> bool:
+        """Whether escalation has added the user by now."""
+        return matches(user, self.added(open_for), groups, self.ids.get(ESCALATE))
+
     def why_not(
-        self, user: Any, open_for: timedelta, groups: Collection[str] | None = None
+        self, user: Any, open_for: timedelta, groups: Mapping[str, str] | None = None
     ) -> str | None:
         """Why the user may not answer; ``None`` if they may, permissions of Django aside.
 
         Without assignees everybody may who is not excluded. Escalation adds people to the
-        assignees, never to the excluded. ``groups``: names of the user's groups, if known.
+        assignees, never to the excluded. ``groups``: those of the user, if known.
         """
-        asked = list(dict.fromkeys([*self.assignees, *self.added(open_for)]))
         if not is_active(user):
             return "the account is not active"
-        if self.exclude and matches(user, self.exclude, groups):
+        if self.exclude and self.excludes(user, groups):
             return f"excluded from this question are {', '.join(self.exclude)}"
-        if self.assignees and not matches(user, asked, groups):
-            return f"it is for {', '.join(asked)}"
-        return None
+        if not self.assignees or self.adds(user, open_for, groups):
+            return None
+        if matches(user, self.assignees, groups, self.ids.get(ASSIGNEES)):
+            return None
+        asked = dict.fromkeys([*self.assignees, *self.added(open_for)])
+        return f"it is for {', '.join(asked)}"

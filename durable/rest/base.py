@@ -108,6 +108,29 @@ class View(APIView):
     def get_exception_handler(self) -> Callable[..., Response | None]:
         return problem_of
 
+    # -- object permissions of the project ------------------------------------------------------
+
+    def checked(self, row: Any) -> Any:
+        """The row; ``PermissionDenied`` if the project's permissions refuse it."""
+        for target in permissions.objects_of([row]) if permissions.of_project() else ():
+            if target is not None:
+                self.check_object_permissions(self.request, target)
+        return row
+
+    def permitted(self, rows: list[Any]) -> list[Any]:
+        """Those of the rows that the project's permissions let be given out."""
+        if not permissions.of_project():
+            return rows
+        asked = zip(rows, permissions.objects_of(rows), strict=True)
+        return [row for row, target in asked if target is None or self.permits(target)]
+
+    def permits(self, target: Any) -> bool:
+        """Whether the project's permissions let this object be given out."""
+        return all(
+            one.has_object_permission(self.request, self, target)
+            for one in permissions.of_project()
+        )
+
     # -- what views answer with -----------------------------------------------------------------
 
     def reveals(self, row: Any) -> bool:
@@ -118,10 +141,19 @@ class View(APIView):
         """One row (or several) as this method's serializer for ``status`` shows it."""
         operation = self.operation(self.request)
         assert operation is not None
-        return self.as_json(operation.answers[status], rows, reveals=reveals)
+        made = status == 201  # by who asks, a moment ago
+        return self.as_json(operation.answers[status], rows, reveals=reveals, made=made)
 
-    def as_json(self, serializer: Any, rows: Any, *, reveals: Reveals | None = None) -> Any:
-        """The same by a given serializer."""
+    def as_json(
+        self, serializer: Any, rows: Any, *, reveals: Reveals | None = None, made: bool = False
+    ) -> Any:
+        """The same by a given serializer.
+
+        Here the project's object permissions are asked about each row that is given out: a list
+        leaves out what they refuse, a single row is refused.
+        """
+        if not made:
+            rows = self.permitted(rows) if isinstance(rows, list) else self.checked(rows)
         context = {"request": self.request, "reveals": reveals or self.reveals}
         return serializer(rows, many=isinstance(rows, list), context=context).data
 

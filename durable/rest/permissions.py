@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework.permissions import BasePermission
@@ -10,6 +11,8 @@ from rest_framework.views import APIView
 
 from durable.doors import access
 from durable.doors.access import PERMISSIONS, AccessDenied
+from durable.engine.operators.queues import QueueState
+from durable.models import Event, Execution, Schedule, Wait, Worker
 from durable.people import who
 
 
@@ -26,9 +29,40 @@ def of_project() -> list[BasePermission]:
     return [found() for found in access.configured() if issubclass(found, BasePermission)]
 
 
+#: What belongs to an execution, and all that is given out by itself.
+OF_EXECUTIONS = (Execution, Wait, Event)
+ASKED_ABOUT = (*OF_EXECUTIONS, Schedule, Worker, QueueState)
+
+
+def objects_of(rows: Sequence[Any]) -> list[Any]:
+    """What object permissions are asked about for each of these rows; ``None``: nothing more.
+
+    All that belongs to an execution is asked about as the whole of it: questions, events, parts.
+    Attempts and audit entries are given out under an execution that has been asked about.
+    """
+    wanted = {row.pk: _execution_of(row) for row in rows if isinstance(row, OF_EXECUTIONS)}
+    wholes = Execution.objects.defer(*access.LARGE).in_bulk([*filter(None, wanted.values())])
+    return [
+        (wholes.get(wanted[row.pk], row) if isinstance(row, OF_EXECUTIONS) else row)
+        if isinstance(row, ASKED_ABOUT)
+        else None
+        for row in rows
+    ]
+
+
+def _execution_of(row: Any) -> Any:
+    return row.execution_id if isinstance(row, Event) else row.root_id
+
+
 def has(user: Any, action: str) -> bool:
     """Whether Django gives the user this permission, no particular object being asked for."""
     return bool(who.is_active(user) and user.has_perm(PERMISSIONS[action]))
+
+
+def require_events(user: Any) -> None:
+    """``AccessDenied`` for who may not see events."""
+    if not (who.is_active(user) and user.has_perm("durable.view_event")):
+        raise AccessDenied("it takes the permission durable.view_event")
 
 
 def require(user: Any, action: str) -> None:

@@ -13,7 +13,7 @@ from durable.models import PARTS, Execution
 from durable.people import question
 from durable.people.form import missing
 from durable.people.reach.schema import schema_of
-from durable.rest.shown import Answer, Change, Data, Error, Logs, Received
+from durable.rest.shown import Answer, Change, Data, Error, Logs, Text
 from durable.showing.masking import Masking
 from durable.showing.values import plain
 
@@ -99,7 +99,7 @@ class ExecutionDetail(ExecutionSummary):
     actions = serializers.SerializerMethodField(help_text="What you can do to it now.")
     pause_requested = serializers.BooleanField()
     cancel_requested_at = serializers.DateTimeField(allow_null=True)
-    cancel_reason = serializers.CharField()
+    cancel_reason = Text()
     blocked_by = serializers.CharField(help_text="worker or code: what is missing")
 
     def get_keys(self, row: Execution) -> list[str]:
@@ -151,12 +151,12 @@ class Wait(Read):
     deadline_at = serializers.DateTimeField(allow_null=True)
     resolved_at = serializers.DateTimeField(allow_null=True)
     answer = Answer()
-    received = Received()
+    received = Data()
     child = serializers.UUIDField(source="child_id", allow_null=True)
     assignees = serializers.ListField(child=serializers.CharField())
     due_at = serializers.DateTimeField(allow_null=True)
     by = serializers.CharField(source="by_name")
-    comment = serializers.CharField()
+    comment = Text()
 
 
 class Event(Read):
@@ -235,15 +235,18 @@ class Question(Read):
     resolved_at = serializers.DateTimeField(allow_null=True)
     answer = Answer()
     by = serializers.CharField(source="by_name")
-    comment = serializers.CharField()
+    comment = Text()
+
+    def _masking(self, row: Any) -> Masking:
+        return Masking(off=self.context["reveals"](row))
 
     def get_type(self, row: Any) -> str:
         """approval, choice, text, form, …"""
         return question.Question.of(row).type
 
     def get_prompt(self, row: Any) -> str:
-        """What is asked."""
-        return question.Question.of(row).prompt
+        """What is asked, secrets hidden."""
+        return self._masking(row).text(question.Question.of(row).prompt)
 
     def get_quorum(self, row: Any) -> int:
         """How many different people must approve."""
@@ -251,14 +254,13 @@ class Question(Read):
 
     def get_metadata(self, row: Any) -> dict[str, Any]:
         """What the workflow tells whoever asks, secrets hidden."""
-        found = plain(question.Question.of(row).metadata)
-        known: dict[str, Any] = Masking(off=self.context["reveals"](row)).value(found)
+        known: dict[str, Any] = plain(self._masking(row).value(question.Question.of(row).metadata))
         return known
 
     def get_schema(self, row: Any) -> dict[str, Any] | None:
         """``None`` if this process lacks the form that is asked for."""
         try:
-            return schema_of(row)
+            return schema_of(row, self._masking(row))
         except DefinitionError:
             return None
 

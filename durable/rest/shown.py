@@ -26,7 +26,7 @@ class _Masked(serializers.JSONField):
     def to_representation(self, value: Any) -> Any:
         row, found = value
         reveals: Reveals = self.context["reveals"]
-        return self.shown(row, plain(found), Masking(off=found is None or reveals(row)))
+        return plain(self.shown(row, found, Masking(off=found is None or reveals(row))))
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """What is answered."""
@@ -34,7 +34,7 @@ class _Masked(serializers.JSONField):
 
 
 class Data(_Masked):
-    """Users' data: secret-looking keys have their values hidden."""
+    """Users' data, or what a wait has got: secret-looking keys have their values hidden."""
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """Plain JSON."""
@@ -47,14 +47,6 @@ class Answer(_Masked):
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
         """Plain JSON."""
         return masking.answer(row.name, value)
-
-
-class Received(_Masked):
-    """What a wait has got: payloads, or how its child has ended, with the child's error."""
-
-    def shown(self, row: Any, value: Any, masking: Masking) -> Any:
-        """Plain JSON."""
-        return masking.received(row.kind, value)
 
 
 class Change(_Masked):
@@ -84,7 +76,7 @@ class Error(_Masked):
         """``{"type", "message", "step", …}``."""
         if self.brief and value is not None:
             value = {name: value.get(name) for name in ("type", "message", "step")}
-        return masking.error(value)
+        return masking.value(value)
 
 
 class Logs(_Masked):

@@ -1,48 +1,42 @@
-"""Hide what looks secret, by the names of keys (``DURABLE["MASK"]``), wherever values are shown."""
+"""Hide what looks secret, by the names of keys (``DURABLE["MASK"]``), wherever values are shown.
+
+``mask`` is for values, ``mask_text`` for texts, which ``secret_spans`` reads; ``Masking`` is what
+the doors ask: it knows what one reader may see.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import Any
 
-from durable import conf
 from durable.authoring.decision import APPROVED, REJECTED
-from durable.states import WaitKind
+from durable.showing.secret_names import Names
+from durable.showing.secrets_in_text import NAMING, PLAIN_NAME, VALUES, spans
 
 HIDDEN = "••••••"
 
-_WORD = re.compile(r"[^a-z0-9*?]+")
-#: what stands before a value in a text: ``name=``, ``name: ``, ``"name": ``, ``\"name\": ``; it
-#: begins only where a word does, so that a long word is looked at once
-_NAME = re.compile(r"""(?<![\w.-])(?P<word>[\w.-]{1,100})\\*["']?\s{0,9}[=:]\s{0,9}""")
-_VALUE = re.compile(r"""\\*"[^"\n]*"|\\*'[^'\n]*'|(?:(?:[Bb]earer|[Bb]asic) )?[^\s,;&}\])]+""")
-
 
 def mask(value: Any, patterns: Iterable[str] | None = None) -> Any:
-    """A copy of ``value`` in which the values of secret-looking keys are ``HIDDEN``.
+    """A copy of ``value`` in which what looks secret is ``HIDDEN``.
 
-    A pattern fits a key that contains it, letter case and separators aside (``api_key`` fits
-    ``X-API-Key``); one with ``*`` or ``?`` has to fit the whole key.
+    That is the value of a key that looks secret, be the key in a mapping, in a pair
+    (``["Authorization", …]``) or named beside it (``{"name": "PASSWORD", "value": …}``); and what
+    ``mask_text`` hides in any text, JSON within a text included.
     """
-    known = _normalised(patterns)
-    return _masked(value, known) if known else value
+    names = Names.of(patterns)
+    return _masked(value, names) if names else value
 
 
 def mask_text(text: str, patterns: Iterable[str] | None = None) -> str:
-    """A text (a log line, a traceback) with the values of secret-looking names hidden."""
-    known = _normalised(patterns)
-    parts, shown = [], 0
-    for name in _NAME.finditer(text) if known else ():
-        if name.end() < shown or not _fits(name["word"], known):
-            continue
-        value = _VALUE.match(text, name.end())
-        if value:
-            parts += [text[shown : name.end()], HIDDEN]
-            shown = value.end()
-    return "".join([*parts, text[shown:]])
+    """A text (a log line, a traceback, a prompt) with the values of secret-looking names hidden.
+
+    Passwords in addresses, private keys and bearer tokens are hidden without a name, too.
+    """
+    names = Names.of(patterns)
+    return _text_masked(text, names) if names else text
 
 
 @dataclass(frozen=True)
@@ -52,32 +46,21 @@ class Masking:
     off: bool = False
 
     def value(self, value: Any) -> Any:
-        """Users' data."""
+        """Users' data, an error as it is described, what a wait has got."""
         return value if self.off else mask(value)
 
     def text(self, text: str) -> str:
         """A text that may quote data."""
         return text if self.off else mask_text(text)
 
-    def error(self, error: Any) -> Any:
-        """An error as it is described: secrets are hidden in its texts at any depth, too.
-
-        That of a child workflow, or those of items, stand in the details with their own messages
-        and tracebacks.
-        """
-        return error if self.off else _texts_masked(mask(error))
-
     def answer(self, name: str, answer: Any) -> Any:
         """An answer to the question of this name: hidden if the name looks secret, or a field's.
 
         A decision is no secret, whatever it is about.
         """
-        decided = isinstance(answer, str) and answer in (APPROVED, REJECTED)
-        return answer if self.off or decided else mask({name: answer})[name]
-
-    def received(self, kind: str, value: Any) -> Any:
-        """What a wait of this kind has got: payloads, or how its child has ended, with an error."""
-        return self.error(value) if kind == WaitKind.CHILD else self.value(value)
+        if self.off or (isinstance(answer, str) and answer in (APPROVED, REJECTED)):
+            return answer
+        return HIDDEN if answer is not None and self.hides(name) else self.value(answer)
 
     def change(self, action: str, target: str, value: Any) -> Any:
         """What an audit entry about ``target`` has as before or after."""
@@ -94,42 +77,69 @@ class Masking:
 
     def hides(self, name: str) -> bool:
         """Whether the value of this key is hidden."""
-        return not self.off and _fits(name, _normalised(None))
+        return not self.off and Names.of(None).fit(name)
 
 
-def _texts_masked(value: Any) -> Any:
-    if isinstance(value, str):
-        return mask_text(value)
-    if isinstance(value, Mapping):
-        return {key: _texts_masked(item) for key, item in value.items()}
-    return [_texts_masked(item) for item in value] if isinstance(value, list) else value
-
-
-def _normalised(patterns: Iterable[str] | None) -> tuple[str, ...]:
-    chosen = conf.get("MASK") if patterns is None else patterns
-    return tuple(filter(None, (_plain(pattern) for pattern in chosen)))
-
-
-def _plain(name: str) -> str:
-    return _WORD.sub("", name.lower())
-
-
-def _masked(value: Any, patterns: tuple[str, ...]) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            key: HIDDEN
-            if _fits(str(key), patterns) and item is not None
-            else _masked(item, patterns)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple):  # a set has no keys
-        return [_masked(item, patterns) for item in value]
+def _masked(value: Any, names: Names) -> Any:
+    match value:
+        case str():
+            return _json_masked(value, names)
+        case bytes():
+            text = value.decode("utf-8", "surrogateescape")
+            return _text_masked(text, names).encode("utf-8", "surrogateescape")
+        case Mapping():
+            return dict(_pairs_masked(value, names))
+        case set() | frozenset():
+            masked = [_masked(item, names) for item in value]
+            return value if all(item in value for item in masked if _hashable(item)) else masked
+        case list() | tuple():
+            return _items_masked(value, names)
     return value
 
 
-def _fits(name: str, patterns: tuple[str, ...]) -> bool:
-    plain = _plain(name)
-    return any(
-        fnmatchcase(plain, pattern) if "*" in pattern or "?" in pattern else pattern in plain
-        for pattern in patterns
+def _hashable(value: Any) -> bool:
+    return not isinstance(value, list | dict)
+
+
+def _pairs_masked(value: Mapping[Any, Any], names: Names) -> Iterator[tuple[Any, Any]]:
+    named = any(
+        isinstance(item, str) and Names.plain(str(key)) in NAMING and names.fit(item)
+        for key, item in value.items()
     )
+    for key, item in value.items():
+        shown = _text_masked(key, names) if isinstance(key, str) else key
+        secret = names.fit(str(key)) or (named and Names.plain(str(key)) in VALUES)
+        yield shown, HIDDEN if secret and item is not None else _masked(item, names)
+
+
+def _items_masked(items: Sequence[Any], names: Names) -> list[Any]:
+    """A pair of a name and its value; after an option (``--password``) comes its value."""
+    found = [_masked(item, names) for item in items]
+    for place, (name, item) in enumerate(pairwise(items), 1):
+        if not isinstance(name, str) or item is None or not PLAIN_NAME.fullmatch(name):
+            continue
+        pair = place == 1 and len(items) <= 3
+        if (pair or name.startswith("-")) and names.fit(name):
+            found[place] = HIDDEN
+    return found
+
+
+def _json_masked(text: str, names: Names) -> str:
+    """A text that is JSON by the keys of its objects, any other as a text."""
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            value = json.loads(text)
+            masked = _masked(value, names)
+        except (ValueError, RecursionError):
+            return _text_masked(text, names)
+        if masked != value:
+            return json.dumps(masked, ensure_ascii=False)
+    return _text_masked(text, names)
+
+
+def _text_masked(text: str, names: Names) -> str:
+    parts, shown = [], 0
+    for begin, end in spans(text, names.fit):
+        parts += [text[shown:begin], HIDDEN]
+        shown = end
+    return "".join([*parts, text[shown:]])

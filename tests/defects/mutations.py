@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from tests.defects.attacks_people import ATTACKS_PEOPLE
 from tests.defects.attacks_tenant import ATTACKS_TENANT
 from tests.defects.composed import COMPOSED
 from tests.defects.endless import ENDLESS
@@ -524,7 +525,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         24,
         "an operator's action takes the permission for it",
         "actions:Action.run",
-        "            access.require(by, self.permission, execution)\n",
+        "            access.require(by, self.permission, whole(execution))\n",
         "            pass\n",
         _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
         _D24 + "AuditTests::test_what_is_refused_leaves_no_trace",
@@ -607,6 +608,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _D24 + "AuditTests::test_each_action_is_on_record_once",
     ),
     *ATTACKS_TENANT,
+    *ATTACKS_PEOPLE,
     *COMPOSED,
     *ENDLESS,
     *LOOKS,

@@ -117,7 +117,7 @@ class ErrorTests(DoorsTestCase):
 
     def test_an_error_keeps_what_is_no_secret(self) -> None:
         error = {"type": "X", "message": "n=1", "attempt": 2, "details": {"errors": [[0, None]]}}
-        self.assertEqual(Masking().error(error), error)
+        self.assertEqual(Masking().value(error), error)
 
 
 class ScheduleTests(DoorsTestCase):

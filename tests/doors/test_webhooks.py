@@ -560,7 +560,7 @@ class SettingTests(SimpleTestCase):
                     self.assertRaises(ImproperlyConfigured, sources.find, "shop")
 
     def test_a_variable_that_is_not_set_is_a_warning_of_a_deployment(self) -> None:
-        options = {"scheme": "hmac", "secrets": ["env:NOT_SET_AT_ALL"], "event": "type"}
+        options = {"scheme": "hmac", "secrets": ["env:NOT_SET_AT_ALL"], "event": "type", "id": "id"}
         self.assertEqual(self.faults(**options), [])
         with override_settings(DURABLE={"WEBHOOKS": {"shop": options}}):
             (found,) = run_checks(tags=["durable"], include_deployment_checks=True)

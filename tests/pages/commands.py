@@ -21,8 +21,10 @@ HEAD = """# Commands
 - **Ids**: an execution's id, or its beginning (4 characters or more). What several ids begin with
   is refused, and some of them are named. Branches and items are found by their full id only.
 - **Who acts**: the program itself, which may do everything; or with `--by USERNAME` that user, with
-  their permissions, and with what the policies of `API_PERMISSIONS` leave of them. Each change is
-  in the audit trail, with the name and `command <account>@<machine>`.
+  their permissions, and with what the policies of `API_PERMISSIONS` leave of them, as at any other
+  door: `durable_inspect` leaves out events, entries of the audit trail and children that they may
+  not see, and no tag is looked for whose value is masked from them. Each change is in the audit
+  trail, with the name and `command <account>@<machine>`.
 - **Answers** go to standard output: an id, a table, or with `--json` one JSON document with stable
   keys (times in ISO 8601; time spans in seconds, but ISO 8601 within your data, as over REST). What
   is said besides goes to standard error.

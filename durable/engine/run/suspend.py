@@ -94,6 +94,7 @@ def _open(claim: Claim, request: Request) -> Wait:
         child=_child(claim, request),
         assignees=list(question.assignees),
         exclude=list(question.exclude),
+        people=question.people(),
         due_at=moment(ask.people.due),
         **notices.of_opened(question),
     )

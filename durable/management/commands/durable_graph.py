@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from durable.authoring import Workflow, registry
 from durable.authoring.graph import graph
 from durable.authoring.tree import Tree
+from durable.doors.actions import whole
 from durable.drawing import Overlay, layout, svg, to_dot, to_mermaid, to_plain
 from durable.management.base import DurableCommand, Options
 from durable.models import Execution
@@ -46,12 +47,14 @@ class Command(DurableCommand):
             raise CommandError("Say what to draw: a workflow's name, or --execution and an id.")
         if self.as_json and options["format"] not in (None, "json"):
             raise CommandError(f"--json and --format {options['format']} exclude each other.")
+        self.require("view")
         form = "json" if self.as_json else options["format"] or "mermaid"
         if run is None:
             definition = _workflow(named).definition
             text = _drawn(definition.tree, form, definition.kind, None)
         else:
             execution = self.execution(run)
+            self.require("view", whole(execution))
             tree = _tree(execution)
             text = _drawn(tree, form, execution.kind, run_overlay(execution, tree))
         self._write(text, options["output"])

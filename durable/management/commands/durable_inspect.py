@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from durable.doors import access
+from durable.doors.actions import whole
 from durable.management.base import DurableCommand, Options
 from durable.management.dossier import Wanted, dossier
 from durable.management.output import lines_of, value_of
@@ -35,14 +36,17 @@ class Command(DurableCommand):
     def answer(self, options: Options) -> None:
         """Show it."""
         execution = self.execution(options["id"])
-        self.require("view", execution)
+        root = whole(execution)
+        self.require("view", root)
         if options["show_secrets"]:
-            self.require("view_payload", execution)
+            self.require("view_payload", root)
         wanted = Wanted(
             data=options["data"],
             logs=options["logs"],
             secrets=options["show_secrets"],
-            audit=self.by is None or access.may(self.by, "view_audit"),
+            audit=self.by is None or access.may(self.by, "view_audit", root),
+            events=self.by is None or self.by.has_perm("durable.view_event"),
+            visible=None if self.by is None else self.seen(),
         )
         found = dossier(execution, wanted)
         if self.as_json:
@@ -164,7 +168,7 @@ class Command(DurableCommand):
             if "answer" in wait and wait["status"] == "answered":
                 self.say(f"  {visible_line(wait['name'])} got: {value_of(wait['answer'])}")
 
-    def _events(self, events: list[dict[str, Any]]) -> None:
+    def _events(self, events: list[dict[str, Any]] | None) -> None:
         if self._title("Events", events):
             self._table(
                 ("SENT", "NAME", "STATUS", "KEY", "EVENT ID", "PAYLOAD"),
@@ -177,7 +181,7 @@ class Command(DurableCommand):
                         event["event_id"],
                         value_of(event["payload"]) if "payload" in event else "",
                     )
-                    for event in events
+                    for event in events or ()
                 ],
             )
 

@@ -104,7 +104,7 @@ class Command(DurableCommand):
         if options["queue"]:
             rows = rows.filter(queue=options["queue"])
         if options["tag"]:
-            rows = rows.with_tags(tags(options["tag"]))
+            rows = rows.with_tags(self._known(tags(options["tag"])))
         if (about := subject(options["subject"])) is not None:
             rows = rows.filter(subject_type=about._meta.label_lower, subject_id=str(about.pk))
         since, until = before_now(options["since"]), before_now(options["until"])
@@ -115,6 +115,12 @@ class Command(DurableCommand):
         if until is not None:
             rows = rows.filter(created_at__lt=until)
         return rows.order_by("-created_at", "-id")
+
+    def _known(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """The tags that are asked for; refused if finding them would tell a masked value."""
+        if mask(wanted) != wanted:
+            self.require("view_payload")
+        return wanted
 
 
 def _took(execution: Execution, present: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from durable.authoring import registry
-from durable.doors import starting
+from durable.doors import access, starting
 from durable.engine.run.result import follow, refuse_transaction
 from durable.engine.start.start import StartOptions
 from durable.errors import ResultTimeout
@@ -94,6 +94,8 @@ class Command(DurableCommand):
             refuse_transaction()
         cls = registry.resolve(options["workflow"])
         self.require("start", cls)
+        if options["wait"]:
+            self.require("view")
         if options["show_secrets"]:
             self.require("view_payload")
         asked = StartOptions(
@@ -110,6 +112,8 @@ class Command(DurableCommand):
         if not execution.created and options["verbosity"]:
             self.tell("it was started before with this idempotency key")
         if options["wait"]:
+            if self.by is not None and not access.sees(self.by, execution.root_id):
+                raise CommandError(f"{execution.pk} is started; {self.by} may not see it")
             self._wait(execution, options)
         elif self.as_json:
             self.show(_shown(execution))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
+from durable.doors.actions import whole
 from durable.engine.start import send
 from durable.management.arguments import json_of
 from durable.management.base import DurableCommand, Options
@@ -22,7 +23,7 @@ class Command(DurableCommand):
     def answer(self, options: Options) -> None:
         """Send it."""
         execution = self.execution(options["id"])
-        self.require("send_event", execution)
+        self.require("send_event", whole(execution))
         given = options["payload"]
         payload = json_of(given, "the payload") if given is not None else None
         event = send.send_event(

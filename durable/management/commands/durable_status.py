@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from durable.doors import access
+from durable.doors.actions import whole
 from durable.doors.stranded import Stranded, stranded
 from durable.engine.operators.queues import QueueState
 from durable.management.base import DurableCommand, Options
@@ -31,6 +32,7 @@ class Command(DurableCommand):
         self.require("view")
         if options["id"] is not None:
             execution = self.execution(options["id"])
+            self.require("view", whole(execution))
             if self.as_json:
                 self.show(summary(execution))
             else:

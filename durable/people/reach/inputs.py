@@ -18,7 +18,9 @@ from durable.models import Execution, Wait
 from durable.models.wait import WaitQuerySet
 from durable.people import answer as answers
 from durable.people import who
+from durable.people.question import Question
 from durable.people.reach import named
+from durable.showing.masking import Masking
 from durable.states import WaitStatus
 from durable.storage import lookup
 from durable.storage.audit import origin
@@ -86,6 +88,14 @@ def known(user: Any, asked: Named, *, held: bool = False) -> Known:
     return Known(wait, user, refused.get(wait.pk))
 
 
+def masking_for(user: Any, wait: Wait) -> Masking:
+    """What the user may see of a question's texts: as of the whole that asks it."""
+    root = wait.execution
+    if wait.root_id != wait.execution_id:
+        root = Execution.objects.defer(*access.LARGE).filter(pk=wait.root_id).first() or root
+    return Masking(off=access.may(user, "view_payload", root))
+
+
 # -- what people do with it ------------------------------------------------------------------------
 
 
@@ -112,11 +122,11 @@ def reassign(asked: UUID | Named, to: Iterable[str], *, by: Any) -> Wait:
     """
     wait, person, _refusal = _held(asked, by)
     access.require(person, "reassign", wait)
-    if who.matches(person, wait.exclude):
+    if Question.of(wait).excludes(person):
         raise NotAllowed(_("who is excluded from a question may not hand it to others"))
-    specs = who.normalise(list(to))
-    named.refuse_wrong(wait, specs, by=person)
-    answers.hand_on(wait, to=specs, by=person)
+    people = list(to)
+    named.refuse_wrong(wait, who.normalise(people), by=person)
+    answers.hand_on(wait, to=people, by=person)
     return Wait.objects.select_related("execution").get(pk=wait.pk)
 
 
@@ -133,7 +143,7 @@ def may_reassign(user: Any, wait: Wait) -> bool:
     return (
         wait.status == WaitStatus.OPEN
         and access.may(user, "reassign", wait)
-        and not who.matches(user, wait.exclude)
+        and not Question.of(wait).excludes(user)
     )
 
 

@@ -69,6 +69,7 @@ def make(wait: Wait, recipient: Any) -> list[Made]:
             recipient=recipient,
             decision=decision,
             digest=_digest(nonce),
+            account=_account(recipient),
             created_at=now,
             expires_at=until,
         )
@@ -104,6 +105,8 @@ def closed(link: AnswerLink) -> Closed | None:
     wait, person, now = link.wait, link.recipient, clock.read(database())
     if not who.is_active(person):
         return Closed(403, _("The account that this link was made for is not active."))
+    if link.account is not None and link.account != _account(person):
+        return Closed(403, _("The password of the account has been changed since this was sent."))
     if wait.status != WaitStatus.OPEN:
         return Closed(410, _("The question is closed: %s.") % words.outcome(wait))
     if link.used_at is not None:
@@ -116,7 +119,7 @@ def closed(link: AnswerLink) -> Closed | None:
         return Closed(410, _("This link was good until %s.") % times.in_words(link.expires_at))
     if access.has_voted(person, wait):
         return Closed(410, _("You have approved this already; others still have to."))
-    if who.matches(person, wait.exclude):
+    if Question.of(wait).excludes(person):
         return Closed(403, _("You are one of those who may not answer this question."))
     if access.why_not(person, wait) is not None:
         return Closed(
@@ -134,7 +137,15 @@ def use(link: AnswerLink, value: Any, *, comment: str) -> Wait:
     """
     if not AnswerLink.objects.usable().filter(pk=link.pk).update(used_at=clock.now()):
         raise LinkOver(_("the link was used before, or its time is over"))
-    return inputs.answer(link.wait_id, value, by=link.recipient, comment=comment)
+    person = inputs.fresh(link.recipient)
+    if link.account is not None and link.account != _account(person):
+        raise LinkOver(_("the password of the account has been changed since"))
+    return inputs.answer(link.wait_id, value, by=person, comment=comment)
+
+
+def _account(person: Any) -> str:
+    """What changes with the password of an account: whoever has read its mails is shut out then."""
+    return _digest(f"{person.pk} {getattr(person, 'password', '')}")
 
 
 def _digest(nonce: str) -> str:

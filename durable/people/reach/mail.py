@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +23,7 @@ from durable.doors import access, workflows
 from durable.models import AnswerLink, Wait
 from durable.people import notices, who
 from durable.people.question import Question
-from durable.people.reach import links, words
+from durable.people.reach import inputs, links, words
 from durable.people.reach.links import Made
 from durable.showing.characters import visible
 
@@ -67,10 +67,11 @@ def tell(kind: str, wait: Wait, to: Sequence[str]) -> timedelta | None:
 
 def recipients(wait: Wait, to: Iterable[str]) -> Iterator[Any]:
     """The users that are meant: active, with an address, allowed to answer, and yet to do so."""
-    specs = who.by_kind(to)
     model = get_user_model()
     address = model.get_email_field_name()
-    active = _named(model, specs).filter(is_active=True, **{f"{address}__isnull": False})
+    active = _named(model, to, wait.people or {}).filter(
+        is_active=True, **{f"{address}__isnull": False}
+    )
     found = active.exclude(**{address: ""}).order_by("pk").distinct()
     chosen = list(found[: AT_ONCE + 1])
     if len(chosen) > AT_ONCE:
@@ -85,12 +86,19 @@ def recipients(wait: Wait, to: Iterable[str]) -> Iterator[Any]:
             yield person
 
 
-def _named(model: type[Any], specs: dict[str, list[str]]) -> QuerySet[Any]:
-    """Users by name, by group, and by a permission of their own or of a group; not superusers."""
-    wanted = Q(**{f"{model.USERNAME_FIELD}__in": specs["user"]})
+def _named(model: type[Any], to: Iterable[str], known: Mapping[str, who.Ids]) -> QuerySet[Any]:
+    """Users by id or name, by group, and by a permission of their own or of a group.
+
+    Superusers are not meant by a permission.
+    """
+    asked = [known.get(role, {}) for role in (who.ASSIGNEES, who.ESCALATE)]
+    ids = {spec: [pk for one in asked for pk in one.get(spec, ())] for spec in to}
+    specs = who.by_kind(spec for spec in ids if not ids[spec])
+    by_id = who.by_kind(f"{spec.partition(':')[0]}:{pk}" for spec in ids for pk in ids[spec])
+    wanted = Q(**{f"{model.USERNAME_FIELD}__in": specs["user"]}) | Q(pk__in=by_id["user"])
     fields = {field.name for field in model._meta.get_fields()}
-    if "groups" in fields and specs["group"]:
-        wanted |= Q(groups__name__in=specs["group"])
+    if "groups" in fields and (specs["group"] or by_id["group"]):
+        wanted |= Q(groups__name__in=specs["group"]) | Q(groups__pk__in=by_id["group"])
     for name in specs["perm"]:
         app, _dot, codename = name.partition(".")
         for prefix in ("user_permissions", "groups"):
@@ -121,12 +129,13 @@ def _sent(kind: str, wait: Wait, person: Any) -> bool:
 
 
 def _message(kind: str, wait: Wait, person: Any, made: Sequence[Made]) -> EmailMultiAlternatives:
+    prompt = Question.of(wait).prompt or wait.name
     context = {
         "kind": kind,
         "wait": wait,
         "person": person,
         "title": words.title(wait),
-        "prompt": visible(Question.of(wait).prompt or wait.name),
+        "prompt": visible(inputs.masking_for(person, wait).text(prompt)),
         "workflow": visible(wait.execution.workflow),
         "links": {one.decision or "answer": answer_url(one.token) for one in made},
         "until": made[0].until,

@@ -13,6 +13,7 @@ from durable.doors import access
 from durable.errors import DefinitionError, NotAllowed
 from durable.models import Wait
 from durable.people import who
+from durable.people.question import Question
 
 
 def refuse_wrong(wait: Wait, specs: Iterable[str], *, by: Any) -> None:
@@ -44,7 +45,7 @@ def may_take(wait: Wait, specs: Iterable[str], *, by: Any) -> bool:
 def excludes(wait: Wait, spec: str) -> bool:
     """Whether the question excludes these people; a group counts by its name."""
     found = _found(spec) if spec.startswith("user:") else None
-    return spec in wait.exclude or (found is not None and who.matches(found, wait.exclude))
+    return spec in wait.exclude if found is None else Question.of(wait).excludes(found)
 
 
 def users(by: Any) -> list[Any]:

@@ -10,29 +10,31 @@ from durable.authoring.decision import APPROVED, REJECTED
 from durable.models import Wait
 from durable.people.form import ANSWER, BooleanField, ChoiceField, MultipleChoiceField, form_of
 from durable.people.question import Question
+from durable.showing.masking import Masking
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def schema_of(wait: Wait) -> dict[str, Any]:
-    """What an answer has to look like (JSON Schema 2020-12)."""
+def schema_of(wait: Wait, masking: Masking) -> dict[str, Any]:
+    """What an answer has to look like (JSON Schema 2020-12), secrets hidden in its texts."""
     question = Question.of(wait)
     form = form_of(wait)
     if question.is_form:
-        schema = _object(form)
+        schema = _object(form, masking)
     elif question.is_approval:
         schema = {"enum": [APPROVED, REJECTED]}
     else:
         schema = _schema(form.fields[ANSWER])
-    titled = {"title": wait.name, "description": question.prompt}
+    titled = {"title": wait.name, "description": masking.text(question.prompt)}
     return {"$schema": DIALECT, **{k: v for k, v in titled.items() if v}, **schema}
 
 
-def _object(form: forms.BaseForm) -> dict[str, Any]:
+def _object(form: forms.BaseForm, masking: Masking) -> dict[str, Any]:
     properties = {}
     for name, field in form.fields.items():
         about = {"title": str(field.label or name), "description": str(field.help_text or "")}
-        properties[name] = {**{k: v for k, v in about.items() if v}, **_schema(field)}
+        told = {k: masking.text(v) for k, v in about.items() if v}
+        properties[name] = {**told, **_schema(field)}
     needed = [name for name, field in form.fields.items() if field.required]
     return {
         "type": "object",

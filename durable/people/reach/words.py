@@ -12,6 +12,7 @@ from durable.models import Wait
 from durable.people.question import Question
 from durable.showing import times
 from durable.showing.characters import visible, visible_line
+from durable.showing.masking import mask_text
 from durable.states import WaitStatus
 
 
@@ -52,8 +53,8 @@ def named(specs: Iterable[str]) -> list[str]:
 
 
 def title(wait: Wait) -> str:
-    """What is asked, in one line."""
-    prompt = " ".join(visible(Question.of(wait).prompt).split())
+    """What is asked, in one line, secrets hidden whoever reads it."""
+    prompt = " ".join(visible(mask_text(Question.of(wait).prompt)).split())
     return prompt or visible_line(wait.name)
 
 

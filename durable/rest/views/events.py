@@ -8,8 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from durable.doors import access, publishing
-from durable.doors.access import AccessDenied
-from durable.rest import filters, pagination, requests, serializers
+from durable.rest import filters, pagination, permissions, requests, serializers
 from durable.rest.base import View
 from durable.rest.operations import Operation, idempotency_key
 from durable.rest.pagination import Order
@@ -37,8 +36,7 @@ class Events(View):
 
     def get(self, request: Request) -> Response:
         """A page of them."""
-        if not request.user.has_perm("durable.view_event"):
-            raise AccessDenied("it takes the permission durable.view_event")
+        permissions.require_events(request.user)
         rows = access.visible_events(request.user).select_related("execution")
         rows = filters.narrowed(filters.EventFilter, request, rows)
         return self.listed(

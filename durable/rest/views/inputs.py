@@ -13,7 +13,7 @@ from durable.doors import access
 from durable.models import Execution, Wait
 from durable.people.reach import inputs
 from durable.people.reach.inputs import Named
-from durable.rest import pagination, requests, serializers
+from durable.rest import pagination, permissions, requests, serializers
 from durable.rest.base import View
 from durable.rest.operations import ID, Operation, Parameter
 from durable.rest.pagination import Order
@@ -28,7 +28,19 @@ MINE = Parameter("mine", "`true`: only those that you may answer.", "boolean")
 class _QuestionView(View):
     """What is shown of a question depends on the whole that asks, not on the part of it."""
 
-    def as_json(self, serializer: Any, rows: Any, *, reveals: Reveals | None = None) -> Any:
+    def known(self, asked: Named) -> Wait:
+        """The question, if the user knows of it and the project's permissions agree."""
+        found: Wait = self.checked(inputs.known(self.request.user, asked).wait)
+        return found
+
+    def refuse_unpermitted(self, asked: Named) -> None:
+        """Ask the project's permissions, if it has any, before a question is changed."""
+        if permissions.of_project():
+            self.known(asked)
+
+    def as_json(
+        self, serializer: Any, rows: Any, *, reveals: Reveals | None = None, made: bool = False
+    ) -> Any:
         """As the executions do, which are read together."""
         waits = rows if isinstance(rows, list) else [rows]
         parts = {wait.root_id for wait in waits if wait.root_id != wait.execution_id}
@@ -37,7 +49,7 @@ class _QuestionView(View):
         def as_the_whole(wait: Wait) -> bool:
             return self.reveals(wholes.get(wait.root_id, wait.execution))
 
-        return super().as_json(serializer, rows, reveals=reveals or as_the_whole)
+        return super().as_json(serializer, rows, reveals=reveals or as_the_whole, made=made)
 
 
 class Inputs(_QuestionView):
@@ -92,12 +104,13 @@ class OneInput(_QuestionView):
         """The open one of this name, or the last one that was."""
         branch = request.query_params.get("branch")
         part = _part(branch) if branch is not None else None
-        return Response(self.shown(inputs.known(request.user, Named(id, name, part)).wait))
+        return Response(self.shown(self.known(Named(id, name, part))))
 
     def post(self, request: Request, id: str, name: str) -> Response:
         """The first answer wins; 409 says who was first."""
         fields = requests.read(request, requests.Answer)
         asked, comment = Named(id, name, fields.get("branch")), fields.get("comment", "")
+        self.refuse_unpermitted(asked)
         wait = inputs.answer(asked, fields["answer"], by=request.user, comment=comment)
         return Response(self.shown(wait))
 
@@ -120,6 +133,7 @@ class Reassign(_QuestionView):
         """The question with its new assignees."""
         fields = requests.read(request, requests.Reassign)
         asked = Named(id, name, fields.get("branch"))
+        self.refuse_unpermitted(asked)
         return Response(self.shown(inputs.reassign(asked, fields["to"], by=request.user)))
 
 

@@ -14,7 +14,7 @@ from durable.authoring.graph import graph
 from durable.doors import access
 from durable.engine.start import send
 from durable.models import PARTS, AuditEntry, Event, Execution, Role, StepRun, Wait
-from durable.rest import pagination, requests, serializers
+from durable.rest import pagination, permissions, requests, serializers
 from durable.rest.operations import ID, Operation, idempotency_key
 from durable.rest.pagination import OLDEST, Order
 from durable.rest.serializers import ExecutionSummary, Read
@@ -130,6 +130,7 @@ class Events(_List):
 
     def rows(self, found: Found) -> QuerySet[Any]:
         """Its inbox."""
+        permissions.require_events(self.request.user)
         return Event.objects.filter(execution=found.root.pk)
 
     def post(self, request: Request, id: str) -> Response:

@@ -48,6 +48,7 @@ class _QueueView(View):
         found = next((one for one in self.states() if one.name == name), None)
         if found is None:
             raise NotFound("There is no queue of this name.")
+        self.checked(found)
         return found
 
 

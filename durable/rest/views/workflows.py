@@ -70,7 +70,7 @@ class Workflows(View):
     def get(self, request: Request) -> Response:
         """All of them."""
         permissions.require(request.user, "view")
-        names = sorted({cls.definition.name for cls in registry.all()})
+        names = sorted({cls.definition.name for cls in registry.all() if self.permits(cls)})
         found = [_summary(_versions(name)) for name in names]
         return pagination.whole(self.as_json(WorkflowSummary, found))
 
@@ -90,6 +90,7 @@ class OneWorkflow(View):
         versions = _versions(name)
         if not versions:
             raise NotFound("There is no workflow of this name.")
+        self.check_object_permissions(request, registry.latest(name))
         details = [_version(definition) for definition in versions]
         return Response(self.shown({**_summary(versions), "details": details}))
 

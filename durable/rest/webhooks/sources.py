@@ -14,11 +14,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 from durable import conf
 from durable.rest.webhooks.schemes import ALGORITHMS, ENCODINGS, SCHEMES, HmacOptions, Scheme
-from durable.rest.webhooks.templates import LITERAL, Template
+from durable.rest.webhooks.templates import HEADER, LITERAL, Template
 
 logger = logging.getLogger("durable.webhooks")
 
 ENV = "env:"
+LEAST, DIFFERENT = 16, 6  # bytes of a secret that can't be guessed, and how many differ
 NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
 OPTIONS = ("scheme", "secrets", "event", "key", "id", "otherwise")
 OTHERWISE = ("ignore", "keep", "refuse")
@@ -82,7 +83,28 @@ def unset(options: Mapping[str, Any]) -> list[str]:
 
 def _value(secret: str) -> str:
     """The secret itself, or what the environment variable holds that it names."""
-    return os.environ.get(secret[len(ENV) :], "") if secret.startswith(ENV) else secret
+    value = os.environ.get(secret[len(ENV) :], "") if secret.startswith(ENV) else secret
+    return value if value.strip() else ""  # blanks are no secret
+
+
+def weak(options: Mapping[str, Any]) -> Iterator[str]:
+    """Which of its secrets, as far as they are set, can be guessed."""
+    scheme = SCHEMES[options["scheme"]]
+    for number, secret in enumerate(options["secrets"], 1):
+        try:
+            key = scheme.key(_value(secret))
+        except ValueError:
+            continue
+        if _value(secret) and (len(key) < LEAST or len(set(key)) < DIFFERENT):
+            named = secret if secret.startswith(ENV) else f"secret {number}"
+            yield f"{named} is short, or made of few different characters"
+
+
+def can_be_repeated(options: Mapping[str, Any]) -> bool:
+    """Whether nothing that is signed tells one delivery from its repetition."""
+    if options["scheme"] != "hmac" or options.get("timestamp_header"):
+        return False
+    return options.get("id") is None or HEADER in options["id"]
 
 
 # -- what may be wrong -------------------------------------------------------------------------
@@ -114,7 +136,7 @@ def _wrong_secrets(secrets: Any, scheme: Scheme) -> Iterator[str]:
         yield 'secrets is a list with at least one, such as ["env:STRIPE_SECRET"]'
         return
     for secret in secrets:
-        if not isinstance(secret, str) or not secret or secret == ENV:
+        if not isinstance(secret, str) or not secret.removeprefix(ENV).strip():
             yield "each secret is a text, or env: and the name of an environment variable"
         elif not secret.startswith(ENV):
             try:
