@@ -15,7 +15,7 @@ from durable import clock, conf
 from durable.authoring import registry
 from durable.conf import database
 from durable.management.doctor.findings import ERROR, INFO, WARNING, Finding
-from durable.models import Event, Execution, Worker
+from durable.models import Event, Execution, Worker, audit_trigger
 from durable.storage.notify import from_elsewhere
 from durable.storage.transaction import of_its_own
 
@@ -77,6 +77,17 @@ def migrated() -> Iterator[Finding]:
             "run manage.py migrate",
             count=len(missing),
             samples=missing[:3],
+        )
+
+
+def audited() -> Iterator[Finding]:
+    """The database refuses changes of audit entries."""
+    if not audit_trigger.is_installed(connections[database()]):
+        yield Finding(
+            "audit-unguarded",
+            WARNING,
+            "the trigger that keeps audit entries as they were written is not in this database",
+            "run manage.py migrate durable 0009, then manage.py migrate durable",
         )
 
 

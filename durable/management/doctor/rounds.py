@@ -19,6 +19,7 @@ THEN: tuple[Check, ...] = (
     database.on_time,
     database.sqlite_set_up,
     database.pooled,
+    database.audited,
     database.heard,
     work.workers_alive,
     work.held_by_the_dead,
