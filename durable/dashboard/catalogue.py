@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy
 from durable.authoring import registry
 from durable.dashboard import graph, statistics
 from durable.dashboard.base import Pages, acting, tell
-from durable.dashboard.search import distinct
 from durable.dashboard.values import JsonField
 from durable.doors import access, starting
+from durable.doors import names as known
 from durable.engine.start.start import StartOptions
 from durable.errors import DurableError
 from durable.models import Schedule
@@ -52,7 +52,8 @@ def listing(pages: Pages, request: HttpRequest) -> HttpResponse:
     """All workflows that this process has, with what was started last."""
     if not pages.has_view_permission(request):
         raise PermissionDenied
-    names = sorted({cls.definition.name for cls in registry.all()})
+    code = registry.all()
+    names = sorted({cls.definition.name for cls in code if known.knows(request.user, cls)})
     recent = statistics.recent(request.user, names)
     rows = [
         {
@@ -73,9 +74,9 @@ def respond(pages: Pages, request: HttpRequest, name: str) -> HttpResponse:
     """One workflow; posted to it, its form starts an execution."""
     if not pages.has_view_permission(request):
         raise PermissionDenied
-    cls = _class_of(request, name)
-    if cls is None and name not in distinct("workflow"):
+    if name not in known.workflows(request.user):
         raise Http404
+    cls = _class_of(request, name)
     form = None
     if request.method == "POST":
         if cls is None:

@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from durable.dashboard.shown import Shown
+from durable.doors import access
 from durable.models import CorrelationKey, Execution
 from durable.showing.characters import visible
 
@@ -53,6 +54,6 @@ def subject(execution: Execution, user: Any) -> Any:
         )
     except (LookupError, ValueError, NoReverseMatch):
         return text
-    if not user.has_perm(f"{meta.app_label}.view_{meta.model_name}"):
+    if not access.sees_rows(user, model):
         return text
     return format_html('<a href="{}">{}</a>', address, text)

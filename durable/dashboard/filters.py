@@ -9,10 +9,8 @@ from uuid import UUID
 from django.contrib.admin import SimpleListFilter
 from django.utils.translation import gettext_lazy as _
 
-from durable import conf
-from durable.authoring import registry
 from durable.dashboard import family
-from durable.dashboard.search import distinct
+from durable.doors import names
 from durable.models import Execution, Role
 from durable.showing.characters import visible
 from durable.states import Status
@@ -41,8 +39,7 @@ class ByWorkflow(SimpleListFilter):
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
         """By name."""
-        known = {cls.definition.name for cls in registry.all()}
-        return [(name, visible(name)) for name in sorted(known | set(distinct("workflow")))]
+        return [(name, visible(name)) for name in names.workflows(request.user)]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
         """Its executions, of every version."""
@@ -57,7 +54,7 @@ class ByQueue(SimpleListFilter):
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
         """Those that are configured, and those that are used."""
-        return [(name, visible(name)) for name in sorted({*conf.queues(), *distinct("queue")})]
+        return [(name, visible(name)) for name in names.queues(request.user)]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
         """The executions in it."""

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
 from django.core.paginator import Paginator
-from django.db.models import Func, QuerySet, TextField
+from django.db.models import Func, Q, QuerySet, TextField
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.authoring import registry
 from durable.conf import database
 from durable.dashboard.input_page import execution_url, subjects
 from durable.dashboard.paging import OwnOrder
-from durable.doors import access
+from durable.doors import access, names
 from durable.models import Execution, Input, Wait
+from durable.showing.masking import mask_text
 from durable.states import WaitStatus
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ else:
     _Paginator = Paginator
 
 MOST_ASKED = 1000  # questions that wait for one person, in their list: the oldest
+LOOKED_AT = 500  # prompts that a search reads as they are shown
 COUNTED = 10_000  # rows; a list does not count further
 
 
@@ -56,6 +57,20 @@ class Prompt(Func):
         return self.as_sql(
             compiler, connection, template="json_extract(%(expressions)s, '$.prompt')"
         )
+
+
+def asks(user: Any, rows: QuerySet[Any], word: str) -> Q:
+    """The questions whose prompt has the word, as this user reads it.
+
+    Who may not see what is masked finds nothing by it: of the questions whose whole prompt has the
+    word, the youngest ``LOOKED_AT`` are read as they are shown.
+    """
+    if access.may(user, "view_payload") and not access.policies():
+        return Q(prompt__icontains=word)
+    found = rows.annotate(prompt=Prompt("question")).filter(prompt__icontains=word)
+    prompts = found.order_by("-id").values_list("pk", "prompt")[:LOOKED_AT]
+    known = word.casefold()
+    return Q(pk__in=[pk for pk, prompt in prompts if known in mask_text(prompt).casefold()])
 
 
 class ShowFilter(SimpleListFilter):
@@ -109,9 +124,9 @@ class WorkflowFilter(SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
         """The workflows of this code, and that of the choice."""
-        names = {kind.rpartition("@")[0] for kind in registry.kinds()}
+        known = set(names.workflows(request.user))
         chosen = request.GET.get(self.parameter_name)
-        return [(name, name) for name in sorted(names | ({chosen} if chosen else set()))]
+        return [(name, name) for name in sorted(known | ({chosen} if chosen else set()))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The questions of that workflow."""
@@ -141,7 +156,8 @@ class InputList(OwnOrder):
         roots = Execution.objects.filter(pk__in={row.root_id for row in rows})
         known = {root.pk: root for root in roots.defer(*access.LARGE)}
         seen = set(access.visible(request.user, roots).values_list("pk", flat=True))
-        about, mine = subjects(known.values()), {wait.pk for wait in asked_of(request)}
+        about = subjects(known.values(), request.user)
+        mine = {wait.pk for wait in asked_of(request)}
         now = clock.read(database())
         for row in rows:
             row.url = execution_url(row.root_id) if row.root_id in seen else ""

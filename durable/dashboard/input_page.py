@@ -101,7 +101,7 @@ def facts(user: Any, wait: Wait) -> Facts:
         prompt=visible(masking.text(question.prompt)),
         metadata=[(visible(name), shown(value)) for name, value in known.items()],
         workflow=visible(wait.execution.workflow),
-        subject=subjects([root] if root is not None else []).get(wait.root_id, ""),
+        subject=subjects([root] if root is not None else [], user).get(wait.root_id, ""),
         overdue=words.is_overdue(wait, clock.read(database())),
     )
 
@@ -178,8 +178,11 @@ def execution_url(pk: UUID) -> str:
         return ""
 
 
-def subjects(executions: Iterable[Execution]) -> dict[UUID, str]:
-    """What executions are about, by their ids: one statement for each model."""
+def subjects(executions: Iterable[Execution], user: Any) -> dict[UUID, str]:
+    """What executions are about, by their ids: one statement for each model.
+
+    A row's own words are for those who may see such rows; others read its model and key.
+    """
     by_model: dict[str, dict[UUID, str]] = {}
     for execution in executions:
         if execution.subject_type:
@@ -191,7 +194,8 @@ def subjects(executions: Iterable[Execution]) -> dict[UUID, str]:
         except LookupError:
             model = None
         try:
-            rows = {} if model is None else model._base_manager.in_bulk(set(ids.values()))
+            shown = model is not None and access.sees_rows(user, model)
+            rows = {} if not shown else model._base_manager.in_bulk(set(ids.values()))
         except (ValueError, TypeError, ValidationError):  # keys of another kind, from before
             rows = {}
         texts = {str(pk): str(row) for pk, row in rows.items()}

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from durable.authoring.decision import APPROVED, REJECTED
-from durable.dashboard import input_bulk, search, shown
+from durable.dashboard import input_bulk, input_lists, search, shown
 from durable.dashboard.base import SCRIPT, OwnLookups, as_typed, or_404
 from durable.dashboard.input_forms import (
     COMMENT,
@@ -153,7 +153,7 @@ class InputAdmin(OwnLookups):
             return queryset.none(), False
         for word in words:
             found = Q(name__icontains=word) | Q(execution__workflow__icontains=word)
-            found |= Q(prompt__icontains=word)
+            found |= input_lists.asks(request.user, queryset, word)
             if (span := ids.span(word)) is not None and len(word) >= ids.SHORTEST:
                 found |= Q(root_id__range=span)
             queryset = queryset.annotate(prompt=Prompt("question")).filter(found)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db import connections
 from django.db.models import QuerySet
 
-from durable.conf import database
-from durable.models import CorrelationKey, Execution, Role
+from durable.engine.operators.distinct import distinct
+from durable.models import CorrelationKey, Execution
 from durable.models.execution import ExecutionQuerySet
 from durable.storage import ids
 
 FOUND = 500  # ids that one search looks at
-NAMES = 200  # names that a filter offers
 KEY_CHARACTERS = 255
 WORDS = 10  # that one search may have
 
@@ -50,20 +48,3 @@ def _by_idempotency_key(text: str) -> set[UUID]:
 def _by_correlation_key(text: str) -> set[UUID]:
     rows: QuerySet[Any] = CorrelationKey.objects.filter(key=text)
     return set(rows.order_by("-id").values_list("execution", flat=True)[:FOUND])
-
-
-def distinct(column: str) -> list[str]:
-    """The values of an indexed column of executions, jumping from each to the next."""
-    connection = connections[database()]
-    quote = connection.ops.quote_name
-    table, name = quote(Execution._meta.db_table), quote(column)
-    roles = f"{quote('role')} IN ('{Role.ROOT.value}', '{Role.CHILD.value}')"
-    sql = (
-        f"WITH RECURSIVE found(value) AS (SELECT MIN({name}) FROM {table} WHERE {roles} "
-        f"UNION ALL SELECT (SELECT MIN({name}) FROM {table} WHERE {roles} "
-        f"AND {name} > found.value) FROM found WHERE found.value IS NOT NULL) "
-        f"SELECT value FROM found WHERE value IS NOT NULL LIMIT {NAMES}"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        return [value for (value,) in cursor.fetchall()]

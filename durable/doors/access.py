@@ -21,6 +21,7 @@ from durable.errors import DurableError
 from durable.models import Event, Execution, Wait
 from durable.people import who
 from durable.people.question import Question
+from durable.storage.sizes import LONGEST_SCOPE
 
 if TYPE_CHECKING:
     from durable.models.execution import ExecutionQuerySet
@@ -64,7 +65,9 @@ PORTION = 500  # questions that are looked at together
 
 #: What ``scope_key`` is tried with: the scope is what it puts before this.
 KEY = "key"
-LONGEST_SCOPE = 100
+
+#: Django's permissions that let one see the rows of a model, as its admin has it.
+SEEING = ("view", "change")
 
 #: Why somebody who is asked may not answer all the same.
 NO_POLICY = "a policy of this site does not allow it"
@@ -157,6 +160,19 @@ def require_consent(user: Any, action: str, target: Any) -> None:
     if target is not None and not _agreed(user, action, target):
         name = target.definition.name
         raise AccessDenied(f"{user.get_username()} may not {action} {name}: {NO_POLICY}")
+
+
+def sees_rows(user: Any, model: Any) -> bool:
+    """Whether the user may see the rows of a model of the project's, by Django's permissions."""
+    names = [f"{model._meta.app_label}.{verb}_{model._meta.model_name}" for verb in SEEING]
+    return any(user.has_perm(name) for name in names)
+
+
+def require_sight(user: Any, model: Any) -> None:
+    """``AccessDenied`` unless the user may see the rows of the model."""
+    if not sees_rows(user, model):
+        label = model._meta.label_lower
+        raise AccessDenied(f"{user.get_username()} may not see which {label} there are")
 
 
 def policies() -> list[Policy]:

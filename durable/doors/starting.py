@@ -33,6 +33,7 @@ def start(user: Any, workflow: type[Workflow], input: Any, options: StartOptions
     if user is None:
         return engine_start(workflow, input, options)
     access.require(user, "start", workflow)
+    _require_place(user, workflow, options)
     options = _theirs(user, options)
     _require_keys(user, workflow, input, options)
     try:
@@ -78,6 +79,17 @@ def schedule(user: Any, row: Schedule, cron: Cron) -> Schedule:
     access.require(user, "manage_schedules", row)
     _require_scheduled(user, row.workflow, cron.input, row.scope)
     return schedules.schedule(row.workflow, cron, by=user, tags=row.tags, scope=row.scope)
+
+
+def _require_place(user: Any, workflow: type[Workflow], options: StartOptions) -> None:
+    """``AccessDenied`` for who jumps the queue: another one, or another priority, than planned.
+
+    Who may limit and pause a queue decides who goes first in it.
+    """
+    planned = workflow.definition.options
+    queue = planned.queue if options.queue is None else options.queue
+    if queue != planned.queue or options.priority not in (None, planned.priority):
+        access.require(user, "manage_queues", queue)
 
 
 def _theirs(user: Any, options: StartOptions) -> StartOptions:

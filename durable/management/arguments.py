@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from durable import clock, conf
+from durable.doors import access
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -139,8 +140,11 @@ def tags(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def subject(text: str | None) -> Any:
-    """The model instance that ``app.Model:pk`` names, or ``None`` for no text."""
+def subject(text: str | None, by: Any) -> Any:
+    """The model instance that ``app.Model:pk`` names, or ``None`` for no text.
+
+    ``AccessDenied`` if ``by`` (``None``: the program) may not see such rows.
+    """
     if text is None:
         return None
     label, _, key = text.partition(":")
@@ -148,6 +152,8 @@ def subject(text: str | None) -> Any:
         model: Any = apps.get_model(label)
     except (LookupError, ValueError) as error:
         raise CommandError(f"{text!r} is no subject: {error} (write app.Model:pk)") from None
+    if by is not None:
+        access.require_sight(by, model)
     try:
         found = model._base_manager.filter(pk=key).first() if key else None
     except (ValueError, TypeError, ValidationError, OverflowError):

@@ -13,8 +13,9 @@ from django_filters.rest_framework import FilterSet
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from durable.authoring import registry
 from durable.authoring.values import FIRST, LAST
-from durable.doors import access
+from durable.doors import access, names
 from durable.engine.operators.listing import of_workflow
 from durable.errors import NotSerializable, WorkflowNotFound
 from durable.models import Event, EventStatus, Execution, Status
@@ -153,10 +154,19 @@ class WorkflowFilter(django_filters.CharFilter):  # type: ignore[misc]
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
         """Refuse an unknown name: an empty list would hide the mistake."""
+        if not value:
+            return qs
         try:
-            return of_workflow(qs, value) if value else qs
+            found = of_workflow(qs, value)
         except WorkflowNotFound:
-            raise ValidationError({"workflow": ["There is no workflow of this name."]}) from None
+            raise self._nobodys() from None
+        code = registry.newest(value)
+        if code and not names.knows(self.parent.request.user, code) and not found.exists():
+            raise self._nobodys()
+        return found
+
+    def _nobodys(self) -> ValidationError:
+        return ValidationError({"workflow": ["There is no workflow of this name."]})
 
 
 class ExecutionFilter(FilterSet):  # type: ignore[misc]

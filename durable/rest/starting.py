@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 
 from durable.authoring.values import FIRST, LAST
 from durable.authoring.workflow import Workflow
-from durable.doors import starting
+from durable.doors import access, starting
 from durable.engine.start.start import StartOptions
 from durable.models import Execution
 
@@ -31,20 +31,24 @@ def start_asked(
         delay=None if delay is None else timedelta(seconds=delay),
         idempotency_key=key,
         keys=fields.get("keys", ()),
-        subject=_subject(workflow, fields.get("subject")),
+        subject=_subject(user, workflow, fields.get("subject")),
         tags=fields.get("tags", {}),
     )
     return starting.start(user, workflow, fields.get("input", {}), options)
 
 
-def _subject(workflow: type[Workflow], pk: str | None) -> Any:
-    """The row of the model that the workflow names; ``ValidationError`` if there is none."""
+def _subject(user: Any, workflow: type[Workflow], pk: str | None) -> Any:
+    """The row of the model that the workflow names; ``ValidationError`` if there is none.
+
+    ``AccessDenied`` for who may not see such rows: the answer would tell which there are.
+    """
     if pk is None:
         return None
     label = workflow.definition.options.subject
     if label is None:
         raise ValidationError({"subject": ["The workflow names no model in Meta.subject."]})
     model: Any = apps.get_model(label)
+    access.require_sight(user, model)
     try:
         found = model._default_manager.filter(pk=pk).first()
     except (ValueError, TypeError, OverflowError, Invalid):

@@ -15,6 +15,7 @@ from durable.errors import DurableError, NotSerializable
 
 HIGHEST = 2**31 - 1
 LONGEST_KEY = 255
+LONGEST_SCOPE = 100
 
 
 def text(what: str, value: Any, longest: int = 255) -> str:

@@ -153,6 +153,42 @@ class AdminLookupTests(TestCase):
                     self.assertEqual(page.status_code, 200)
 
 
+class PromptTests(TestCase):
+    """The search of the questions reads a prompt as it is shown."""
+
+    def setUp(self) -> None:
+        self.enterContext(isolate_workflows())
+
+        class Asks(Workflow):
+            @step
+            def ask(self, data):  # type: ignore[no-untyped-def]
+                self.wait_for_text("why", prompt=f"Is password={SECRET} Gut genug?")
+
+        durable.start(Asks)
+        drain()
+        self.client = Client()
+
+    def found(self, *permissions: str, **asked: str) -> int:
+        self.client.force_login(person("-".join(permissions) or "kim", *OPERATOR, *permissions))
+        page = self.client.get(reverse("admin:durable_input_changelist"), {"show": "all", **asked})
+        self.assertEqual(page.status_code, 200)
+        return len(page.context["cl"].result_list)
+
+    def test_no_word_and_no_part_of_a_word_tells_what_is_masked(self) -> None:
+        self.client.force_login(person("kim", *OPERATOR))
+        for word in (SECRET, SECRET[:3], f"password={SECRET[:4]}", SECRET.upper(), "s3%", "s3_r3t"):
+            for words in (word, f"gut {word}"):
+                with self.subTest(words):
+                    page = self.client.get(
+                        reverse("admin:durable_input_changelist"), {"show": "all", "q": words}
+                    )
+                    self.assertEqual(len(page.context["cl"].result_list), 0)
+
+    def test_what_is_shown_is_found(self) -> None:
+        self.assertEqual(self.found(q="gut genug?"), 1)
+        self.assertEqual(self.found("view_payload", q=SECRET), 1)
+
+
 class RestFilterTests(TestCase):
     """The lists of the REST API, for the same operator."""
 

@@ -214,12 +214,13 @@ class PeopleByIdTests(WorkflowTestCase):
         self.assertAll(row, kim, False)
 
     def test_the_form_that_hands_on_knows_accounts_not_names(self) -> None:
+        boss = User.objects.create_superuser("boss")
         kim = self.person("kim")
         wait = self.ask(exclude=["user:kim"]).waits.get()
         self.renamed(kim, "kimberly")
         self.person("kim")
-        self.assertTrue(ReassignForm(wait, {"users": ["kim"]}).is_valid())
-        self.assertFalse(ReassignForm(wait, {"users": ["kimberly"]}).is_valid())
+        self.assertTrue(ReassignForm(wait, {"users": ["kim"]}, by=boss).is_valid())
+        self.assertFalse(ReassignForm(wait, {"users": ["kimberly"]}, by=boss).is_valid())
 
     # -- rows from before ------------------------------------------------------------------------
 

@@ -44,7 +44,10 @@ class TenantTests(AttackCase):
             def ask(self, data: Data) -> Data:
                 return {**data, "ok": self.wait_for_approval("q", exclude=data.get("not"))}
 
-        self.kim, self.eve = attacker("kim", groups=("acme",)), attacker("eve", groups=("globex",))
+        self.kim, self.eve = (
+            attacker("kim", groups=("tenant:acme",)),
+            attacker("eve", groups=("tenant:globex",)),
+        )
         self.nobody = attacker("nobody")
         self.theirs = run("ask", {"not": ["user:kim"]}, tags={"tenant": "acme"})
         self.wait = Wait.objects.get(execution=self.theirs)
@@ -93,6 +96,29 @@ class TenantTests(AttackCase):
     def test_what_is_ones_own_can_be_done(self) -> None:
         done = [one for one in self.attacks() if one.name in ("cancel", "disable", "run", "remove")]
         self.assertDone(done, self.kim)
+
+    def test_an_answer_is_not_for_who_has_left_the_tenant(self) -> None:
+        asked = run("ask", {}, tags={"tenant": "acme"})
+        self.wait = asked.waits.get()
+        durable.provide_input(asked.pk, "q", "approved", by=self.kim)
+        url = f"/admin/durable/input/{self.wait.pk}/change/"
+        self.assertEqual(browser(self.kim).get(url).status_code, 200)
+        self.kim.groups.clear()
+        left = User.objects.get(pk=self.kim.pk)
+        self.assertEqual(browser(left).get(url).status_code, 404)
+        for show in ("all", "answered"):
+            text = browser(left).get(f"/admin/durable/input/?show={show}").content.decode()
+            self.assertNotIn(str(self.wait.pk), text)
+
+    def test_a_group_whose_name_has_a_slash_is_not_in_anothers_scope(self) -> None:
+        policy = sys.modules["documented"].TenantPolicy()
+        names = ("acme", "acme/orders", "acme%2Forders")
+        users = [attacker(f"of {name}", groups=(f"tenant:{name}",)) for name in names]
+        keys = [policy.scope_key(user, "orders/1") for user in users]
+        self.assertEqual(len({key.rpartition("orders/1")[0] for key in keys}), 3)
+        self.assertFalse(any(a != b and a.startswith(b) for a in keys for b in keys))
+        scopes = [policy.scope_key(user, "") for user in users]
+        self.assertFalse(any(a != b and a.startswith(b) for a in scopes for b in scopes))
 
     def test_people_are_those_of_the_tenant(self) -> None:
         page = browser(self.kim).get(reassigning(self.wait)).content.decode()

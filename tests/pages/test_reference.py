@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from durable.rest.urls import urlpatterns
 from durable.states import Status
 from tests.pages import commands
 from tests.pages.test_pages import PAGES, named
+from tests.typing.readme import ROOT
 
 REFERENCE = [page for page in PAGES if page.parent.name == "reference"]
 
@@ -187,6 +190,24 @@ def of_permissions(text: str) -> None:
     }
     assert table <= known
     once(CODE.findall(text.partition("`action` is one of")[2].partition(".")[0]), PERMISSIONS)
+
+
+def of_licences(text: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    asked = [*project["dependencies"], *(one for extra in extras for one in extra)]
+    wanted = {re.split(r"[\[>]", one)[0] for one in asked}
+    rows = {name[0]: row[1] for row in cells(text) if (name := CODE.findall(row[0]))}
+    assert rows.keys() == wanted | {"psycopg-binary", "psycopg-pool"}
+    for name, licence in rows.items():
+        said = metadata.metadata(name)
+        known = [
+            *said.get_all("Classifier", []),
+            said.get("License-Expression"),
+            said.get("License"),
+        ]
+        first = licence.partition(" (")[0].removesuffix(" License").partition("-")[0]
+        assert any(first in (one or "") for one in known), (name, licence, known)
 
 
 def of_commands(text: str) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from durable.authoring import Workflow, registry
+from durable.authoring import Workflow
 from durable.authoring.graph import graph
 from durable.authoring.tree import Tree
+from durable.doors import names
 from durable.doors.actions import whole
 from durable.drawing import Overlay, layout, svg, to_dot, to_mermaid, to_plain
 from durable.management.base import DurableCommand, Options
@@ -50,7 +51,7 @@ class Command(DurableCommand):
         self.require("view")
         form = "json" if self.as_json else options["format"] or "mermaid"
         if run is None:
-            definition = _workflow(named).definition
+            definition = self._workflow(named).definition
             text = _drawn(definition.tree, form, definition.kind, None)
         else:
             execution = self.execution(run)
@@ -58,6 +59,13 @@ class Command(DurableCommand):
             tree = _tree(execution)
             text = _drawn(tree, form, execution.kind, run_overlay(execution, tree))
         self._write(text, options["output"])
+
+    def _workflow(self, text: str) -> type[Workflow]:
+        """``name`` (its highest version) or ``name@version``; ``WorkflowNotFound``."""
+        name, at, version = text.rpartition("@")
+        is_number = bool(at) and version.isascii() and version.isdigit()
+        wanted = (name, int(version)) if is_number else (text, None)
+        return names.resolve(self.by, *wanted)
 
     def _write(self, text: str, file: str | None) -> None:
         if file in (None, "-"):
@@ -68,14 +76,6 @@ class Command(DurableCommand):
             Path(file).write_text(text, encoding="utf-8")
         except OSError as error:
             raise CommandError(f"{file} can't be written: {error.strerror or error}") from error
-
-
-def _workflow(text: str) -> type[Workflow]:
-    """``name`` (its highest version) or ``name@version``; ``WorkflowNotFound``."""
-    name, at, version = text.rpartition("@")
-    if at and version.isascii() and version.isdigit():
-        return registry.resolve(name, int(version))
-    return registry.resolve(text)
 
 
 def _tree(execution: Execution) -> Tree:

@@ -105,7 +105,7 @@ class Command(DurableCommand):
             rows = rows.filter(queue=options["queue"])
         if options["tag"]:
             rows = rows.with_tags(self._known(tags(options["tag"])))
-        if (about := subject(options["subject"])) is not None:
+        if (about := subject(options["subject"], self.by)) is not None:
             rows = rows.filter(subject_type=about._meta.label_lower, subject_id=str(about.pk))
         since, until = before_now(options["since"]), before_now(options["until"])
         if since is not None and until is not None and since >= until:

@@ -8,8 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from durable.authoring import registry
-from durable.doors import access, starting
+from durable.doors import access, names, starting
 from durable.engine.run.result import follow, refuse_transaction
 from durable.engine.start.start import StartOptions
 from durable.errors import ResultTimeout
@@ -92,7 +91,7 @@ class Command(DurableCommand):
             raise CommandError("--timeout says how long to wait: add --wait")
         if options["wait"]:
             refuse_transaction()
-        cls = registry.resolve(options["workflow"])
+        cls = names.resolve(self.by, options["workflow"])
         self.require("start", cls)
         if options["wait"]:
             self.require("view")
@@ -105,7 +104,7 @@ class Command(DurableCommand):
             delay=options["delay"],
             idempotency_key=options["idempotency_key"],
             keys=options["key"],
-            subject=subject(options["subject"]),
+            subject=subject(options["subject"], self.by),
             tags=tags(options["tag"]),
         )
         execution = starting.start(self.by, cls, _input(options), asked)

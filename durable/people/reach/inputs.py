@@ -39,7 +39,7 @@ def listed(user: Any, rows: WaitQuerySet, asked: Sequence[Wait]) -> WaitQuerySet
     found: WaitQuerySet = rows.filter(
         Q(root_id__in=access.visible(user).values("pk"))
         | Q(pk__in=[wait.pk for wait in asked])
-        | Q(by=user)
+        | Q(by=user, root_id__in=access.in_scope(user, Execution.objects.roots()).values("pk"))
     )
     return found
 
@@ -49,7 +49,7 @@ def seen_by(user: Any, wait: Wait) -> bool:
     if not who.is_active(user) or Execution.objects.removed().filter(pk=wait.root_id).exists():
         return False
     if wait.by_id == user.pk or access.has_voted(user, wait):
-        return True
+        return access.in_scope(user, Execution.objects.filter(pk=wait.root_id)).exists()
     return access.may_answer(user, wait) or access.sees(user, wait.root_id)
 
 

@@ -9,8 +9,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from durable.authoring import registry
-from durable.doors import access
+from durable.doors import access, names
 from durable.doors.actions import ACTIONS
 from durable.errors import InvalidTransition, WorkflowNotFound
 from durable.models import Execution
@@ -55,7 +54,7 @@ class Executions(View):
         fields = requests.read(request, requests.Start)
         key = requests.once(request, fields, "idempotency_key")
         try:
-            workflow = registry.latest(fields.pop("workflow"))
+            workflow = names.resolve(request.user, fields.pop("workflow"))
         except WorkflowNotFound:
             raise ValidationError({"workflow": ["There is no workflow of this name."]}) from None
         access.require(request.user, "start", workflow)

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from durable.authoring import registry
 from durable.authoring.graph import graph
 from durable.authoring.workflow import Definition
+from durable.doors import names
 from durable.rest import pagination, permissions, serializers
 from durable.rest.base import View
 from durable.rest.operations import Operation, Parameter
@@ -70,9 +71,10 @@ class Workflows(View):
     def get(self, request: Request) -> Response:
         """All of them."""
         permissions.require(request.user, "view")
-        names = sorted({cls.definition.name for cls in registry.all() if self.permits(cls)})
-        found = [_summary(_versions(name)) for name in names]
-        return pagination.whole(self.as_json(WorkflowSummary, found))
+        code = (cls for cls in registry.all() if names.knows(request.user, cls))
+        found = sorted({cls.definition.name for cls in code if self.permits(cls)})
+        rows = [_summary(_versions(name)) for name in found]
+        return pagination.whole(self.as_json(WorkflowSummary, rows))
 
 
 class OneWorkflow(View):
@@ -88,7 +90,7 @@ class OneWorkflow(View):
         """With the graph of each of its versions."""
         permissions.require(request.user, "view")
         versions = _versions(name)
-        if not versions:
+        if not versions or not names.knows(request.user, registry.latest(name)):
             raise NotFound("There is no workflow of this name.")
         self.check_object_permissions(request, registry.latest(name))
         details = [_version(definition) for definition in versions]

@@ -7,11 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from durable.engine.start.send import Origin
 from durable.errors import DurableError
 from durable.rest.problems import Unmappable
 from durable.rest.webhooks.sources import Source
 from durable.rest.webhooks.templates import Missing, Template
 from durable.storage import sizes
+from durable.storage.sizes import LONGEST_SCOPE
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,17 @@ class Meaning:
     name: str
     key: str | None
     id: str | None
+    origin: Origin  # whose it is: what stands before key and id, what it starts carries
+
+    @property
+    def stored_key(self) -> str:
+        """The key as the event has it."""
+        return self.origin.scoped("key", self.key) or ""
+
+    @property
+    def stored_id(self) -> str | None:
+        """The id as the event has it."""
+        return self.origin.scoped("id", self.id)
 
     @classmethod
     def of(cls, source: Source, payload: Any, headers: Mapping[str, str]) -> Meaning:
@@ -30,6 +43,7 @@ class Meaning:
             name=said.text("event", source.event),
             key=said.text("key", source.key) if source.key is not None else None,
             id=said.id(),
+            origin=said.origin(),
         )
 
     @classmethod
@@ -44,9 +58,10 @@ class Meaning:
             if template is not None:
                 with suppress(Unmappable):
                     name = said.text("event", template)
+        origin = Origin()
         with suppress(Unmappable):
-            id = said.id()
-        return cls(name, None, id)
+            id, origin = said.id(), said.origin()
+        return cls(name, None, id, origin)
 
 
 @dataclass(frozen=True)
@@ -71,3 +86,11 @@ class _Said:
         if self.source.id is None:
             return None
         return self.text("id", self.source.id, f"{self.source.name}:")
+
+    def origin(self) -> Origin:
+        """Whose it is, as far as its source tells tenants apart."""
+        scope, tags = self.source.scope, self.source.tags
+        text = self.text("scope", scope) if scope is not None else ""
+        if len(text) > LONGEST_SCOPE:
+            raise Unmappable(f"The scope has more than {LONGEST_SCOPE} characters.")
+        return Origin(text, {name: self.text(name, tag) for name, tag in tags.items()})

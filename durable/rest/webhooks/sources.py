@@ -21,7 +21,7 @@ logger = logging.getLogger("durable.webhooks")
 ENV = "env:"
 LEAST, DIFFERENT = 16, 6  # bytes of a secret that can't be guessed, and how many differ
 NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
-OPTIONS = ("scheme", "secrets", "event", "key", "id", "otherwise")
+OPTIONS = ("scheme", "secrets", "event", "key", "id", "scope", "tags", "otherwise")
 OTHERWISE = ("ignore", "keep", "refuse")
 OF_HMAC = ("header", "timestamp_header", "prefix", "algorithm", "encoding")
 
@@ -36,6 +36,8 @@ class Source:
     event: Template
     key: Template | None
     id: Template | None
+    scope: Template | None  # what stands before key and id: whose the webhook is
+    tags: Mapping[str, Template]  # of what it starts
     hmac: HmacOptions
     otherwise: str  # one of OTHERWISE: what becomes of a webhook that fits no template
 
@@ -70,6 +72,8 @@ def find(name: str) -> Source | None:
         event=Template(given["event"]),
         key=Template(given["key"]) if given.get("key") is not None else None,
         id=Template(given["id"]) if given.get("id") is not None else None,
+        scope=Template(given["scope"]) if given.get("scope") is not None else None,
+        tags={name: Template(text) for name, text in (given.get("tags") or {}).items()},
         hmac=HmacOptions(**{name: options[name] for name in OF_HMAC if name in options}),
         otherwise=given.get("otherwise", OTHERWISE[0]),
     )
@@ -146,8 +150,15 @@ def _wrong_secrets(secrets: Any, scheme: Scheme) -> Iterator[str]:
 
 
 def _wrong_templates(options: Mapping[str, Any]) -> Iterator[str]:
-    for option in ("event", "key", "id"):
-        text = options.get(option)
+    tags = options.get("tags") or {}
+    if not isinstance(tags, Mapping) or not all(isinstance(name, str) and name for name in tags):
+        yield "tags is a dict: the name of each tag, and the template of its value"
+        tags = {}
+    asked = {option: options.get(option) for option in ("event", "key", "id", "scope")}
+    for option, text in {
+        **asked,
+        **{f"tags[{name!r}]": text for name, text in tags.items()},
+    }.items():
         if text is None:
             if option == "event":
                 yield "event is missing: the path of its name in the payload, or header:… "

@@ -27,7 +27,7 @@ def store(meaning: Meaning, payload: Any, counters: Container[str]) -> None:
     try:
         _publish(meaning, payload)
     except IdempotencyConflict:
-        known = Event.objects.filter(execution__isnull=True, event_id=meaning.id).first()
+        known = Event.objects.filter(execution__isnull=True, event_id=meaning.stored_id).first()
         settled = _settled(payload, counters)
         if known is not None and _repeats(known, meaning, settled, counters):
             return
@@ -43,13 +43,19 @@ def store(meaning: Meaning, payload: Any, counters: Container[str]) -> None:
 
 def _publish(meaning: Meaning, payload: Any) -> None:
     send.publish_event(
-        meaning.name, payload, key=meaning.key, event_id=meaning.id, by=None, startable=False
+        meaning.name,
+        payload,
+        key=meaning.key,
+        event_id=meaning.id,
+        by=None,
+        startable=False,
+        origin=meaning.origin,
     )
 
 
 def _repeats(known: Event, meaning: Meaning, settled: Any, counters: Container[str]) -> bool:
     """Whether the stored event is this one."""
-    return (known.name, known.key) == (meaning.name, meaning.key or "") and codec.alike(
+    return (known.name, known.key) == (meaning.name, meaning.stored_key) and codec.alike(
         _settled(known.payload, counters), settled
     )
 

@@ -1,0 +1,27 @@
+"""Which workflows and queues executions have: for choices, however many executions there are."""
+
+from __future__ import annotations
+
+from django.db import connections
+
+from durable.conf import database
+from durable.models import Execution, Role
+
+NAMES = 200  # names that a choice offers
+
+
+def distinct(column: str) -> list[str]:
+    """The values of an indexed column of executions, jumping from each to the next."""
+    connection = connections[database()]
+    quote = connection.ops.quote_name
+    table, name = quote(Execution._meta.db_table), quote(column)
+    roles = f"{quote('role')} IN ('{Role.ROOT.value}', '{Role.CHILD.value}')"
+    sql = (
+        f"WITH RECURSIVE found(value) AS (SELECT MIN({name}) FROM {table} WHERE {roles} "
+        f"UNION ALL SELECT (SELECT MIN({name}) FROM {table} WHERE {roles} "
+        f"AND {name} > found.value) FROM found WHERE found.value IS NOT NULL) "
+        f"SELECT value FROM found WHERE value IS NOT NULL LIMIT {NAMES}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return [value for (value,) in cursor.fetchall()]
