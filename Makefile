@@ -28,7 +28,7 @@ FIND_313 = for python in python3.13 "$$(pyenv prefix "$$(pyenv versions --bare 2
 	if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; \
 	then command -v "$$python"; break; fi; done
 
-.PHONY: help demo serve guards matrix soak test test-sqlite test-postgres test-313 test-lowest test-all lint format typecheck check clean
+.PHONY: help demo serve guards matrix soak test test-sqlite test-postgres test-313 test-lowest test-all lint format typecheck audit check clean
 
 help:
 	@echo "make demo       the example, once, in the terminal; three of its workers are killed on the way"
@@ -39,7 +39,7 @@ help:
 	@echo "make guards     take each guard of the engine out and see its test fail"
 	@echo "make matrix     let another act before each statement of each call, at random, for an hour"
 	@echo "make soak       executions at random under kills, cut commits and restarts of PostgreSQL"
-	@echo "make lint typecheck check"
+	@echo "make lint typecheck audit check"
 
 # -- environments ------------------------------------------------------------------------
 
@@ -164,6 +164,19 @@ format: $(VENV)/.installed-dev
 
 typecheck: $(VENV)/.installed-dev
 	@$(BIN)/mypy --strict durable example_project tests/typing/user_code.py tests/typing/readme_code.py
+
+# Holes that tools know of: in this code, and in what it depends on (as far as the index says).
+audit: $(VENV)/.installed-dev
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive durable example_project 2>/dev/null
+	@mkdir -p .cache; $(BIN)/python -m pip list --format=freeze --exclude-editable --exclude pip \
+		--exclude setuptools --disable-pip-version-check >.cache/installed.txt; \
+	found=$$($(BIN)/pip-audit --progress-spinner off --timeout 15 --disable-pip --no-deps \
+		--requirement .cache/installed.txt 2>&1); \
+	case "$$found" in \
+		*"No known vulnerabilities found"*) echo "pip-audit: no known vulnerabilities" ;; \
+		*Found*vulnerabilit*) echo "$$found" >&2; exit 1 ;; \
+		*) echo "pip-audit: the index says nothing: $$(echo "$$found" | tail -n 1)" ;; \
+	esac
 
 check: $(VENV)/.installed-dev
 	@$(BIN)/python manage.py makemigrations --check --dry-run

@@ -19,9 +19,9 @@ from durable.rest.webhooks.sources import LEAST
 
 LINKS_NOT_MOUNTED = "durable.W016"
 WRONG_WEBHOOK = "durable.E021"
-SECRET_NOT_SET = "durable.W022"
+SECRET_NOT_SET = "durable.W022"  # nosec B105
 WRONG_POLICY = "durable.E023"
-WEAK_SECRET = "durable.W024"
+WEAK_SECRET = "durable.W024"  # nosec B105
 REPEATED = "durable.W025"
 NOT_ENCRYPTED = "durable.W026"
 NO_PROXIES = "durable.W027"

@@ -59,7 +59,7 @@ else:
     DATABASES = {"default": database_url.sqlite(HERE / "db.sqlite3")}
 
 # base64 of "for-development-only"
-DEVELOPMENT_SECRET = "whsec_Zm9yLWRldmVsb3BtZW50LW9ubHk="
+DEVELOPMENT_SECRET = "whsec_Zm9yLWRldmVsb3BtZW50LW9ubHk="  # nosec B105
 
 DURABLE = {
     "QUEUES": {"default": {"concurrency": 10}},

@@ -118,7 +118,7 @@ class HasTag(models.Func):
 
     def as_sqlite(self, compiler: Any, connection: Any, **kwargs: Any) -> Any:
         tags, params = compiler.compile(self.source_expressions[0])
-        test = f"EXISTS (SELECT 1 FROM json_each({tags}) AS tag WHERE tag.key = %s AND "
+        test = f"EXISTS (SELECT 1 FROM json_each({tags}) AS tag WHERE tag.key = %s AND "  # nosec B608
         params = [*params, self.name]
         if self.value is None or isinstance(self.value, bool):
             return f"{test}tag.type = %s)", [*params, json.dumps(self.value)]

@@ -65,7 +65,7 @@ class _Supervisor:
             if self._stopping:
                 continue
             # A session of its own: Ctrl-C reaches the parent only, which tells the children once.
-            child = subprocess.Popen(
+            child = subprocess.Popen(  # nosec B603
                 self._command, start_new_session=True, env={**os.environ, PARENT: str(os.getpid())}
             )
             self._children[child] = now

@@ -94,4 +94,4 @@ class _Reloading:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         logging.shutdown()
-        os.execv(arguments[0], arguments)
+        os.execv(arguments[0], arguments)  # nosec B606

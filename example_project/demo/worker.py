@@ -20,7 +20,7 @@ class Worker:
 
     def __init__(self) -> None:
         with WORKER_LOG.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # nosec B603
                 [sys.executable, str(ROOT / "manage.py"), "durable_worker", "--concurrency", "20"],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,

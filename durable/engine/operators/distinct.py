@@ -17,7 +17,7 @@ def distinct(column: str) -> list[str]:
     table, name = quote(Execution._meta.db_table), quote(column)
     roles = f"{quote('role')} IN ('{Role.ROOT.value}', '{Role.CHILD.value}')"
     sql = (
-        f"WITH RECURSIVE found(value) AS (SELECT MIN({name}) FROM {table} WHERE {roles} "
+        f"WITH RECURSIVE found(value) AS (SELECT MIN({name}) FROM {table} WHERE {roles} "  # nosec B608
         f"UNION ALL SELECT (SELECT MIN({name}) FROM {table} WHERE {roles} "
         f"AND {name} > found.value) FROM found WHERE found.value IS NOT NULL) "
         f"SELECT value FROM found WHERE value IS NOT NULL LIMIT {NAMES}"

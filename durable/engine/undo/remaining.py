@@ -131,7 +131,7 @@ def children_in(execution_id: UUID, why: Rollback) -> Any:
 def _kinds(execution_id: UUID, why: Rollback) -> list[str]:
     """The kinds of the execution and of all awaited ones below, in one statement."""
     below, values = _below(execution_id, why)
-    sql = f"{below} SELECT kind FROM below UNION SELECT kind FROM durable_execution WHERE id = %s"
+    sql = f"{below} SELECT kind FROM below UNION SELECT kind FROM durable_execution WHERE id = %s"  # nosec B608
     with connection().cursor() as cursor:
         cursor.execute(sql, values)
         return [kind for (kind,) in cursor.fetchall()]
@@ -140,8 +140,8 @@ def _kinds(execution_id: UUID, why: Rollback) -> list[str]:
 def _in_tree(execution_id: UUID, why: Rollback) -> RawSQL:
     """Whether a step run is of the execution or of an awaited one below, however deep."""
     below, values = _below(execution_id, why)
-    ids = f"{below} SELECT id FROM below UNION ALL SELECT %s"
-    return RawSQL(_MEMBERS[connection().vendor].format(ids=ids), values, BooleanField())
+    ids = f"{below} SELECT id FROM below UNION ALL SELECT %s"  # nosec B608
+    return RawSQL(_MEMBERS[connection().vendor].format(ids=ids), values, BooleanField())  # nosec B611
 
 
 def _below(execution_id: UUID, why: Rollback) -> tuple[str, tuple[Any, ...]]:
