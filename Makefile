@@ -28,7 +28,7 @@ FIND_313 = for python in python3.13 "$$(pyenv prefix "$$(pyenv versions --bare 2
 	if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; \
 	then command -v "$$python"; break; fi; done
 
-.PHONY: help demo serve guards matrix soak test test-sqlite test-postgres test-313 test-lowest test-all lint format typecheck audit check clean
+.PHONY: help demo serve guards matrix random soak test test-sqlite test-postgres test-313 test-lowest test-all lint format typecheck audit check clean
 
 help:
 	@echo "make demo       the example, once, in the terminal; three of its workers are killed on the way"
@@ -38,6 +38,7 @@ help:
 	@echo "make test-lowest  the same on SQLite, with the lowest versions that pyproject.toml allows"
 	@echo "make guards     take each guard of the engine out and see its test fail"
 	@echo "make matrix     let another act before each statement of each call, at random, for an hour"
+	@echo "make random     the random tests of the suite, twenty times as many"
 	@echo "make soak       executions at random under kills, cut commits and restarts of PostgreSQL"
 	@echo "make lint typecheck audit check"
 
@@ -119,6 +120,14 @@ matrix: $(VENV)/.installed-dev
 	@for database in $(DATABASES); do \
 		DURABLE_TEST_DB=$$database MATRIX_SECONDS=$(MATRIX_SECONDS) \
 			$(BIN)/python -m pytest -s -o faulthandler_timeout=0 tests/concurrency/whole_matrix.py || exit 1; \
+	done
+
+# The random flows, trees and executions of the suite, many times as many.
+TIMES ?= 20
+random: $(VENV)/.installed-dev
+	@for database in $(DATABASES); do \
+		DURABLE_TEST_DB=$$database DURABLE_TEST_TIMES=$(TIMES) \
+			$(BIN)/python -m pytest -n $(WORKERS) -o faulthandler_timeout=0 tests/model || exit 1; \
 	done
 
 # A PostgreSQL of its own, real workers and clients. The last line has the figures; a run that found

@@ -36,6 +36,20 @@ LONG = (
     "tests/test_quickstart.py",
 )
 
+#: Tests that have a database of their own, or none, or look at pages whose statements other tests
+#: try on both: they run beside one database only.
+ONCE = {
+    "tests/browser/": "postgresql",
+    "tests/example/": "sqlite",
+    "tests/pages/": "sqlite",
+    "tests/test_architecture.py": "sqlite",
+    "tests/test_one_writer.py": "sqlite",
+    "tests/test_public_names.py": "sqlite",
+    "tests/test_quickstart.py": "sqlite",
+    "tests/test_readme.py": "sqlite",
+    "tests/unit/": "sqlite",
+}
+
 hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("suite")
 
@@ -71,19 +85,24 @@ def pytest_report_header() -> str:
     return f"database: {vendor()}, {database['TEST']['NAME']}"
 
 
+def _only_on(item: pytest.Item) -> str | None:
+    """The database on which a test runs, if it is not to run on both."""
+    marker = item.get_closest_marker("only_on")
+    if marker is None:
+        return next((one for path, one in ONCE.items() if item.nodeid.startswith(path)), None)
+    (wanted,) = marker.args
+    if wanted not in VENDORS.values():
+        raise pytest.UsageError(f"{item.nodeid}: only_on({wanted!r}) names no vendor")
+    return str(wanted)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, visibly as deselected, what is promised on the other database only."""
+    """Leave out, visibly as deselected, what runs on the other database only."""
     elsewhere = []
     for item in items:
         if item.nodeid.startswith(LONG):
             item.add_marker("long")
-        marker = item.get_closest_marker("only_on")
-        if marker is None:
-            continue
-        (wanted,) = marker.args
-        if wanted not in VENDORS.values():
-            raise pytest.UsageError(f"{item.nodeid}: only_on({wanted!r}) names no vendor")
-        if wanted != vendor():
+        if _only_on(item) not in (None, vendor()):
             elsewhere.append(item)
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,20 +18,18 @@ from tests.composition.leftovers import leftovers
 from tests.model.composer import Composer
 from tests.model.compositions import START, Draft, Node, Outage
 from tests.model.forest import Forest
+from tests.model.size import needed, seeds
 from tests.model.walk import Walk, without_errors
 from tests.model.world import Sent, clear
 from tests.shop.models import Effect
 
-#: to search for longer: how many times as many flows each test tries
-TIMES = int(os.environ.get("DURABLE_TEST_TIMES", "1"))
-
-QUIET, STORMY, RETRIED = range(36 * TIMES), range(18 * TIMES), range(7 * TIMES)
+QUIET, STORMY, RETRIED = seeds(12), seeds(6), seeds(3)
 
 ACTS = 100
 ROUNDS = 400  # naps and waits for another attempt, all of them one after the other
 PHASES = (1, 2, 3, 0)  # of an outage, which is over at the end
 
-#: What must have happened in all of a test's flows together, or the test was empty: places
+#: What must have happened in eight times as many flows together, or the test was empty: places
 #: that the engine reached, and what the walk and the judge have met.
 QUIET_AT_LEAST = {
     "fan_out.after_commit": 40,
@@ -105,8 +102,8 @@ class Compositions(PlainTestCase):
         return root
 
     def assertNotEmpty(self, least: dict[str, int]) -> None:
-        """These happened at least so often in all flows of the test together."""
-        for what, number in least.items():
+        """These happened so often, if eight times as many flows must have so much."""
+        for what, number in needed(least).items():
             self.assertGreaterEqual(self.happened[what], number, f"{what}: {dict(self.happened)}")
 
     # -- the judge --------------------------------------------------------------------------------

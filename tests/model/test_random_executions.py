@@ -14,13 +14,14 @@ from durable import clock, testing
 from durable.models import AuditEntry, Event, Execution, Record, StepRun, Wait
 from durable.states import FINAL
 from tests.model.flows import ATOMIC_EFFECTS, ATTEMPTS, BACKOFF, ORDER, Outside, define
+from tests.model.size import needed, seeds
 from tests.model.world import Sent, World, clear
 from tests.shop.models import Effect
 
-SEEDS = range(24)
+SEEDS = seeds(8)
 ACTS = 120
 
-#: What must have happened in all of them together, or the test was empty.
+#: What must have happened in eight times as many together, or the test was empty.
 AT_LEAST = {
     "killed": 60,
     "killed in a body": 10,
@@ -53,7 +54,7 @@ class RandomExecutionTests(TransactionTestCase):
         for seed in SEEDS:
             with self.subTest(seed=seed):
                 happened += self.play(seed, expected)
-        for what, least in AT_LEAST.items():
+        for what, least in needed(AT_LEAST).items():
             self.assertGreaterEqual(happened[what], least, f"17: {what}: {dict(happened)}")
 
     # -- one game -------------------------------------------------------------------------------

@@ -16,14 +16,15 @@ from durable.models import Execution, StepRun
 from durable.states import FINAL
 from tests.composition.leftovers import leftovers
 from tests.model.forest import Forest
+from tests.model.size import needed, seeds
 from tests.model.trees import EFFECTS, UNDONE, define
 from tests.model.world import Sent, World, clear
 from tests.shop.models import Effect
 
-SEEDS = range(3)
+SEEDS = seeds(1)
 ACTS = 160
 
-#: What must have happened in all of them together, or the test was empty.
+#: What must have happened in eight times as many together, or the test was empty.
 AT_LEAST = {
     "killed": 25,
     "killed in a body": 3,
@@ -52,7 +53,7 @@ class RandomTreeTests(TransactionTestCase):
         for seed in SEEDS:
             with self.subTest(seed=seed):
                 happened += self.play(seed, expected)
-        for what, least in AT_LEAST.items():
+        for what, least in needed(AT_LEAST).items():
             self.assertGreaterEqual(happened[what], least, f"{what}: {dict(happened)}")
 
     def quiet(self) -> dict[str, Any]:
