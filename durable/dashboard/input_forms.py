@@ -15,7 +15,14 @@ from durable.dashboard.base import as_typed
 from durable.errors import DefinitionError, NotAllowed
 from durable.models import Wait
 from durable.people import who
-from durable.people.form import ANSWER, ChoiceField, MultipleChoiceField, TextField, form_of
+from durable.people.form import (
+    ANSWER,
+    UNFORESEEN,
+    ChoiceField,
+    MultipleChoiceField,
+    TextField,
+    form_of,
+)
 from durable.people.question import Question
 from durable.people.reach import named
 from durable.showing.characters import visible, visible_line
@@ -68,7 +75,20 @@ def answer_form(
             }
         )
         _describe(form)
+        _without_what_cannot_be_shown(form)
     return form
+
+
+def _without_what_cannot_be_shown(form: forms.BaseForm) -> None:
+    """A field at whose value even its own widget trips is empty again."""
+    for name in form.errors.keys() & form.fields.keys():
+        try:
+            form[name].value()
+        except UNFORESEEN:
+            posted: Any = form.data
+            kept = posted.copy()
+            del kept[form[name].html_name]
+            form.data = kept
 
 
 def _describe(form: forms.BaseForm) -> None:

@@ -22,7 +22,7 @@ from durable.people.question import Question
 from durable.states import WaitStatus
 
 #: What fields of Django raise for a value they did not think of (a number where a date is a text).
-UNFORESEEN = (AttributeError, TypeError, ValueError, ArithmeticError)
+UNFORESEEN = (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError)
 
 #: The name of the only field in the form of a question whose answer is one value.
 ANSWER = "answer"

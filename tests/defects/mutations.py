@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from tests.defects.attacks_doors import ATTACKS_DOORS
 from tests.defects.attacks_people import ATTACKS_PEOPLE
 from tests.defects.attacks_tenant import ATTACKS_TENANT
 from tests.defects.composed import COMPOSED
@@ -607,6 +608,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         '    token = origin.set("")\n',
         _D24 + "AuditTests::test_each_action_is_on_record_once",
     ),
+    *ATTACKS_DOORS,
     *ATTACKS_TENANT,
     *ATTACKS_PEOPLE,
     *COMPOSED,
