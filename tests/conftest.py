@@ -60,13 +60,16 @@ def vendor() -> str:
 
 
 def pytest_sessionstart() -> None:
-    """Forget the example's schedule: it would fire in each test that moves the clock far enough.
+    """Empty tables the quick way, and forget the schedule of the example.
 
-    Its own tests bring it back (``tests.example.cases``).
+    It would fire in each test that moves the clock far enough. Its own tests bring it back
+    (``tests.example.cases``).
     """
     from durable.authoring import registry
     from example_project.shop.workflows import DailySalesReport
+    from tests import emptying
 
+    emptying.install()
     del registry._classes[DailySalesReport.definition.name, DailySalesReport.definition.version]
 
 
