@@ -17,6 +17,7 @@ from durable.dashboard.input_page import execution_url, subjects
 from durable.dashboard.paging import OwnOrder
 from durable.doors import access, names
 from durable.models import Execution, Input, Wait
+from durable.showing.characters import visible
 from durable.showing.masking import mask_text
 from durable.states import WaitStatus
 
@@ -126,7 +127,7 @@ class WorkflowFilter(SimpleListFilter):
         """The workflows of this code, and that of the choice."""
         known = set(names.workflows(request.user))
         chosen = request.GET.get(self.parameter_name)
-        return [(name, name) for name in sorted(known | ({chosen} if chosen else set()))]
+        return [(name, visible(name)) for name in sorted(known | ({chosen} if chosen else set()))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The questions of that workflow."""

@@ -11,12 +11,13 @@ from unittest import TestCase, mock
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.management import call_command
+from django.db import connection
 from django.db.models import QuerySet
 from django.urls import reverse
 
 import durable
 from durable.errors import AlreadyAnswered, DurableError, NotAllowed
-from durable.models import AnswerLink, AuditEntry, Execution, StepRun, Wait
+from durable.models import AnswerLink, AuditEntry, Execution, StepRun, Wait, audit_trigger
 from durable.people.reach import inputs, links
 from durable.showing.characters import drawable, visible, visible_line
 from tests.cases import WorkflowTestCase
@@ -120,6 +121,7 @@ class MediaTests(AskingMixin, WorkflowTestCase):
         durable.reassign(wait.root_id, "q", "user:named")
         vote = {"id": "0", "by": ALL, "decision": "approved", "at": wait.opened_at, "comment": ALL}
         Wait.objects.update(assignees=["user:root", f"user:named{ALL}"], votes=[vote])
+        audit_trigger.remove(connection)  # rolled back with the rest
         QuerySet(AuditEntry).update(actor_name=ALL, origin=ALL, before=[f"user:{ALL}"])
         Execution.objects.update(workflow=f"pay_{ALL}", subject_type="a.b", subject_id=ALL)
         error = {"type": ALL, "message": ALL, "step": ALL, "attempt": 1, "traceback": ALL}

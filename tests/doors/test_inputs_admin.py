@@ -6,7 +6,7 @@ import re
 from typing import Any
 from unittest import mock
 
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -397,6 +397,10 @@ class ShownTests(AdminCase):
     def test_the_subject_is_named(self) -> None:
         order = Order.objects.create(reference="PO-4711", customer="ann@example.com", total=5)
         execution = self.ask(subject=order)
+        sight = Permission.objects.get(
+            content_type__app_label=Order._meta.app_label, codename="view_order"
+        )
+        User.objects.get(username="approver").user_permissions.add(sight)
         self.assertIn("PO-4711", self.page("approver", reverse(LIST)))
         self.assertIn("PO-4711", self.page("approver", change(execution.waits.get())))
         order.delete()

@@ -111,6 +111,8 @@ class StartTests(RestTestCase):
             def go(self, data: Data) -> None: ...
 
         order = Order.objects.create(reference="A-1")
+        orders = Permission.objects.filter(content_type__app_label="shop")
+        self.operator.user_permissions.add(orders.get(codename="view_order"))
         body = {"workflow": "about", "subject": str(order.pk)}
         answer = self.as_operator.post("executions/", body)
         self.assertEqual(answer.body["subject"], {"type": "shop.order", "id": str(order.pk)})

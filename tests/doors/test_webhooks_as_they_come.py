@@ -218,20 +218,20 @@ class ChunkedTests(ReceivingTestCase):
 
     def test_a_webhook_in_chunks_is_taken_in(self) -> None:
         body = sent.text({"door": 7})
-        answer = self.chunked("webhooks/door/", body, **sent.doors(body))
+        answer = self.chunked("webhooks/door/", body, **sent.doors(body, NOON))
         self.assertEqual(answer.status_code, 202, answer.content)
         self.assertEqual(Event.objects.get().payload, {"door": 7})
 
     def test_a_body_in_chunks_is_read_no_further_than_it_may_be_large(self) -> None:
         body = sent.text({"door": "x" * 4_000_000})
         answer = self.assertNothingStored(
-            lambda: self.chunked("webhooks/door/", body, **sent.doors(body))
+            lambda: self.chunked("webhooks/door/", body, **sent.doors(body, NOON))
         )
         self.assertEqual(answer.status_code, 413)
         self.assertLessEqual(self.stream.taken, bodies.largest() + 1)
 
     def test_an_empty_body_in_chunks_is_no_body(self) -> None:
-        answer = self.chunked("webhooks/door/", b"", **sent.doors(b""))
+        answer = self.chunked("webhooks/door/", b"", **sent.doors(b"", NOON))
         self.assertEqual(answer.status_code, 401)
 
     def test_every_other_address_takes_chunks_too(self) -> None:
@@ -247,7 +247,8 @@ class ChunkedTests(ReceivingTestCase):
         body = sent.text({"door": 8})
         path = "/durable/webhooks/door/"
         headers = [
-            (name.lower().encode(), value.encode()) for name, value in sent.doors(body).items()
+            (name.lower().encode(), value.encode())
+            for name, value in sent.doors(body, NOON).items()
         ]
         scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
         found = resolve(path)
@@ -261,7 +262,7 @@ class TriggerTests(ReceivingTestCase):
 
     def test_a_webhook_that_its_only_trigger_can_not_take_is_kept_not_refused(self) -> None:
         first = sent.text({"door": 9})
-        name = self.accepted("door", first, sent.doors(first)).name
+        name = self.accepted("door", first, sent.doors(first, NOON)).name
 
         class Opened(Workflow):
             class Meta:
@@ -274,7 +275,7 @@ class TriggerTests(ReceivingTestCase):
         with self.assertRaises(durable.DurableError):
             durable.publish_event(name, {"door": 10})
         body = sent.text({"door": 10})
-        self.assertEqual(self.accepted("door", body, sent.doors(body)).status, "pending")
+        self.assertEqual(self.accepted("door", body, sent.doors(body, NOON)).status, "pending")
 
 
 class TakenIdTests(ReceivingTestCase):

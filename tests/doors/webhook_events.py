@@ -234,9 +234,11 @@ def standard(body: bytes, at: datetime, id: str = "msg_1", family: str = "webhoo
     }
 
 
-def doors(body: bytes) -> Headers:
+def doors(body: bytes, at: datetime) -> Headers:
     """Signed as the documented plain source is."""
-    return {"X-Door-Signature": hmac.new(DOOR.encode(), body, hashlib.sha256).hexdigest()}
+    stamp = str(int(at.timestamp()))
+    signed = hmac.new(DOOR.encode(), f"{stamp}.".encode() + body, hashlib.sha256)
+    return {"X-Door-Timestamp": stamp, "X-Door-Signature": signed.hexdigest()}
 
 
 def everything(at: datetime) -> Iterator[tuple[str, bytes, Mapping[str, str], bool]]:
@@ -252,4 +254,4 @@ def everything(at: datetime) -> Iterator[tuple[str, bytes, Mapping[str, str], bo
         yield "payments", body, standard(body, at, f"msg_{number}"), fits
     for payload in ({"door": 7}, {}, [], None):
         body = text(payload)
-        yield "door", body, doors(body), True
+        yield "door", body, doors(body, at), True
