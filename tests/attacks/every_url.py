@@ -49,23 +49,26 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-class Undo(Workflow):
-    """Fails, and can be compensated by hand."""
+def undo() -> type[Workflow]:
+    """A workflow that fails, and can be compensated by hand."""
 
-    class Meta(WorkflowMeta):
-        on_failure = "hold"
+    class Undo(Workflow):
+        class Meta(WorkflowMeta):
+            on_failure = "hold"
 
-    @step
-    def book(self, data: Data) -> Data:
-        return data
+        @step
+        def book(self, data: Data) -> Data:
+            return data
 
-    @book.compensate
-    def cancel(self, data: Data) -> None:
-        pass
+        @book.compensate
+        def cancel(self, data: Data) -> None:
+            pass
 
-    @step
-    def burst(self, data: Data) -> Data:
-        raise Fail("it broke")
+        @step
+        def burst(self, data: Data) -> Data:
+            raise Fail("it broke")
+
+    return Undo
 
 
 def people() -> dict[str, User]:
@@ -102,7 +105,7 @@ def rows(approver: User) -> dict[str, str]:
     return {
         "waiting": str(w.waiting.pk),
         "paused": str(paused.pk),
-        "failed": str(run(Undo, {}, tags=tags).pk),
+        "failed": str(run(undo(), {}, tags=tags).pk),
         "attempt": str(w.attempt.pk),
         "wait": str(w.wait.pk),
         "schedule": str(w.schedule.pk),
