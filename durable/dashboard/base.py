@@ -13,6 +13,7 @@ from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.views.decorators.http import require_http_methods
 
 from durable import clock
 from durable.conf import database
@@ -27,6 +28,9 @@ else:
     _Admin = admin.ModelAdmin
 
 View = Callable[..., HttpResponse]
+
+LOOKS = ("GET", "HEAD")
+FORMS = (*LOOKS, "POST")
 
 STYLESHEET = "durable/dashboard.css"
 SCRIPT = "durable/dashboard.js"
@@ -76,9 +80,13 @@ def _parameters(list_filter: Any) -> Sequence[str]:
 
 
 class Pages(LookOnly, OwnLookups):
-    """The pages about one model; ``sees`` is what one must be allowed to, to see any of them."""
+    """The pages about one model; ``sees`` is what one must be allowed to, to see any of them.
+
+    ``posted`` are those pages of ``ModelAdmin`` that take a form, by the end of their names.
+    """
 
     sees = "view"
+    posted: tuple[str, ...] = ()
     actions_on_top = True
     show_full_result_count = False
     list_max_show_all = 0
@@ -92,9 +100,24 @@ class Pages(LookOnly, OwnLookups):
         """Whoever may see this kind of thing at all; rows are scoped by ``get_queryset``."""
         return access.may(request.user, self.sees)
 
-    def url(self, route: str, view: View, name: str) -> Any:
+    def get_urls(self) -> list[Any]:
+        """The pages of ``ModelAdmin``, which would answer any method as they answer GET."""
+        urls: list[Any] = super().get_urls()
+        for one in urls:
+            takes = FORMS if str(one.name).endswith(self.posted) else LOOKS
+            one.callback = require_http_methods(takes)(one.callback)
+        return urls
+
+    def url(self, route: str, view: View, name: str, takes: Sequence[str] = LOOKS) -> Any:
         """A page of ours beside those of ``ModelAdmin``, for staff only."""
-        return path(route, self.admin_site.admin_view(or_404(view)), name=f"durable_{name}")
+        page = require_http_methods(takes)(self.admin_site.admin_view(or_404(view)))
+        return path(route, page, name=f"durable_{name}")
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """404: changes are in the audit trail, and the log of Django's admin has none of them."""
+        raise Http404
 
     def link(self, name: str, *args: Any) -> str:
         """The address of a page of the admin site that this belongs to."""

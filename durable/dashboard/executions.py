@@ -26,7 +26,7 @@ from durable.dashboard import (
     step_page,
     written_filters,
 )
-from durable.dashboard.base import Pages, or_404
+from durable.dashboard.base import FORMS, Pages, or_404
 from durable.dashboard.shown import badge
 from durable.doors import access
 from durable.models import Execution
@@ -43,6 +43,7 @@ HEAVY = ("input", "data", "base", "outcome", "frames", "error", "progress")
 class ExecutionPages(Pages):
     """Executions that have an id of their own: branches and items are below their parents."""
 
+    posted = ("_changelist",)
     list_display = ("execution", "state", "position", "about", "in_queue", "created", "took")
     list_display_links = ("execution",)
     list_filter = (
@@ -157,8 +158,8 @@ class ExecutionPages(Pages):
         return [
             self.url("overview/", self.overview_view, "overview"),
             self.url("workflows/", self.catalogue_view, "workflows"),
-            self.url("workflows/<str:name>/", self.workflow_view, "workflow"),
-            self.url("<uuid:pk>/do/<slug:name>/", self.act_view, "execution_act"),
+            self.url("workflows/<str:name>/", self.workflow_view, "workflow", FORMS),
+            self.url("<uuid:pk>/do/<slug:name>/", self.act_view, "execution_act", FORMS),
             self.url("<uuid:pk>/live/", self.live_view, "execution_live"),
             self.url("<uuid:pk>/raw/", self.raw_view, "execution_raw"),
             self.url("<uuid:pk>/steps/<uuid:step>/", self.step_view, "execution_step"),

@@ -16,10 +16,11 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
 
 from durable.authoring.decision import APPROVED, REJECTED
 from durable.dashboard import input_bulk, input_lists, search, shown
-from durable.dashboard.base import SCRIPT, OwnLookups, as_typed, or_404
+from durable.dashboard.base import FORMS, SCRIPT, OwnLookups, as_typed, or_404
 from durable.dashboard.input_forms import (
     COMMENT,
     CommentForm,
@@ -248,7 +249,10 @@ class InputAdmin(OwnLookups):
 
     def get_urls(self) -> list[Any]:
         """The list and our own pages: none of ``ModelAdmin`` writes anything here."""
-        view = self.admin_site.admin_view
+
+        def view(page: Any) -> Any:
+            return require_http_methods(FORMS)(self.admin_site.admin_view(page))
+
         return [
             path("", view(self.changelist_view), name="durable_input_changelist"),
             path(

@@ -7,11 +7,11 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from durable.dashboard.base import Pages, acting, allow, now, tell
+from durable.dashboard.base import FORMS, Pages, acting, allow, now, tell
 from durable.doors import access
 from durable.engine.operators import queues
 from durable.errors import DurableError
@@ -38,14 +38,12 @@ class QueuePages(Pages):
 
     def get_urls(self) -> list[Any]:
         """What is posted goes to an address of its own."""
-        return [self.url("do/", self.act_view, "queue_act"), *super().get_urls()]
+        return [self.url("do/", self.act_view, "queue_act", FORMS), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The page."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if request.method == "POST":
-            return HttpResponseNotAllowed(["GET"])
         return self.page(request, "queues.html", _("Queues"), {"queues": rows(request)})
 
     def change_view(

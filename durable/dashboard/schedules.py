@@ -11,7 +11,6 @@ from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
-    HttpResponseNotAllowed,
     HttpResponseRedirect,
 )
 from django.utils.html import format_html
@@ -20,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from durable import clock
 from durable.dashboard import paging, schedule_form, shown, trail
-from durable.dashboard.base import Pages, acting, allow, allowed, now, or_404, tell
+from durable.dashboard.base import FORMS, Pages, acting, allow, allowed, now, or_404, tell
 from durable.doors import access, starting
 from durable.engine.calendar import schedules as engine
 from durable.errors import DurableError
@@ -38,6 +37,7 @@ class SchedulePages(Pages):
     """Those that classes declare, and those made at run time."""
 
     sees = "view_schedules"
+    posted = ("_add",)
     list_display = ("title", "state", "at", "next_run", "last_run", "problem")
     list_display_links = None  # the name is one, the workflow below it is not
     sortable_by = ("title", "next_run")
@@ -55,8 +55,6 @@ class SchedulePages(Pages):
         """The list."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if request.method == "POST":
-            return HttpResponseNotAllowed(["GET"])
         return super().changelist_view(request, {"title": _("Schedules"), **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
@@ -139,7 +137,7 @@ class SchedulePages(Pages):
     def get_urls(self) -> list[Any]:
         """What is posted goes to an address of its own."""
         return [
-            self.url("<uuid:pk>/do/<slug:name>/", self.act_view, "schedule_act"),
+            self.url("<uuid:pk>/do/<slug:name>/", self.act_view, "schedule_act", FORMS),
             *super().get_urls(),
         ]
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from durable.dashboard.base import Pages, allowed, now
@@ -26,8 +26,6 @@ class WorkerPages(Pages):
         """The page."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if request.method == "POST":
-            return HttpResponseNotAllowed(["GET"])
         everybody = "all" in request.GET
         workers = rows(request, everybody=everybody)
         context = {"workers": workers, "everybody": everybody, "limit": LISTED}

@@ -11,6 +11,7 @@ _UNKNOWN = "tests/attacks/test_unknown_code.py::UnknownCodeTests::test_"
 _KEYS = "tests/attacks/test_keys.py::KeyTests::test_"
 _STARTS = "tests/attacks/test_keys.py::StartingTests::test_"
 _TAKES = "tests/attacks/test_tenants.py::ReassignTests::test_"
+_URLS = "tests/attacks/test_every_url.py::EveryUrlTests::test_everybody_gets_what_the_table_says"
 _OUTSIDE = _KEYS + "no_key_is_got_outside_of_ones_scope"
 
 ATTACKS_TENANT: tuple[Mutation, ...] = (
@@ -118,5 +119,37 @@ ATTACKS_TENANT: tuple[Mutation, ...] = (
         "        if excludes(wait, spec):\n",
         "        if False:\n",
         _TAKES + "unknown_and_excluded_people_are_refused",
+    ),
+    mutation(
+        0,
+        "the log of Django's admin tells no tenant of another's queues and workers",
+        "base:Pages.history_view",
+        "        raise Http404\n",
+        "        return super().history_view(request, object_id, extra_context)\n",
+        _URLS,
+    ),
+    mutation(
+        0,
+        "the pages of ModelAdmin answer the methods that they have",
+        "base:Pages.get_urls",
+        "require_http_methods(takes)(one.callback)",
+        "one.callback",
+        _URLS,
+    ),
+    mutation(
+        0,
+        "the pages beside those of ModelAdmin answer the methods that they have",
+        "base:Pages.url",
+        "require_http_methods(takes)(self.admin_site.admin_view(or_404(view)))",
+        "self.admin_site.admin_view(or_404(view))",
+        _URLS,
+    ),
+    mutation(
+        0,
+        "the pages of questions answer the methods that they have",
+        "inputs:InputAdmin.get_urls",
+        "require_http_methods(FORMS)(self.admin_site.admin_view(page))",
+        "self.admin_site.admin_view(page)",
+        _URLS,
     ),
 )

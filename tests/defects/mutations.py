@@ -40,6 +40,7 @@ _A22 = ATTEMPTS + "Defect22BackoffTests::test_"
 _A23 = ATTEMPTS + "Defect23ErrorTests::test_"
 _A26 = ATTEMPTS + "Defect26RecordTests::test_"
 _D24 = "tests/doors/test_admin_permissions.py::"
+_URLS = "tests/attacks/test_every_url.py::EveryUrlTests::test_everybody_gets_what_the_table_says"
 _A27 = ANSWERS + "Defect27AnswerTests::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -528,7 +529,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "actions:Action.run",
         "            access.require(by, self.permission, whole(execution))\n",
         "            pass\n",
-        _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
+        _URLS,
         _D24 + "AuditTests::test_what_is_refused_leaves_no_trace",
     ),
     _mutation(
@@ -574,7 +575,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "schedules:SchedulePages.act_view",
         '        allow(request, "manage_schedules", schedule)\n',
         "",
-        _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
+        _URLS,
     ),
     _mutation(
         24,
@@ -582,7 +583,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "queues:QueuePages.act_view",
         '        allow(request, "manage_queues", name)\n',
         "",
-        _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
+        _URLS,
     ),
     _mutation(
         24,
@@ -590,7 +591,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "starting:start",
         '    access.require(user, "start", workflow)\n',
         "",
-        _D24 + "MatrixTests::test_each_role_gets_its_pages_and_403_for_the_others",
+        _URLS,
     ),
     _mutation(
         24,
@@ -598,7 +599,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "executions:ExecutionPages.find",
         "        if found is None or not self._exists(request, found):\n",
         "        if found is None:\n",
-        _D24 + "MatrixTests::test_for_another_tenant_it_does_not_exist",
+        _URLS,
     ),
     _mutation(
         24,
