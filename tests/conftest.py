@@ -28,7 +28,7 @@ LONG = (
     "tests/doors/test_two_databases.py",
     "tests/example/test_demo.py",
     "tests/model/test_random",
-    "tests/schedules/test_retention.py::RetentionTests::test_ten_thousand",
+    "tests/schedules/test_retention.py::RetentionTests::test_thousands",
     "tests/schedules/test_several_workers.py",
     "tests/pages/test_pages.py",
     "tests/soak/",
@@ -40,6 +40,8 @@ LONG = (
 #: try on both: they run beside one database only.
 ONCE = {
     "tests/browser/": "postgresql",
+    "tests/doors/test_admin_escapes.py": "sqlite",
+    "tests/doors/test_rest_openapi.py": "sqlite",
     "tests/example/": "sqlite",
     "tests/pages/": "sqlite",
     "tests/test_architecture.py": "sqlite",

@@ -9,6 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -62,6 +63,12 @@ class OwnLookups(_Admin):
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         """Whether one of the filters of the list asks so."""
         return any(lookup in _parameters(one) for one in self.list_filter)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list; a query that no column can hold is one of Django's wrong look-ups."""
+        if any("\0" in text for name in request.GET for text in request.GET.getlist(name)):
+            raise IncorrectLookupParameters
+        return super().get_changelist_instance(request)
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str

@@ -113,7 +113,7 @@ class FrozenClockTests(Order):
         self.assertUndoneInReverse(execution, 4)
 
     def test_over_branches_items_and_children_in_whatever_order_they_go_on(self) -> None:
-        for seed in range(4):
+        for seed in range(2):
             with self.subTest(seed=seed), time_travel(NOON):
                 self.done.clear()
                 self.undone.clear()

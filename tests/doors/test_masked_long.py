@@ -7,7 +7,7 @@ from unittest import TestCase
 
 from durable.showing.masking import HIDDEN, mask_text
 
-PATIENCE = 5.0  # seconds; a quadratic search would take hours
+PATIENCE = 10.0  # seconds of this process; a quadratic search would take hours
 
 
 class LongTextTests(TestCase):
@@ -16,9 +16,9 @@ class LongTextTests(TestCase):
     def test_long_words_and_long_chains_are_read_once(self) -> None:
         size = 400_000
         for text in ("a" * size, "a=" * size, 'a: "' * size, "password=" * size, "token " * size):
-            begun = time.monotonic()
+            begun = time.process_time()
             mask_text(text)
-            self.assertLess(time.monotonic() - begun, PATIENCE)
+            self.assertLess(time.process_time() - begun, PATIENCE)
 
     def test_a_secret_inside_the_value_of_another_name_is_hidden(self) -> None:
         for text in (

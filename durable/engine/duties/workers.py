@@ -186,9 +186,11 @@ def block_orphans(own_kinds: Iterable[str], limit: int = BLOCKED_AT_ONCE) -> int
     mine = set(own_kinds)
     if Execution.objects.filter(status=Status.BLOCKED, blocked_by__in=("worker", "child")).exists():
         _unblock_found(mine)
-    if Execution.objects.filter(ready_at__isnull=False).exclude(kind__in=mine).exists():
-        return _block(mine, limit)
-    return 0
+    others = Execution.objects.filter(ready_at__isnull=False).exclude(kind__in=mine)
+    # in the order of the index of due rows: as EXISTS, PostgreSQL might read the whole table
+    if not others.order_by("queue", "rank", "ready_at").values_list("pk", flat=True)[:1]:
+        return 0
+    return _block(mine, limit)
 
 
 @in_transaction
