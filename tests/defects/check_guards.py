@@ -20,7 +20,7 @@ from tests.defects.mutation import Edit, Misfit, Mutation, changed
 from tests.defects.mutations import MUTATIONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COPIED = ("durable", "tests", "example_project", "manage.py", "pyproject.toml", "README.md")
+COPIED = ("docs", "durable", "tests", "example_project", "manage.py", "pyproject.toml", "README.md")
 SECONDS = 200
 AT_ONCE = max(2, (os.cpu_count() or 2) // 2)
 
