@@ -98,7 +98,8 @@ class WebhookTenantTests(AttackCase):
     def test_the_same_id_of_two_tenants_is_two_events(self) -> None:
         for tenant in ("acme", "globex", "acme"):
             self.assertEqual(self.send(tenant, "paid", amount=5), 202)
-        self.assertEqual(Event.objects.count(), 2)
+        events = Event.objects.order_by("scope").values_list("scope", "event_id")
+        self.assertEqual(list(events), [("acme/", "acme/shop:7"), ("globex/", "globex/shop:7")])
 
     def test_one_of_nobody_is_not_taken_for_somebodys(self) -> None:
         for kind, status, kept in (("ignore", 202, 0), ("refuse", 422, 0), ("keep", 202, 1)):
