@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -65,8 +66,10 @@ class OwnLookups(_Admin):
         return any(lookup in _parameters(one) for one in self.list_filter)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list; a query that no column can hold is one of Django's wrong look-ups."""
-        if any("\0" in text for name in request.GET for text in request.GET.getlist(name)):
+        """The list; a value that no column can hold is one of Django's wrong look-ups."""
+        asked = request.GET.copy()
+        asked.pop(SEARCH_VAR, None)  # words are looked for without such characters
+        if any("\0" in text for name in asked for text in asked.getlist(name)):
             raise IncorrectLookupParameters
         return super().get_changelist_instance(request)
 
