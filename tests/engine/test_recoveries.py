@@ -159,6 +159,24 @@ class RecoveryTests(EngineTestCase):
         self.assertEqual(execution.result, {"got": 1})
         self.assertIsNone(clock.frozen_at())
 
+    def test_nothing_is_left_of_a_worker_that_is_forgotten_whether_it_holds_something_or_not(
+        self,
+    ) -> None:
+        class Quick(Workflow):
+            @step
+            def one(self, data: object) -> None: ...
+
+        execution = durable.start(Quick)
+        for holds in (False, True):
+            with self.subTest(holds=holds):
+                worker = a_worker()
+                if holds:
+                    claim_as(worker)
+                self.assertEqual(workers.forget(worker), int(holds))
+                self.assertFalse(Worker.objects.filter(pk=worker).exists())
+        drain()
+        assert_completed(execution)
+
 
 class FenceTests(CommittingTestCase):
     def test_nothing_that_the_dead_worker_still_writes_is_accepted(self) -> None:

@@ -88,8 +88,12 @@ def stop(worker: UUID) -> int:
 def forget(worker: UUID) -> int:
     """``stop``, and nothing is left of the worker that nobody has seen."""
     held = Execution.objects.filter(worker=worker)
-    gone, _ = Worker.objects.filter(~Exists(held), pk=worker).delete()
-    return 0 if gone else stop(worker)
+    idle = Worker.objects.filter(~Exists(held), pk=worker)
+    if idle.delete()[0]:
+        return 0
+    freed = stop(worker)
+    idle.delete()
+    return freed
 
 
 @in_transaction
