@@ -153,7 +153,7 @@ class Pages(LookOnly, OwnLookups):
 
 
 def or_404(view: View) -> View:
-    """Wrap a view: it answers 404 if a row that it shows is removed meanwhile."""
+    """Wrap a view: answer 404 if another transaction removes a row while the page is made."""
 
     @wraps(view)
     def page(*args: Any, **kwargs: Any) -> HttpResponse:

@@ -103,7 +103,7 @@ class Policy:
         return True
 
     def scope_key(self, user: Any, key: str) -> str:
-        """The key with something of the user's before it, which keeps it apart from others' keys.
+        """Put the user's tenant before the key, so that tenants don't share keys.
 
         So all keys are stored that a user gives: correlation keys, idempotency keys and the ids of
         published events; and each that an execution of the user gets later, with its children.

@@ -20,7 +20,7 @@ def lets(user: Any, target: Any) -> bool:
 
 
 def lacking(target: Any) -> str:
-    """Which code of the target's workflow this process lacks, in words; empty if it has it."""
+    """The workflow or version missing from this process, in words; empty if none is missing."""
     target = target.execution if isinstance(target, Wait) else target
     if isinstance(target, Execution):
         return registry.lacks(target.workflow, target.version)

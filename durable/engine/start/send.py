@@ -19,7 +19,7 @@ from durable.storage.transaction import in_callers_transaction, insert
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose event it is: what stands before its key and its id, and what it starts carries."""
+    """The owner of an event: the scope before its key and id, and the tags of what it starts."""
 
     scope: str = ""
     tags: Mapping[str, Any] = field(default_factory=dict)
