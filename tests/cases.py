@@ -18,7 +18,7 @@ from durable.testing import isolate_workflows
 
 R = TypeVar("R")
 
-PATIENCE = 30.0  # seconds that a thread of a test may take before the test gives up
+PATIENCE = 120.0  # seconds that a thread of a test may take before the test gives up
 
 
 class Isolated(PlainTestCase):

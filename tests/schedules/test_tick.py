@@ -18,7 +18,8 @@ import durable
 from durable import Cron, Workflow, checks, clock, crontab, minutes, step
 from durable.models import Execution, Schedule
 from durable.testing import isolate_workflows
-from tests.cases import ThreadedTestCase
+from durable.worker.worker import Worker
+from tests.cases import PATIENCE, ThreadedTestCase
 from tests.schedules.cases import scheduled
 
 
@@ -58,22 +59,30 @@ class TickTests(ThreadedTestCase):
         self.assertTrue(Execution.objects.filter(status="completed").exists())
 
     def test_a_step_in_flight_when_its_time_is_over_has_the_grace_period_and_no_more(self) -> None:
-        release = threading.Event()
-        self.addCleanup(release.set)
+        asked, never = threading.Event(), threading.Event()
+        self.addCleanup(never.set)
 
         class Slow(Workflow):
             @step(atomic=False)
             def first(self, data: dict[str, Any]) -> None:
-                release.wait(data["takes"])
+                (asked if data["ends"] else never).wait(PATIENCE)
 
             @step
             def second(self, data: dict[str, Any]) -> None: ...
 
-        ends, hangs = durable.start(Slow, {"takes": 0.6}), durable.start(Slow, {"takes": 30})
-        with override_settings(DURABLE={"SHUTDOWN_GRACE": 1.5}):
-            said = self.tick("--max-seconds", "0.3")
+        def stop(worker: Worker) -> None:
+            request_stop(worker)
+            asked.set()
+
+        request_stop = Worker.request_stop
+        ends, hangs = (durable.start(Slow, {"ends": each}) for each in (True, False))
+        with (
+            override_settings(DURABLE={"SHUTDOWN_GRACE": 3}),
+            mock.patch.object(Worker, "request_stop", stop),
+        ):
+            said = self.tick("--max-seconds", "2")
         self.assertTrue(said["stopped_early"])
-        self.assertLess(said["seconds"], 4)
+        self.assertLess(said["seconds"], PATIENCE)
         for execution, path in ((ends, "second"), (hangs, "first")):
             execution.refresh_from_db()
             self.assertEqual((execution.status, execution.path), ("pending", path))
