@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from durable.dashboard.executions import ExecutionPages
-from durable.dashboard.inputs import InputAdmin
-from durable.dashboard.queues import QueuePages
-from durable.dashboard.schedules import SchedulePages
-from durable.dashboard.tables import AuditPages, EventPages
-from durable.dashboard.workers import WorkerPages
+from durable.dashboard.calendar.schedules import SchedulePages
+from durable.dashboard.list.executions import ExecutionPages
+from durable.dashboard.operations.queues import QueuePages
+from durable.dashboard.operations.tables import AuditPages, EventPages
+from durable.dashboard.operations.workers import WorkerPages
+from durable.dashboard.people.inputs import InputAdmin
 from durable.models import AuditEntry, Event, Execution, Input, Queue, Schedule, Worker
 
 __all__: list[str] = []

@@ -16,8 +16,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import router
 
 from durable import conf
-from durable.authoring import registry
-from durable.authoring.advice import workflow_warnings
+from durable.authoring.parse import registry
+from durable.authoring.parse.advice import workflow_warnings
 
 TAG = "durable"
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 
-from durable.authoring.cron import Cron
+from durable.authoring.calendar.cron import Cron
 from durable.authoring.workflow import Workflow
 from durable.engine.calendar import fire as _fire
 from durable.engine.calendar import schedules as _schedules

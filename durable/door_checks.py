@@ -13,7 +13,7 @@ from rest_framework.settings import api_settings
 from durable import conf
 from durable.checks import TAG, is_dict_of_dicts, is_list_of_dotted_paths
 from durable.doors.access import known
-from durable.rest.throttles import All, Webhooks, Writes
+from durable.rest.base.throttles import All, Webhooks, Writes
 from durable.rest.webhooks import sources
 from durable.rest.webhooks.sources import LEAST
 

@@ -147,7 +147,7 @@ def _today(zone: tzinfo) -> date:
 
 def _present() -> datetime:
     """The engine's present inside a step; elsewhere the frozen clock, or that of the machine."""
-    from durable.authoring import context  # the running step is known one floor above
+    from durable.authoring.self import context  # the running step is known one floor above
 
     running = context.current()
     if running is not None:

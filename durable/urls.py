@@ -14,4 +14,4 @@ __all__ = [
 
 app_name = "durable"
 
-urlpatterns = [path("", include("durable.dashboard.urls")), *rest]
+urlpatterns = [path("", include("durable.dashboard.people.urls")), *rest]

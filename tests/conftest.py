@@ -67,7 +67,7 @@ def pytest_sessionstart() -> None:
     It would fire in each test that moves the clock far enough. Its own tests bring it back
     (``tests.example.cases``).
     """
-    from durable.authoring import registry
+    from durable.authoring.parse import registry
     from example_project.shop.workflows import DailySalesReport
     from tests import emptying
 

@@ -19,7 +19,6 @@ from durable.authoring import (
     chain,
     foreach,
     parallel,
-    registry,
     repeat,
     sleep,
     step,
@@ -27,8 +26,9 @@ from durable.authoring import (
     wait_for_event,
     when,
 )
-from durable.authoring.steps import Step
-from durable.authoring.tree import Tree
+from durable.authoring.nodes.steps import Step
+from durable.authoring.nodes.tree import Tree
+from durable.authoring.parse import registry
 
 AnyStep = Step[..., Any]
 

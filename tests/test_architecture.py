@@ -136,9 +136,18 @@ FLOORS: dict[str, int] = {
 
 #: Packages that say at their top what they are for and what they may import.
 FILES = ("engine.deliver", "doors.access", "doors.workflows")  # floors of one file
-ROOMS = {f"durable.{room}" for room in FLOORS if room not in FILES} | {
+ROOMS = {
     f"durable.{room}"
-    for room in ("authoring", "models", "drawing", "worker", "dashboard", "rest", "management")
+    for room in (
+        *(room for room in FLOORS if room not in FILES),
+        *("authoring", "models", "drawing", "worker", "dashboard", "rest", "management"),
+        *(f"authoring.{one}" for one in ("nodes", "parse", "self", "calendar")),
+        *(f"rest.{one}" for one in ("base", "schema", "views", "webhooks")),
+        *(
+            f"dashboard.{one}"
+            for one in ("shared", "list", "run", "people", "calendar", "operations")
+        ),
+    )
 }
 
 #: Rooms have about ten files; more only where Django, or a subject, wants one flat list.
@@ -151,15 +160,11 @@ FLAT = frozenset(
         "durable.drawing",
         "durable.worker",
         "durable.management.commands",
-        # to be divided
-        "durable.authoring",
-        "durable.dashboard",
-        "durable.rest",
     }
 )
 
 #: Single modules with an exception of their own, inside a function: (importer, imported).
-LAZY_EXCEPTIONS = frozenset({("durable.helpers", "durable.authoring.context")})
+LAZY_EXCEPTIONS = frozenset({("durable.helpers", "durable.authoring.self.context")})
 
 #: Not at the top of a module of the layer: authoring is importable before Django's apps are.
 FORBIDDEN_OUTSIDE: dict[str, tuple[str, ...]] = {AUTHORING: ("django.db", "django.contrib")}
@@ -194,7 +199,7 @@ SHOWS = ("dashboard", "rest", "management", "templatetags", "doors", "people.rea
 WRITES_TEXT = frozenset(
     {"json.dumps", "strftime", "date_format", "timesince", "duration_iso_string"}
 )
-NOT_FOR_PEOPLE = frozenset({"durable.rest.pagination"})  # a cursor
+NOT_FOR_PEOPLE = frozenset({"durable.rest.base.pagination"})  # a cursor
 
 MAX_LINES = 400
 SAYS_NOTHING = re.compile(r"_*(do|process|handle|maybe)_")
@@ -511,26 +516,30 @@ class LayerRuleTests(TestCase):
         self.refused("durable.conf", "import durable")
 
     def test_helpers_find_the_running_step_when_called(self) -> None:
-        lazily = "def f():\n    from durable.authoring.context import current"
+        lazily = "def f():\n    from durable.authoring.self.context import current"
         self.accepted("durable.helpers", lazily)
         self.refused("durable.increments", lazily)
-        self.refused("durable.helpers", "from durable.authoring.context import current")
+        self.refused("durable.helpers", "from durable.authoring.self.context import current")
         self.refused("durable.helpers", "def f():\n    from durable.authoring import registry")
 
     def test_authoring_is_importable_without_the_orm(self) -> None:
-        self.accepted("durable.authoring.flow", "from durable import errors, states")
-        self.accepted("durable.authoring.context", "def f():\n    from durable.models import Wait")
-        self.accepted("durable.authoring.context", "def f():\n    import durable.client")
-        self.refused("durable.authoring.context", "from durable.models import Wait")
-        self.refused("durable.authoring.context", "from durable.engine import start")
-        self.refused("durable.authoring.context", "from django.db import models")
-        self.refused("durable.authoring.context", "import django.db.models")
-        self.refused("durable.authoring.context", "class A:\n    from django.db import models")
-        self.accepted("durable.authoring.context", "def f():\n    from django.db import models")
+        self.accepted("durable.authoring.nodes.flow", "from durable import errors, states")
+        self.accepted(
+            "durable.authoring.self.context", "def f():\n    from durable.models import Wait"
+        )
+        self.accepted("durable.authoring.self.context", "def f():\n    import durable.client")
+        self.refused("durable.authoring.self.context", "from durable.models import Wait")
+        self.refused("durable.authoring.self.context", "from durable.engine import start")
+        self.refused("durable.authoring.self.context", "from django.db import models")
+        self.refused("durable.authoring.self.context", "import django.db.models")
+        self.refused("durable.authoring.self.context", "class A:\n    from django.db import models")
+        self.accepted(
+            "durable.authoring.self.context", "def f():\n    from django.db import models"
+        )
 
     def test_types_alone_are_no_import(self) -> None:
         self.accepted(
-            "durable.authoring.context",
+            "durable.authoring.self.context",
             "if TYPE_CHECKING:\n    from durable.models import Execution",
         )
 
@@ -570,7 +579,7 @@ class LayerRuleTests(TestCase):
         self.accepted("durable.models", "from .wait import Wait", is_package=True)
 
     def test_drawings_need_no_database_and_are_shown_by_the_doors_for_people(self) -> None:
-        self.accepted("durable.drawing.layout", "from durable.authoring.tree import Tree")
+        self.accepted("durable.drawing.layout", "from durable.authoring.nodes.tree import Tree")
         self.refused("durable.drawing.layout", "from durable.models import Execution")
         self.refused("durable.drawing.layout", "from durable.doors import run_overlay")
         self.accepted("durable.showing.run.overlay", "from durable.drawing import Overlay")

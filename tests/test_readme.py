@@ -16,7 +16,7 @@ from unittest import mock
 import pytest
 from django.test import TestCase
 
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.testing import isolate_workflows
 from tests.typing.readme import APP, CODE, README, blocks, code
 

@@ -3,14 +3,14 @@
 May import: the vocabulary.
 """
 
-from durable.authoring.context import Data, current
-from durable.authoring.cron import Cron, OnEvent
-from durable.authoring.decision import Decision
-from durable.authoring.flow import branch, catch, chain, foreach, parallel, repeat, when
-from durable.authoring.options import WorkflowMeta
-from durable.authoring.retry import Retry
-from durable.authoring.standing import call_workflow, sleep, wait_for_approval, wait_for_event
-from durable.authoring.steps import step
+from durable.authoring.calendar.cron import Cron, OnEvent
+from durable.authoring.nodes.flow import branch, catch, chain, foreach, parallel, repeat, when
+from durable.authoring.nodes.retry import Retry
+from durable.authoring.nodes.standing import call_workflow, sleep, wait_for_approval, wait_for_event
+from durable.authoring.nodes.steps import step
+from durable.authoring.parse.options import WorkflowMeta
+from durable.authoring.self.context import Data, current
+from durable.authoring.self.decision import Decision
 from durable.authoring.workflow import Workflow
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from durable.authoring.wording import did_you_mean, place, refuse, refuse_unknown
+from durable.authoring.parse.wording import did_you_mean, place, refuse, refuse_unknown
 
 MAX_NAME = 100
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
-from durable.authoring import registry
-from durable.authoring.advice import workflow_warnings
-from durable.authoring.collect import collect_steps
-from durable.authoring.context import Context
-from durable.authoring.definition import Definition, define
-from durable.authoring.flow import Part
-from durable.authoring.options import WorkflowMeta, read_options
-from durable.authoring.stub import StubContext
-from durable.authoring.surface import Surface
-from durable.authoring.wording import refuse, short
+from durable.authoring.nodes.flow import Part
+from durable.authoring.parse import registry
+from durable.authoring.parse.advice import workflow_warnings
+from durable.authoring.parse.collect import collect_steps
+from durable.authoring.parse.definition import Definition, define
+from durable.authoring.parse.options import WorkflowMeta, read_options
+from durable.authoring.parse.wording import refuse, short
+from durable.authoring.self.context import Context
+from durable.authoring.self.stub import StubContext
+from durable.authoring.self.surface import Surface
 
 __all__ = ["Definition", "Workflow", "WorkflowMeta", "workflow_warnings"]
 

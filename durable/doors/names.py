@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from durable import conf
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.authoring.workflow import Workflow
 from durable.doors import access
 from durable.engine.operators.distinct import distinct

@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from durable import codec
-from durable.authoring import registry
-from durable.authoring.cron import Cron
+from durable.authoring.calendar.cron import Cron
+from durable.authoring.parse import registry
 from durable.authoring.workflow import Workflow
 from durable.doors import access
 from durable.engine.calendar import fire, schedules

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from django.db.models import Count
 
-from durable.authoring import registry
-from durable.authoring.tree import Catch, Chain
+from durable.authoring.nodes.tree import Catch, Chain
+from durable.authoring.parse import registry
 from durable.models import Execution, Schedule, StepRun
 from durable.states import ROLLBACK, UNFINISHED
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.models import Execution, Schedule, Wait
 
 

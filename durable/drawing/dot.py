@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from durable.authoring.graph import Graph, GraphNode
+from durable.authoring.nodes.graph import Graph, GraphNode
 from durable.drawing import words
 from durable.drawing.overlay import NOT_REACHED, NodeStatus, Overlay
 from durable.showing.characters import drawable

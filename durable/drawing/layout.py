@@ -11,8 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from durable.authoring.graph import END, JOIN, OTHERWISE, START, tree_of
-from durable.authoring.tree import Branch, Catch, Chain, Foreach, Leaf, Node, Parallel, Repeat, Tree
+from durable.authoring.nodes.graph import END, JOIN, OTHERWISE, START, tree_of
+from durable.authoring.nodes.tree import (
+    Branch,
+    Catch,
+    Chain,
+    Foreach,
+    Leaf,
+    Node,
+    Parallel,
+    Repeat,
+    Tree,
+)
 from durable.drawing import measure, words
 from durable.drawing.measure import (
     BETWEEN,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from durable.authoring.graph import label_of_leaf
-from durable.authoring.tree import (
+from durable.authoring.nodes.graph import label_of_leaf
+from durable.authoring.nodes.tree import (
     Branch,
     Catch,
     Chain,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from durable.authoring.graph import Graph
+from durable.authoring.nodes.graph import Graph
 from durable.drawing import words
 from durable.drawing.overlay import NODE_STATUSES, Overlay
 from durable.showing.characters import drawable

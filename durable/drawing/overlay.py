@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from django.utils.translation import gettext as _
 
-from durable.authoring.graph import END, JOIN, START
+from durable.authoring.nodes.graph import END, JOIN, START
 
 NodeStatus = Literal[
     "pending",  # not reached yet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from durable.authoring.graph import Graph
+from durable.authoring.nodes.graph import Graph
 from durable.drawing.overlay import NodeState, Overlay
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from durable.authoring.tree import Branch, Catch, Foreach, Leaf, Node, Parallel, Repeat
+from durable.authoring.nodes.tree import Branch, Catch, Foreach, Leaf, Node, Parallel, Repeat
 from durable.drawing.overlay import NodeState
 
 KINDS: dict[str, Any] = {

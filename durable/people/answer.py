@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from durable import clock, codec
-from durable.authoring.decision import APPROVED, REJECTED
+from durable.authoring.self.decision import APPROVED, REJECTED
 from durable.conf import database
 from durable.errors import AlreadyAnswered, AmbiguousWait, NotAllowed, WaitNotFound
 from durable.models import Execution, Wait

@@ -14,8 +14,8 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from durable import codec
-from durable.authoring import registry
-from durable.authoring.decision import APPROVED, REJECTED
+from durable.authoring.parse import registry
+from durable.authoring.self.decision import APPROVED, REJECTED
 from durable.errors import DefinitionError, FormMissing, InvalidInput, NotSerializable
 from durable.models import Wait
 from durable.people.question import Question

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
 
-from durable.authoring.context import People, QuestionSpec
+from durable.authoring.self.context import People, QuestionSpec
 from durable.models import Wait
 from durable.people import who
 from durable.people.who import ASSIGNEES, ESCALATE, EXCLUDE, Ids, is_active, matches

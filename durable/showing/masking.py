@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from durable.authoring.decision import APPROVED, REJECTED
+from durable.authoring.self.decision import APPROVED, REJECTED
 from durable.showing.secret_names import Names
 from durable.showing.secrets_in_text import NAMING, PLAIN_NAME, VALUES, spans
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from durable import codec
-from durable.authoring.context import Ask
+from durable.authoring.self.context import Ask
 from durable.authoring.values import beyond, beyond_past
 from durable.errors import DurableError, NotSerializable
 

@@ -10,7 +10,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from durable.dashboard import base, shown
+from durable.dashboard.shared import base, shown
 from durable.doors import access
 from durable.showing import times
 from durable.showing.characters import visible

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from durable import clock
-from durable.authoring.wording import did_you_mean
+from durable.authoring.parse.wording import did_you_mean
 from durable.authoring.workflow import Workflow
 from durable.engine.calendar import deployed
 from durable.errors import ScheduleNotFound

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.authoring.workflow import Workflow
 from durable.errors import DurableError
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from django.db import Error
 
 from durable import conf
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.duties.duty import Duty, duties_of
 from durable.engine.duties.pulse import Pulse, pulse
 from durable.engine.duties.rota import Rota

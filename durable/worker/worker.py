@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import Error
 
 from durable import conf
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.body import log_capture
 from durable.engine.duties import workers
 from durable.engine.ends.checkpoint import Accepted, Checkpoint

@@ -11,8 +11,8 @@ from django.test import override_settings
 
 import durable
 from durable import Data, OnEvent, Workflow, WorkflowMeta, call_workflow, chain, step
-from durable.authoring import registry
-from durable.authoring.cron import Cron
+from durable.authoring.calendar.cron import Cron
+from durable.authoring.parse import registry
 from durable.doors import access, publishing, starting
 from durable.doors.access import AccessDenied, Policy
 from durable.engine.calendar import fire

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 import durable
 from durable import Data, Workflow, step
-from durable.dashboard.input_forms import ReassignForm
+from durable.dashboard.people.input_forms import ReassignForm
 from durable.doors import access
 from durable.errors import NotAllowed
 from durable.models import Execution, Wait

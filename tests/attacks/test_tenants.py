@@ -13,7 +13,7 @@ from django.test import override_settings
 
 import durable
 from durable import Data, Workflow, step
-from durable.authoring.cron import Cron
+from durable.authoring.calendar.cron import Cron
 from durable.doors import starting
 from durable.models import Schedule, Wait
 from durable.testing import run

@@ -11,7 +11,7 @@ from django.test import override_settings
 
 import durable
 from durable import Data, Fail, Workflow, WorkflowMeta, step
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.models import Execution, Schedule, Wait
 from durable.people.reach import links
 from durable.people.reach import mail as mails

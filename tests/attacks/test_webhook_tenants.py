@@ -12,7 +12,7 @@ from django.test import override_settings
 
 import durable
 from durable import Data, OnEvent, Workflow, WorkflowMeta, step
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.doors import starting
 from durable.engine.start.start import StartOptions
 from durable.models import Event, Execution

@@ -22,7 +22,7 @@ from durable import (
     seconds,
     step,
 )
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.duties.inline import InlineSession
 from durable.engine.row.held import next_completed_at
 from durable.engine.run import runner

@@ -8,7 +8,7 @@ from django import forms
 
 import durable
 from durable import Workflow, WorkflowMeta, call_workflow, chain, clock, days, foreach, step
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.errors import ChildFailed, WaitTimeout
 from durable.models import Execution
 from durable.states import Status

@@ -8,8 +8,8 @@ from typing import Any
 
 import durable
 from durable import Data, Workflow, step
-from durable.authoring import registry
-from durable.authoring.context import Ask
+from durable.authoring.parse import registry
+from durable.authoring.self.context import Ask
 from durable.engine.body import progress
 from durable.engine.duties.inline import InlineSession
 from durable.engine.duties.workers import bury, free, register, stop

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 
 import durable
 from durable import Data, Workflow, chain, foreach, hours, parallel, signals, step
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine import deliver
 from durable.engine.duties import inline, rota, workers
 from durable.engine.duties.duty import duties_of

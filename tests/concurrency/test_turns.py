@@ -9,8 +9,8 @@ import pytest
 
 import durable
 from durable import Workflow, chain, foreach, step
-from durable.authoring import registry
-from durable.authoring.tree import Foreach
+from durable.authoring.nodes.tree import Foreach
+from durable.authoring.parse import registry
 from durable.engine.duties.inline import InlineSession
 from durable.engine.parts.batch import return_unstarted
 from durable.engine.row.held import Claim

@@ -22,7 +22,7 @@ from durable import (
     parallel,
     step,
 )
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.duties.inline import InlineSession
 from durable.engine.ends import direct, release
 from durable.engine.ends.checkpoint import Checkpoint

@@ -231,7 +231,7 @@ ATTACKS_PEOPLE: tuple[Mutation, ...] = (
     mutation(
         11,
         "object permissions are asked wherever a list is given out",
-        "base:View.as_json",
+        "view:View.as_json",
         "self.permitted(rows) if isinstance(rows, list) else self.checked(rows)",
         "rows",
         _OBJECTS + "no_list_has_what_the_project_refuses",

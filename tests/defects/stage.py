@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from durable import clock, testing
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.body import log_capture
 from durable.engine.deliver import deliver_due
 from durable.engine.duties import inline, workers

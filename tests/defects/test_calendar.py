@@ -11,7 +11,7 @@ from django.test import TestCase, override_settings
 
 import durable
 from durable import Cron, Workflow, clock, hours, seconds, step
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.calendar import fire
 from durable.engine.calendar.deployed import register_declared
 from durable.engine.duties.duty import duties_of

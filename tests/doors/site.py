@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from durable import Data, Fail, Workflow, chain, foreach, hours, parallel, step
-from durable.authoring.cron import Cron
+from durable.authoring.calendar.cron import Cron
 from durable.doors.access import Policy
 from durable.engine.calendar import schedules
 from durable.engine.operators import queues

@@ -14,8 +14,9 @@ from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone
 
 from durable import Data, Fail, Workflow, chain, foreach, step
-from durable.dashboard import bulk, paging
-from durable.dashboard.paging import BoundedPaginator
+from durable.dashboard.list import bulk
+from durable.dashboard.shared import paging
+from durable.dashboard.shared.paging import BoundedPaginator
 from durable.engine.start.start import StartOptions, start, start_many
 from durable.models import AuditEntry, Event, Execution, StepRun
 from durable.showing.masking import HIDDEN
@@ -112,7 +113,7 @@ class ListTests(Pages):
         given = StartOptions(tags={"tenant": "a"})
         rows = start_many(flow, [{} for _ in range(4)], given)
         run(flow, {})
-        with mock.patch("durable.dashboard.written_filters.COUNTED", 2):
+        with mock.patch("durable.dashboard.list.written_filters.COUNTED", 2):
             self.assertEqual(self.found("?tag=tenant=a"), {row.pk for row in rows})
 
     def test_a_search_finds_ids_their_beginnings_and_keys(self) -> None:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from django.core.management import CommandError, call_command
 
 from durable import Fail, Workflow, branch, chain, parallel, step
-from durable.authoring.graph import graph
+from durable.authoring.nodes.graph import graph
 from durable.drawing import to_dot, to_mermaid, to_plain
 from durable.models import Execution
 from durable.testing import isolate_workflows, run

@@ -10,7 +10,7 @@ from django.core.management import CommandError
 
 import durable
 from durable import Data, Workflow, days, step
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.doors.stranded import stranded, stranded_at_a_glance
 from durable.models import Execution, Wait
 from durable.people.reach import links

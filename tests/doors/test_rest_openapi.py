@@ -24,7 +24,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 import durable
-from durable.rest import filters
+from durable.rest.base import filters
 from durable.rest.urls import urlpatterns
 from tests.doors.rest_cases import RestTestCase
 

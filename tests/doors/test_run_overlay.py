@@ -30,7 +30,7 @@ from durable import (
     wait_for_approval,
     wait_for_event,
 )
-from durable.authoring.graph import graph
+from durable.authoring.nodes.graph import graph
 from durable.drawing import Overlay, Progress
 from durable.models import Execution, Wait
 from durable.showing.run.overlay import run_overlay, tree_of_run

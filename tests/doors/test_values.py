@@ -11,8 +11,8 @@ from uuid import UUID
 from django.core.management import call_command
 from django.test import SimpleTestCase
 
-from durable.dashboard.shown import Shown
-from durable.dashboard.values import JsonField
+from durable.dashboard.shared.shown import Shown
+from durable.dashboard.shared.values import JsonField
 from durable.management.output import value_of
 from durable.showing import values
 from durable.states import Status

@@ -17,7 +17,7 @@ import durable
 from durable import Data, OnEvent, Workflow, step
 from durable.management.doctor.rounds import diagnose
 from durable.models import Event, IgnoredWebhooks
-from durable.rest import bodies
+from durable.rest.base import bodies
 from durable.testing import time_travel
 from tests.doors import webhook_events as sent
 from tests.doors.rest_cases import Api, RestTestCase

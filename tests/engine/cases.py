@@ -8,7 +8,7 @@ from unittest import mock
 from uuid import UUID
 
 from durable import clock
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.duties import workers
 from durable.engine.duties.inline import InlineSession
 from durable.engine.row.held import Claim

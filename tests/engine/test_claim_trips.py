@@ -10,7 +10,7 @@ from django.db import OperationalError
 
 import durable
 from durable import Data, WaitTimeout, Workflow, WorkflowMeta, clock, hours, step
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.run import claim as claims
 from durable.models import Execution, Worker
 from durable.models.fields import Stored, uuid7

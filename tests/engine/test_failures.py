@@ -7,7 +7,7 @@ from typing import Any
 
 import durable
 from durable import Fail, Retry, Workflow, branch, chain, step
-from durable.authoring.context import current
+from durable.authoring.self.context import current
 from durable.models import Execution
 from durable.testing import assert_completed, assert_step, drain, run
 from tests.engine.cases import EngineTestCase

@@ -12,7 +12,7 @@ from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.test import SimpleTestCase, TestCase
 from django.utils.functional import SimpleLazyObject
 
-from durable.authoring.context import People, QuestionSpec
+from durable.authoring.self.context import People, QuestionSpec
 from durable.errors import DefinitionError, InvalidInput, NotSerializable
 from durable.models import Wait
 from durable.people import who

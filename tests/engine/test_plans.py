@@ -15,7 +15,7 @@ from django.db import connection
 
 import durable
 from durable import Workflow, chain, foreach, increment, step
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.duties import inline
 from durable.engine.duties.duty import duties_of
 from durable.engine.duties.pulse import pulse

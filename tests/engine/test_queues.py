@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 
 from durable import Data, DurableError, Workflow, start, step
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.operators import queues
 from durable.engine.run.claim import claim_due
 from durable.models import AuditEntry, Queue

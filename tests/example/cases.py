@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.test import TestCase
 
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from example_project.shop.models import OutboxMail
 from example_project.shop.workflows import DailySalesReport
 

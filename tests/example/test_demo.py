@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import F
 from django.test import SimpleTestCase, override_settings
 
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.duties.inline import InlineSession
 from durable.engine.run import runner
 from durable.engine.run.claim import claim_due

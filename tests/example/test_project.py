@@ -13,7 +13,7 @@ from django.test import SimpleTestCase, override_settings
 from django.urls import reverse
 
 from durable import days
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.models import Execution, Wait
 from durable.testing import drain, time_travel
 from example_project.shop import workflows

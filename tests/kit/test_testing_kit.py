@@ -13,7 +13,7 @@ from django.test import TransactionTestCase
 
 import durable
 from durable import Data, Workflow, clock, minutes, step
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.duties import workers
 from durable.models import Worker
 from durable.storage import failpoints

@@ -17,9 +17,9 @@ from django.apps import apps
 
 import durable
 from durable import client, conf, testing
-from durable.authoring.options import Options, WorkflowMeta
-from durable.authoring.reserved import RESERVED
-from durable.authoring.steps import COMPENSATION_OPTIONS, STEP_OPTIONS
+from durable.authoring.nodes.steps import COMPENSATION_OPTIONS, STEP_OPTIONS
+from durable.authoring.parse.options import Options, WorkflowMeta
+from durable.authoring.parse.reserved import RESERVED
 from durable.doors.access import PERMISSIONS
 from durable.rest.urls import urlpatterns
 from durable.states import Status

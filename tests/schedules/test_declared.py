@@ -7,7 +7,7 @@ from django.test import override_settings
 
 import durable
 from durable import Cron, DurableError, hours, minutes
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.calendar.deployed import register_after_migrate, register_declared
 from durable.engine.duties import workers
 from durable.models import Schedule

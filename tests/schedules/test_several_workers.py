@@ -10,7 +10,7 @@ from unittest import mock
 
 import durable
 from durable import Cron, clock, hours, minutes
-from durable.authoring.cron import slots_after
+from durable.authoring.calendar.cron import slots_after
 from durable.engine.calendar import fire
 from durable.engine.calendar.deployed import register_declared
 from durable.engine.duties.pulse import pulse

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable import codec
-from durable.authoring.context import People, QuestionSpec
-from durable.authoring.decision import Decision
+from durable.authoring.self.context import People, QuestionSpec
+from durable.authoring.self.decision import Decision
 from durable.errors import DefinitionError, InvalidInput
 from durable.models import Wait
 from durable.people.form import ANSWER, build_form, validate

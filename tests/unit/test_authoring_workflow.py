@@ -20,12 +20,12 @@ from durable.authoring import (
     chain,
     foreach,
     parallel,
-    registry,
     step,
 )
-from durable.authoring.advice import workflow_warnings
-from durable.authoring.options import snake_case
-from durable.authoring.reserved import RESERVED
+from durable.authoring.parse import registry
+from durable.authoring.parse.advice import workflow_warnings
+from durable.authoring.parse.options import snake_case
+from durable.authoring.parse.reserved import RESERVED
 from durable.errors import DefinitionError, WorkflowNotFound
 
 

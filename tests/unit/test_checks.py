@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Warning, run_checks
 from django.test import SimpleTestCase, override_settings
 
 from durable import Data, Workflow, branch, chain, checks, conf, door_checks, step
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from tests.shop.workflows import Ping
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable.authoring import Cron, OnEvent
-from durable.authoring.cron import ALIASES, slots_after, zone_of
+from durable.authoring.calendar.cron import ALIASES, slots_after, zone_of
 from durable.errors import DefinitionError, NotSerializable
 
 NEW_YORK = "America/New_York"  # 2024: forward 10 March 02:00, back 3 November 02:00

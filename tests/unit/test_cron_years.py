@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from cronsim import CronSim
 
-from durable.authoring.cron import slots_after
+from durable.authoring.calendar.cron import slots_after
 from tests.unit.test_cron import changes
 
 #: north, north, south, and one whose clocks changed at midnight (until 2019)

@@ -19,7 +19,6 @@ from durable.authoring import (
     chain,
     foreach,
     parallel,
-    registry,
     repeat,
     sleep,
     step,
@@ -27,8 +26,9 @@ from durable.authoring import (
     wait_for_event,
     when,
 )
-from durable.authoring.callables import lookup
-from durable.authoring.tree import Branch, Catch, Chain, Foreach, Leaf, Parallel, Repeat, Tree
+from durable.authoring.nodes.callables import lookup
+from durable.authoring.nodes.tree import Branch, Catch, Chain, Foreach, Leaf, Parallel, Repeat, Tree
+from durable.authoring.parse import registry
 from durable.errors import DefinitionError
 
 

@@ -16,14 +16,14 @@ from durable.authoring import (
     chain,
     foreach,
     parallel,
-    registry,
     repeat,
     sleep,
     step,
     wait_for_approval,
     wait_for_event,
 )
-from durable.authoring.graph import Graph, GraphEdge, GraphNode, graph
+from durable.authoring.nodes.graph import Graph, GraphEdge, GraphNode, graph
+from durable.authoring.parse import registry
 from durable.drawing import to_mermaid
 
 

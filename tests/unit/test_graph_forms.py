@@ -8,7 +8,7 @@ import re
 import pytest
 
 from durable.authoring import branch, chain
-from durable.authoring.graph import Graph, GraphEdge, GraphNode, graph
+from durable.authoring.nodes.graph import Graph, GraphEdge, GraphNode, graph
 from durable.drawing import NodeState, Overlay, Progress, to_dot, to_mermaid, to_plain
 from durable.drawing.dot import LOOKS
 from durable.drawing.mermaid import CLASSES

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable import clock
-from durable.authoring import context
+from durable.authoring.self import context
 from durable.helpers import (
     append,
     assign,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 
 from durable.authoring import branch, catch, chain, foreach, parallel, repeat
-from durable.authoring.graph import GraphNode, graph
-from durable.authoring.tree import Catch, Foreach, Repeat, Tree
+from durable.authoring.nodes.graph import GraphNode, graph
+from durable.authoring.nodes.tree import Catch, Foreach, Repeat, Tree
 from durable.drawing import Layout, layout
 from durable.drawing.shapes import Box, PlacedEdge, Point
 from tests import flows

@@ -8,7 +8,7 @@ from typing import Any
 from django.test import SimpleTestCase
 
 from durable import codec
-from durable.authoring.context import People, QuestionSpec
+from durable.authoring.self.context import People, QuestionSpec
 from durable.models import Wait
 from durable.people.question import Question
 

@@ -13,10 +13,11 @@ import pytest
 from django.core.exceptions import SynchronousOnlyOperation
 
 from durable import clock
-from durable.authoring import Decision, Workflow, current, registry, step
-from durable.authoring.context import UNSET, Ask, enter, leave
-from durable.authoring.reserved import RESERVED
-from durable.authoring.stub import StubContext
+from durable.authoring import Decision, Workflow, current, step
+from durable.authoring.parse import registry
+from durable.authoring.parse.reserved import RESERVED
+from durable.authoring.self.context import UNSET, Ask, enter, leave
+from durable.authoring.self.stub import StubContext
 from durable.errors import DefinitionError, DurableError, NotInExecution, WaitTimeout
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import durable
 from durable.authoring import branch, catch, chain, foreach
-from durable.authoring.tree import Tree
+from durable.authoring.nodes.tree import Tree
 from durable.drawing import NodeState, Overlay, Progress, layout, svg
 from durable.drawing.overlay import NODE_STATUSES
 from durable.showing.characters import drawable

@@ -28,13 +28,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable import codec
-from durable.authoring.decision import Decision
-from durable.authoring.typed import bind, model_of
+from durable.authoring.self.decision import Decision
+from durable.authoring.self.typed import bind, model_of
 from durable.errors import DefinitionError, InvalidStepInput
 from durable.helpers import append, increment
 
 if TYPE_CHECKING:
-    from durable.authoring.context import Data, QuestionSpec
+    from durable.authoring.self.context import Data, QuestionSpec
 
 
 class Color(TextChoices):
@@ -479,6 +479,6 @@ class PydanticTests(SimpleTestCase):
             bind(asking(Small)).data_in({"n": 50})
 
     def test_pydantic_is_never_imported_for_anybody_else(self) -> None:
-        import durable.authoring.typed as module
+        import durable.authoring.self.typed as module
 
         self.assertFalse(any(name.startswith("pydantic") for name in vars(module)))

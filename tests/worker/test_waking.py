@@ -46,7 +46,7 @@ class Patient(WorkerTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        from durable.authoring import registry
+        from durable.authoring.parse import registry
 
         registry.register(Quick)
 

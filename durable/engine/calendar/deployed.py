@@ -11,7 +11,7 @@ from django.db import DatabaseError, connections
 from django.db.models import Q
 
 from durable import clock, codec
-from durable.authoring.cron import Cron
+from durable.authoring.calendar.cron import Cron
 from durable.conf import database
 from durable.engine.calendar.schedules import (
     columns_of,

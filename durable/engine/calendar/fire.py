@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import F
 
 from durable import clock
-from durable.authoring.cron import slots_after, zone_of
+from durable.authoring.calendar.cron import slots_after, zone_of
 from durable.conf import database
 from durable.engine.calendar.schedules import find, known_workflows
 from durable.engine.start.start import StartOptions, start

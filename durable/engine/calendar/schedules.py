@@ -13,8 +13,8 @@ from typing import Any
 from django.conf import settings
 
 from durable import clock, codec
-from durable.authoring import registry
-from durable.authoring.cron import Cron, slots_after, zone_of
+from durable.authoring.calendar.cron import Cron, slots_after, zone_of
+from durable.authoring.parse import registry
 from durable.conf import database
 from durable.engine.start.start import startable
 from durable.errors import DurableError, ScheduleNotFound

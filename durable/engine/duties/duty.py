@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine import deliver
 from durable.engine.calendar import deployed, fire
 from durable.engine.duties import workers

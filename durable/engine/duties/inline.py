@@ -16,8 +16,8 @@ from uuid import UUID
 from asgiref.sync import async_to_sync
 
 from durable import clock, conf
-from durable.authoring import registry
-from durable.authoring.context import apart
+from durable.authoring.parse import registry
+from durable.authoring.self.context import apart
 from durable.engine.body import log_capture
 from durable.engine.duties import workers
 from durable.engine.duties.duty import UPKEEP, duties_of

@@ -8,8 +8,8 @@ from typing import Any
 from django.db.models import F
 
 from durable import clock
-from durable.authoring import registry
-from durable.authoring.tree import Foreach
+from durable.authoring.nodes.tree import Foreach
+from durable.authoring.parse import registry
 from durable.engine.ends import turns
 from durable.engine.row import journal
 from durable.engine.row.position import Position

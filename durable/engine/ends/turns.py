@@ -15,8 +15,8 @@ from django.db.models import Exists, OuterRef, Sum
 from django.db.models.functions import Length
 
 from durable import clock, codec, conf
-from durable.authoring import registry
-from durable.authoring.tree import Foreach, Node
+from durable.authoring.nodes.tree import Foreach, Node
+from durable.authoring.parse import registry
 from durable.engine.row import merge, reasons
 from durable.engine.row.held import Claim, Heir
 from durable.models import Execution

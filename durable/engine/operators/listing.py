@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 
-from durable.authoring import registry
-from durable.authoring.wording import did_you_mean
+from durable.authoring.parse import registry
+from durable.authoring.parse.wording import did_you_mean
 from durable.engine.start.start import subject_columns
 from durable.errors import DurableError
 from durable.models import Execution

@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db.models.functions import Coalesce
 
 from durable import clock
-from durable.authoring import registry
-from durable.authoring.tree import Foreach, Node
+from durable.authoring.nodes.tree import Foreach, Node
+from durable.authoring.parse import registry
 from durable.engine.ends import again, turns
 from durable.engine.row.position import Position
 from durable.models import PARTS, Execution, StepRun, Wait

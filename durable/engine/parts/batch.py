@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from durable.authoring.tree import Foreach
+from durable.authoring.nodes.tree import Foreach
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends import direct, turns
 from durable.engine.ends.checkpoint import Accepted, Checkpoint

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import Error
 
 from durable import clock, codec
-from durable.authoring.tree import Chain, Foreach, Leaf, Parallel
+from durable.authoring.nodes.tree import Chain, Foreach, Leaf, Parallel
 from durable.engine.ends.release import give_back, hold, park
 from durable.engine.ends.turns import is_sequence
 from durable.engine.parts import item_rows

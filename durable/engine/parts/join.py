@@ -10,8 +10,8 @@ from typing import Any
 from django.db.models import Max
 
 from durable import codec, conf
-from durable.authoring.context import apart
-from durable.authoring.tree import Foreach, Parallel
+from durable.authoring.nodes.tree import Foreach, Parallel
+from durable.authoring.self.context import apart
 from durable.engine.ends import turns
 from durable.engine.ends.release import hold
 from durable.engine.ends.release import park as release

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
 
-from durable.authoring import registry
-from durable.authoring.tree import Foreach, Parallel
+from durable.authoring.nodes.tree import Foreach, Parallel
+from durable.authoring.parse import registry
 from durable.engine.ends import tree_of, turns
 from durable.engine.row import failures, reasons
 from durable.models import Execution, Role, Wait

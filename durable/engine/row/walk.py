@@ -6,8 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from durable.authoring.context import apart
-from durable.authoring.tree import Branch, Catch, Chain, Foreach, Leaf, Node, Parallel, Repeat, Tree
+from durable.authoring.nodes.tree import (
+    Branch,
+    Catch,
+    Chain,
+    Foreach,
+    Leaf,
+    Node,
+    Parallel,
+    Repeat,
+    Tree,
+)
+from durable.authoring.self.context import apart
 from durable.engine.row.position import Frames
 from durable.errors import ControlFlow, Fail
 

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from durable import codec, conf
-from durable.authoring import context as authoring_context
-from durable.authoring.context import UNSET, apart
+from durable.authoring.self import context as authoring_context
+from durable.authoring.self.context import UNSET, apart
 from durable.engine.body import log_capture
 from durable.engine.body.step_transaction import StepTransaction, Watch, restore
 from durable.engine.ends import checkpoint as checkpoints

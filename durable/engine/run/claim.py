@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from durable import clock
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.ends import tree_of
 from durable.engine.ends.trip import trip_unclaimed
 from durable.engine.ends.turns import batch_size, waiting_for_turn

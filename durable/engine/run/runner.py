@@ -8,9 +8,9 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 
 from durable import codec
-from durable.authoring import registry
-from durable.authoring.context import apart
-from durable.authoring.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
+from durable.authoring.nodes.tree import Branch, Foreach, Leaf, Node, Parallel, Repeat
+from durable.authoring.parse import registry
+from durable.authoring.self.context import apart
 from durable.authoring.workflow import Definition
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.ends.release import block, block_for_child, complete, give_back

@@ -15,9 +15,9 @@ from asgiref.sync import sync_to_async
 from django.utils.functional import SimpleLazyObject
 
 from durable import clock, codec
-from durable.authoring.asks import workflow_name
-from durable.authoring.context import UNSET, Ask, ChildOptions, OnCancel
-from durable.authoring.decision import Decision
+from durable.authoring.self.asks import workflow_name
+from durable.authoring.self.context import UNSET, Ask, ChildOptions, OnCancel
+from durable.authoring.self.decision import Decision
 from durable.engine.row.journal import Journal, Place
 from durable.engine.start import children
 from durable.engine.start.children import Child

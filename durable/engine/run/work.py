@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from durable import codec
-from durable.authoring.steps import Method
-from durable.authoring.tree import Foreach, Node
-from durable.authoring.typed import bind
+from durable.authoring.nodes.steps import Method
+from durable.authoring.nodes.tree import Foreach, Node
+from durable.authoring.self.typed import bind
 from durable.authoring.workflow import Definition
 from durable.engine.ends.checkpoint import Checkpoint
 from durable.engine.ends.turns import is_sequence, stop_if_too_large

@@ -8,7 +8,7 @@ from typing import Any, Self
 from uuid import UUID, uuid5
 
 from durable import clock, codec
-from durable.authoring.context import ChildOptions
+from durable.authoring.self.context import ChildOptions
 from durable.authoring.workflow import Definition
 from durable.conf import database
 from durable.engine.row.held import Claim

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from durable import codec
-from durable.authoring.tree import Catch, Repeat
+from durable.authoring.nodes.tree import Catch, Repeat
 from durable.engine.row import walk
 from durable.engine.row.position import Frames, encode
 from durable.engine.start.start import StartOptions, start, startable

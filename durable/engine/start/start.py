@@ -11,10 +11,10 @@ from typing import Any
 from django.db import models
 
 from durable import clock, codec
-from durable.authoring import registry
-from durable.authoring.callables import lookup
-from durable.authoring.context import apart
-from durable.authoring.tree import Leaf
+from durable.authoring.nodes.callables import lookup
+from durable.authoring.nodes.tree import Leaf
+from durable.authoring.parse import registry
+from durable.authoring.self.context import apart
 from durable.authoring.workflow import Definition, Workflow
 from durable.engine.row import walk
 from durable.engine.row.position import encode

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError
 
 from durable import codec
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.authoring.workflow import Workflow
 from durable.engine.start.start import StartOptions, correlation_keys, start
 from durable.errors import DurableError

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from durable import clock
-from durable.authoring import registry
-from durable.authoring.retry import Retry
-from durable.authoring.tree import Catch
+from durable.authoring.nodes.retry import Retry
+from durable.authoring.nodes.tree import Catch
+from durable.authoring.parse import registry
 from durable.authoring.workflow import Definition
 from durable.engine.ends import tree_of, turns
 from durable.engine.ends.back import send_back

@@ -11,8 +11,8 @@ from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Concat
 
-from durable.authoring import registry
-from durable.authoring.tree import Leaf
+from durable.authoring.nodes.tree import Leaf
+from durable.authoring.parse import registry
 from durable.authoring.workflow import Workflow
 from durable.engine.row.undoing import Rollback
 from durable.models import Execution, StepRun

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from durable import codec
-from durable.authoring.tree import Catch, Foreach, Leaf
+from durable.authoring.nodes.tree import Catch, Foreach, Leaf
 from durable.authoring.workflow import Definition
 from durable.engine.ends import again, turns
 from durable.engine.ends.checkpoint import Checkpoint

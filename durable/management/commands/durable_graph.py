@@ -8,8 +8,8 @@ from pathlib import Path
 from django.core.management.base import CommandError
 
 from durable.authoring import Workflow
-from durable.authoring.graph import graph
-from durable.authoring.tree import Tree
+from durable.authoring.nodes.graph import graph
+from durable.authoring.nodes.tree import Tree
 from durable.doors import names
 from durable.doors.actions import whole
 from durable.drawing import Overlay, layout, svg, to_dot, to_mermaid, to_plain

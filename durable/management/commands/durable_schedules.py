@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from durable import clock
-from durable.authoring.cron import slots_after, zone_of
+from durable.authoring.calendar.cron import slots_after, zone_of
 from durable.conf import database
 from durable.doors import starting
 from durable.engine.calendar import schedules

@@ -12,7 +12,7 @@ from django.db import Error, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from durable import clock, conf
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.conf import database
 from durable.management.doctor.findings import ERROR, INFO, WARNING, Finding
 from durable.models import Event, Execution, Worker, audit_trigger

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
-from durable.authoring import registry
+from durable.authoring.parse import registry
 from durable.engine.duties.duty import Duty, duties_of
 from durable.engine.ends import finish, tree_of
 from durable.engine.parts import report

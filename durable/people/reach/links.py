@@ -18,7 +18,7 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
 from durable import clock
-from durable.authoring.decision import APPROVED, REJECTED
+from durable.authoring.self.decision import APPROVED, REJECTED
 from durable.conf import database
 from durable.doors import access
 from durable.errors import DurableError

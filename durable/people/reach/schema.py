@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from durable.authoring.decision import APPROVED, REJECTED
+from durable.authoring.self.decision import APPROVED, REJECTED
 from durable.models import Wait
 from durable.people.form import ANSWER, BooleanField, ChoiceField, MultipleChoiceField, form_of
 from durable.people.question import Question

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from durable.authoring.decision import APPROVED, REJECTED
+from durable.authoring.self.decision import APPROVED, REJECTED
 from durable.models import Wait
 from durable.people.question import Question
 from durable.showing import times

@@ -8,10 +8,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from durable.doors import access, publishing
-from durable.rest import filters, pagination, permissions, requests, serializers
-from durable.rest.base import View
-from durable.rest.operations import Operation, idempotency_key
-from durable.rest.pagination import Order
+from durable.rest.base import filters, pagination, permissions
+from durable.rest.base.pagination import Order
+from durable.rest.base.view import View
+from durable.rest.schema import requests, serializers
+from durable.rest.schema.operations import Operation, idempotency_key
 
 
 class Events(View):

@@ -13,11 +13,13 @@ from durable.doors import access, names
 from durable.doors.actions import ACTIONS
 from durable.errors import InvalidTransition, WorkflowNotFound
 from durable.models import Execution
-from durable.rest import filters, pagination, permissions, requests, serializers, starting
-from durable.rest.base import View
-from durable.rest.operations import ID, Operation, idempotency_key
-from durable.rest.pagination import NEWEST
-from durable.rest.serializers import ExecutionDetail, ExecutionSummary
+from durable.rest.base import filters, pagination, permissions
+from durable.rest.base.pagination import NEWEST
+from durable.rest.base.view import View
+from durable.rest.schema import requests, serializers
+from durable.rest.schema.operations import ID, Operation, idempotency_key
+from durable.rest.schema.serializers import ExecutionDetail, ExecutionSummary
+from durable.rest.views import starting
 from durable.rest.views.found import ExecutionView
 
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from durable.doors import access
 from durable.models import PARTS, Execution
-from durable.rest.base import View
+from durable.rest.base.view import View
 from durable.storage.lookup import unknown
 
 

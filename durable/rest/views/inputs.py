@@ -13,12 +13,13 @@ from durable.doors import access
 from durable.models import Execution, Wait
 from durable.people.reach import inputs
 from durable.people.reach.inputs import Named
-from durable.rest import pagination, permissions, requests, serializers
-from durable.rest.base import View
-from durable.rest.operations import ID, Operation, Parameter
-from durable.rest.pagination import Order
-from durable.rest.serializers import Question
-from durable.rest.shown import Reveals
+from durable.rest.base import pagination, permissions
+from durable.rest.base.pagination import Order
+from durable.rest.base.shown import Reveals
+from durable.rest.base.view import View
+from durable.rest.schema import requests, serializers
+from durable.rest.schema.operations import ID, Operation, Parameter
+from durable.rest.schema.serializers import Question
 
 NAME = Parameter("name", "The name of the question.", place="path")
 BRANCH = Parameter("branch", "The part that asks, if several ask under this name.", "uuid")

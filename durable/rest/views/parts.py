@@ -9,16 +9,17 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from durable.authoring import registry
-from durable.authoring.graph import graph
+from durable.authoring.nodes.graph import graph
+from durable.authoring.parse import registry
 from durable.doors import access
 from durable.engine.start import send
 from durable.models import PARTS, AuditEntry, Event, Execution, Role, StepRun, Wait
-from durable.rest import pagination, permissions, requests, serializers
-from durable.rest.operations import ID, Operation, idempotency_key
-from durable.rest.pagination import OLDEST, Order
-from durable.rest.serializers import ExecutionSummary, Read
-from durable.rest.shown import Reveals
+from durable.rest.base import pagination, permissions
+from durable.rest.base.pagination import OLDEST, Order
+from durable.rest.base.shown import Reveals
+from durable.rest.schema import requests, serializers
+from durable.rest.schema.operations import ID, Operation, idempotency_key
+from durable.rest.schema.serializers import ExecutionSummary, Read
 from durable.rest.views.found import ExecutionView, Found
 from durable.storage.lookup import whole_of
 

@@ -15,11 +15,12 @@ from durable.doors import access
 from durable.engine.operators import queues as engine
 from durable.engine.operators.queues import QueueState
 from durable.models import Worker as Row
-from durable.rest import pagination, permissions, requests, serializers
-from durable.rest.base import View
-from durable.rest.operations import Operation, Parameter
-from durable.rest.pagination import Order
-from durable.rest.serializers import Read
+from durable.rest.base import pagination, permissions
+from durable.rest.base.pagination import Order
+from durable.rest.base.view import View
+from durable.rest.schema import requests, serializers
+from durable.rest.schema.operations import Operation, Parameter
+from durable.rest.schema.serializers import Read
 
 NAME = Parameter("name", "The name of a queue.", place="path")
 

@@ -12,12 +12,13 @@ from rest_framework.response import Response
 from durable.doors import access, starting
 from durable.engine.calendar import schedules
 from durable.models import Schedule as Row
-from durable.rest import pagination, permissions, requests, serializers
-from durable.rest.base import View
-from durable.rest.operations import Operation, Parameter
-from durable.rest.pagination import Order
-from durable.rest.serializers import ExecutionSummary, Read
-from durable.rest.shown import Data, Text
+from durable.rest.base import pagination, permissions
+from durable.rest.base.pagination import Order
+from durable.rest.base.shown import Data, Text
+from durable.rest.base.view import View
+from durable.rest.schema import requests, serializers
+from durable.rest.schema.operations import Operation, Parameter
+from durable.rest.schema.serializers import ExecutionSummary, Read
 from durable.showing import times
 
 NAME = Parameter("name", "The name of a schedule.", place="path")

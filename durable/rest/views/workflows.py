@@ -10,15 +10,16 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from durable.authoring import registry
-from durable.authoring.graph import graph
+from durable.authoring.nodes.graph import graph
+from durable.authoring.parse import registry
 from durable.authoring.workflow import Definition
 from durable.doors import names
-from durable.rest import pagination, permissions, serializers
-from durable.rest.base import View
-from durable.rest.operations import Operation, Parameter
-from durable.rest.serializers import GraphEdge, GraphNode, Read
-from durable.rest.start_schema import start_schema
+from durable.rest.base import pagination, permissions
+from durable.rest.base.view import View
+from durable.rest.schema import serializers
+from durable.rest.schema.operations import Operation, Parameter
+from durable.rest.schema.serializers import GraphEdge, GraphNode, Read
+from durable.rest.schema.start_schema import start_schema
 from durable.showing import times
 
 NAME = Parameter("name", "The name of a workflow.", place="path")

@@ -1,1 +1,4 @@
-"""Webhooks: who has signed them, which event they are, and that they are stored once."""
+"""Webhooks: the sender's signature, the event in a delivery, and one stored event per delivery.
+
+May import: rest.base, doors, client and everything below.
+"""

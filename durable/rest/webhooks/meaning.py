@@ -9,7 +9,7 @@ from typing import Any
 
 from durable.engine.start.send import Origin
 from durable.errors import DurableError
-from durable.rest.problems import Unmappable
+from durable.rest.base.problems import Unmappable
 from durable.rest.webhooks.sources import Source
 from durable.rest.webhooks.templates import Missing, Template
 from durable.storage import sizes

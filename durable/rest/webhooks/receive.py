@@ -12,8 +12,8 @@ from durable import clock, codec
 from durable.conf import database
 from durable.errors import NotSerializable
 from durable.models import IgnoredWebhooks
-from durable.rest import bodies
-from durable.rest.problems import Unmappable
+from durable.rest.base import bodies
+from durable.rest.base.problems import Unmappable
 from durable.rest.webhooks.meaning import Meaning
 from durable.rest.webhooks.schemes import verified
 from durable.rest.webhooks.sources import Source

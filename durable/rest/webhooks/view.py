@@ -14,10 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from durable.rest import throttles
-from durable.rest.base import View
-from durable.rest.bodies import RawBody
-from durable.rest.operations import Operation, Parameter
+from durable.rest.base import throttles
+from durable.rest.base.bodies import RawBody
+from durable.rest.base.view import View
+from durable.rest.schema.operations import Operation, Parameter
 from durable.rest.webhooks import sources
 from durable.rest.webhooks.receive import receive
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from durable.authoring.tree import Branch, Catch, Chain, Foreach, Leaf, Node, Parallel, Repeat
+from durable.authoring.nodes.tree import Branch, Catch, Chain, Foreach, Leaf, Node, Parallel, Repeat
 from durable.drawing.overlay import NodeState, NodeStatus, Progress
 from durable.showing.run.items import Crowd
 from durable.states import Status

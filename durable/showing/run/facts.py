@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db.models import BigIntegerField, Count, F, Max, Q
 from django.db.models.functions import Cast
 
-from durable.authoring.tree import Chain, Foreach, Node, Parallel
+from durable.authoring.nodes.tree import Chain, Foreach, Node, Parallel
 from durable.engine.row.undoing import Rollback
 from durable.models import Execution, Role, StepRun, Wait
 from durable.showing.run import items

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q
 
-from durable.authoring.tree import Foreach, Node, Parallel, Repeat, walk
+from durable.authoring.nodes.tree import Foreach, Node, Parallel, Repeat, walk
 from durable.models import PARTS, Execution, Role, StepRun
 from durable.states import FINAL, ROLLBACK, StepStatus
 

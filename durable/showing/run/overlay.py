@@ -7,9 +7,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from durable.authoring import registry
-from durable.authoring.graph import OTHERWISE
-from durable.authoring.tree import (
+from durable.authoring.nodes.graph import OTHERWISE
+from durable.authoring.nodes.tree import (
     Branch,
     Catch,
     Chain,
@@ -20,6 +19,7 @@ from durable.authoring.tree import (
     Repeat,
     Tree,
 )
+from durable.authoring.parse import registry
 from durable.drawing.overlay import NodeState, NodeStatus, Overlay, Progress
 from durable.models import Execution, Role
 from durable.showing.run import facts, states

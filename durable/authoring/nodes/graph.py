@@ -1,0 +1,160 @@
+"""A flow as nodes and edges, to be drawn or written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from durable.authoring.nodes.tree import (
+    Branch,
+    Catch,
+    Chain,
+    Foreach,
+    Leaf,
+    Node,
+    Parallel,
+    Repeat,
+    Tree,
+)
+
+START, END, JOIN, OTHERWISE = "#start", "#end", "#join", "#otherwise"
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """``path`` is the node's in the tree; start, end and joins have one with a ``#``.
+
+    ``kind``: start, end, join, branch, parallel, foreach, repeat, catch, or a leaf's: step,
+    sleep, event, approval, workflow.
+    """
+
+    path: str
+    label: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class GraphEdge:
+    """A way from one node (by path) to another; ``label`` says when it is taken, if it matters.
+
+    ``way`` is the path of the body that it leads into (``decide/approved``), if it leads into
+    one; the edge of a branch that passes by all its cases has ``<branch>#otherwise``.
+    """
+
+    source: str
+    target: str
+    label: str = ""
+    way: str = ""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What there is to draw, in written order."""
+
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
+
+
+class OpenEnd(NamedTuple):
+    """An edge that has left its node and not yet reached another."""
+
+    source: str
+    label: str = ""
+    way: str = ""
+
+
+Exits = list[OpenEnd]
+
+
+def graph(source: Tree | type[Any]) -> Graph:
+    """The graph of a tree, or of a workflow class."""
+    tree = tree_of(source)
+    drawing = _Drawing()
+    drawing.add(START, "start", "start", [])
+    drawing.add(END, "end", "end", drawing.draw(tree.root, [OpenEnd(START)]))
+    return Graph(tuple(drawing.nodes), tuple(drawing.edges))
+
+
+def tree_of(source: Tree | type[Any]) -> Tree:
+    """The tree itself, or that of a workflow class."""
+    tree: Tree = source if isinstance(source, Tree) else source.definition.tree
+    return tree
+
+
+def label_of_leaf(node: Leaf) -> str:
+    """What people read on a step: its ``verbose_name``, or its name."""
+    return str(node.step.verbose_name or node.name)
+
+
+class _Drawing:
+    def __init__(self) -> None:
+        self.nodes: list[GraphNode] = []
+        self.edges: list[GraphEdge] = []
+        self.drawers: dict[type[Node], Callable[[Any, Exits], Exits]] = {
+            Chain: self.chain,
+            Leaf: self.leaf,
+            Branch: self.branch,
+            Parallel: self.parallel,
+            Foreach: self.foreach,
+            Repeat: self.repeat,
+            Catch: self.catch,
+        }
+
+    def draw(self, node: Node, entries: Exits) -> Exits:
+        """Add a node, reached from ``entries``; returns its open ends."""
+        return self.drawers[type(node)](node, entries)
+
+    def add(self, path: str, label: str, kind: str, entries: Exits) -> None:
+        self.nodes.append(GraphNode(path, label, kind))
+        self.link(entries, path)
+
+    def link(self, entries: Exits, path: str) -> None:
+        self.edges += [GraphEdge(end.source, path, end.label, end.way) for end in entries]
+
+    def chain(self, node: Chain, entries: Exits) -> Exits:
+        for child in node.nodes:
+            entries = self.draw(child, entries)
+        return entries
+
+    def leaf(self, node: Leaf, entries: Exits) -> Exits:
+        self.add(node.path, label_of_leaf(node), node.step.kind, entries)
+        return [OpenEnd(node.path)]
+
+    def branch(self, node: Branch, entries: Exits) -> Exits:
+        self.add(node.path, node.name, "branch", entries)
+        exits: Exits = []
+        for case in node.cases:
+            exits += self.draw(case.body, [OpenEnd(node.path, case.label, case.body.path)])
+        if node.default is None:
+            return [*exits, OpenEnd(node.path, "otherwise", node.path + OTHERWISE)]
+        return exits + self.draw(node.default, [OpenEnd(node.path, "default", node.default.path)])
+
+    def parallel(self, node: Parallel, entries: Exits) -> Exits:
+        self.add(node.path, node.name, "parallel", entries)
+        exits: Exits = []
+        for label, body in node.branches.items():
+            exits += self.draw(body, [OpenEnd(node.path, label, body.path)])
+        join = node.path + JOIN
+        self.add(join, "join", "join", exits)
+        return [OpenEnd(join)]
+
+    def foreach(self, node: Foreach, entries: Exits) -> Exits:
+        self.add(node.path, node.name, "foreach", entries)
+        self.link(
+            self.draw(node.body, [OpenEnd(node.path, "each item", node.body.path)]), node.path
+        )
+        return [OpenEnd(node.path, "done")]
+
+    def repeat(self, node: Repeat, entries: Exits) -> Exits:
+        self.add(node.path, node.name, "repeat", entries)
+        inside = self.draw(node.body, [OpenEnd(node.path, "each round", node.body.path)])
+        self.link(inside, node.path)
+        return [OpenEnd(node.path, "done")]
+
+    def catch(self, node: Catch, entries: Exits) -> Exits:
+        self.add(node.path, node.name, "catch", entries)
+        exits = self.draw(node.body, [OpenEnd(node.path, "", node.body.path)])
+        for handler in node.handlers:
+            exits += self.draw(handler.body, [OpenEnd(node.path, handler.label, handler.body.path)])
+        return exits

@@ -1,0 +1,42 @@
+"""What ``manage.py check`` says about a workflow that works, but perhaps not as meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from durable.authoring.nodes.tree import Branch
+
+if TYPE_CHECKING:
+    from durable.authoring.workflow import Workflow
+
+NO_DEFAULT = "durable.W101"
+UNUSED_STEP = "durable.W102"
+
+
+class Advice(NamedTuple):
+    """One warning: its id in Django's check framework, and its text."""
+
+    id: str
+    message: str
+
+
+def workflow_warnings(cls: type[Workflow]) -> list[Advice]:
+    """Branches that may match nothing, and steps that the flow never uses."""
+    definition = cls.definition
+    name = cls.__qualname__
+    found = [
+        Advice(
+            NO_DEFAULT,
+            f"{name}.flow: the branch {node.path!r} has no default: data that fits no case "
+            "skips it. Add default=… if that isn't meant.",
+        )
+        for node in definition.tree.nodes.values()
+        if isinstance(node, Branch) and node.default is None
+    ]
+    used: set[Any] = {leaf.step.function for leaf in definition.tree.leaves()}
+    found += [
+        Advice(UNUSED_STEP, f"{name}.{step.attribute}: the flow never uses this step.")
+        for step in definition.steps.values()
+        if step.function not in used
+    ]
+    return found

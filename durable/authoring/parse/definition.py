@@ -1,0 +1,67 @@
+"""What a workflow class comes down to, once it is validated: the engine reads nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from durable.authoring.nodes.steps import Step
+from durable.authoring.nodes.tree import Catch, Foreach, Leaf, Parallel, Repeat, Tree
+from durable.authoring.parse.build import build_tree
+from durable.authoring.parse.collect import collect_steps
+from durable.authoring.parse.options import Options
+
+if TYPE_CHECKING:
+    from durable.authoring.workflow import Workflow
+
+BLOCKS = {Parallel: "parallel", Foreach: "foreach", Repeat: "repeat", Catch: "catch"}
+
+
+@dataclass(frozen=True, eq=False)
+class Definition:
+    """One version of one workflow.
+
+    ``steps`` are resolved (class defaults applied), by name, inherited ones first; ``uses`` says
+    which features beyond plain steps, branches and waits it needs, out of ``parallel foreach
+    repeat catch compensation call_workflow schedules triggers on_failure``.
+    """
+
+    cls: type[Workflow]
+    name: str
+    version: int
+    options: Options
+    steps: dict[str, Step[..., Any]]
+    tree: Tree
+    uses: frozenset[str]
+
+    @property
+    def kind(self) -> str:
+        """``name@version``: what a worker must have to take its executions."""
+        return f"{self.name}@{self.version}"
+
+
+def define(cls: type[Workflow], options: Options) -> Definition:
+    """Validate a class that isn't abstract."""
+    steps = collect_steps(cls, retry=options.retry, atomic=options.atomic)
+    tree = build_tree(cls, cls.flow, steps)
+    return Definition(
+        cls=cls,
+        name=options.name,
+        version=options.version,
+        options=options,
+        steps={step.name: step for step in steps.values()},
+        tree=tree,
+        uses=frozenset(_used(tree, options)),
+    )
+
+
+def _used(tree: Tree, options: Options) -> set[str]:
+    uses = {BLOCKS[type(node)] for node in tree.nodes.values() if type(node) in BLOCKS}
+    leaves = [node for node in tree.nodes.values() if isinstance(node, Leaf)]
+    if any(leaf.step.compensation for leaf in leaves):
+        uses.add("compensation")
+    if any(leaf.step.kind == "workflow" for leaf in leaves):
+        uses.add("call_workflow")
+    if options.on_failure != "compensate":
+        uses.add("on_failure")
+    return uses | {name for name in ("schedules", "triggers") if getattr(options, name)}

@@ -1,0 +1,205 @@
+"""What a step's ``self`` stands on: the context that the engine provides, and ``current()``."""
+
+from __future__ import annotations
+
+import decimal
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self, TypedDict, TypeVar
+from uuid import UUID
+
+from django.utils import timezone, translation
+
+from durable.authoring.parse.wording import refuse
+from durable.authoring.values import beyond
+from durable.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from durable.authoring.workflow import Workflow
+
+T = TypeVar("T")
+
+Data = dict[str, Any]
+
+
+class Unset(Enum):
+    """The type of ``UNSET``: an argument that was not given (``None`` is a value)."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+@dataclass(frozen=True)
+class People:
+    """Who may answer a question, and how they are reminded. Specs as the author wrote them."""
+
+    assignees: tuple[Any, ...] = ()
+    exclude: tuple[Any, ...] = ()
+    due: timedelta | datetime | None = None
+    remind: timedelta | None = None
+    escalate: tuple[tuple[timedelta, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class QuestionSpec:
+    """What a step asks. ``type``: approval, choice, text, form, or a field type."""
+
+    type: str = ""
+    prompt: str = ""
+    choices: tuple[tuple[Any, str], ...] = ()
+    multiple: bool = False
+    fields: tuple[Mapping[str, Any], ...] = ()
+    form: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    quorum: int = 1
+
+
+class ChildOptions(TypedDict, total=False):
+    """How a child is started. Priority, tags and subject that are not given are the parent's."""
+
+    queue: str | None
+    priority: int | None
+    tags: Mapping[str, Any] | None
+    subject: Any
+    keys: Sequence[str]
+
+
+OnCancel = Literal["leave", "cancel"]
+"""What becomes of a started child when its parent is cancelled."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One wait that a step asks for; ``kind`` is a value of ``states.WaitKind``."""
+
+    kind: str
+    name: str
+    names: tuple[str, ...] = ()  # event, any, all: the names of the events
+    key: str | None = None  # event, any, all: the correlation key
+    until: timedelta | datetime | None = None  # timer
+    timeout: timedelta | datetime | None = None
+    timeout_value: Any = UNSET
+    question: QuestionSpec | None = None  # input
+    people: People = People()  # input
+    workflow: type[Workflow] | str | None = None  # child
+    input: Mapping[str, Any] | None = None  # child
+    ref: str | None = None  # child
+    options: ChildOptions = field(default_factory=ChildOptions)  # child
+    refused: DefinitionError | None = None  # input: why it can't be asked anew
+
+    def checked(self) -> Self:
+        """This wait, if it may be asked anew; one that is on record needs no such question."""
+        if self.refused is not None:
+            raise self.refused
+        times = {
+            "a sleep": self.until,
+            "timeout": self.timeout,
+            "due": self.people.due,
+            "remind": self.people.remind,
+            "escalate": max((after for after, _ in self.people.escalate), default=None),
+        }
+        for what, when in times.items():
+            if when is not None and (why := beyond(when)):
+                refuse(f"{self.kind} {self.name!r}", f"{what} {why}.")
+        return self
+
+    @property
+    def is_approval(self) -> bool:
+        """Whether it is answered with a decision."""
+        return self.question is not None and self.question.type == "approval"
+
+
+class Context(Protocol):
+    """What the engine (or a stub, in unit tests) provides to a step's ``self``."""
+
+    id: UUID
+    branch_id: UUID
+    attempt: int
+    idempotency_key: str
+    deadline: datetime | None
+    error: Mapping[str, Any] | None
+    log: logging.Logger
+    is_async: bool
+
+    @property
+    def input(self) -> Data:
+        """The start input."""
+
+    @property
+    def execution(self) -> Any:
+        """The row of the addressable execution (a lazy model instance)."""
+
+    @property
+    def subject(self) -> Any:
+        """The model instance that the execution is about, or ``None``."""
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether somebody has asked to cancel the execution."""
+
+    def now(self) -> datetime:
+        """The engine's present."""
+
+    def ask(self, ask: Ask) -> Any:
+        """The recorded answer, or leave the step to wait for it (``Suspend``)."""
+
+    def start_workflow(
+        self,
+        workflow: type[Workflow] | str,
+        input: Mapping[str, Any] | None,
+        ref: str | None,
+        on_cancel: OnCancel,
+        options: ChildOptions,
+    ) -> UUID:
+        """Start a child that nobody waits for; its id."""
+
+    def run(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
+        """``fn(*args)`` once; its remembered result ever after."""
+
+    async def arun(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
+        """The same for async steps; ``fn`` may be a coroutine function."""
+
+    def heartbeat(self, progress: Any) -> None:
+        """Say that the step is alive, and how far it is."""
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags of the execution, written with the checkpoint."""
+
+
+_current: ContextVar[Any] = ContextVar("durable_current", default=None)
+
+
+def current() -> Any:
+    """The ``self`` of the step that is running here, or ``None`` outside of one."""
+    return _current.get()
+
+
+def enter(instance: Any) -> Any:
+    """Make ``instance`` the current one; returns the token for ``leave``."""
+    return _current.set(instance)
+
+
+def leave(token: Any) -> None:
+    """Undo ``enter``."""
+    _current.reset(token)
+
+
+def apart(function: Callable[..., T], *args: Any) -> T:
+    """``function(*args)`` in Django's time zone and language, and in a copy of the context.
+
+    Whatever it activates, or sets in a context variable, is gone when it returns or raises.
+    """
+    return copy_context().run(_by_default, function, *args)
+
+
+def _by_default(function: Callable[..., T], *args: Any) -> T:
+    timezone.deactivate()
+    translation.deactivate()
+    decimal.setcontext(decimal.getcontext().copy())  # the one variable that is changed in place
+    return function(*args)

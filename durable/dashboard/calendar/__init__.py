@@ -1,0 +1,4 @@
+"""Schedules: their list, their pages and their form.
+
+May import: shared.
+"""

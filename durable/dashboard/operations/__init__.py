@@ -1,0 +1,4 @@
+"""The overview, workflows, queues, workers, events and the audit trail.
+
+May import: shared, run.
+"""

@@ -1,9 +1,0 @@
-"""The pages outside the admin: the one that a link in a mail leads to."""
-
-from django.urls import path
-
-from durable.dashboard import links
-
-urlpatterns = [
-    path("answer/<str:token>/", links.answer, name="answer"),
-]

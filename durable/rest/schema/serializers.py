@@ -1,0 +1,282 @@
+"""What is answered: rows as JSON."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from rest_framework import serializers
+
+from durable.doors import actions
+from durable.errors import DefinitionError
+from durable.models import PARTS, Execution
+from durable.people import question
+from durable.people.form import missing
+from durable.people.reach.schema import schema_of
+from durable.rest.base.shown import Answer, Change, Data, Error, Logs, Text
+from durable.showing.masking import Masking
+from durable.showing.values import plain
+
+Read = serializers.Serializer[Any]
+
+
+class Problem(Read):
+    """A refusal (RFC 9457)."""
+
+    type = serializers.CharField(help_text="What kind of problem: a URI.")
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField(help_text="What is wrong, and what to do.")
+    errors = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField()),
+        required=False,
+        help_text="Messages by field; `__all__` for what is about no single one.",
+    )
+    branches = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="The ids to choose from."
+    )
+
+
+class Subject(Read):
+    """The row that an execution is about."""
+
+    type = serializers.CharField(source="subject_type")
+    id = serializers.CharField(source="subject_id")
+
+
+class _Stands(serializers.CharField):
+    """A word out of a short list; a plain string, so that new words break no client."""
+
+
+class ExecutionSummary(Read):
+    """An execution without its data."""
+
+    id = serializers.UUIDField()
+    workflow = serializers.CharField()
+    version = serializers.IntegerField()
+    status = _Stands()
+    role = _Stands(help_text="root, child; branch and item are parts of another")
+    parent = serializers.UUIDField(source="started_by", allow_null=True)  # type: ignore[assignment]
+    root = serializers.UUIDField(  # type: ignore[assignment]
+        source="root_id", help_text="Whose part it is, or its own id."
+    )
+    branch = serializers.CharField(help_text="The name of a branch.")
+    index = serializers.IntegerField(allow_null=True, help_text="The number of an item.")
+    queue = serializers.CharField()
+    priority = serializers.IntegerField()
+    path = serializers.CharField(help_text="Where it stands in the flow.")
+    attempt = serializers.IntegerField()
+    tags = Data()
+    idempotency_key = serializers.CharField(allow_null=True)
+    subject = serializers.SerializerMethodField()
+    error = Error(brief=True)
+    rerun_of = serializers.UUIDField(source="rerun_of_id", allow_null=True)
+    created_at = serializers.DateTimeField()
+    scheduled_at = serializers.DateTimeField(allow_null=True)
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    deadline_at = serializers.DateTimeField(allow_null=True)
+
+    #: columns that the summary leaves in the database
+    LEFT_OUT = ("input", "data", "base", "outcome", "frames", "progress")
+
+    def get_subject(self, row: Execution) -> dict[str, str] | None:
+        """``None`` where there is none."""
+        if not row.subject_type:
+            return None
+        return {"type": row.subject_type, "id": row.subject_id}
+
+
+class ExecutionDetail(ExecutionSummary):
+    """An execution with what it carries and what can be done to it."""
+
+    input = Data()
+    data = Data()  # type: ignore[assignment]
+    result = Data()
+    error = Error()
+    progress = Data()
+    keys = serializers.SerializerMethodField(help_text="Its correlation keys.")
+    actions = serializers.SerializerMethodField(help_text="What you can do to it now.")
+    pause_requested = serializers.BooleanField()
+    cancel_requested_at = serializers.DateTimeField(allow_null=True)
+    cancel_reason = Text()
+    blocked_by = serializers.CharField(help_text="worker or code: what is missing")
+
+    def get_keys(self, row: Execution) -> list[str]:
+        """In the order of the alphabet."""
+        return sorted(row.keys.values_list("key", flat=True))
+
+    def get_actions(self, row: Execution) -> list[str]:
+        """Names of actions, as in their addresses; one acts on the whole, not on its parts."""
+        if row.role in PARTS:
+            return []
+        user = self.context["request"].user
+        names = [action.name for action in actions.offered(row, user)]
+        return [name for name in names if name != "cancel_compensate"]
+
+
+class StepRun(Read):
+    """An attempt of a step, or of a compensation."""
+
+    id = serializers.UUIDField()
+    execution = serializers.UUIDField(source="execution_id")
+    path = serializers.CharField()
+    name = serializers.CharField()
+    visit = serializers.IntegerField()
+    attempt = serializers.IntegerField()
+    compensation = serializers.BooleanField()
+    status = _Stands()
+    input = Data()
+    output = Data()
+    error = Error()
+    logs = Logs(source="log_records")
+    recoveries = serializers.IntegerField(help_text="How many workers died in it.")
+    started_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class Wait(Read):
+    """A timer, an event, a person's input or a child that is (or was) waited for."""
+
+    id = serializers.UUIDField()
+    execution = serializers.UUIDField(source="execution_id")
+    path = serializers.CharField()
+    visit = serializers.IntegerField()
+    kind = _Stands()
+    name = serializers.CharField()
+    names = serializers.ListField(child=serializers.CharField())
+    key = serializers.CharField()
+    status = _Stands()
+    opened_at = serializers.DateTimeField()
+    deadline_at = serializers.DateTimeField(allow_null=True)
+    resolved_at = serializers.DateTimeField(allow_null=True)
+    answer = Answer()
+    received = Data()
+    child = serializers.UUIDField(source="child_id", allow_null=True)
+    assignees = serializers.ListField(child=serializers.CharField())
+    due_at = serializers.DateTimeField(allow_null=True)
+    by = serializers.CharField(source="by_name")
+    comment = Text()
+
+
+class Event(Read):
+    """An event in the inbox of an execution, or in the mailbox of its key."""
+
+    id = serializers.UUIDField()
+    execution = serializers.UUIDField(source="execution_id", allow_null=True)
+    name = serializers.CharField()
+    key = serializers.CharField()
+    event_id = serializers.CharField(allow_null=True)
+    status = _Stands(help_text="pending, kept, consumed, delivered")
+    wait = serializers.UUIDField(source="wait_id", allow_null=True, help_text="Which took it.")
+    payload = Data()
+    created_at = serializers.DateTimeField()
+
+
+class AuditEntry(Read):
+    """Who changed what, when, from where."""
+
+    id = serializers.UUIDField()
+    at = serializers.DateTimeField()
+    by = serializers.CharField(source="actor_name")
+    action = serializers.CharField()
+    execution = serializers.UUIDField(source="execution_id", allow_null=True)
+    target = serializers.CharField()
+    before = Change()
+    after = Change()
+    origin = serializers.CharField()
+
+
+class GraphNode(Read):
+    """A node of a flow; ``kind`` is start, end, join, step, branch, parallel, …"""
+
+    path = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    kind = serializers.CharField()
+
+
+class GraphEdge(Read):
+    """A way from one node to another."""
+
+    source = serializers.CharField()  # type: ignore[assignment]
+    target = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+
+
+class Graph(Read):
+    """A flow as nodes and edges, in written order."""
+
+    workflow = serializers.CharField()
+    version = serializers.IntegerField()
+    nodes = GraphNode(many=True)
+    edges = GraphEdge(many=True)
+
+
+class Question(Read):
+    """A question to people, with the JSON Schema of its answer."""
+
+    execution = serializers.UUIDField(source="root_id")
+    branch = serializers.UUIDField(source="execution_id", help_text="Which part of it asks.")
+    workflow = serializers.CharField(source="execution.workflow")
+    name = serializers.CharField()
+    type = serializers.SerializerMethodField()
+    prompt = serializers.SerializerMethodField()
+    metadata = serializers.SerializerMethodField()
+    schema = serializers.SerializerMethodField()
+    form_missing = serializers.SerializerMethodField()
+    status = _Stands()
+    assignees = serializers.ListField(child=serializers.CharField())
+    exclude = serializers.ListField(child=serializers.CharField())
+    quorum = serializers.SerializerMethodField()
+    votes = serializers.IntegerField(source="vote_count")
+    opened_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(allow_null=True)
+    deadline_at = serializers.DateTimeField(allow_null=True)
+    resolved_at = serializers.DateTimeField(allow_null=True)
+    answer = Answer()
+    by = serializers.CharField(source="by_name")
+    comment = Text()
+
+    def _masking(self, row: Any) -> Masking:
+        return Masking(off=self.context["reveals"](row))
+
+    def get_type(self, row: Any) -> str:
+        """approval, choice, text, form, …"""
+        return question.Question.of(row).type
+
+    def get_prompt(self, row: Any) -> str:
+        """What is asked, secrets hidden."""
+        return self._masking(row).text(question.Question.of(row).prompt)
+
+    def get_quorum(self, row: Any) -> int:
+        """How many different people must approve."""
+        return question.Question.of(row).quorum
+
+    def get_metadata(self, row: Any) -> dict[str, Any]:
+        """What the workflow tells whoever asks, secrets hidden."""
+        known: dict[str, Any] = plain(self._masking(row).value(question.Question.of(row).metadata))
+        return known
+
+    def get_schema(self, row: Any) -> dict[str, Any] | None:
+        """``None`` if this process lacks the form that is asked for."""
+        try:
+            return schema_of(row, self._masking(row))
+        except DefinitionError:
+            return None
+
+    def get_form_missing(self, row: Any) -> str:
+        """Which form this process lacks, and what to deploy; empty if it has what it needs."""
+        return missing(row)
+
+
+@cache
+def page_of(row: type[Read]) -> type[Read]:
+    """A page of such rows."""
+    fields = {
+        "__doc__": f"A page of {row.__name__}.",
+        "__module__": __name__,
+        "next": serializers.URLField(allow_null=True, help_text="The page after this one."),
+        "previous": serializers.URLField(allow_null=True, help_text="The page before it."),
+        "results": row(many=True),
+    }
+    return type(f"{row.__name__}Page", (serializers.Serializer,), fields)
