@@ -112,7 +112,7 @@ test-sqlite test-postgres: test-%: $(VENV)/.installed-dev
 
 # Takes each guard of the engine out, in a copy, and wants to see its test fail.
 guards: $(VENV)/.installed-dev
-	@$(BIN)/python -m tests.defects.check_guards
+	@$(BIN)/python -m tests.guards.check_guards
 
 # Lets another act before each statement of each call, at random for a while; the seed is printed.
 MATRIX_SECONDS ?= 3600

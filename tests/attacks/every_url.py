@@ -18,7 +18,7 @@ from durable.people.reach import links
 from durable.testing import run
 from tests.attacks.cases import attacker
 from tests.attacks.url_table import BODIES, METHODS, NOT_THERE, ROLES, TABLE
-from tests.doors.site import VIEW, OwnTenant, browser, world
+from tests.doors.admin.site import VIEW, OwnTenant, browser, world
 
 #: What Django's permissions each role has, as ``docs/how-to/use-the-admin.md`` names the first
 #: three; operators here send events and reassign questions, too.

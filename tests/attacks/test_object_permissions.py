@@ -14,7 +14,7 @@ from durable.engine.operators import queues
 from durable.engine.operators.queues import QueueState
 from durable.models import AuditEntry, Event, Execution, Schedule, StepRun, Wait, Worker
 from durable.testing import run
-from tests.doors.rest_cases import Api, RestTestCase
+from tests.doors.rest.cases import Api, RestTestCase
 
 
 class OnlyAcme(BasePermission):

@@ -22,7 +22,7 @@ from durable.people.reach import inputs, links, mail
 from durable.people.reach.inputs import Named
 from durable.testing import run
 from tests.cases import WorkflowTestCase
-from tests.doors.rest_cases import Api
+from tests.doors.rest.cases import Api
 
 MAILS = override_settings(DURABLE={"PUBLIC_URL": "https://example.com"})
 

@@ -57,7 +57,7 @@ class PlaceTests(AttackCase):
         self.assertDone([*self.elsewhere(), *self.as_planned()], self.without())
 
     def test_a_policy_is_asked_about_the_queue(self) -> None:
-        with override_settings(DURABLE={"API_PERMISSIONS": ["tests.doors.site.OwnTenant"]}):
+        with override_settings(DURABLE={"API_PERMISSIONS": ["tests.doors.admin.site.OwnTenant"]}):
             user = User.objects.get(pk=self.without().pk)
             user.last_name = "acme"
             user.save()

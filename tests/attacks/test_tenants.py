@@ -18,9 +18,9 @@ from durable.doors import starting
 from durable.models import Schedule, Wait
 from durable.testing import run
 from tests.attacks.cases import Attack, AttackCase, admin, attacker, command, rest
-from tests.doors.asking import reassigning
-from tests.doors.rest_cases import Api
-from tests.doors.site import browser
+from tests.people.asking import reassigning
+from tests.doors.rest.cases import Api
+from tests.doors.admin.site import browser
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "multi-tenant.md"
 

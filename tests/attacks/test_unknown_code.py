@@ -17,9 +17,9 @@ from durable.people.reach import links
 from durable.people.reach import mail as mails
 from durable.testing import run
 from tests.attacks.cases import Attack, AttackCase, admin, attacker, command, rest
-from tests.doors.asking import change, deciding, reassigning
-from tests.doors.rest_cases import Api
-from tests.doors.site import browser
+from tests.people.asking import change, deciding, reassigning
+from tests.doors.rest.cases import Api
+from tests.doors.admin.site import browser
 from tests.doors.test_links import address
 
 NEEDED = "auth.change_group"

@@ -19,7 +19,7 @@ from durable.models import Event, Execution
 from durable.testing import drain
 from tests.attacks.cases import AttackCase, attacker
 from tests.attacks.test_keys import Scoped, policy
-from tests.doors.rest_cases import Api
+from tests.doors.rest.cases import Api
 
 SECRET = "a long enough secret of a shop"
 SOURCE = {

@@ -23,7 +23,7 @@ from durable import (
 from durable.models import Execution, Wait
 from durable.states import Status
 from durable.testing import drain, run
-from tests.engine.cases import a_worker, claim_as
+from tests.life.cases import a_worker, claim_as
 
 logger = logging.getLogger("shop.payments")
 

@@ -1,0 +1,1 @@
+"""What is true of every call of the client."""

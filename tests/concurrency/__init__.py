@@ -1,0 +1,1 @@
+"""Two connections, one order at a time: races, locks, fences, outages."""

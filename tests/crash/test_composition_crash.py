@@ -11,7 +11,7 @@ import durable
 from durable.models import Execution, StepRun, Worker
 from durable.states import FINAL
 from tests.cases import until
-from tests.composition.leftovers import CommittingTreeTestCase
+from tests.parts.leftovers import CommittingTreeTestCase
 from tests.crash.composition import CrashTrip
 from tests.processes import Child, Processes, processes
 from tests.shop.models import Effect

@@ -10,7 +10,7 @@ from durable.models import Execution
 from durable.storage import failpoints
 from durable.testing import worker
 from tests.cases import until
-from tests.composition.leftovers import CommittingTreeTestCase
+from tests.parts.leftovers import CommittingTreeTestCase
 from tests.crash.armed import armed
 from tests.crash.composition import CrashTree
 from tests.shop.models import Effect

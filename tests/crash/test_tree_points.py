@@ -15,7 +15,7 @@ from durable.models import Execution, Firing, Schedule
 from durable.storage import failpoints
 from durable.testing import drain
 from tests.cases import ThreadedTestCase
-from tests.composition.leftovers import CommittingTreeTestCase
+from tests.parts.leftovers import CommittingTreeTestCase
 from tests.crash.armed import VARIABLE
 from tests.crash.composition import CrashTree
 from tests.crash.workflows import Quick

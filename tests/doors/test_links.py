@@ -18,7 +18,7 @@ from durable.models import AnswerLink, AuditEntry, Wait
 from durable.people.reach import links
 from durable.testing import advance, assert_completed, drain, time_travel
 from tests.cases import ThreadedTestCase, WorkflowTestCase, together
-from tests.doors.asking import NOON, PUBLIC, XSS, AskingMixin, change, trail
+from tests.people.asking import NOON, PUBLIC, XSS, AskingMixin, change, trail
 
 
 def address(token: str) -> str:

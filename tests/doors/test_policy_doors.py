@@ -15,8 +15,8 @@ from durable.doors.access import Policy
 from durable.models import Execution, Schedule, Worker
 from durable.people import answer
 from durable.testing import run
-from tests.doors.commands import Called
-from tests.doors.rest_cases import Api, RestTestCase, with_tenants
+from tests.doors.commands.cases import Called
+from tests.doors.rest.cases import Api, RestTestCase, with_tenants
 
 SECRET = "hunter2"
 

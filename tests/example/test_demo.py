@@ -50,7 +50,7 @@ from example_project.shop.models import (
     Refund,
 )
 from example_project.shop.services import outside
-from tests.engine.cases import a_worker, bury
+from tests.life.cases import a_worker, bury
 from tests.example.cases import NOON, ScheduledTestCase
 
 ROOT = Path(__file__).resolve().parent.parent.parent

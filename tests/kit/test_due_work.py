@@ -13,8 +13,8 @@ from durable.engine.duties.duty import Duty
 from durable.models import Execution, Schedule, Worker
 from durable.testing import assert_completed, drain, isolate_workflows, running, time_travel
 from tests.cases import WorkflowTestCase
-from tests.engine.cases import a_worker, claim_as
-from tests.schedules.cases import MORNING, outcomes, scheduled
+from tests.life.cases import a_worker, claim_as
+from tests.calendar.cases import MORNING, outcomes, scheduled
 
 
 class StrayTests(WorkflowTestCase):

@@ -11,7 +11,7 @@ from durable.errors import ScheduleNotFound
 from durable.models import Execution, Schedule
 from durable.testing import advance, drain, time_travel
 from tests.cases import WorkflowTestCase
-from tests.schedules.cases import MORNING, outcomes, scheduled
+from tests.calendar.cases import MORNING, outcomes, scheduled
 
 
 class OffTests(WorkflowTestCase):

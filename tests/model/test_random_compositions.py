@@ -14,7 +14,7 @@ from durable import clock, codec, testing
 from durable.models import Execution, StepRun
 from durable.states import Status
 from tests.cases import ThreadedTestCase, WorkflowTestCase
-from tests.composition.leftovers import leftovers
+from tests.parts.leftovers import leftovers
 from tests.model.composer import Composer
 from tests.model.compositions import START, Draft, Node, Outage
 from tests.model.forest import Forest

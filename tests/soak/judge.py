@@ -16,7 +16,7 @@ from django.db.models import Count
 from durable import codec
 from durable.models import AuditEntry, Event, Execution, StepRun, Wait
 from durable.states import FINAL, EventStatus, StepStatus
-from tests.composition.leftovers import leftovers
+from tests.parts.leftovers import leftovers
 from tests.model.walk import without_errors
 from tests.shop.models import Effect
 from tests.soak import place

@@ -14,8 +14,8 @@ from durable.engine.run import claim
 from durable.models import Execution, Schedule, Worker
 from durable.testing import worker
 from tests.cases import until
-from tests.engine.cases import a_worker, claim_as
-from tests.schedules.cases import scheduled
+from tests.life.cases import a_worker, claim_as
+from tests.calendar.cases import scheduled
 from tests.worker.cases import WorkerTestCase
 
 

@@ -1,0 +1,1 @@
+"""What an author writes: workflows, flows, options, typed steps, and what is refused."""

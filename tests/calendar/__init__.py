@@ -1,0 +1,1 @@
+"""Cron and event schedules: slots, catching up, overlap, several workers."""

@@ -1,0 +1,1 @@
+"""Secrets are hidden at every door."""

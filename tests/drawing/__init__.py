@@ -1,0 +1,1 @@
+"""The drawing of a flow and of a run."""

@@ -1,0 +1,1 @@
+"""The guards of the engine, and the proof that each is tested."""

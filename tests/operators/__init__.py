@@ -1,0 +1,1 @@
+"""What operators do: cancel, pause, retry, rerun, queues, retention, audit."""

@@ -1,0 +1,1 @@
+"""The parts of an execution: branches, items, children, and what joins them."""

@@ -1,0 +1,1 @@
+"""Questions to people: who may answer, what fits, who is told."""

@@ -1,0 +1,1 @@
+"""What is undone: compensation, catch, and the order of both."""
