@@ -36,18 +36,13 @@ LONG = (
     "tests/test_quickstart.py",
 )
 
-#: Tests that have a database of their own, or none, or look at pages whose statements other tests
-#: try on both: they run beside one database only.
+#: Tests that have a database of their own, or look at pages whose statements other tests try on
+#: both: they run beside one database only.
 ONCE = {
     "tests/browser/": "postgresql",
     "tests/doors/admin/test_escapes.py": "sqlite",
     "tests/doors/rest/test_openapi.py": "sqlite",
     "tests/example/": "sqlite",
-    "tests/pages/": "sqlite",
-    "tests/test_architecture.py": "sqlite",
-    "tests/test_one_writer.py": "sqlite",
-    "tests/test_public_names.py": "sqlite",
-    "tests/test_quickstart.py": "sqlite",
     "tests/test_readme.py": "sqlite",
 }
 
@@ -90,10 +85,12 @@ def pytest_report_header() -> str:
 
 
 def _only_on(item: pytest.Item) -> str | None:
-    """The database on which a test runs, if it is not to run on both."""
+    """The database on which a test runs, if not on both; a test that asks for none runs once."""
     marker = item.get_closest_marker("only_on")
     if marker is None:
-        return next((one for path, one in ONCE.items() if item.nodeid.startswith(path)), None)
+        asked = getattr(getattr(item, "cls", None), "databases", None)
+        elsewhere = next((one for path, one in ONCE.items() if item.nodeid.startswith(path)), None)
+        return elsewhere if asked else elsewhere or "sqlite"
     (wanted,) = marker.args
     if wanted not in VENDORS.values():
         raise pytest.UsageError(f"{item.nodeid}: only_on({wanted!r}) names no vendor")

@@ -14,8 +14,8 @@ from django.db import models, transaction
 
 from durable.models import IgnoredWebhooks
 from tests.cases import WorkflowTestCase
-from tests.doors.rest.cases import Api
 from tests.doors.admin.site import browser, page
+from tests.doors.rest.cases import Api
 
 
 class Attack(NamedTuple):

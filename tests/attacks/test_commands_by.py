@@ -12,9 +12,9 @@ import durable
 from durable import Data, Workflow, call_workflow, chain, foreach, step
 from durable.models import Execution, Role
 from durable.testing import drain, run
+from tests.doors.admin.site import POLICY
 from tests.doors.commands.cases import CommandTestCase, a_user, counts
 from tests.doors.rest.cases import Api
-from tests.doors.admin.site import POLICY
 
 #: command, arguments, and the permission without which it refuses ("": shows less)
 LOOKS: tuple[tuple[tuple[str, ...], str], ...] = (

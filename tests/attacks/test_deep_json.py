@@ -16,8 +16,8 @@ from durable import Data, Workflow, step
 from durable.models import Execution
 from durable.testing import run
 from tests.attacks.cases import AttackCase, attacker, stored
-from tests.doors.rest.cases import Api
 from tests.doors.admin.site import browser, page
+from tests.doors.rest.cases import Api
 
 SECRET = "a long enough secret of a shop"
 SOURCE = {"scheme": "hmac", "secrets": [SECRET], "event": "type"}

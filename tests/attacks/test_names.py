@@ -17,8 +17,8 @@ from durable.doors.access import Policy
 from durable.models import Execution
 from durable.testing import isolate_workflows, run
 from tests.attacks.cases import AttackCase, attacker
-from tests.doors.rest.cases import Api
 from tests.doors.admin.site import browser, page
+from tests.doors.rest.cases import Api
 from tests.shop.models import Order
 
 SECRET = ("secret_flow", "long_gone_flow", "secret-queue", "waiting-queue")

@@ -21,8 +21,8 @@ from durable.people.reach import links
 from durable.rest.webhooks import sources
 from durable.testing import run
 from tests.cases import WorkflowTestCase
-from tests.people.asking import PUBLIC, define
 from tests.doors.rest.cases import Api
+from tests.people.asking import PUBLIC, define
 
 GOOD = "zPx3nQ8vR2tY6uJ1kL5m"
 HMAC = {"scheme": "hmac", "secrets": [GOOD], "event": "type", "timestamp_header": "X-At"}

@@ -18,9 +18,9 @@ from durable.doors import starting
 from durable.models import Schedule, Wait
 from durable.testing import run
 from tests.attacks.cases import Attack, AttackCase, admin, attacker, command, rest
-from tests.people.asking import reassigning
-from tests.doors.rest.cases import Api
 from tests.doors.admin.site import browser
+from tests.doors.rest.cases import Api
+from tests.people.asking import reassigning
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "multi-tenant.md"
 

@@ -17,10 +17,10 @@ from durable.people.reach import links
 from durable.people.reach import mail as mails
 from durable.testing import run
 from tests.attacks.cases import Attack, AttackCase, admin, attacker, command, rest
-from tests.people.asking import change, deciding, reassigning
-from tests.doors.rest.cases import Api
 from tests.doors.admin.site import browser
+from tests.doors.rest.cases import Api
 from tests.doors.test_links import address
+from tests.people.asking import change, deciding, reassigning
 
 NEEDED = "auth.change_group"
 MAILS = {"PUBLIC_URL": "https://example.com"}

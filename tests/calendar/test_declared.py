@@ -12,8 +12,8 @@ from durable.engine.calendar.deployed import register_after_migrate, register_de
 from durable.engine.duties import workers
 from durable.models import Schedule
 from durable.testing import advance, drain, isolate_workflows, time_travel
-from tests.cases import WorkflowTestCase
 from tests.calendar.cases import MORNING, planned, row, scheduled
+from tests.cases import WorkflowTestCase
 
 NINE = "0 9 * * *"
 

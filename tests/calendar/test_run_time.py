@@ -22,8 +22,8 @@ from durable import (
 )
 from durable.models import AuditEntry, Execution, Firing, Schedule
 from durable.testing import advance, drain, time_travel
-from tests.cases import Isolated, WorkflowTestCase
 from tests.calendar.cases import MORNING, outcomes, planned, row, scheduled
+from tests.cases import Isolated, WorkflowTestCase
 
 HOURLY = "0 * * * *"
 

@@ -17,8 +17,8 @@ from durable.engine.duties.pulse import pulse
 from durable.models import Execution, Firing, Schedule
 from durable.states import Status
 from durable.testing import time_travel, worker
-from tests.cases import ThreadedTestCase, together, until
 from tests.calendar.cases import MORNING, outcomes, planned, row, scheduled
+from tests.cases import ThreadedTestCase, together, until
 
 TEN = [
     Cron("30 2 * * *", timezone="Europe/Berlin", name="berlin gap"),

@@ -12,8 +12,8 @@ from durable.engine.calendar import fire
 from durable.engine.calendar.deployed import register_declared
 from durable.models import Execution, Schedule
 from durable.testing import advance, drain, isolate_workflows, time_travel
-from tests.cases import WorkflowTestCase
 from tests.calendar.cases import MORNING, outcomes, planned, row, scheduled
+from tests.cases import WorkflowTestCase
 
 HOURLY = Cron("0 * * * *", timezone="UTC", name="report")
 

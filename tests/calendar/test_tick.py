@@ -19,8 +19,8 @@ from durable import Cron, Workflow, checks, clock, crontab, minutes, step
 from durable.models import Execution, Schedule
 from durable.testing import isolate_workflows
 from durable.worker.worker import Worker
-from tests.cases import PATIENCE, ThreadedTestCase
 from tests.calendar.cases import scheduled
+from tests.cases import PATIENCE, ThreadedTestCase
 
 
 class TickTests(ThreadedTestCase):

@@ -10,9 +10,9 @@ from durable.models import Execution
 from durable.storage import failpoints
 from durable.testing import worker
 from tests.cases import until
-from tests.parts.leftovers import CommittingTreeTestCase
 from tests.crash.armed import armed
 from tests.crash.composition import CrashTree
+from tests.parts.leftovers import CommittingTreeTestCase
 from tests.shop.models import Effect
 
 FAST = override_settings(DURABLE={"LEASE": 3, "POLL_INTERVAL": 0.1})

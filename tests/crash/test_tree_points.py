@@ -15,10 +15,10 @@ from durable.models import Execution, Firing, Schedule
 from durable.storage import failpoints
 from durable.testing import drain
 from tests.cases import ThreadedTestCase
-from tests.parts.leftovers import CommittingTreeTestCase
 from tests.crash.armed import VARIABLE
 from tests.crash.composition import CrashTree
 from tests.crash.workflows import Quick
+from tests.parts.leftovers import CommittingTreeTestCase
 from tests.processes import ROOT, Child, Processes, noted, processes
 from tests.shop.models import Effect
 

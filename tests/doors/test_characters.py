@@ -21,8 +21,8 @@ from durable.models import AnswerLink, AuditEntry, Execution, StepRun, Wait, aud
 from durable.people.reach import inputs, links
 from durable.showing.characters import drawable, visible, visible_line
 from tests.cases import WorkflowTestCase
-from tests.people.asking import LIST, AskingMixin, change, deciding, reassigning
 from tests.doors.admin.test_escapes import Reader
+from tests.people.asking import LIST, AskingMixin, change, deciding, reassigning
 
 #: One of each kind, by name.
 HIDING = {

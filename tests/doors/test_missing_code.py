@@ -16,12 +16,12 @@ from durable.models import Execution, Wait
 from durable.people.reach import links
 from durable.testing import assert_completed, drain, isolate_workflows, run
 from tests.cases import WorkflowTestCase
-from tests.people.asking import AskingMixin, ContractForm, change
+from tests.doors.admin.site import browser, page, person
 from tests.doors.commands.cases import Called, CommandTestCase
 from tests.doors.rest.cases import Api
-from tests.doors.admin.site import browser, page, person
 from tests.doors.test_links import address
 from tests.life.cases import a_worker
+from tests.people.asking import AskingMixin, ContractForm, change
 
 ANSWER = {"company": "ACME", "seats": 3}
 

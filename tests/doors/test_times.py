@@ -12,8 +12,8 @@ from durable.people.reach import links
 from durable.showing import times
 from durable.testing import time_travel
 from tests.cases import WorkflowTestCase
-from tests.people.asking import NOON, AskingMixin
 from tests.doors.test_links import address
+from tests.people.asking import NOON, AskingMixin
 
 AT = datetime(2026, 3, 2, 23, 30, 5, tzinfo=UTC)
 

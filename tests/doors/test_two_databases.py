@@ -11,6 +11,8 @@ from tests.processes import ROOT
 
 
 class TwoDatabasesTests(TestCase):
+    databases = ("default",)  # of the process below: on each kind of database
+
     def test_the_engine_works_where_the_users_are_not(self) -> None:
         environment = {k: v for k, v in os.environ.items() if k != "DURABLE_TEST_NAME"}
         environment |= {"PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "tests.apart.settings"}

@@ -17,8 +17,8 @@ from durable.management.output import value_of
 from durable.showing import values
 from durable.states import Status
 from durable.testing import run
-from tests.people.asking import NOON
 from tests.doors.rest.cases import RestTestCase
+from tests.people.asking import NOON
 
 #: each type that the codec stores, and what it is in JSON
 TYPES = {

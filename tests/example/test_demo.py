@@ -50,8 +50,8 @@ from example_project.shop.models import (
     Refund,
 )
 from example_project.shop.services import outside
-from tests.life.cases import a_worker, bury
 from tests.example.cases import NOON, ScheduledTestCase
+from tests.life.cases import a_worker, bury
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

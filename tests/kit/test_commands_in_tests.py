@@ -14,10 +14,10 @@ import durable
 from durable import Cron, Workflow, clock, crontab, minutes, step
 from durable.models import Execution, Schedule, Worker
 from durable.testing import advance, assert_completed, time_travel
+from tests.calendar.cases import scheduled
 from tests.cases import ThreadedTestCase, WorkflowTestCase
 from tests.doors.commands.cases import listening, quick
 from tests.pages import commands
-from tests.calendar.cases import scheduled
 from tests.shop.models import Note
 
 #: the arguments with which a command does its most; ``ID`` is an execution that waits

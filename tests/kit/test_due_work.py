@@ -12,9 +12,9 @@ from durable.engine.duties import inline, workers
 from durable.engine.duties.duty import Duty
 from durable.models import Execution, Schedule, Worker
 from durable.testing import assert_completed, drain, isolate_workflows, running, time_travel
+from tests.calendar.cases import MORNING, outcomes, scheduled
 from tests.cases import WorkflowTestCase
 from tests.life.cases import a_worker, claim_as
-from tests.calendar.cases import MORNING, outcomes, scheduled
 
 
 class StrayTests(WorkflowTestCase):

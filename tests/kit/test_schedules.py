@@ -10,8 +10,8 @@ from durable import Cron, hours, minutes
 from durable.errors import ScheduleNotFound
 from durable.models import Execution, Schedule
 from durable.testing import advance, drain, time_travel
-from tests.cases import WorkflowTestCase
 from tests.calendar.cases import MORNING, outcomes, scheduled
+from tests.cases import WorkflowTestCase
 
 
 class OffTests(WorkflowTestCase):

@@ -11,8 +11,8 @@ from durable.engine.parts.report import report_due
 from durable.engine.run.claim import promote
 from durable.models import Execution
 from durable.states import Status
-from tests.stage import bury_the_dead
 from tests.model.world import World
+from tests.stage import bury_the_dead
 
 
 class Forest(World):

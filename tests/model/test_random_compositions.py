@@ -14,13 +14,13 @@ from durable import clock, codec, testing
 from durable.models import Execution, StepRun
 from durable.states import Status
 from tests.cases import ThreadedTestCase, WorkflowTestCase
-from tests.parts.leftovers import leftovers
 from tests.model.composer import Composer
 from tests.model.compositions import START, Draft, Node, Outage
 from tests.model.forest import Forest
 from tests.model.size import needed, seeds
 from tests.model.walk import Walk, without_errors
 from tests.model.world import Sent, clear
+from tests.parts.leftovers import leftovers
 from tests.shop.models import Effect
 
 QUIET, STORMY, RETRIED = seeds(12), seeds(6), seeds(3)

@@ -14,11 +14,11 @@ from durable import clock, testing
 from durable.engine.row.held import text_of
 from durable.models import Execution, StepRun
 from durable.states import FINAL
-from tests.parts.leftovers import leftovers
 from tests.model.forest import Forest
 from tests.model.size import needed, seeds
 from tests.model.trees import EFFECTS, UNDONE, define
 from tests.model.world import Sent, World, clear
+from tests.parts.leftovers import leftovers
 from tests.shop.models import Effect
 
 SEEDS = seeds(1)

@@ -28,8 +28,8 @@ from durable.models import AuditEntry, Event, Execution, Record, StepRun, Wait
 from durable.models import Worker as WorkerRow
 from durable.states import Status
 from durable.storage import failpoints
-from tests.stage import LEASE, NOON, Hand, Killed, bury_the_dead, in_the_open
 from tests.shop.models import Effect
+from tests.stage import LEASE, NOON, Hand, Killed, bury_the_dead, in_the_open
 
 FLEET = 3
 DEEP = 3  # how many people may interrupt each other

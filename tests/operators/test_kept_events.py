@@ -16,8 +16,8 @@ from durable.management import doctor
 from durable.management.doctor import database
 from durable.models import Event, Execution
 from durable.testing import advance, drain, run, time_travel
-from tests.cases import WorkflowTestCase
 from tests.calendar.cases import MORNING
+from tests.cases import WorkflowTestCase
 
 
 @time_travel(MORNING)

@@ -22,8 +22,8 @@ from durable.engine.operators.prune import prune
 from durable.models import Event, Execution, Role, StepRun, Wait
 from durable.models.fields import uuid7
 from durable.testing import advance, drain, run, time_travel
-from tests.cases import WorkflowTestCase
 from tests.calendar.cases import MORNING
+from tests.cases import WorkflowTestCase
 
 
 class _Interrupted(Exception):

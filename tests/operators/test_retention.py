@@ -21,8 +21,8 @@ from durable.engine.run.claim import claim_due
 from durable.models import AuditEntry, Event, Execution, Mailbox, Role, StepRun, Worker
 from durable.models.fields import uuid7
 from durable.testing import advance, drain, isolate_workflows, run, time_travel
-from tests.cases import WorkflowTestCase
 from tests.calendar.cases import MORNING, outcomes, scheduled
+from tests.cases import WorkflowTestCase
 
 OLD = ("--older-than", "30d")
 

@@ -13,8 +13,8 @@ from durable import Workflow, WorkflowMeta, call_workflow, chain, days, foreach,
 from durable.errors import InvalidTransition
 from durable.models import Execution
 from durable.testing import advance, drain, run, time_travel
-from tests.parts.leftovers import CommittingTreeTestCase, TreeTestCase
 from tests.life.cases import a_worker, bury, claim_as
+from tests.parts.leftovers import CommittingTreeTestCase, TreeTestCase
 
 
 class Tree(Workflow):

@@ -27,8 +27,8 @@ from durable.errors import InvalidTransition
 from durable.models import Execution, Wait
 from durable.states import Status, WaitStatus
 from durable.testing import advance, drain, run, time_travel
-from tests.parts.leftovers import CommittingTreeTestCase, TreeTestCase
 from tests.life.cases import a_worker, bury, claim_as, die_at
+from tests.parts.leftovers import CommittingTreeTestCase, TreeTestCase
 
 
 class Child(Workflow):

@@ -16,8 +16,8 @@ from django.db.models import Count
 from durable import codec
 from durable.models import AuditEntry, Event, Execution, StepRun, Wait
 from durable.states import FINAL, EventStatus, StepStatus
-from tests.parts.leftovers import leftovers
 from tests.model.walk import without_errors
+from tests.parts.leftovers import leftovers
 from tests.shop.models import Effect
 from tests.soak import place
 from tests.soak.flows import flows

@@ -34,8 +34,8 @@ from durable.engine.run import runner
 from durable.errors import InvalidTransition
 from durable.models import AuditEntry, Execution, StepRun
 from durable.testing import advance, drain, isolate_workflows, run, time_travel
-from tests.parts.leftovers import CommittingTreeTestCase, Trees, TreeTestCase
 from tests.life.cases import a_worker, bury, claim_as, die_at
+from tests.parts.leftovers import CommittingTreeTestCase, Trees, TreeTestCase
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

@@ -29,8 +29,8 @@ from durable.engine.run import runner
 from durable.engine.run.claim import claim_due
 from durable.models import Execution, Wait
 from durable.testing import advance, drain, run, time_travel
-from tests.parts.leftovers import CommittingTreeTestCase, TreeTestCase
 from tests.life.cases import a_worker, claim_as, die_in_the_next_step
+from tests.parts.leftovers import CommittingTreeTestCase, TreeTestCase
 
 NOON = datetime(2030, 6, 3, 12, tzinfo=UTC)
 

@@ -13,9 +13,9 @@ from durable.engine.calendar import deployed, fire
 from durable.engine.run import claim
 from durable.models import Execution, Schedule, Worker
 from durable.testing import worker
+from tests.calendar.cases import scheduled
 from tests.cases import until
 from tests.life.cases import a_worker, claim_as
-from tests.calendar.cases import scheduled
 from tests.worker.cases import WorkerTestCase
 
 

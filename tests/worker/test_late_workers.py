@@ -18,6 +18,7 @@ from durable.engine.row.held import Claim
 from durable.errors import ClaimLost, DurableError, InvalidTransition
 from durable.models import Execution, Record, StepRun, Wait
 from durable.testing import assert_completed
+from tests.shop.models import Effect
 from tests.stage import (
     LEASE,
     Hand,
@@ -28,7 +29,6 @@ from tests.stage import (
     fresh,
     history,
 )
-from tests.shop.models import Effect
 
 
 class CancelTests(IsolatedWorkflows, TransactionTestCase):

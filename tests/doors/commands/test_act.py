@@ -12,6 +12,7 @@ import durable
 from durable import Cron, Workflow, step
 from durable.models import AuditEntry, Event, Execution, Firing, Queue, Schedule, Wait
 from durable.testing import drain, run, time_travel
+from tests.calendar.cases import scheduled
 from tests.doors.commands.cases import (
     CommandTestCase,
     Data,
@@ -22,7 +23,6 @@ from tests.doors.commands.cases import (
     quick,
     two_ask,
 )
-from tests.calendar.cases import scheduled
 
 NOON = datetime(2030, 5, 6, 12, tzinfo=UTC)
 

@@ -11,6 +11,7 @@ import durable
 from durable import Workflow, chain, parallel, step
 from durable.models import Execution, Schedule
 from durable.testing import drain, isolate_workflows, run
+from tests.calendar.cases import scheduled
 from tests.doors.commands.cases import (
     CommandTestCase,
     CommittingCommandTestCase,
@@ -20,7 +21,6 @@ from tests.doors.commands.cases import (
     quick,
     two_ask,
 )
-from tests.calendar.cases import scheduled
 
 
 class CheckTests(CommandTestCase):

@@ -22,6 +22,7 @@ from durable.management.doctor import database
 from durable.models import Event, Execution, Schedule, StepRun, Wait, Worker
 from durable.states import Status, WaitStatus
 from durable.testing import advance, drain, isolate_workflows, run, time_travel
+from tests.calendar.cases import scheduled
 from tests.doors.commands.cases import (
     CommandTestCase,
     CommittingCommandTestCase,
@@ -32,7 +33,6 @@ from tests.doors.commands.cases import (
     quick,
 )
 from tests.life.cases import a_worker, claim_as
-from tests.calendar.cases import scheduled
 
 NOON = datetime(2030, 5, 6, 12, tzinfo=UTC)
 

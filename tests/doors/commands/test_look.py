@@ -14,7 +14,15 @@ from durable.engine.duties import workers
 from durable.models import AuditEntry, Execution, Worker
 from durable.showing.masking import HIDDEN
 from durable.testing import advance, drain, run, time_travel
-from tests.doors.commands.cases import CommandTestCase, Data, a_user, asking, failing, listening, quick
+from tests.doors.commands.cases import (
+    CommandTestCase,
+    Data,
+    a_user,
+    asking,
+    failing,
+    listening,
+    quick,
+)
 
 NOON = datetime(2030, 5, 6, 12, tzinfo=UTC)
 STATUSES = ("pending", "waiting", "completed")  # of the executions listed, newest first
