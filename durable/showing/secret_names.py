@@ -15,7 +15,7 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
 @dataclass(frozen=True)
-class Names:
+class SecretNames:
     """The patterns, letter case and separators aside (``api_key`` fits ``X-API-Key``).
 
     A pattern fits a name that contains it; one with ``*`` or ``?`` has to fit the whole name; one

@@ -46,7 +46,7 @@ logger = logging.getLogger("durable.worker")
 MAX_ABANDONED = 20  # threads stuck in given-up attempts before the process asks to be replaced
 
 
-class Worker:
+class WorkerProcess:
     """Runs in threads of this process; ``run()`` blocks, ``start()`` does not."""
 
     def __init__(

@@ -19,7 +19,7 @@ from durable.errors import NotAllowed
 from durable.models import Execution, Wait
 from durable.people import who
 from durable.people.reach import inputs, links, mail
-from durable.people.reach.inputs import Named
+from durable.people.reach.inputs import QuestionAddress
 from durable.testing import run
 from tests.cases import WorkflowTestCase
 from tests.doors.rest_cases import Api
@@ -209,7 +209,7 @@ class PeopleByIdTests(WorkflowTestCase):
         row = self.ask(assignees=["user:boss"], exclude=["user:kim"])
         self.renamed(kim, "kimberly")
         newcomer = self.person("kim", approves=False)
-        inputs.reassign(Named(row.pk, "q"), ["user:kim"], by=boss)
+        inputs.reassign(QuestionAddress(row.pk, "q"), ["user:kim"], by=boss)
         self.assertAll(row, self.renamed(newcomer, "kimmy"), True)
         self.assertAll(row, kim, False)
 

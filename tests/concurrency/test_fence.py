@@ -114,7 +114,7 @@ class FenceTests(ThreadedTestCase):
             "block": lambda: block(self.stale, DurableError("late")),
             "progress": lambda: progress.show(
                 {
-                    self.stale.execution_id: progress.Shown(
+                    self.stale.execution_id: progress.StepProgress(
                         self.stale.root_id, self.stale.fence, "late", False
                     )
                 }

@@ -29,11 +29,11 @@ from durable.dashboard.people.input_forms import (
     answer_of,
 )
 from durable.dashboard.people.input_lists import (
+    AskingWorkflowFilter,
     CappedPaginator,
     InputList,
     Prompt,
     ShowFilter,
-    WorkflowFilter,
     asked_of,
 )
 from durable.dashboard.people.input_page import page_of
@@ -69,7 +69,7 @@ class InputAdmin(OwnLookups):
 
     list_display = ("asks", "buttons", "state", "due", "about")
     list_display_links = None
-    list_filter = (ShowFilter, WorkflowFilter)
+    list_filter = (ShowFilter, AskingWorkflowFilter)
     list_per_page = 50
     list_max_show_all = 200
     paginator = CappedPaginator

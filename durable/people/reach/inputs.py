@@ -53,7 +53,7 @@ def seen_by(user: Any, wait: Wait) -> bool:
     return access.may_answer(user, wait) or access.sees(user, wait.root_id)
 
 
-class Named(NamedTuple):
+class QuestionAddress(NamedTuple):
     """A question as an address names it: by its execution, its name, and the part that asks."""
 
     execution: Any
@@ -69,7 +69,7 @@ class Known(NamedTuple):
     why_not: str | None
 
 
-def known(user: Any, asked: Named, *, held: bool = False) -> Known:
+def known(user: Any, asked: QuestionAddress, *, held: bool = False) -> Known:
     """The open question of this name that the user knows of, or the last one that was open.
 
     ``ExecutionNotFound`` for who neither sees the execution nor may answer; ``WaitNotFound``;
@@ -100,7 +100,7 @@ def masking_for(user: Any, wait: Wait) -> Masking:
 
 
 @in_callers_transaction
-def answer(asked: UUID | Named, value: Any, *, by: Any, comment: str = "") -> Wait:
+def answer(asked: UUID | QuestionAddress, value: Any, *, by: Any, comment: str = "") -> Wait:
     """Answer a question as a person; what they may is read anew, under the question's lock.
 
     ``NotAllowed``, ``AlreadyAnswered`` (which says who was first), ``InvalidInput``,
@@ -114,7 +114,7 @@ def answer(asked: UUID | Named, value: Any, *, by: Any, comment: str = "") -> Wa
 
 
 @in_callers_transaction
-def reassign(asked: UUID | Named, to: Iterable[str], *, by: Any) -> Wait:
+def reassign(asked: UUID | QuestionAddress, to: Iterable[str], *, by: Any) -> Wait:
     """Put others in charge; it takes the permission, and nobody excluded may choose who decides.
 
     ``AccessDenied``, ``NotAllowed``, ``AlreadyAnswered``, ``DefinitionError``, and what ``known``
@@ -130,9 +130,9 @@ def reassign(asked: UUID | Named, to: Iterable[str], *, by: Any) -> Wait:
     return Wait.objects.select_related("execution").get(pk=wait.pk)
 
 
-def _held(asked: UUID | Named, by: Any) -> Known:
+def _held(asked: UUID | QuestionAddress, by: Any) -> Known:
     """The question, locked for this transaction; by its id only from doors that have shown it."""
-    if isinstance(asked, Named):
+    if isinstance(asked, QuestionAddress):
         return known(by, asked, held=True)
     wait, person = answers.held(asked), fresh(by)
     return Known(wait, person, access.why_not(person, wait))
