@@ -37,10 +37,10 @@ def normalise(who: Any) -> list[str]:
 
     Takes users, groups and such texts, one or several. ``DefinitionError`` names anything else.
     """
-    return named(who).specs
+    return named_people(who).specs
 
 
-def named(who: Any) -> NamedPeople:
+def named_people(who: Any) -> NamedPeople:
     """People as ``normalise`` writes them, with what else is known of them."""
     if who is None:
         return NamedPeople([], {})

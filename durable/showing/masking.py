@@ -103,12 +103,12 @@ def _hashable(value: Any) -> bool:
 
 def _pairs_masked(value: Mapping[Any, Any], names: SecretNames) -> Iterator[tuple[Any, Any]]:
     named = any(
-        isinstance(item, str) and SecretNames.plain(str(key)) in NAMING and names.fit(item)
+        isinstance(item, str) and SecretNames.folded(str(key)) in NAMING and names.fit(item)
         for key, item in value.items()
     )
     for key, item in value.items():
         shown = _text_masked(key, names) if isinstance(key, str) else key
-        secret = names.fit(str(key)) or (named and SecretNames.plain(str(key)) in VALUES)
+        secret = names.fit(str(key)) or (named and SecretNames.folded(str(key)) in VALUES)
         yield shown, HIDDEN if secret and item is not None else _masked(item, names)
 
 

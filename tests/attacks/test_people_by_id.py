@@ -200,7 +200,7 @@ class PeopleByIdTests(WorkflowTestCase):
 
     def test_an_account_that_is_given_as_a_row_is_known_by_it(self) -> None:
         kim = self.person("kim")
-        self.assertEqual(who.named([kim, "user:ann"]).ids, {"user:kim": [str(kim.pk)]})
+        self.assertEqual(who.named_people([kim, "user:ann"]).ids, {"user:kim": [str(kim.pk)]})
 
     # -- handed on -------------------------------------------------------------------------------
 

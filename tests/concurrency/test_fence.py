@@ -12,7 +12,7 @@ from durable.authoring.parse import registry
 from durable.authoring.self.context import Ask
 from durable.engine.body import progress
 from durable.engine.duties.inline import InlineSession
-from durable.engine.duties.workers import bury, free, register, stop
+from durable.engine.duties.workers import bury, free, register, sign_off
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Attempt, Checkpoint
@@ -121,7 +121,7 @@ class FenceTests(ThreadedTestCase):
             ),
             "a whole run": lambda: run_claim(self.stale, InlineSession()),
             "free": lambda: free(self.stale.worker, {(self.stale.execution_id, self.stale.fence)}),
-            "stop": lambda: stop(self.stale.worker),
+            "stop": lambda: sign_off(self.stale.worker),
         }
 
     def test_every_write_under_an_old_fence_is_refused_and_leaves_no_trace(self) -> None:

@@ -58,7 +58,7 @@ ATTACKS_PEOPLE: tuple[Mutation, ...] = (
         11,
         "a name beside a value makes it secret in a mapping",
         "masking:_pairs_masked",
-        " or (named and SecretNames.plain(str(key)) in VALUES)\n",
+        " or (named and SecretNames.folded(str(key)) in VALUES)\n",
         "\n",
         _VALUES,
     ),
@@ -134,7 +134,7 @@ ATTACKS_PEOPLE: tuple[Mutation, ...] = (
     mutation(
         11,
         "a question that is handed on remembers whose the new names are",
-        "answer:hand_on",
+        "answer:put_in_charge",
         '"people": {**known, role: ids}',
         '"people": known',
         _PEOPLE + "a_question_that_is_handed_on_belongs_to_the_account",

@@ -180,7 +180,7 @@ class WordsTests(DoorsTestCase):
         self.assertProblem(answer, 403, "may not start with failing: ")
 
     def test_what_a_person_may_is_read_anew_when_a_command_answers(self) -> None:
-        row, found = self.ask(), answer.named
+        row, found = self.ask(), answer.questions_named
 
         def then_withdrawn(*args: Any, **options: Any) -> Any:
             self.operator.user_permissions.remove(Permission.objects.get(codename="approve"))

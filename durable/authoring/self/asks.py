@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from durable.authoring.parse.wording import did_you_mean, refuse, refuse_unknown
 from durable.authoring.self.context import UNSET, Ask, ChildOptions, People, QuestionSpec
-from durable.authoring.values import count, deadline, moment
+from durable.authoring.values import aware_moment, count, deadline
 from durable.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def timer(duration: Any) -> Ask:
 
 def alarm(at: Any) -> Ask:
     """A sleep until an instant."""
-    return Ask("timer", "sleep", until=moment(at, "sleep_until()"))
+    return Ask("timer", "sleep", until=aware_moment(at, "sleep_until()"))
 
 
 def event(name: str, key: str | None, timeout: Any, timeout_value: Any) -> Ask:

@@ -120,8 +120,8 @@ def page_of(user: Any, wait: Wait) -> QuestionPage:
         title=Truncator(words.title(wait)).chars(140),
         execution_url=execution_url(wait.root_id) if sees else "",
         data="" if data is None else shown(masking.value(data)),
-        assignees=words.named([*wait.assignees, *added]),
-        exclude=words.named(wait.exclude),
+        assignees=words.people_in_words([*wait.assignees, *added]),
+        exclude=words.people_in_words(wait.exclude),
         later=later(question, wait.opened_at, now),
         quorum=question.quorum,
         outcome=words.outcome(wait),
@@ -156,7 +156,10 @@ def later(
     """Who may answer besides, and from when on."""
     coming = [after for after in question.escalations() if opened_at + after > now]
     return [
-        (opened_at + after, words.named(one for at, one in question.escalate if at == after))
+        (
+            opened_at + after,
+            words.people_in_words(one for at, one in question.escalate if at == after),
+        )
         for after in coming
     ]
 
@@ -230,7 +233,9 @@ def _entry(wait: Wait, row: AuditEntry, masking: Masking, *, origins: bool) -> E
     after: Any = row.after or {}
     comment = ""
     if row.action == "reassign":
-        before, to = (", ".join(words.named(who or [])) for who in (row.before, row.after))
+        before, to = (
+            ", ".join(words.people_in_words(who or [])) for who in (row.before, row.after)
+        )
         what = _("reassigned from %(before)s to %(to)s") % {
             "before": before or _("everybody"),
             "to": to,

@@ -77,7 +77,7 @@ def known(user: Any, asked: QuestionAddress, *, held: bool = False) -> Known:
     transaction, and the user's permissions are read anew after that.
     """
     execution = lookup.get(asked.execution)
-    found = answers.named(execution, asked.name, asked.branch, held=held)
+    found = answers.questions_named(execution, asked.name, asked.branch, held=held)
     user = fresh(user) if held else user
     refused = access.refusals(user, found)
     if not access.sees(user, execution.root_id):
@@ -126,7 +126,7 @@ def reassign(asked: UUID | QuestionAddress, to: Iterable[str], *, by: Any) -> Wa
         raise NotAllowed(_("who is excluded from a question may not hand it to others"))
     people = list(to)
     named.refuse_wrong(wait, who.normalise(people), by=person)
-    answers.hand_on(wait, to=people, by=person)
+    answers.put_in_charge(wait, to=people, by=person)
     return Wait.objects.select_related("execution").get(pk=wait.pk)
 
 

@@ -117,7 +117,7 @@ class PauseQueue(_QueueChange):
 
     def set(self, name: str, wanted: dict[str, Any]) -> None:
         """What runs goes on to its end."""
-        engine.pause(name, by=self.request.user)
+        engine.pause_queue(name, by=self.request.user)
 
 
 class ResumeQueue(_QueueChange):
@@ -128,7 +128,7 @@ class ResumeQueue(_QueueChange):
 
     def set(self, name: str, wanted: dict[str, Any]) -> None:
         """Workers find its executions by themselves."""
-        engine.resume(name, by=self.request.user)
+        engine.resume_queue(name, by=self.request.user)
 
 
 class LimitQueue(_QueueChange):
@@ -139,7 +139,7 @@ class LimitQueue(_QueueChange):
 
     def set(self, name: str, wanted: dict[str, Any]) -> None:
         """`null` takes the limit away."""
-        engine.limit(name, wanted["limit"], by=self.request.user)
+        engine.limit_queue(name, wanted["limit"], by=self.request.user)
 
 
 class WorkerSerializer(Read):
