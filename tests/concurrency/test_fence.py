@@ -9,7 +9,7 @@ from typing import Any
 import durable
 from durable import Data, Workflow, step
 from durable.authoring.parse import registry
-from durable.authoring.self.context import Ask
+from durable.authoring.self.context import WaitSpec
 from durable.engine.body import progress
 from durable.engine.duties.inline import InlineSession
 from durable.engine.duties.workers import bury, free, register, sign_off
@@ -98,7 +98,7 @@ class FenceTests(ThreadedTestCase):
         return fail.fail_attempt(self.stale, record, error, delay, [self.extra])
 
     def writes(self) -> dict[str, Callable[[], Any]]:
-        event = Request(Ask("event", "go", names=("go",)), ("event", "go", 0))
+        event = Request(WaitSpec("event", "go", names=("go",)), ("event", "go", 0))
         return {
             "checkpoint": lambda: checkpoints.write([checkpoint(self.stale)]),
             "last checkpoint": lambda: checkpoints.write([checkpoint(self.stale, path="")]),
