@@ -39,8 +39,8 @@ class Started:
 class StubContext:
     """A ``Context`` without an engine. What the step recorded is in its attributes.
 
-    ``answers`` maps the name of a wait to its answer. A callable is called with the ``WaitSpec``; an
-    exception is raised; any other value answers every wait of that name.
+    ``answers`` maps the name of a wait to its answer. A callable is called with the ``WaitSpec``;
+    an exception is raised; any other value answers every wait of that name.
     """
 
     input: Data
