@@ -187,7 +187,7 @@ class WordsTests(DoorsTestCase):
             return found(*args, **options)
 
         given = (row.pk, "manager", "approved", "--by", "olga")
-        with mock.patch.object(answer, "named", then_withdrawn):
+        with mock.patch.object(answer, "questions_named", then_withdrawn):
             self.refused("it takes the permission durable.approve", "provide_input", *given)
         self.operator.user_permissions.add(Permission.objects.get(codename="approve"))
         self.call("provide_input", *given)
