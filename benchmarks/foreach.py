@@ -59,7 +59,7 @@ def work(options: argparse.Namespace) -> None:
     workflow(options.concurrency, options.batch, options.collect)
     from django.db.backends.signals import connection_created
 
-    from durable.worker.worker import Worker
+    from durable.worker.worker import WorkerProcess
 
     statements = [0]
 
@@ -77,7 +77,7 @@ def work(options: argparse.Namespace) -> None:
         import threading
 
         threading.Thread(target=_sample, args=(profile,), daemon=True).start()
-    Worker(queues={"default": options.slots}, burst=True).run()
+    WorkerProcess(queues={"default": options.slots}, burst=True).run()
     used = resource.getrusage(resource.RUSAGE_SELF)
     took = {
         "statements": statements[0],

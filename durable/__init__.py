@@ -82,57 +82,14 @@ from durable.helpers import (
 )
 
 if TYPE_CHECKING:
-    from durable.client import (
-        acancel,
-        acompensate,
-        adisable_schedule,
-        aenable_schedule,
-        aget_execution,
-        alist_executions,
-        apause,
-        aprovide_input,
-        apublish_event,
-        areassign,
-        arerun,
-        aresume,
-        aretry,
-        aschedule,
-        aschedules,
-        asend_event,
-        astart,
-        astart_many,
-        atrigger_schedule,
-        aunschedule,
-        await_for_result,
-        cancel,
-        compensate,
-        disable_schedule,
-        enable_schedule,
-        get_execution,
-        list_executions,
-        pause,
-        provide_input,
-        publish_event,
-        reassign,
-        rerun,
-        resume,
-        retry,
-        schedule,
-        schedules,
-        send_event,
-        start,
-        start_many,
-        trigger_schedule,
-        unschedule,
-        wait_for_result,
-    )
+    from durable.client import *
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     """Client functions: they need the models, so they are loaded when they are asked for."""
-    if name in _CLIENT:
+    if name in __all__:
         from durable import client
 
         return getattr(client, name)
@@ -140,55 +97,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_CLIENT})
+    return sorted({*globals(), *__all__})
 
-
-_CLIENT = frozenset(
-    {
-        "acancel",
-        "acompensate",
-        "adisable_schedule",
-        "aenable_schedule",
-        "aget_execution",
-        "alist_executions",
-        "apause",
-        "aprovide_input",
-        "apublish_event",
-        "areassign",
-        "arerun",
-        "aresume",
-        "aretry",
-        "aschedule",
-        "aschedules",
-        "asend_event",
-        "astart",
-        "astart_many",
-        "atrigger_schedule",
-        "aunschedule",
-        "await_for_result",
-        "cancel",
-        "compensate",
-        "disable_schedule",
-        "enable_schedule",
-        "get_execution",
-        "list_executions",
-        "pause",
-        "provide_input",
-        "publish_event",
-        "reassign",
-        "rerun",
-        "resume",
-        "retry",
-        "schedule",
-        "schedules",
-        "send_event",
-        "start",
-        "start_many",
-        "trigger_schedule",
-        "unschedule",
-        "wait_for_result",
-    }
-)
 
 __all__ = [
     "AlreadyAnswered",

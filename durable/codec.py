@@ -18,7 +18,7 @@ from django.utils.functional import Promise
 from durable import conf
 from durable.errors import DurableError, NotSerializable
 from durable.increments import Collected, Counted, Grown, counted
-from durable.refusals import SMALL, accessor, largest_part, name_of, too_large, why_not
+from durable.refusals import SMALL, accessor, largest_part, name_of, too_large, why_not_data
 
 MAX_DEPTH: Final = 100
 MAX_DIGITS: Final = 4300  # of an int; what Python reads back by default
@@ -135,7 +135,7 @@ class _Scan:
     def visit(self, value: Any, depth: int) -> Any:
         encode = _ENCODERS.get(type(value)) or _encoder_of(type(value))
         if encode is None:
-            raise _Refusal(why_not(value))
+            raise _Refusal(why_not_data(value))
         try:
             return encode(self, value, depth)
         except (_Refusal, _Endless):
@@ -233,7 +233,7 @@ class _Scan:
         self.spend(len(text))
         return {"~t": tag, "~v": text}
 
-    def moment(self, tag: str, text: str, value: Any) -> dict[str, Any]:
+    def tagged_time(self, tag: str, text: str, value: Any) -> dict[str, Any]:
         """A datetime or time; ``text`` has its offset, ``~z`` the name of its zone."""
         coded = self.tagged(tag, text)
         if isinstance(value.tzinfo, ZoneInfo) and isinstance(value.tzinfo.key, str):
@@ -301,9 +301,11 @@ _ENCODERS: Final[dict[type, _Encoder]] = {  # the order matters to subclasses
     tuple: lambda scan, value, depth: {"~t": "tuple", "~v": scan.sequence(value, depth)},
     set: lambda scan, value, depth: {"~t": "set", "~v": scan.members(value, depth)},
     frozenset: lambda scan, value, depth: {"~t": "frozenset", "~v": scan.members(value, depth)},
-    datetime: lambda scan, value, depth: scan.moment("datetime", datetime.isoformat(value), value),
+    datetime: lambda scan, value, depth: scan.tagged_time(
+        "datetime", datetime.isoformat(value), value
+    ),
     date: lambda scan, value, depth: scan.tagged("date", date.isoformat(value)),
-    time: lambda scan, value, depth: scan.moment("time", time.isoformat(value), value),
+    time: lambda scan, value, depth: scan.tagged_time("time", time.isoformat(value), value),
     timedelta: lambda scan, value, depth: {
         "~t": "timedelta",
         "~v": [value.days, value.seconds, value.microseconds],
@@ -322,7 +324,7 @@ def _encoder_of(kind: type) -> _Encoder | None:
 # -- reading ---------------------------------------------------------------------------------
 
 
-def _moment(kind: type[datetime] | type[time], coded: dict[str, Any]) -> Any:
+def _time_of(kind: type[datetime] | type[time], coded: dict[str, Any]) -> Any:
     value = kind.fromisoformat(coded["~v"])
     if "~z" in coded:
         # A zone that this machine doesn't know: the offset still tells the instant.
@@ -336,9 +338,9 @@ _READERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
     "tuple": lambda coded: tuple(coded["~v"]),
     "set": lambda coded: set(coded["~v"]),
     "frozenset": lambda coded: frozenset(coded["~v"]),
-    "datetime": lambda coded: _moment(datetime, coded),
+    "datetime": lambda coded: _time_of(datetime, coded),
     "date": lambda coded: date.fromisoformat(coded["~v"]),
-    "time": lambda coded: _moment(time, coded),
+    "time": lambda coded: _time_of(time, coded),
     "timedelta": lambda coded: timedelta(*coded["~v"]),
     "decimal": lambda coded: Decimal(coded["~v"]),
     "uuid": lambda coded: UUID(coded["~v"]),

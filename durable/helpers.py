@@ -112,7 +112,7 @@ def next_business_day(
     day = _today(zone) + timedelta(days=1)
     while day.weekday() >= 5 or day in closed:
         day += timedelta(days=1)
-    return _moment(day, time(hour), zone)
+    return _wall_time(day, time(hour), zone)
 
 
 def next_weekday(weekday: str, hour: int = 9, tz: tzinfo | str | None = None) -> datetime:
@@ -126,13 +126,13 @@ def next_weekday(weekday: str, hour: int = 9, tz: tzinfo | str | None = None) ->
     zone = _zone(tz)
     today = _today(zone)
     ahead = (WEEKDAYS.index(name) - today.weekday() - 1) % 7 + 1
-    return _moment(today + timedelta(days=ahead), time(hour), zone)
+    return _wall_time(today + timedelta(days=ahead), time(hour), zone)
 
 
 def end_of_day(tz: tzinfo | str | None = None) -> datetime:
     """The last microsecond of today in ``tz`` (default: Django's current time zone)."""
     zone = _zone(tz)
-    return _moment(_today(zone), time.max, zone, last=True)
+    return _wall_time(_today(zone), time.max, zone, last=True)
 
 
 def _zone(tz: tzinfo | str | None) -> tzinfo:
@@ -156,7 +156,7 @@ def _present() -> datetime:
     return clock.frozen_at() or clock.local_now()
 
 
-def _moment(day: date, at: time, zone: tzinfo, *, last: bool = False) -> datetime:
+def _wall_time(day: date, at: time, zone: tzinfo, *, last: bool = False) -> datetime:
     """The wall time in the zone; one that a change of clocks skips moves on past the gap.
 
     One that comes twice is the first of them, or the second if ``last``.

@@ -9,7 +9,7 @@ from typing import Any
 SMALL = 10**18
 
 
-def why_not(value: Any) -> str:
+def why_not_data(value: Any) -> str:
     """Why a value of this type can't be data, and what to pass instead."""
     from django.db.models import Manager, Model, QuerySet
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from unittest import TestCase
@@ -205,6 +205,15 @@ MAX_LINES = 400
 SAYS_NOTHING = re.compile(r"_*(do|process|handle|maybe)_")
 #: Names that a framework calls, and that therefore can't be chosen.
 NOT_OUR_NAMES = frozenset({"handle_exception", "handle_no_permission", "process_exception"})
+#: Class names that Django looks for, so that many modules have one.
+DJANGO_LOOKS_FOR = {
+    "Command": "one in each module of management.commands",
+    "Media": "the scripts and styles of an admin page or a form",
+    "Meta": "the options inside a model, a form or a filter set",
+    "Migration": "one in each module of migrations",
+}
+#: Public names of types that are no classes.
+PUBLIC_ALIASES = frozenset({"Data"})
 # Written in halves, so that this file doesn't contain what it looks for.
 UNFINISHED = re.compile(r"\b(" + "|".join(("TODO", "FIXME", "XXX")) + r")\b")
 UNFINISHED_NAME = "NotImplementedError"
@@ -426,6 +435,18 @@ def breaks_of_names(source: Source) -> Iterator[str]:
             yield f"{source.module}:{node.lineno}: {node.name}"
 
 
+def breaks_of_class_names(everything: Iterable[Source]) -> Iterator[str]:
+    """No two classes have the same name, and none has that of a public alias."""
+    places: defaultdict[str, list[str]] = defaultdict(list)
+    for source in everything:
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.ClassDef) and node.name not in DJANGO_LOOKS_FOR:
+                places[node.name].append(f"{source.module}:{node.lineno}")
+    for name, where in sorted(places.items()):
+        if len(where) > 1 or name in PUBLIC_ALIASES:
+            yield f"{name}: {', '.join(where)}"
+
+
 def breaks_of_completeness(source: Source) -> Iterator[str]:
     """Nothing is left for later."""
     for number, line in enumerate(source.text.splitlines(), 1):
@@ -487,6 +508,9 @@ class HouseTests(TestCase):
 
     def test_names_say_something(self) -> None:
         self.check(breaks_of_names)
+
+    def test_no_two_classes_have_one_name(self) -> None:
+        self.assertEqual(list(breaks_of_class_names(sources())), [])
 
     def test_nothing_is_left_unfinished(self) -> None:
         self.check(breaks_of_completeness)
@@ -664,6 +688,20 @@ class OtherRuleTests(TestCase):
         for name in ("handle", "domain", "processed", "handle_exception", "redo_all"):
             text = f"def {name}(): ..."
             self.assertFalse(list(breaks_of_names(Source("durable.clock", text))), name)
+
+    def test_class_names(self) -> None:
+        def found(*texts: str) -> int:
+            here = [Source(f"durable.m{n}", text) for n, text in enumerate(texts)]
+            return len(list(breaks_of_class_names(here)))
+
+        self.assertEqual(found("class A: ...", "class B: ..."), 0)
+        self.assertEqual(found("class A: ...", "class A: ..."), 1)
+        self.assertEqual(found("class A: ...", "def f():\n    class A: ..."), 1)
+        self.assertEqual(found("class A:\n    class A: ..."), 1)
+        self.assertEqual(found("class Data: ..."), 1)
+        self.assertEqual(found("Data = dict", "class MaskedData: ..."), 0)
+        for name in DJANGO_LOOKS_FOR:
+            self.assertEqual(found(f"class {name}: ...", f"class {name}: ..."), 0)
 
     def test_completeness(self) -> None:
         for text in ("a = 1  # TODO", "'''FIXME'''", f"raise {UNFINISHED_NAME}('later')"):

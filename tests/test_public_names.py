@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from importlib import import_module
 from inspect import isclass, isfunction
+from pathlib import Path
 from typing import Any
 
 from django.test import SimpleTestCase, TestCase
 
+import durable
+from durable import client
 from durable.errors import ControlFlow
 from tests.typing.readme import ROOT
 
@@ -64,6 +68,16 @@ class PublicNamesTests(SimpleTestCase):
         namespace: dict[str, Any] = {}
         exec("from django.test import TestCase\nfrom durable.testing import *", namespace)
         self.assertIs(namespace["TestCase"], TestCase)
+
+    def test_the_client_s_names_are_those_of_the_package_that_are_loaded_late(self) -> None:
+        bound = ast.parse(Path(durable.__file__).read_text(encoding="utf-8"))
+        eager = {
+            alias.name
+            for node in bound.body
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        self.assertEqual(client.__all__, [name for name in durable.__all__ if name not in eager])
 
     def test_what_is_made_for_users_is_declared(self) -> None:
         for module in ALL_OF_IT:

@@ -96,7 +96,7 @@ def is_aware(value: datetime) -> bool:
     return value.utcoffset() is not None
 
 
-def moment(value: Any, what: str) -> datetime:
+def aware_moment(value: Any, what: str) -> datetime:
     """An aware ``datetime``; anything else is a ``TypeError``."""
     if not isinstance(value, datetime):
         raise TypeError(f"{what} takes an aware datetime, not {value!r}.")
@@ -114,4 +114,4 @@ def deadline(value: Any, what: str) -> timedelta | datetime | None:
         return value
     if not isinstance(value, datetime):
         raise TypeError(f"{what} takes a timedelta or an aware datetime, not {value!r}.")
-    return moment(value, what)
+    return aware_moment(value, what)

@@ -122,7 +122,7 @@ class DurableCommand(BaseCommand, ABC):
             found: Execution = ids.find(rows, text)
             return found
         except ids.UnknownId:
-            whole = ids.span(text)
+            whole = ids.id_range(text)
             if whole is not None and whole[0] == whole[1]:
                 part = Execution.objects.filter(pk=whole[0], root_id__in=rows.values("pk")).first()
                 if part is not None:

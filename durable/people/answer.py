@@ -40,14 +40,14 @@ def provide_input(
 def reassign(execution_id: Any, name: str, *, to: Any, by: Any, branch: Any) -> Execution:
     """Put other people in charge of an open question."""
     execution = lookup.get(execution_id)
-    hand_on(_open_to(by, execution, name, branch), to=to, by=by)
+    put_in_charge(_open_to(by, execution, name, branch), to=to, by=by)
     return execution
 
 
 def _open_to(by: Any, execution: Execution, name: str, branch: Any) -> Wait:
     """The open question of this name, held, if ``by`` is one of those whom it asks."""
     part = lookup.get(branch).pk if branch is not None else None
-    wait = the_one(named(execution, name, part, held=True), execution, name)
+    wait = the_one(questions_named(execution, name, part, held=True), execution, name)
     _check_open(wait)
     audit.check_actor(by)
     if by is not None:
@@ -61,7 +61,7 @@ def _open_to(by: Any, execution: Execution, name: str, branch: Any) -> Wait:
 # -- which question is meant ---------------------------------------------------------------------
 
 
-def named(
+def questions_named(
     execution: Execution, name: str, branch: UUID | None = None, *, held: bool = False
 ) -> list[Wait]:
     """The open questions of this name; if none is open, the last one that was.
@@ -147,10 +147,10 @@ def record(wait: Wait, answer: Any, *, by: Any, comment: str) -> None:
     notify.hint()
 
 
-def hand_on(wait: Wait, *, to: Any, by: Any) -> None:
+def put_in_charge(wait: Wait, *, to: Any, by: Any) -> None:
     """Put other people in charge; the new ones will be told."""
     _check_open(wait)
-    before, (after, given) = wait.assignees, who.named(to)
+    before, (after, given) = wait.assignees, who.named_people(to)
     role, known = who.ASSIGNEES, wait.people or {}
     ids = who.ids_of({role: after}, {role: given}).get(role, {})
     meant = known.get(role, {})  # before: a name may be somebody else's by now

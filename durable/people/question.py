@@ -30,8 +30,8 @@ class Question(QuestionSpec):
     @classmethod
     def asked(cls, spec: QuestionSpec, people: People) -> Self:
         """The question that a step asks; ``DefinitionError`` for people that there can't be."""
-        later = [(after, who.named(more)) for after, more in people.escalate]
-        assignees, exclude = who.named(people.assignees), who.named(people.exclude)
+        later = [(after, who.named_people(more)) for after, more in people.escalate]
+        assignees, exclude = who.named_people(people.assignees), who.named_people(people.exclude)
         added = {spec: ids for _, some in later for spec, ids in some.ids.items()}
         return cls(
             **vars(spec),

@@ -25,7 +25,7 @@ ASSIGNEES, EXCLUDE, ESCALATE = "assignees", "exclude", "escalate"
 Ids = Mapping[str, Sequence[str]]
 
 
-class Named(NamedTuple):
+class NamedPeople(NamedTuple):
     """People as texts, with the ids of those that were given as rows."""
 
     specs: list[str]
@@ -37,13 +37,13 @@ def normalise(who: Any) -> list[str]:
 
     Takes users, groups and such texts, one or several. ``DefinitionError`` names anything else.
     """
-    return named(who).specs
+    return named_people(who).specs
 
 
-def named(who: Any) -> Named:
+def named_people(who: Any) -> NamedPeople:
     """People as ``normalise`` writes them, with what else is known of them."""
     if who is None:
-        return Named([], {})
+        return NamedPeople([], {})
     single = _spec(who)
     several = single is None and isinstance(who, Iterable) and not isinstance(who, str | bytes)
     each = list(who) if several else [who]
@@ -51,7 +51,7 @@ def named(who: Any) -> Named:
     codec.check(specs, "people")
     rows = [(spec, getattr(one, "pk", None)) for spec, one in zip(specs, each, strict=True)]
     ids = {spec: [str(pk)] for spec, pk in rows if pk is not None}
-    return Named(list(dict.fromkeys(specs)), ids)
+    return NamedPeople(list(dict.fromkeys(specs)), ids)
 
 
 def _spec(who: Any) -> str | None:

@@ -25,9 +25,9 @@ urlpatterns = [
     path(ONE, executions.OneExecution.as_view(), name="execution"),
     path(f"{ONE}steps/", parts.Steps.as_view(), name="execution-steps"),
     path(f"{ONE}waits/", parts.Waits.as_view(), name="execution-waits"),
-    path(f"{ONE}events/", parts.Events.as_view(), name="execution-events"),
+    path(f"{ONE}events/", parts.ExecutionEvents.as_view(), name="execution-events"),
     path(f"{ONE}children/", parts.Children.as_view(), name="execution-children"),
-    path(f"{ONE}graph/", parts.Graph.as_view(), name="execution-graph"),
+    path(f"{ONE}graph/", parts.ExecutionGraph.as_view(), name="execution-graph"),
     path(f"{ONE}audit/", parts.Audit.as_view(), name="execution-audit"),
     *(
         path(f"{ONE}{action}/", view.as_view(), name=f"execution-{action}")
@@ -35,7 +35,7 @@ urlpatterns = [
     ),
     path(
         f"{ONE}inputs/<durable_name:name>/reassign/",
-        inputs.Reassign.as_view(),
+        inputs.ReassignInput.as_view(),
         name="execution-reassign",
     ),
     path(f"{ONE}inputs/<durable_name:name>/", inputs.OneInput.as_view(), name="execution-input"),
@@ -50,9 +50,9 @@ urlpatterns = [
     ),
     path("schedules/<str:name>/", schedules.OneSchedule.as_view(), name="schedule"),
     path("queues/", queues.Queues.as_view(), name="queues"),
-    path("queues/<durable_name:name>/pause/", queues.Pause.as_view(), name="queue-pause"),
-    path("queues/<durable_name:name>/resume/", queues.Resume.as_view(), name="queue-resume"),
-    path("queues/<durable_name:name>/limit/", queues.Limit.as_view(), name="queue-limit"),
+    path("queues/<durable_name:name>/pause/", queues.PauseQueue.as_view(), name="queue-pause"),
+    path("queues/<durable_name:name>/resume/", queues.ResumeQueue.as_view(), name="queue-resume"),
+    path("queues/<durable_name:name>/limit/", queues.LimitQueue.as_view(), name="queue-limit"),
     path("queues/<durable_name:name>/", queues.OneQueue.as_view(), name="queue"),
     path("workers/", queues.Workers.as_view(), name="workers"),
     path("webhooks/<str:source>/", Webhook.as_view(), name="webhook"),

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from durable.authoring.self.decision import APPROVED, REJECTED
-from durable.showing.secret_names import Names
+from durable.showing.secret_names import SecretNames
 from durable.showing.secrets_in_text import NAMING, PLAIN_NAME, VALUES, spans
 
 HIDDEN = "••••••"
@@ -26,7 +26,7 @@ def mask(value: Any, patterns: Iterable[str] | None = None) -> Any:
     (``["Authorization", …]``) or named beside it (``{"name": "PASSWORD", "value": …}``); and what
     ``mask_text`` hides in any text, JSON within a text included.
     """
-    names = Names.of(patterns)
+    names = SecretNames.of(patterns)
     return _masked(value, names) if names else value
 
 
@@ -35,7 +35,7 @@ def mask_text(text: str, patterns: Iterable[str] | None = None) -> str:
 
     Passwords in addresses, private keys and bearer tokens are hidden without a name, too.
     """
-    names = Names.of(patterns)
+    names = SecretNames.of(patterns)
     return _text_masked(text, names) if names else text
 
 
@@ -77,10 +77,10 @@ class Masking:
 
     def hides(self, name: str) -> bool:
         """Whether the value of this key is hidden."""
-        return not self.off and Names.of(None).fit(name)
+        return not self.off and SecretNames.of(None).fit(name)
 
 
-def _masked(value: Any, names: Names) -> Any:
+def _masked(value: Any, names: SecretNames) -> Any:
     match value:
         case str():
             return _json_masked(value, names)
@@ -101,18 +101,18 @@ def _hashable(value: Any) -> bool:
     return not isinstance(value, list | dict)
 
 
-def _pairs_masked(value: Mapping[Any, Any], names: Names) -> Iterator[tuple[Any, Any]]:
+def _pairs_masked(value: Mapping[Any, Any], names: SecretNames) -> Iterator[tuple[Any, Any]]:
     named = any(
-        isinstance(item, str) and Names.plain(str(key)) in NAMING and names.fit(item)
+        isinstance(item, str) and SecretNames.folded(str(key)) in NAMING and names.fit(item)
         for key, item in value.items()
     )
     for key, item in value.items():
         shown = _text_masked(key, names) if isinstance(key, str) else key
-        secret = names.fit(str(key)) or (named and Names.plain(str(key)) in VALUES)
+        secret = names.fit(str(key)) or (named and SecretNames.folded(str(key)) in VALUES)
         yield shown, HIDDEN if secret and item is not None else _masked(item, names)
 
 
-def _items_masked(items: Sequence[Any], names: Names) -> list[Any]:
+def _items_masked(items: Sequence[Any], names: SecretNames) -> list[Any]:
     """A pair of a name and its value; after an option (``--password``) comes its value."""
     found = [_masked(item, names) for item in items]
     for place, (name, item) in enumerate(pairwise(items), 1):
@@ -124,7 +124,7 @@ def _items_masked(items: Sequence[Any], names: Names) -> list[Any]:
     return found
 
 
-def _json_masked(text: str, names: Names) -> str:
+def _json_masked(text: str, names: SecretNames) -> str:
     """A text that is JSON by the keys of its objects, any other as a text."""
     if text.lstrip()[:1] in ("{", "["):
         try:
@@ -137,7 +137,7 @@ def _json_masked(text: str, names: Names) -> str:
     return _text_masked(text, names)
 
 
-def _text_masked(text: str, names: Names) -> str:
+def _text_masked(text: str, names: SecretNames) -> str:
     parts, shown = [], 0
     for begin, end in spans(text, names.fit):
         parts += [text[shown:begin], HIDDEN]

@@ -15,7 +15,7 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
 @dataclass(frozen=True)
-class Names:
+class SecretNames:
     """The patterns, letter case and separators aside (``api_key`` fits ``X-API-Key``).
 
     A pattern fits a name that contains it; one with ``*`` or ``?`` has to fit the whole name; one
@@ -31,7 +31,7 @@ class Names:
         """These, or those of the settings."""
         parts, wholes, words = [], [], set()
         for pattern in conf.get("MASK") if patterns is None else patterns:
-            plain = cls.plain(pattern)
+            plain = cls.folded(pattern)
             if not plain:
                 continue
             if pattern.startswith("<") and pattern.endswith(">"):
@@ -46,13 +46,13 @@ class Names:
         return bool(self.parts or self.wholes or self.words)
 
     @staticmethod
-    def plain(name: str) -> str:
+    def folded(name: str) -> str:
         """A name in small letters, without separators."""
         return _BETWEEN.sub("", name.lower())
 
     def fit(self, name: str) -> bool:
         """Whether the value of this name is hidden."""
-        plain = self.plain(name)
+        plain = self.folded(name)
         return (
             any(part in plain for part in self.parts)
             or any(fnmatchcase(plain, whole) for whole in self.wholes)

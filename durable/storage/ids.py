@@ -25,7 +25,7 @@ class UnknownId(DurableError):
     """No row has an id that begins like this."""
 
 
-def span(text: str) -> tuple[UUID, UUID] | None:
+def id_range(text: str) -> tuple[UUID, UUID] | None:
     """The lowest and highest UUID that begin with ``text``; ``None`` if none can."""
     digits = text.strip().replace("-", "").lower()
     if not re.fullmatch(r"[0-9a-f]{1,32}", digits):
@@ -35,7 +35,7 @@ def span(text: str) -> tuple[UUID, UUID] | None:
 
 def begins_with(rows: QuerySet[M], text: str, column: str = "pk") -> QuerySet[M]:
     """The rows whose id begins with ``text``; by an index, as it is a range."""
-    found = span(text)
+    found = id_range(text)
     if found is None:
         return rows.none()
     return rows.filter(**{f"{column}__gte": found[0], f"{column}__lte": found[1]})
@@ -45,7 +45,7 @@ def find(rows: QuerySet[M], text: Any) -> M:
     """The one row that is meant; ``UnknownId``, ``AmbiguousId`` (naming some), too short a text."""
     text = str(text)
     name = rows.model._meta.verbose_name
-    if span(text) is not None and len(text.replace("-", "")) < SHORTEST:
+    if id_range(text) is not None and len(text.replace("-", "")) < SHORTEST:
         raise UnknownId(f"{text!r} is too short: give at least {SHORTEST} characters of the id")
     found = list(begins_with(rows.order_by(), text)[: SHOWN + 1])
     if not found:

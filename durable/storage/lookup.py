@@ -36,7 +36,11 @@ def find(execution_id: Any) -> Execution:
 
     Branches and items are no executions of their own: only their whole id finds them.
     """
-    if not isinstance(execution_id, str) or ids.span(execution_id) is None or _uuid(execution_id):
+    if (
+        not isinstance(execution_id, str)
+        or ids.id_range(execution_id) is None
+        or _uuid(execution_id)
+    ):
         return get(execution_id)
     try:
         return ids.find(Execution.objects.roots(), execution_id)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from durable import codec
-from durable.authoring.self.context import Ask
+from durable.authoring.self.context import WaitSpec
 from durable.authoring.values import beyond, beyond_past
 from durable.errors import DurableError, NotSerializable
 
@@ -99,7 +99,7 @@ def _plain(value: Any, path: str) -> None:
         raise NotSerializable(path, f"tags are plain JSON, not {type(value).__name__}")
 
 
-def wait(ask: Ask) -> None:
+def wait(ask: WaitSpec) -> None:
     """The names of a wait; ``DurableError``."""
     for name in ask.names or (ask.name,):
         text("the name of a wait", name)

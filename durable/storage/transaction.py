@@ -168,11 +168,11 @@ def repeated(call: Callable[[], R]) -> R:
         except OperationalError as error:
             if not is_retriable(error):
                 raise
-            pause(attempt)
+            step_aside(attempt)
     return call()
 
 
-def pause(attempt: int) -> None:
+def step_aside(attempt: int) -> None:
     """Step aside for a moment before the transaction is tried again."""
     time.sleep(random.uniform(0.002, 0.02) * attempt)  # noqa: TID251
 

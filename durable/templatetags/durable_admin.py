@@ -16,6 +16,7 @@ from durable.showing import times
 from durable.showing.characters import visible
 
 register = template.Library()
+register.filter("visible", visible)
 
 #: each page of the dashboard, and what one must be allowed to for it
 NAVIGATION = (
@@ -105,12 +106,6 @@ def absolute(value: datetime | None) -> str:
 def shorter(pk: Any) -> str:
     """The beginning and the end of an id."""
     return shown.short(pk)
-
-
-@register.filter
-def plain(text: Any) -> str:
-    """A text without characters that can't be seen."""
-    return visible(text)
 
 
 @register.filter

@@ -64,9 +64,9 @@ def worker(concurrency: int = 4, queues: list[str] | None = None) -> Iterator[An
             "worker() needs TransactionTestCase: the worker's threads have connections of their "
             "own, which can't see what this test's transaction has not committed"
         )
-    from durable.worker.worker import Worker
+    from durable.worker.worker import WorkerProcess
 
-    running = Worker(queues=dict.fromkeys(queues or ["default"], concurrency))
+    running = WorkerProcess(queues=dict.fromkeys(queues or ["default"], concurrency))
     running.start()
     try:
         yield running

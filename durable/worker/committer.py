@@ -12,7 +12,7 @@ from uuid import UUID
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
-from durable.worker.connections import give_back, refresh_connections, release_connections
+from durable.worker.connections import refresh_connections, release_connections, return_to_pool
 
 logger = logging.getLogger("durable.worker")
 
@@ -82,6 +82,6 @@ class Committer:
         except BaseException as error:  # one of them, or the connection: each slot will tell
             in_doubt = True
             logger.info("a batch of %d checkpoints is written singly: %s", len(batch), error)
-        give_back()
+        return_to_pool()
         for checkpoint, future in batch:
             future.set_result(_Reply(accepted.get(checkpoint.execution_id), in_doubt))

@@ -49,7 +49,7 @@ def refuse_memory() -> None:
         )
 
 
-def give_back() -> None:
+def return_to_pool() -> None:
     """Give the connections of a pool back: this thread has nothing to ask now."""
     for connection in connections.all(initialized_only=True):
         if is_pooled(connection) and not connection.in_atomic_block:
@@ -87,7 +87,7 @@ def _was_spoken_to(connection: BaseDatabaseWrapper) -> bool:
         return True
 
 
-def cut(connection: BaseDatabaseWrapper, watch: Watch) -> None:
+def cut_off(connection: BaseDatabaseWrapper, watch: Watch) -> None:
     """End, from another thread, whatever a given-up attempt is doing; its locks are gone at once.
 
     PostgreSQL sees its client vanish. SQLite can't bear its connection closed under a running

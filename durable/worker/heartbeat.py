@@ -15,7 +15,7 @@ from django.db import connections
 from durable import conf
 from durable.conf import database
 from durable.engine.body import progress
-from durable.engine.body.progress import Shown
+from durable.engine.body.progress import StepProgress
 from durable.engine.duties import workers
 from durable.engine.duties.duty import Expired
 from durable.engine.row.held import Claim
@@ -44,7 +44,7 @@ class Heartbeat:
         self.cancelling: frozenset[UUID] = frozenset()
         self._unknown: set[tuple[UUID, int]] = set()
         self._doubtful = False
-        self._progress: dict[UUID, Shown] = {}
+        self._progress: dict[UUID, StepProgress] = {}
         self._lock = threading.Lock()
         self._suspects: dict[UUID, tuple[object, float]] = {}
         self._stopping = False
@@ -87,7 +87,7 @@ class Heartbeat:
         """Let others see a step's progress within a second; only the last of many is written."""
         open_transaction = connections[database()].in_atomic_block
         with self._lock:
-            self._progress[claim.execution_id] = Shown(
+            self._progress[claim.execution_id] = StepProgress(
                 claim.root_id, claim.fence, value, open_transaction
             )
         self._soon.set()

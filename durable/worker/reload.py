@@ -14,12 +14,12 @@ from typing import Any
 from django.utils import autoreload
 
 from durable.worker.arrival import NoDatabase
-from durable.worker.worker import Worker
+from durable.worker.worker import WorkerProcess
 
 logger = logging.getLogger("durable.worker")
 
 
-def run_reloading(worker: Worker, leave: Callable[[], None]) -> None:
+def run_reloading(worker: WorkerProcess, leave: Callable[[], None]) -> None:
     """Run ``worker`` until it stops; when code changes, drain it and replace this process.
 
     The process keeps its id. A file that is no Python (yet) is waited for: the worker goes on
@@ -47,7 +47,7 @@ class _Watcher(autoreload.StatReloader):
 
 
 class _Reloading:
-    def __init__(self, worker: Worker, leave: Callable[[], None]) -> None:
+    def __init__(self, worker: WorkerProcess, leave: Callable[[], None]) -> None:
         self._worker, self._leave = worker, leave
         self._reloader = _Watcher()
         self._error: BaseException | None = None

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from durable.engine.row.held import Claim
 from durable.worker.connections import (
-    give_back,
     open_caches,
     refresh_connections,
     release_connections,
+    return_to_pool,
 )
 from durable.worker.watchdog import labels
 
@@ -109,7 +109,7 @@ class Slots:
                 logger.exception(
                     "could not go on with execution %s", claim.execution_id, extra=labels(claim)
                 )
-            give_back()
+            return_to_pool()
             with self._lock:
                 mine = self._jobs.pop(me, None) is not None
                 if mine:

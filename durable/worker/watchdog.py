@@ -20,7 +20,7 @@ from durable.engine.body.step_transaction import Watch
 from durable.engine.row.held import Claim
 from durable.engine.run.session import Limited
 from durable.errors import Abandoned, ClaimLost
-from durable.worker.connections import cut, refresh_connections, release_connections
+from durable.worker.connections import cut_off, refresh_connections, release_connections
 
 logger = logging.getLogger("durable.worker")
 
@@ -163,7 +163,7 @@ class Watchdog:
     def _give_up(self, guarded: _Guarded, attempt: Limited) -> None:
         claim = attempt.claim
         logger.warning("step %s of %s: time is over", claim.at.path, claim.execution_id)
-        cut(guarded.connection, attempt.watch)  # its locks, which the write below may need
+        cut_off(guarded.connection, attempt.watch)  # its locks, which the write below may need
         self._abandoned(guarded.thread)
         guarded.let_go.set()
         if guarded.cancel is not None:

@@ -29,10 +29,10 @@ from durable.worker.arrival import patiently
 from durable.worker.bell import Bell
 from durable.worker.committer import Committer
 from durable.worker.connections import (
-    give_back,
     refresh_connections,
     refuse_memory,
     release_connections,
+    return_to_pool,
 )
 from durable.worker.dispatcher import Dispatcher
 from durable.worker.heartbeat import Heartbeat
@@ -46,7 +46,7 @@ logger = logging.getLogger("durable.worker")
 MAX_ABANDONED = 20  # threads stuck in given-up attempts before the process asks to be replaced
 
 
-class Worker:
+class WorkerProcess:
     """Runs in threads of this process; ``run()`` blocks, ``start()`` does not."""
 
     def __init__(
@@ -142,7 +142,7 @@ class Worker:
         try:
             refresh_connections()
             pause = dispatcher.look()
-            give_back()
+            return_to_pool()
             return pause
         except Error as error:
             logger.warning("the database does not answer as it should: %s", error)
@@ -177,7 +177,7 @@ class Worker:
     def _sign_off(self) -> None:
         try:
             refresh_connections()
-            if freed := workers.stop(self.worker):
+            if freed := workers.sign_off(self.worker):
                 logger.warning("released %d executions that were still running", freed)
         except Error:
             disconnect()
@@ -211,7 +211,7 @@ class Worker:
 
     def commit(self, checkpoint: Checkpoint) -> Accepted | None:
         """Write one checkpoint together with those of other slots."""
-        give_back()  # the committer may need the connection
+        return_to_pool()  # the committer may need the connection
         return self._committer.commit(checkpoint)
 
     def committed(self) -> None:
@@ -220,7 +220,7 @@ class Worker:
 
     def await_result(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run the body of an async step on the worker's event loop."""
-        give_back()  # the body has connections of its own
+        return_to_pool()  # the body has connections of its own
         return self._events.run(coroutine, self._watchdog.watch, self._watchdog.on_give_up)
 
     def limit(self, attempt: Limited, limit: timedelta | None) -> AbstractContextManager[None]:

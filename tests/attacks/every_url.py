@@ -98,7 +98,7 @@ def sessions(users: Mapping[str, User]) -> dict[str, Any]:
 def rows(approver: User) -> dict[str, str]:
     """One of everything, of the tenant ``umbrella``: what the words in braces are."""
     w, tags = world(), {"tenant": "umbrella"}
-    queues.pause("umbrella-held", by=None)
+    queues.pause_queue("umbrella-held", by=None)
     paused = run("ship", {"parcels": []}, tags=tags)
     control.pause(paused.pk, by=None)
     approve, reject = links.make(w.wait, approver)

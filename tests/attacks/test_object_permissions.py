@@ -63,7 +63,7 @@ class ObjectPermissionTests(RestTestCase):
             durable.send_event(row.pk, "note", {})
             durable.publish_event(f"{name}-news", {})
             durable.schedule("asks", "0 9 * * *", name=f"{name}-daily")
-            queues.limit(f"{name}-queue", 3, by=None)
+            queues.limit_queue(f"{name}-queue", 3, by=None)
             Worker.objects.create(
                 name=f"{name}:1", queues=[], started_at=row.created_at,
                 heartbeat_at=row.created_at, expires_at=row.created_at,

@@ -19,7 +19,7 @@ from durable.errors import NotAllowed
 from durable.models import Execution, Wait
 from durable.people import who
 from durable.people.reach import inputs, links, mail
-from durable.people.reach.inputs import Named
+from durable.people.reach.inputs import QuestionAddress
 from durable.testing import run
 from tests.cases import WorkflowTestCase
 from tests.doors.rest.cases import Api
@@ -200,7 +200,7 @@ class PeopleByIdTests(WorkflowTestCase):
 
     def test_an_account_that_is_given_as_a_row_is_known_by_it(self) -> None:
         kim = self.person("kim")
-        self.assertEqual(who.named([kim, "user:ann"]).ids, {"user:kim": [str(kim.pk)]})
+        self.assertEqual(who.named_people([kim, "user:ann"]).ids, {"user:kim": [str(kim.pk)]})
 
     # -- handed on -------------------------------------------------------------------------------
 
@@ -209,7 +209,7 @@ class PeopleByIdTests(WorkflowTestCase):
         row = self.ask(assignees=["user:boss"], exclude=["user:kim"])
         self.renamed(kim, "kimberly")
         newcomer = self.person("kim", approves=False)
-        inputs.reassign(Named(row.pk, "q"), ["user:kim"], by=boss)
+        inputs.reassign(QuestionAddress(row.pk, "q"), ["user:kim"], by=boss)
         self.assertAll(row, self.renamed(newcomer, "kimmy"), True)
         self.assertAll(row, kim, False)
 

@@ -16,7 +16,7 @@ from durable import clock
 from durable.authoring import Decision, Workflow, current, step
 from durable.authoring.parse import registry
 from durable.authoring.parse.reserved import RESERVED
-from durable.authoring.self.context import UNSET, Ask, enter, leave
+from durable.authoring.self.context import UNSET, WaitSpec, enter, leave
 from durable.authoring.self.stub import StubContext
 from durable.errors import DefinitionError, DurableError, NotInExecution, WaitTimeout
 
@@ -66,7 +66,7 @@ def context_of(instance: Workflow) -> StubContext:
     return context
 
 
-def asked(call: str, *args: Any, **kwargs: Any) -> Ask:
+def asked(call: str, *args: Any, **kwargs: Any) -> WaitSpec:
     """The ``Ask`` that a call on self comes down to."""
     stub = Sample.stub(answers={"x": 1, "x|y": 1, "other": {}, "ref": {}, "y": 2})
     getattr(stub, call)(*args, **kwargs)
@@ -77,19 +77,19 @@ def asked(call: str, *args: Any, **kwargs: Any) -> Ask:
 
 
 def test_timers_are_asked_for_as_written() -> None:
-    assert asked("sleep", DAY) == Ask("timer", "sleep", until=DAY)
-    assert asked("sleep_until", NOON) == Ask("timer", "sleep", until=NOON)
-    assert asked("schedule_at", NOON) == Ask("timer", "sleep", until=NOON)
+    assert asked("sleep", DAY) == WaitSpec("timer", "sleep", until=DAY)
+    assert asked("sleep_until", NOON) == WaitSpec("timer", "sleep", until=NOON)
+    assert asked("schedule_at", NOON) == WaitSpec("timer", "sleep", until=NOON)
 
 
 def test_events_are_asked_for_by_name_and_key() -> None:
-    assert asked("wait_for_event", "x", key="order:1", timeout=DAY, timeout_value=None) == Ask(
+    assert asked("wait_for_event", "x", key="order:1", timeout=DAY, timeout_value=None) == WaitSpec(
         "event", "x", names=("x",), key="order:1", timeout=DAY, timeout_value=None
     )
-    assert asked("wait_for_any", ["x", "y"], timeout=NOON) == Ask(
+    assert asked("wait_for_any", ["x", "y"], timeout=NOON) == WaitSpec(
         "any", "x|y", names=("x", "y"), timeout=NOON
     )
-    assert asked("wait_for_all", ("x", "y")) == Ask("all", "x|y", names=("x", "y"))
+    assert asked("wait_for_all", ("x", "y")) == WaitSpec("all", "x|y", names=("x", "y"))
     assert asked("wait_for_event", "x").timeout_value is UNSET
 
 
@@ -284,7 +284,7 @@ def test_the_twins_do_the_same() -> None:
     result = asyncio.run(stub.later({}))
     context = context_of(stub)
     assert (result["decision"], result["total"]) == ("rejected", 3)
-    assert context.asked[0] == Ask("timer", "sleep", until=DAY)
+    assert context.asked[0] == WaitSpec("timer", "sleep", until=DAY)
     assert (context.progress, context.tags) == ({"done": 1}, {"tenant": "acme"})
     assert [started.id for started in context.started] == [result["child"]]
 

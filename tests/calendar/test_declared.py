@@ -160,7 +160,7 @@ class DeclaredTests(WorkflowTestCase):
         self.assertEqual(register(*old, version=1), 0)
         self.assertEqual((row().cron, row("added").enabled), ("0 10 * * *", False))
         self.assertFalse(Schedule.objects.filter(name="dropped").exists())
-        workers.stop(new)  # the deploy is rolled back: the old code is all there is
+        workers.sign_off(new)  # the deploy is rolled back: the old code is all there is
         self.assertEqual(register(*old, version=1), 3)
         self.assertEqual(row().cron, NINE)
         self.assertFalse(Schedule.objects.filter(name="added").exists())

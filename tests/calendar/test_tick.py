@@ -18,7 +18,7 @@ import durable
 from durable import Cron, Workflow, checks, clock, crontab, minutes, step
 from durable.models import Execution, Schedule
 from durable.testing import isolate_workflows
-from durable.worker.worker import Worker
+from durable.worker.worker import WorkerProcess
 from tests.calendar.cases import scheduled
 from tests.cases import PATIENCE, ThreadedTestCase
 
@@ -70,15 +70,15 @@ class TickTests(ThreadedTestCase):
             @step
             def second(self, data: dict[str, Any]) -> None: ...
 
-        def stop(worker: Worker) -> None:
+        def stop(worker: WorkerProcess) -> None:
             request_stop(worker)
             asked.set()
 
-        request_stop = Worker.request_stop
+        request_stop = WorkerProcess.request_stop
         ends, hangs = (durable.start(Slow, {"ends": each}) for each in (True, False))
         with (
             override_settings(DURABLE={"SHUTDOWN_GRACE": 3}),
-            mock.patch.object(Worker, "request_stop", stop),
+            mock.patch.object(WorkerProcess, "request_stop", stop),
         ):
             said = self.tick("--max-seconds", "2")
         self.assertTrue(said["stopped_early"])

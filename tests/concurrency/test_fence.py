@@ -9,10 +9,10 @@ from typing import Any
 import durable
 from durable import Data, Workflow, step
 from durable.authoring.parse import registry
-from durable.authoring.self.context import Ask
+from durable.authoring.self.context import WaitSpec
 from durable.engine.body import progress
 from durable.engine.duties.inline import InlineSession
-from durable.engine.duties.workers import bury, free, register, stop
+from durable.engine.duties.workers import bury, free, register, sign_off
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Attempt, Checkpoint
@@ -98,7 +98,7 @@ class FenceTests(ThreadedTestCase):
         return fail.fail_attempt(self.stale, record, error, delay, [self.extra])
 
     def writes(self) -> dict[str, Callable[[], Any]]:
-        event = Request(Ask("event", "go", names=("go",)), ("event", "go", 0))
+        event = Request(WaitSpec("event", "go", names=("go",)), ("event", "go", 0))
         return {
             "checkpoint": lambda: checkpoints.write([checkpoint(self.stale)]),
             "last checkpoint": lambda: checkpoints.write([checkpoint(self.stale, path="")]),
@@ -114,14 +114,14 @@ class FenceTests(ThreadedTestCase):
             "block": lambda: block(self.stale, DurableError("late")),
             "progress": lambda: progress.show(
                 {
-                    self.stale.execution_id: progress.Shown(
+                    self.stale.execution_id: progress.StepProgress(
                         self.stale.root_id, self.stale.fence, "late", False
                     )
                 }
             ),
             "a whole run": lambda: run_claim(self.stale, InlineSession()),
             "free": lambda: free(self.stale.worker, {(self.stale.execution_id, self.stale.fence)}),
-            "stop": lambda: stop(self.stale.worker),
+            "stop": lambda: sign_off(self.stale.worker),
         }
 
     def test_every_write_under_an_old_fence_is_refused_and_leaves_no_trace(self) -> None:

@@ -218,7 +218,7 @@ class QuestionTests(ThreadedTestCase):
                 def call(pk: Any = execution.pk) -> None:
                     with transaction.atomic():
                         row = Execution.objects.get(pk=pk)
-                        found = answer.named(row, "q", held=True)
+                        found = answer.questions_named(row, "q", held=True)
                         held.append((found[0].status, is_locked(found[0])))
 
                 interleaved(other, call, drain, at)

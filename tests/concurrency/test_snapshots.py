@@ -43,9 +43,9 @@ CALLS: Mapping[str, Callable[[matrix.World], Any]] = {
     "enable_schedule": lambda world: durable.enable_schedule("daily"),
     "disable_schedule": lambda world: durable.disable_schedule("daily"),
     "trigger_schedule": lambda world: durable.trigger_schedule("daily"),
-    "pause_queue": lambda world: queues.pause("q", by=None),
-    "resume_queue": lambda world: queues.resume("q", by=None),
-    "limit_queue": lambda world: queues.limit("q", 3, by=None),
+    "pause_queue": lambda world: queues.pause_queue("q", by=None),
+    "resume_queue": lambda world: queues.resume_queue("q", by=None),
+    "limit_queue": lambda world: queues.limit_queue("q", 3, by=None),
 }
 
 #: a situation, a call, and what another commits once the call's snapshot is taken

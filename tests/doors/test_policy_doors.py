@@ -180,14 +180,14 @@ class WordsTests(DoorsTestCase):
         self.assertProblem(answer, 403, "may not start with failing: ")
 
     def test_what_a_person_may_is_read_anew_when_a_command_answers(self) -> None:
-        row, found = self.ask(), answer.named
+        row, found = self.ask(), answer.questions_named
 
         def then_withdrawn(*args: Any, **options: Any) -> Any:
             self.operator.user_permissions.remove(Permission.objects.get(codename="approve"))
             return found(*args, **options)
 
         given = (row.pk, "manager", "approved", "--by", "olga")
-        with mock.patch.object(answer, "named", then_withdrawn):
+        with mock.patch.object(answer, "questions_named", then_withdrawn):
             self.refused("it takes the permission durable.approve", "provide_input", *given)
         self.operator.user_permissions.add(Permission.objects.get(codename="approve"))
         self.call("provide_input", *given)

@@ -58,8 +58,8 @@ ATTACKS_PEOPLE: tuple[Mutation, ...] = (
         11,
         "a name beside a value makes it secret in a mapping",
         "masking:_pairs_masked",
-        "        secret = names.fit(str(key)) or (named and Names.plain(str(key)) in VALUES)\n",
-        "        secret = names.fit(str(key))\n",
+        " or (named and SecretNames.folded(str(key)) in VALUES)\n",
+        "\n",
         _VALUES,
     ),
     mutation(
@@ -89,7 +89,7 @@ ATTACKS_PEOPLE: tuple[Mutation, ...] = (
     mutation(
         11,
         "REST masks the texts of people",
-        "shown:Text.shown",
+        "shown:MaskedText.shown",
         "        return masking.text(value)\n",
         "        return value\n",
         _COLUMNS,
@@ -134,7 +134,7 @@ ATTACKS_PEOPLE: tuple[Mutation, ...] = (
     mutation(
         11,
         "a question that is handed on remembers whose the new names are",
-        "answer:hand_on",
+        "answer:put_in_charge",
         '"people": {**known, role: ids}',
         '"people": known',
         _PEOPLE + "a_question_that_is_handed_on_belongs_to_the_account",
@@ -207,7 +207,7 @@ ATTACKS_PEOPLE: tuple[Mutation, ...] = (
     mutation(
         11,
         "REST shows the events of an execution to who may see events",
-        "parts:Events.rows",
+        "parts:ExecutionEvents.rows",
         "        permissions.require_events(self.request.user)\n",
         "",
         _ROLE + "rest_shows_the_events_of_an_execution_to_who_may_see_events",

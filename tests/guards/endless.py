@@ -31,7 +31,7 @@ ENDLESS: tuple[Mutation, ...] = (
     mutation(
         0,
         "a wait that ends past the calendar is not opened",
-        "context:Ask.checked",
+        "context:WaitSpec.checked",
         "            if when is not None and (why := beyond(when)):\n",
         "            if when is not None and (why := beyond(when)) and not why:\n",
         _FAR + "a_wait_that_ends_past_the_calendar_fails_its_step",

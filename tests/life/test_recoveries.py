@@ -138,7 +138,7 @@ class RecoveryTests(EngineTestCase):
         execution = durable.start(self.workflow(0))
         worker = a_worker()
         claim_as(worker)
-        workers.stop(worker)
+        workers.sign_off(worker)
         drain()
         assert_completed(execution)
         self.assertEqual(Execution.objects.get().recoveries, 0)

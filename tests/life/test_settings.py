@@ -24,7 +24,7 @@ from durable import Data, Workflow, conf, seconds, step
 from durable.engine.duties import workers
 from durable.models import Execution, Worker
 from durable.testing import assert_completed, drain, run, worker
-from durable.worker.worker import Worker as WorkerProcess
+from durable.worker.worker import WorkerProcess
 from example_project import database_url
 from tests.cases import PATIENCE, ThreadedTestCase, WorkflowTestCase, until
 from tests.shop.models import Note

@@ -197,7 +197,7 @@ class MoverTests(TestCase):
         durable.pause(self.execution.id)
 
     def lose_the_code(self) -> None:
-        workers.stop(self.first.worker)
+        workers.sign_off(self.first.worker)
         workers.block_orphans([])
 
     def undo_and_die(self) -> None:

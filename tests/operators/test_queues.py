@@ -35,29 +35,29 @@ class QueueTests(WorkflowTestCase):
 
     def test_nothing_is_claimed_from_a_paused_queue_until_it_is_resumed(self) -> None:
         start(self.workflow)
-        queues.pause("default", by=None)
+        queues.pause_queue("default", by=None)
         self.assertEqual(self.claimed(), 0)
-        queues.resume("default", by=None)
+        queues.resume_queue("default", by=None)
         self.assertEqual(self.claimed(), 1)
 
     def test_other_queues_go_on(self) -> None:
         start(self.workflow, queue="mail")
-        queues.pause("default", by=None)
+        queues.pause_queue("default", by=None)
         self.assertEqual(self.claimed(queue="mail"), 1)
 
     def test_a_limit_holds_over_all_workers_and_claims(self) -> None:
         for _ in range(5):
             start(self.workflow)
-        queues.limit("default", 3, by=None)
+        queues.limit_queue("default", 3, by=None)
         self.assertEqual([self.claimed(2), self.claimed(2), self.claimed(2)], [2, 1, 0])
-        queues.limit("default", None, by=None)
+        queues.limit_queue("default", None, by=None)
         self.assertEqual(self.claimed(), 2)
 
     def test_every_change_is_audited_once_and_no_change_is_not(self) -> None:
         kim = User.objects.create_user("kim")
         for _ in range(2):
-            queues.pause("mail", by=kim)
-        queues.limit("mail", 7, by=kim)
+            queues.pause_queue("mail", by=kim)
+        queues.limit_queue("mail", 7, by=kim)
         found = AuditEntry.objects.order_by("at", "id").values_list(
             "action", "target", "actor_name"
         )
@@ -69,16 +69,16 @@ class QueueTests(WorkflowTestCase):
         wrong: list[Any] = [0, -1, True, 1.5, "3", 2**40]
         for value in wrong:
             with self.subTest(value), self.assertRaises(DurableError):
-                queues.limit("default", value, by=None)
+                queues.limit_queue("default", value, by=None)
         for name in ("", "x" * 101, "\0", None):
             with self.subTest(name), self.assertRaises(DurableError):
-                queues.pause(name, by=None)  # type: ignore[arg-type]
+                queues.pause_queue(name, by=None)  # type: ignore[arg-type]
         self.assertFalse(Queue.objects.exists())
 
     def test_depth_and_age_of_each_queue_are_told(self) -> None:
         first = start(self.workflow, queue="mail")
         start(self.workflow, queue="mail")
-        queues.limit("slow", 1, by=None)
+        queues.limit_queue("slow", 1, by=None)
         states = {state.name: state for state in queues.states()}
         self.assertEqual(set(states), {"default", "mail", "slow"})
         self.assertEqual((states["mail"].depth, states["mail"].concurrency), (2, None))
@@ -91,7 +91,7 @@ class QueueTests(WorkflowTestCase):
 
     def test_the_testing_kit_honours_a_pause(self) -> None:
         execution = start(self.workflow)
-        queues.pause("default", by=None)
+        queues.pause_queue("default", by=None)
         drain()
         execution.refresh_from_db()
         self.assertEqual(execution.status, "pending")
@@ -100,7 +100,7 @@ class QueueTests(WorkflowTestCase):
 class ConcurrentQueueTests(ThreadedTestCase):
     def test_two_workers_that_claim_at_once_do_not_exceed_a_limit_together(self) -> None:
         workflow = define()
-        queues.limit("default", 3, by=None)
+        queues.limit_queue("default", 3, by=None)
         workers: list[UUID] = [a_worker() for _ in range(4)]
         for _ in range(12):
             start(workflow)

@@ -436,11 +436,11 @@ class WorkerTests(AskingMixin, ThreadedTestCase):
         self.assertEqual([message.to for message in mail.outbox], [["named@example.com"]])
 
     def test_a_burst_does_not_end_before_people_are_told(self) -> None:
-        from durable.worker.worker import Worker
+        from durable.worker.worker import WorkerProcess
 
         data = {"kind": "approval", "options": {"assignees": ["user:named"]}}
         durable.start(self.workflow, data)
-        Worker(burst=True).run()
+        WorkerProcess(burst=True).run()
         self.assertEqual([message.to for message in mail.outbox], [["named@example.com"]])
         self.assertIsNone(Wait.objects.get().notice_at)
 

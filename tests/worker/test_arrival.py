@@ -19,7 +19,7 @@ import durable
 from durable.engine.duties import workers
 from durable.worker import arrival, worker
 from durable.worker.arrival import NoDatabase, patiently
-from durable.worker.worker import Worker
+from durable.worker.worker import WorkerProcess
 from tests.cases import ThreadedTestCase
 from tests.crash.workflows import Quick
 from tests.processes import ROOT
@@ -63,7 +63,7 @@ class ArrivalTests(ThreadedTestCase):
         execution = durable.start(Quick)
         outage = Outage(4)
         with self.assertLogs("durable.worker", "WARNING") as logs:
-            outage.during(Worker(burst=True).run)
+            outage.during(WorkerProcess(burst=True).run)
         self.assertEqual(outage.pauses[:4], [0.5, 1, 2, 4])
         self.assertEqual(len(logs.output), 4)
         self.assertIn("trying again in 0.5 s, for 40 s more: connection refused", logs.output[0])
@@ -92,7 +92,7 @@ class ArrivalTests(ThreadedTestCase):
             self.assertEqual(outage.pauses, [])
 
     def test_told_to_stop_meanwhile_it_stops(self) -> None:
-        one, outage = Worker(), Outage(float("inf"))
+        one, outage = WorkerProcess(), Outage(float("inf"))
         outage.pause = lambda seconds: one.request_stop()  # type: ignore[method-assign]
         with (
             self.assertLogs("durable.worker", "WARNING") as logs,
@@ -105,7 +105,7 @@ class ArrivalTests(ThreadedTestCase):
         out = io.StringIO()
         with (
             self.assertLogs("durable.worker", "WARNING") as logs,
-            mock.patch.object(Worker, "stopping", True),
+            mock.patch.object(WorkerProcess, "stopping", True),
             mock.patch.object(worker, "patiently", side_effect=NoDatabase("away")),
         ):
             call_command("durable_worker", "--json", stdout=out, verbosity=0)

@@ -22,7 +22,7 @@ from durable.worker import dispatcher
 from durable.worker.bell import Bell
 from durable.worker.slots import Slots
 from durable.worker.watchdog import Watchdog
-from durable.worker.worker import Worker as RealWorker
+from durable.worker.worker import WorkerProcess
 from tests.cases import elsewhere, open_transaction, until
 from tests.shop.models import Effect
 from tests.worker.cases import WorkerTestCase, on_postgres
@@ -73,7 +73,7 @@ class ClaimTests(WorkerTestCase):
             for queue in ("a", "b", "c")
             for _ in range(12)
         ]
-        both = RealWorker({"a": 1, "b": 3})
+        both = WorkerProcess({"a": 1, "b": 3})
         both.start()
         try:
             self.assertCompleted(*(e for e in executions if e.queue != "c"))
@@ -267,7 +267,7 @@ class ProgressTests(WorkerTestCase):
                 pass
 
         execution = durable.start(Plain)
-        shown = progress.Shown(execution.pk, 99, {"late": True}, in_transaction=False)
+        shown = progress.StepProgress(execution.pk, 99, {"late": True}, in_transaction=False)
         self.assertEqual(progress.show({execution.pk: shown}), {execution.pk})
         self.assertIsNone(self._progress(execution))
 

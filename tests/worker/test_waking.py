@@ -21,7 +21,7 @@ from durable.models import Execution, Queue, Worker
 from durable.storage.notify import CHANNEL
 from durable.testing import worker
 from durable.worker.listener import Listener
-from durable.worker.worker import Worker as RealWorker
+from durable.worker.worker import WorkerProcess
 from tests.cases import Elsewhere, elsewhere, open_transaction, until
 from tests.shop.models import Effect
 from tests.worker.cases import FAST, WorkerTestCase, on_postgres
@@ -174,7 +174,7 @@ class FirstStartTests(Patient):
     def latency_of_first_start(self, pause: float) -> None:
         durable.start(Quick, queue="nobody")  # this process finds that nobody listens
         up = threading.Event()
-        running = RealWorker(queues={"default": 1}, on_up=up.set)
+        running = WorkerProcess(queues={"default": 1}, on_up=up.set)
         running.start()
         try:
             up.wait(10)

@@ -58,7 +58,7 @@ def build_tree(cls: type[Any], flow: Any, steps: Mapping[str, AnyStep]) -> Tree:
 #: paths that begin with it are the engine's own: where an execution stands that undoes its steps
 
 
-class Names:
+class LevelNames:
     """The names of one level: fixed ones must differ, the others give way with ``-2``, ``-3``."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
@@ -103,7 +103,7 @@ class _Builder:
     def chain(self, body: Part, path: str, *, item: bool) -> Chain:
         """A part as the body of something: always a chain, nested ones flattened."""
         parts = list(self.flat(body))
-        names = Names()
+        names = LevelNames()
         hint = "in one chain; give the second another name: step.named(…) or name=."
         fixed = {
             at: names.fix(name, self.where, hint)
@@ -194,7 +194,7 @@ class _Builder:
     # -- blocks --------------------------------------------------------------------------------
 
     def branch(self, block: BranchBlock, path: str, name: str, item: bool) -> Branch:
-        names = Names({"default"})
+        names = LevelNames({"default"})
         cases = []
         for ordinal, (value, node) in enumerate(block.cases, 1):
             label = names.free(case_label(value, ordinal))
@@ -205,7 +205,7 @@ class _Builder:
         return Branch(path, name, on, tuple(cases), default or None)
 
     def parallel(self, block: ParallelBlock, path: str, name: str, item: bool) -> Parallel:
-        names = Names()
+        names = LevelNames()
         hint = "as a branch of one parallel(); use a keyword or step.named(…)."
         labels: list[str | None] = []
         for keyword, node in block.branches:
@@ -242,7 +242,7 @@ class _Builder:
 
     def catch(self, block: CatchBlock, path: str, name: str, item: bool) -> Catch:
         body = self.chain(block.node, f"{path}/do", item=item)
-        names = Names({"do"})
+        names = LevelNames({"do"})
         handlers = []
         for error, node in block.handlers:
             text = error if isinstance(error, str) else error.__name__

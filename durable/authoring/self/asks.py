@@ -1,4 +1,4 @@
-"""What a step asks for when it waits: the calls' arguments, checked and put into an ``Ask``."""
+"""What a step asks for when it waits: the calls' arguments, checked and put into a ``WaitSpec``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from durable.authoring.parse.wording import did_you_mean, refuse, refuse_unknown
-from durable.authoring.self.context import UNSET, Ask, ChildOptions, People, QuestionSpec
-from durable.authoring.values import count, deadline, moment
+from durable.authoring.self.context import UNSET, ChildOptions, People, QuestionSpec, WaitSpec
+from durable.authoring.values import aware_moment, count, deadline
 from durable.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -36,24 +36,24 @@ class Asking(TypedDict, total=False):
     timeout_value: Any
 
 
-def timer(duration: Any) -> Ask:
+def timer(duration: Any) -> WaitSpec:
     """A sleep of some length."""
     if not isinstance(duration, timedelta):
         raise TypeError(f"sleep() takes a timedelta such as days(3), not {duration!r}.")
-    return Ask("timer", "sleep", until=duration)
+    return WaitSpec("timer", "sleep", until=duration)
 
 
-def alarm(at: Any) -> Ask:
+def alarm(at: Any) -> WaitSpec:
     """A sleep until an instant."""
-    return Ask("timer", "sleep", until=moment(at, "sleep_until()"))
+    return WaitSpec("timer", "sleep", until=aware_moment(at, "sleep_until()"))
 
 
-def event(name: str, key: str | None, timeout: Any, timeout_value: Any) -> Ask:
+def event(name: str, key: str | None, timeout: Any, timeout_value: Any) -> WaitSpec:
     """A wait for one event."""
     return _events("event", "wait_for_event()", [name], key, timeout, timeout_value)
 
 
-def events(kind: str, names: Iterable[str], key: str | None, timeout: Any, value: Any) -> Ask:
+def events(kind: str, names: Iterable[str], key: str | None, timeout: Any, value: Any) -> WaitSpec:
     """A wait for any, or all, of several events."""
     call = f"wait_for_{kind}()"
     if isinstance(names, str):
@@ -61,7 +61,7 @@ def events(kind: str, names: Iterable[str], key: str | None, timeout: Any, value
     return _events(kind, call, list(names), key, timeout, value)
 
 
-def _events(kind: str, call: str, names: list[str], key: Any, timeout: Any, value: Any) -> Ask:
+def _events(kind: str, call: str, names: list[str], key: Any, timeout: Any, value: Any) -> WaitSpec:
     for name in names:
         _name(name, call)
     if not names or len(set(names)) != len(names):
@@ -73,7 +73,7 @@ def _events(kind: str, call: str, names: list[str], key: Any, timeout: Any, valu
         label = (
             f"{label[: LONGEST_LABEL - 70]}… {sha256(label.encode(errors='replace')).hexdigest()}"
         )
-    return Ask(
+    return WaitSpec(
         kind,
         label,
         names=tuple(names),
@@ -90,10 +90,10 @@ def child(
     timeout: Any,
     timeout_value: Any,
     options: ChildOptions,
-) -> Ask:
+) -> WaitSpec:
     """A wait for the end of a child workflow."""
     started_with("call_workflow", options)
-    return Ask(
+    return WaitSpec(
         "child",
         ref or workflow_name(workflow),
         workflow=workflow,
@@ -140,7 +140,7 @@ def question(
     form: str | None = None,
     quorum: int = 1,
     forms: Mapping[str, Any] | None = None,
-) -> Ask:
+) -> WaitSpec:
     """A question to people; ``forms`` are those of the class (``None``: not known yet).
 
     A question that is wrong is only ``refused`` when it is asked: its answer may be on record
@@ -154,7 +154,7 @@ def question(
         people = _people(where, asking)
     except DefinitionError as error:
         asked, people, refused = QuestionSpec(type), People(), error
-    return Ask(
+    return WaitSpec(
         "input",
         name,
         question=asked,

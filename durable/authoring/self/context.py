@@ -75,7 +75,7 @@ OnCancel = Literal["leave", "cancel"]
 
 
 @dataclass(frozen=True)
-class Ask:
+class WaitSpec:
     """One wait that a step asks for; ``kind`` is a value of ``states.WaitKind``."""
 
     kind: str
@@ -146,7 +146,7 @@ class Context(Protocol):
     def now(self) -> datetime:
         """The engine's present."""
 
-    def ask(self, ask: Ask) -> Any:
+    def ask(self, ask: WaitSpec) -> Any:
         """The recorded answer, or leave the step to wait for it (``Suspend``)."""
 
     def start_workflow(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from durable.authoring.self.asks import workflow_name
-from durable.authoring.self.context import Ask, ChildOptions, Data, OnCancel
+from durable.authoring.self.context import ChildOptions, Data, OnCancel, WaitSpec
 from durable.authoring.self.decision import Decision
 from durable.errors import NotInExecution
 
@@ -39,8 +39,8 @@ class Started:
 class StubContext:
     """A ``Context`` without an engine. What the step recorded is in its attributes.
 
-    ``answers`` maps the name of a wait to its answer. A callable is called with the ``Ask``; an
-    exception is raised; any other value answers every wait of that name.
+    ``answers`` maps the name of a wait to its answer. A callable is called with the ``WaitSpec``;
+    an exception is raised; any other value answers every wait of that name.
     """
 
     input: Data
@@ -56,7 +56,7 @@ class StubContext:
     cancel_requested: bool = False
     is_async: bool = False
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("durable.step"))
-    asked: list[Ask] = field(default_factory=list)
+    asked: list[WaitSpec] = field(default_factory=list)
     started: list[Started] = field(default_factory=list)
     progress: Any = None
     tags: dict[str, Any] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class StubContext:
 
         return clock.frozen_at() or clock.local_now()
 
-    def ask(self, ask: Ask) -> Any:
+    def ask(self, ask: WaitSpec) -> Any:
         """The answer to a wait, at once."""
         self.asked.append(ask.checked())
         if ask.kind == "timer":
@@ -95,7 +95,7 @@ class StubContext:
             return Decision(answer)
         return answer
 
-    def _answer(self, ask: Ask, name: str) -> Any:
+    def _answer(self, ask: WaitSpec, name: str) -> Any:
         if name not in self.answers:
             raise _unanswered(ask, (name,))
         answer = self.answers[name]
@@ -137,7 +137,7 @@ class StubContext:
         self.tags.update(tags)
 
 
-def _unanswered(ask: Ask, names: tuple[str, ...]) -> NotInExecution:
+def _unanswered(ask: WaitSpec, names: tuple[str, ...]) -> NotInExecution:
     wanted = " or ".join(repr(name) for name in names)
     return NotInExecution(
         f"The step waits ({ask.kind}) for {wanted}, and the stub has no answer. "

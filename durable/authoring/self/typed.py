@@ -61,7 +61,7 @@ class Typed:
             return overlay(returned, data)
         if not isinstance(returned, dict):
             return returned
-        return {**data, **plain(returned)} if self._lays_dict else plain(returned)
+        return {**data, **storable(returned)} if self._lays_dict else storable(returned)
 
 
 _bound: WeakKeyDictionary[Any, Typed] = WeakKeyDictionary()
@@ -99,7 +99,7 @@ class TypedModel:
     def changed(self, received: Any, data: Data) -> Data:
         """The data with what the body changed in the object that it received."""
         if isinstance(received, dict):
-            return {**plain(received)}
+            return {**storable(received)}
         after = overlay(received, data)
         try:
             before = overlay(self.load(data), data)
@@ -120,17 +120,17 @@ def overlay(instance: Any, data: Mapping[str, Any]) -> Data:
         if _is_object(type(inner)) and isinstance(old, dict):
             laid[key] = overlay(inner, old)
         else:
-            laid[key] = plain(value)
+            laid[key] = storable(value)
     return laid
 
 
-def plain(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """The value with typed objects and enum members made storable; itself if there are none."""
     if isinstance(value, Enum):
         return value.value
     if _is_object(type(value)):
-        return {key: plain(item) for key, item in _fields_of(value).items()}
-    return _mapped(value, lambda item, _: plain(item))
+        return {key: storable(item) for key, item in _fields_of(value).items()}
+    return _mapped(value, lambda item, _: storable(item))
 
 
 def _fields_of(instance: Any) -> Data:

@@ -79,12 +79,12 @@ class QueuePages(Pages):
 def act(user: Any, name: str, act: str, limit: int | None) -> str:
     """Do what was asked; what to say about it."""
     if act == "pause":
-        queues.pause(name, by=user)
+        queues.pause_queue(name, by=user)
         return _("%s is paused: nothing more is claimed from it.") % visible(name)
     if act == "resume":
-        queues.resume(name, by=user)
+        queues.resume_queue(name, by=user)
         return _("%s goes on.") % visible(name)
-    queues.limit(name, limit, by=user)
+    queues.limit_queue(name, limit, by=user)
     if limit is None:
         return _("%s has no limit any more.") % visible(name)
     return _("%(name)s runs at most %(limit)d at once.") % {"name": visible(name), "limit": limit}

@@ -212,14 +212,15 @@ class AuditPages(Table):
         """From what to what, in short and masked."""
         values = shown.Shown(open=False)
         before, after = (
-            values.line(trail.known(row, value, values), 80) for value in (row.before, row.after)
+            values.line(trail.shown_change(row, value, values), 80)
+            for value in (row.before, row.after)
         )
         if row.before is None:
             return "" if row.after is None else after
         return f"{before} → {after}"
 
     def _whole(self, row: AuditEntry, value: Any, values: shown.Shown) -> str:
-        return "" if value is None else values.value(trail.known(row, value, values))
+        return "" if value is None else values.value(trail.shown_change(row, value, values))
 
     @or_404
     def change_view(

@@ -117,7 +117,7 @@ class ShowFilter(SimpleListFilter):
         return found
 
 
-class WorkflowFilter(SimpleListFilter):
+class AskingWorkflowFilter(SimpleListFilter):
     """By the workflow that asks."""
 
     title = _("workflow")

@@ -43,7 +43,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Facts:
+class QuestionFacts:
     """What is asked, for somebody who is asked: nothing of the execution but its subject."""
 
     prompt: str
@@ -54,11 +54,11 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Page:
+class QuestionPage:
     """A question as one user may see it."""
 
     wait: Wait
-    asked: Facts
+    asked: QuestionFacts
     title: str
     execution_url: str  # empty if the user may not see the execution
     data: str  # of the execution, likewise
@@ -91,13 +91,13 @@ class Page:
         return Question.of(self.wait).is_approval
 
 
-def facts(user: Any, wait: Wait) -> Facts:
+def facts(user: Any, wait: Wait) -> QuestionFacts:
     """What is asked, with what looks secret hidden from who may not see it."""
     question = Question.of(wait)
     root = Execution.objects.defer(*access.LARGE).filter(pk=wait.root_id).first()
     masking = inputs.masking_for(user, wait)
     known = masking.value(question.metadata)
-    return Facts(
+    return QuestionFacts(
         prompt=visible(masking.text(question.prompt)),
         metadata=[(visible(name), shown(value)) for name, value in known.items()],
         workflow=visible(wait.execution.workflow),
@@ -106,7 +106,7 @@ def facts(user: Any, wait: Wait) -> Facts:
     )
 
 
-def page_of(user: Any, wait: Wait) -> Page:
+def page_of(user: Any, wait: Wait) -> QuestionPage:
     """A question with all that this user may see of it."""
     now = clock.read(database())
     question = Question.of(wait)
@@ -114,14 +114,14 @@ def page_of(user: Any, wait: Wait) -> Page:
     sees, masking = access.sees(user, wait.root_id), inputs.masking_for(user, wait)
     data = root.data if root is not None and sees else None
     added = question.added(now - wait.opened_at)
-    return Page(
+    return QuestionPage(
         wait=wait,
         asked=facts(user, wait),
         title=Truncator(words.title(wait)).chars(140),
         execution_url=execution_url(wait.root_id) if sees else "",
         data="" if data is None else shown(masking.value(data)),
-        assignees=words.named([*wait.assignees, *added]),
-        exclude=words.named(wait.exclude),
+        assignees=words.people_in_words([*wait.assignees, *added]),
+        exclude=words.people_in_words(wait.exclude),
         later=later(question, wait.opened_at, now),
         quorum=question.quorum,
         outcome=words.outcome(wait),
@@ -156,7 +156,10 @@ def later(
     """Who may answer besides, and from when on."""
     coming = [after for after in question.escalations() if opened_at + after > now]
     return [
-        (opened_at + after, words.named(one for at, one in question.escalate if at == after))
+        (
+            opened_at + after,
+            words.people_in_words(one for at, one in question.escalate if at == after),
+        )
         for after in coming
     ]
 
@@ -230,7 +233,9 @@ def _entry(wait: Wait, row: AuditEntry, masking: Masking, *, origins: bool) -> E
     after: Any = row.after or {}
     comment = ""
     if row.action == "reassign":
-        before, to = (", ".join(words.named(who or [])) for who in (row.before, row.after))
+        before, to = (
+            ", ".join(words.people_in_words(who or [])) for who in (row.before, row.after)
+        )
         what = _("reassigned from %(before)s to %(to)s") % {
             "before": before or _("everybody"),
             "to": to,

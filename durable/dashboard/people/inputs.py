@@ -29,11 +29,11 @@ from durable.dashboard.people.input_forms import (
     answer_of,
 )
 from durable.dashboard.people.input_lists import (
+    AskingWorkflowFilter,
     CappedPaginator,
     InputList,
     Prompt,
     ShowFilter,
-    WorkflowFilter,
     asked_of,
 )
 from durable.dashboard.people.input_page import page_of
@@ -69,7 +69,7 @@ class InputAdmin(OwnLookups):
 
     list_display = ("asks", "buttons", "state", "due", "about")
     list_display_links = None
-    list_filter = (ShowFilter, WorkflowFilter)
+    list_filter = (ShowFilter, AskingWorkflowFilter)
     list_per_page = 50
     list_max_show_all = 200
     paginator = CappedPaginator
@@ -157,7 +157,7 @@ class InputAdmin(OwnLookups):
         for word in words:
             found = Q(name__icontains=word) | Q(execution__workflow__icontains=word)
             found |= input_lists.asks(request.user, queryset, word)
-            if (span := ids.span(word)) is not None and len(word) >= ids.SHORTEST:
+            if (span := ids.id_range(word)) is not None and len(word) >= ids.SHORTEST:
                 found |= Q(root_id__range=span)
             queryset = queryset.annotate(prompt=Prompt("question")).filter(found)
         return queryset, False
@@ -186,7 +186,7 @@ class InputAdmin(OwnLookups):
     @admin.display(description=gettext_lazy("question"))
     def asks(self, row: Any) -> SafeString:
         """The prompt, as a link to the question's page; who may answer; how many have voted."""
-        who = ", ".join(words.named(row.assignees)) or _("anybody who may approve")
+        who = ", ".join(words.people_in_words(row.assignees)) or _("anybody who may approve")
         about = [_("for %s") % who]
         quorum = Question.of(row).quorum
         if quorum > 1:
@@ -374,7 +374,7 @@ class InputAdmin(OwnLookups):
             except (NotAllowed, access.AccessDenied) as refusal:
                 raise PermissionDenied(str(refusal)) from refusal
             else:
-                to = ", ".join(words.named(form.cleaned_data["to"]))
+                to = ", ".join(words.people_in_words(form.cleaned_data["to"]))
                 messages.success(request, _("%s: now for %s.") % (words.title(wait), to))
                 return HttpResponseRedirect(self._after_reassign(request, wait))
         elif form.errors:

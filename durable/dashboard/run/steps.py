@@ -35,7 +35,7 @@ class LogLine:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class ShownAttempt:
     """One attempt as it is shown."""
 
     id: UUID
@@ -63,7 +63,7 @@ class Attempt:
 class Attempts:
     """A page of them."""
 
-    rows: list[Attempt]
+    rows: list[ShownAttempt]
     page: int
     pages: int
     total: int
@@ -105,7 +105,7 @@ def page_of(
     return Attempts([attempt(row, names, shown) for row in rows], page, pages, total)
 
 
-def full(row: StepRun, names: dict[UUID, str], shown: Shown, limit: int) -> Attempt:
+def full(row: StepRun, names: dict[UUID, str], shown: Shown, limit: int) -> ShownAttempt:
     """One attempt with everything."""
     found = _readable(StepRun.objects.filter(pk=row.pk), limit).get()
     return attempt(found, names, shown, limit)
@@ -128,11 +128,11 @@ def _readable(rows: QuerySet[StepRun], limit: int) -> Any:
     )
 
 
-def attempt(row: Any, names: dict[UUID, str], shown: Shown, limit: int = SMALL) -> Attempt:
+def attempt(row: Any, names: dict[UUID, str], shown: Shown, limit: int = SMALL) -> ShownAttempt:
     """A row as it is shown."""
     error = row.error or {}
     sizes = (row.input_size or 0, row.output_size or 0, (row.logs_size or 0) // 4)
-    return Attempt(
+    return ShownAttempt(
         id=row.pk,
         execution=row.execution_id,
         name=visible(row.name),

@@ -30,11 +30,13 @@ def entry(row: AuditEntry, shown: Shown) -> dict[str, Any]:
         "action": visible(row.action.replace("_", " ")),
         "target": visible(row.target),
         "origin": visible(row.origin),
-        "before": "" if row.before is None else shown.line(known(row, row.before, shown), 300),
-        "after": "" if row.after is None else shown.line(known(row, row.after, shown), 300),
+        "before": ""
+        if row.before is None
+        else shown.line(shown_change(row, row.before, shown), 300),
+        "after": "" if row.after is None else shown.line(shown_change(row, row.after, shown), 300),
     }
 
 
-def known(row: AuditEntry, value: Any, shown: Shown) -> Any:
+def shown_change(row: AuditEntry, value: Any, shown: Shown) -> Any:
     """What was before or after, as far as this person may see it."""
     return shown.masking.change(row.action, row.target, value)

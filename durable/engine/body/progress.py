@@ -10,7 +10,7 @@ from durable.models import Execution
 from durable.storage.transaction import connection, in_transaction, is_strict, lock
 
 
-class Shown(NamedTuple):
+class StepProgress(NamedTuple):
     """What a step said of its progress, and under which claim."""
 
     root_id: UUID
@@ -20,7 +20,7 @@ class Shown(NamedTuple):
 
 
 @in_transaction
-def show(pending: Mapping[UUID, Shown]) -> set[UUID]:
+def show(pending: Mapping[UUID, StepProgress]) -> set[UUID]:
     """Write what can be written without waiting for a lock; the executions that are done with.
 
     A claim that was superseded is done with, unwritten. Where a row that changes meanwhile would

@@ -78,7 +78,7 @@ def renew(worker: UUID, lease: timedelta, running: int, *, listening: bool) -> b
 
 
 @in_transaction
-def stop(worker: UUID) -> int:
+def sign_off(worker: UUID) -> int:
     """A worker leaves: what it still holds is due again at once."""
     Worker.objects.filter(pk=worker).update(stopped_at=clock.now())
     return _free(worker, died=False)
@@ -86,12 +86,12 @@ def stop(worker: UUID) -> int:
 
 @in_transaction
 def forget(worker: UUID) -> int:
-    """``stop``, and nothing is left of the worker that nobody has seen."""
+    """``sign_off``, and nothing is left of the worker that nobody has seen."""
     held = Execution.objects.filter(worker=worker)
     idle = Worker.objects.filter(~Exists(held), pk=worker)
     if idle.delete()[0]:
         return 0
-    freed = stop(worker)
+    freed = sign_off(worker)
     idle.delete()
     return freed
 

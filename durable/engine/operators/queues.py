@@ -51,19 +51,19 @@ def states() -> list[QueueState]:
 
 
 @in_callers_transaction
-def pause(name: str, *, by: Any) -> Queue:
+def pause_queue(name: str, *, by: Any) -> Queue:
     """Claim nothing more from a queue; what runs goes on to its end."""
     return _change("pause_queue", name, by, paused=True)
 
 
 @in_callers_transaction
-def resume(name: str, *, by: Any) -> Queue:
+def resume_queue(name: str, *, by: Any) -> Queue:
     """Let workers claim from a queue again."""
     return _change("resume_queue", name, by, paused=False)
 
 
 @in_callers_transaction
-def limit(name: str, concurrency: int | None, *, by: Any) -> Queue:
+def limit_queue(name: str, concurrency: int | None, *, by: Any) -> Queue:
     """Run at most so many executions of a queue at once, over all workers; ``None``: no limit."""
     whole = isinstance(concurrency, int) and not isinstance(concurrency, bool)
     if concurrency is not None and not (whole and 1 <= concurrency <= sizes.HIGHEST):

@@ -37,12 +37,12 @@ def base_of(claim: Claim) -> Base:
     if base is None:
         parent = Execution.objects.filter(pk=claim.block[0])
         stored = parent.annotate(stored=text_of("data")).values_list("stored", flat=True).get()
-        base = _blocks[claim.block] = Base(plain(stored))
+        base = _blocks[claim.block] = Base(without_increments(stored))
         while len(_blocks) > BLOCKS_KEPT:
             _blocks.popitem(last=False)
     return base
 
 
-def plain(data: str) -> str:
+def without_increments(data: str) -> str:
     """Data without what its increments remember: the base that branches start from."""
     return codec.dumps(codec.loads(data))

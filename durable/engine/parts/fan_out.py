@@ -13,7 +13,7 @@ from durable.authoring.nodes.tree import Chain, Foreach, Leaf, Parallel
 from durable.engine.ends.release import give_back, hold, park
 from durable.engine.ends.turns import is_sequence
 from durable.engine.parts import item_rows
-from durable.engine.parts.bases import plain
+from durable.engine.parts.bases import without_increments
 from durable.engine.row import walk
 from durable.engine.row.held import Claim
 from durable.engine.row.position import encode
@@ -36,7 +36,7 @@ def open_parallel(claim: Claim, node: Parallel) -> None:
     if hold(claim).stops:
         give_back(claim)
         return
-    data = plain(claim.data)
+    data = without_increments(claim.data)
     _store(claim)
     Execution.objects.bulk_create(
         [
@@ -71,7 +71,7 @@ def _open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
         give_back(claim)
         return 1
     sequence = is_sequence(node)
-    data = plain(claim.data)
+    data = without_increments(claim.data)
     # its catches begin with the data that it is given with its turn, so their frames have none
     template = _child(claim, Role.ITEM, 0, "", node.body, node.path, None)
     template.base = template.data = Stored(data) if sequence else None

@@ -15,7 +15,7 @@ from durable.authoring.self.context import apart
 from durable.engine.ends import turns
 from durable.engine.ends.release import hold
 from durable.engine.ends.release import park as release
-from durable.engine.parts.bases import plain
+from durable.engine.parts.bases import without_increments
 from durable.engine.row import merge
 from durable.engine.row.failures import Failure, brief, from_stored
 from durable.engine.row.held import Claim
@@ -102,7 +102,7 @@ def last_completed_at(claim: Claim) -> datetime | None:
 def join_parallel(claim: Claim, node: Parallel, instance: Any) -> Any:
     """The data after a parallel; ``BlockFailed`` if it failed, or whatever ``merge`` raises."""
     data = codec.loads(claim.data)
-    base = codec.loads(plain(claim.data))
+    base = codec.loads(without_increments(claim.data))
     rows = {row.branch: row for row in _children(claim).order_by("index")}
     failed = [row for row in rows.values() if row.status != Status.COMPLETED]
     if failed and (node.on_error == "fail_fast" or node.merge in ("deep", "strict", "last")):
@@ -165,7 +165,7 @@ def join_foreach(claim: Claim, node: Foreach) -> Any:
     elif turns.is_sequence(node):
         data = _apply_sequence(data, claim)
     else:
-        base = codec.loads(plain(claim.data))
+        base = codec.loads(without_increments(claim.data))
         for page in _pages(items.filter(status=Status.COMPLETED)):
             for _, outcome, _ in page:
                 data = merge.apply(data, outcome, base)

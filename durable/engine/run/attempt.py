@@ -42,7 +42,7 @@ from durable.models import Execution
 from durable.states import StepStatus
 from durable.storage.failpoints import reach
 from durable.storage.reconnect import is_unavailable, persist, reconnect, was_cut
-from durable.storage.transaction import ATTEMPTS, connection, is_retriable, pause
+from durable.storage.transaction import ATTEMPTS, connection, is_retriable, step_aside
 
 logger = logging.getLogger("durable.engine")
 
@@ -99,7 +99,7 @@ class StepAttempt:
             outcome = apart(self._once)
             if not (self.step.atomic and self._outermost and self._rolled_back(outcome)):
                 return outcome
-            pause(again)
+            step_aside(again)
             reconnect()
         return apart(self._once)
 

@@ -16,7 +16,7 @@ from django.utils.functional import SimpleLazyObject
 
 from durable import clock, codec
 from durable.authoring.self.asks import workflow_name
-from durable.authoring.self.context import UNSET, Ask, ChildOptions, OnCancel
+from durable.authoring.self.context import UNSET, ChildOptions, OnCancel, WaitSpec
 from durable.authoring.self.decision import Decision
 from durable.engine.row.journal import Journal, Place
 from durable.engine.start import children
@@ -48,13 +48,13 @@ if TYPE_CHECKING:
 class Request:
     """A wait that a body has asked for, in the form in which it is stored."""
 
-    ask: Ask
+    ask: WaitSpec
     place: Place
     question: Question | None = None
     child: Child | None = None
 
     @classmethod
-    def of(cls, ask: Ask, place: Place) -> Request:
+    def of(cls, ask: WaitSpec, place: Place) -> Request:
         """Check what the author wrote while the body can still be told that it is wrong."""
         if ask.kind == WaitKind.CHILD:
             return cls(ask, place, child=Child.of(ask.workflow, ask.input, ask.options))
@@ -128,7 +128,7 @@ class StepContext:
 
     # -- waits ----------------------------------------------------------------------------
 
-    def ask(self, ask: Ask) -> Any:
+    def ask(self, ask: WaitSpec) -> Any:
         """The recorded answer, or leave the body to wait for it."""
         self._in_a_step()
         self._not_leaving()
@@ -267,7 +267,7 @@ class StepContext:
         self.new_tags.update(sizes.tags(tags))
 
 
-def _check_new(ask: Ask) -> None:
+def _check_new(ask: WaitSpec) -> None:
     """Refuse a wait that can't be opened. One on record needs no class, form or row any more."""
     ask.checked()
     sizes.wait(ask)
@@ -279,7 +279,7 @@ def _checked(place: Place, result: Any) -> Stored:
     return Stored(codec.dumps(result, path=f"run({place[1]!r})"))
 
 
-def _answer(ask: Ask, wait: Wait) -> Any:
+def _answer(ask: WaitSpec, wait: Wait) -> Any:
     """A recorded answer in the form in which the call returns it."""
     if wait.kind == WaitKind.CHILD and wait.received:
         error = wait.received["error"]
@@ -294,7 +294,7 @@ def _answer(ask: Ask, wait: Wait) -> Any:
     return wait.answer
 
 
-def _timed_out(ask: Ask, wait: Wait) -> Any:
+def _timed_out(ask: WaitSpec, wait: Wait) -> Any:
     if ask.timeout_value is UNSET:
         received = wait.received or {}
         raise WaitTimeout(

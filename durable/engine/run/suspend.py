@@ -88,14 +88,14 @@ def _open(claim: Claim, request: Request) -> Wait:
         names=list(ask.names),
         key=key,
         opened_at=clock.now(),
-        deadline_at=moment(ask.until if WaitKind(kind).is_answered_by_time else ask.timeout),
+        deadline_at=instant_of(ask.until if WaitKind(kind).is_answered_by_time else ask.timeout),
         status=WaitStatus.OPEN,
         question=request.question.stored() if request.question is not None else None,
         child=_child(claim, request),
         assignees=list(question.assignees),
         exclude=list(question.exclude),
         people=question.people(),
-        due_at=moment(ask.people.due),
+        due_at=instant_of(ask.people.due),
         **notices.of_opened(question),
     )
     CorrelationKey.objects.give(claim.root_id, [key] if key else [])
@@ -115,7 +115,7 @@ def _child(claim: Claim, request: Request) -> Execution | None:
     return children.create(claim, request.place, request.child, awaited=True)
 
 
-def moment(when: timedelta | datetime | None) -> Any:
+def instant_of(when: timedelta | datetime | None) -> Any:
     """A time span from the database's present on, or an instant, as a value for a column."""
     if isinstance(when, datetime):
         return in_utc(when)

@@ -44,7 +44,7 @@ class Command(DurableCommand):
         if self.by is None:
             answer.provide_input(execution.pk, name, value, by=None, comment=comment, branch=branch)
         else:  # what this person may is decided under the question's lock
-            named = inputs.Named(execution.pk, name, branch)
+            named = inputs.QuestionAddress(execution.pk, name, branch)
             inputs.answer(named, value, by=self.by, comment=comment)
         execution.refresh_from_db()
         if self.as_json:

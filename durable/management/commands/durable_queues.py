@@ -53,9 +53,9 @@ class Command(DurableCommand):
             raise CommandError(f"there is no queue {name!r}, only {', '.join(names)}")
         self.require("manage_queues", name)
         if action == "limit":
-            queues.limit(name, _limit(number), by=self.by)
+            queues.limit_queue(name, _limit(number), by=self.by)
         else:
-            (queues.pause if action == "pause" else queues.resume)(name, by=self.by)
+            (queues.pause_queue if action == "pause" else queues.resume_queue)(name, by=self.by)
         self._list([state for state in self._seen() if state.name == name])
 
     def _seen(self) -> list[QueueState]:

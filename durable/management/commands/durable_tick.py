@@ -19,7 +19,7 @@ from durable.management.transactions import of_a_test
 from durable.showing import values
 from durable.showing.characters import visible_line
 from durable.worker.arrival import NoDatabase
-from durable.worker.worker import Worker
+from durable.worker.worker import WorkerProcess
 
 
 class Pass(NamedTuple):
@@ -71,7 +71,7 @@ class Command(BaseCommand):
 
     def _with_a_worker(self, max_seconds: float) -> Pass:
         """A worker that ends when nothing is due, with threads and connections of its own."""
-        worker = Worker(burst=True)
+        worker = WorkerProcess(burst=True)
         timer = threading.Timer(max_seconds, worker.request_stop)
         timer.daemon = True
         handler = None

@@ -21,7 +21,7 @@ from durable.storage.transaction import connection
 from durable.worker.arrival import NoDatabase, patiently
 from durable.worker.processes import stop_with_parent, supervise
 from durable.worker.reload import run_reloading
-from durable.worker.worker import Worker
+from durable.worker.worker import WorkerProcess
 
 logger = logging.getLogger("durable.worker")
 
@@ -81,7 +81,7 @@ class Command(BaseCommand):
         if options["processes"] > 1:
             self._await_database()
             sys.exit(supervise(options["processes"], _arguments()))
-        worker = Worker(
+        worker = WorkerProcess(
             queues,
             burst=options["burst"],
             max_executions=options["max_executions"],
@@ -144,7 +144,7 @@ class Command(BaseCommand):
             )
         return queues
 
-    def _say(self, event: str, worker: Worker) -> None:
+    def _say(self, event: str, worker: WorkerProcess) -> None:
         """One line for whoever watches this process."""
         said = {
             "event": event,
@@ -180,7 +180,7 @@ def _leave_threads_behind(code: int) -> None:
     os._exit(code)
 
 
-def _stop(worker: Worker) -> None:
+def _stop(worker: WorkerProcess) -> None:
     if worker.stopping:
         worker.hurry()
     else:

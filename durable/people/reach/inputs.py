@@ -53,7 +53,7 @@ def seen_by(user: Any, wait: Wait) -> bool:
     return access.may_answer(user, wait) or access.sees(user, wait.root_id)
 
 
-class Named(NamedTuple):
+class QuestionAddress(NamedTuple):
     """A question as an address names it: by its execution, its name, and the part that asks."""
 
     execution: Any
@@ -69,7 +69,7 @@ class Known(NamedTuple):
     why_not: str | None
 
 
-def known(user: Any, asked: Named, *, held: bool = False) -> Known:
+def known(user: Any, asked: QuestionAddress, *, held: bool = False) -> Known:
     """The open question of this name that the user knows of, or the last one that was open.
 
     ``ExecutionNotFound`` for who neither sees the execution nor may answer; ``WaitNotFound``;
@@ -77,7 +77,7 @@ def known(user: Any, asked: Named, *, held: bool = False) -> Known:
     transaction, and the user's permissions are read anew after that.
     """
     execution = lookup.get(asked.execution)
-    found = answers.named(execution, asked.name, asked.branch, held=held)
+    found = answers.questions_named(execution, asked.name, asked.branch, held=held)
     user = fresh(user) if held else user
     refused = access.refusals(user, found)
     if not access.sees(user, execution.root_id):
@@ -100,7 +100,7 @@ def masking_for(user: Any, wait: Wait) -> Masking:
 
 
 @in_callers_transaction
-def answer(asked: UUID | Named, value: Any, *, by: Any, comment: str = "") -> Wait:
+def answer(asked: UUID | QuestionAddress, value: Any, *, by: Any, comment: str = "") -> Wait:
     """Answer a question as a person; what they may is read anew, under the question's lock.
 
     ``NotAllowed``, ``AlreadyAnswered`` (which says who was first), ``InvalidInput``,
@@ -114,7 +114,7 @@ def answer(asked: UUID | Named, value: Any, *, by: Any, comment: str = "") -> Wa
 
 
 @in_callers_transaction
-def reassign(asked: UUID | Named, to: Iterable[str], *, by: Any) -> Wait:
+def reassign(asked: UUID | QuestionAddress, to: Iterable[str], *, by: Any) -> Wait:
     """Put others in charge; it takes the permission, and nobody excluded may choose who decides.
 
     ``AccessDenied``, ``NotAllowed``, ``AlreadyAnswered``, ``DefinitionError``, and what ``known``
@@ -126,13 +126,13 @@ def reassign(asked: UUID | Named, to: Iterable[str], *, by: Any) -> Wait:
         raise NotAllowed(_("who is excluded from a question may not hand it to others"))
     people = list(to)
     named.refuse_wrong(wait, who.normalise(people), by=person)
-    answers.hand_on(wait, to=people, by=person)
+    answers.put_in_charge(wait, to=people, by=person)
     return Wait.objects.select_related("execution").get(pk=wait.pk)
 
 
-def _held(asked: UUID | Named, by: Any) -> Known:
+def _held(asked: UUID | QuestionAddress, by: Any) -> Known:
     """The question, locked for this transaction; by its id only from doors that have shown it."""
-    if isinstance(asked, Named):
+    if isinstance(asked, QuestionAddress):
         return known(by, asked, held=True)
     wait, person = answers.held(asked), fresh(by)
     return Known(wait, person, access.why_not(person, wait))

@@ -42,7 +42,7 @@ def done(wait: Wait) -> str:
     return outcome(wait)
 
 
-def named(specs: Iterable[str]) -> list[str]:
+def people_in_words(specs: Iterable[str]) -> list[str]:
     """People in words: ``kim``, ``group finance``, ``holders of shop.approve``."""
     words = {"user": "%s", "group": _("group %s"), "perm": _("holders of %s")}
     found = []

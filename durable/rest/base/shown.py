@@ -33,7 +33,7 @@ class _Masked(serializers.JSONField):
         raise AssertionError("one of the kinds below")
 
 
-class Data(_Masked):
+class MaskedData(_Masked):
     """Users' data, or what a wait has got: secret-looking keys have their values hidden."""
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
@@ -41,7 +41,7 @@ class Data(_Masked):
         return masking.value(value)
 
 
-class Answer(_Masked):
+class MaskedAnswer(_Masked):
     """What somebody has answered; the name of the question may look secret, too."""
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
@@ -49,7 +49,7 @@ class Answer(_Masked):
         return masking.answer(row.name, value)
 
 
-class Change(_Masked):
+class MaskedChange(_Masked):
     """What was before or after a change on record."""
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
@@ -57,7 +57,7 @@ class Change(_Masked):
         return masking.change(row.action, row.target, value)
 
 
-class Text(_Masked):
+class MaskedText(_Masked):
     """A text that may quote data."""
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
@@ -65,7 +65,7 @@ class Text(_Masked):
         return masking.text(value)
 
 
-class Error(_Masked):
+class MaskedError(_Masked):
     """What went wrong; secrets are hidden in its texts too. ``brief``: without the traceback."""
 
     def __init__(self, *, brief: bool = False, **options: Any) -> None:
@@ -79,7 +79,7 @@ class Error(_Masked):
         return masking.value(value)
 
 
-class Logs(_Masked):
+class MaskedLogs(_Masked):
     """Captured log records: ``[{"at", "level", "logger", "message"}]``."""
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:

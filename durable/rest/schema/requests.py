@@ -147,7 +147,7 @@ class Cancel(Body):
     compensate = Flag(required=False)
 
 
-class Retry(Body):
+class RetrySerializer(Body):
     """Whether to forget what the step has on record."""
 
     restart_step = Flag(required=False)

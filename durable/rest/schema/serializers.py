@@ -13,7 +13,14 @@ from durable.models import PARTS, Execution
 from durable.people import question
 from durable.people.form import missing
 from durable.people.reach.schema import schema_of
-from durable.rest.base.shown import Answer, Change, Data, Error, Logs, Text
+from durable.rest.base.shown import (
+    MaskedAnswer,
+    MaskedChange,
+    MaskedData,
+    MaskedError,
+    MaskedLogs,
+    MaskedText,
+)
 from durable.showing.masking import Masking
 from durable.showing.values import plain
 
@@ -66,10 +73,10 @@ class ExecutionSummary(Read):
     priority = serializers.IntegerField()
     path = serializers.CharField(help_text="Where it stands in the flow.")
     attempt = serializers.IntegerField()
-    tags = Data()
+    tags = MaskedData()
     idempotency_key = serializers.CharField(allow_null=True)
     subject = serializers.SerializerMethodField()
-    error = Error(brief=True)
+    error = MaskedError(brief=True)
     rerun_of = serializers.UUIDField(source="rerun_of_id", allow_null=True)
     created_at = serializers.DateTimeField()
     scheduled_at = serializers.DateTimeField(allow_null=True)
@@ -90,16 +97,16 @@ class ExecutionSummary(Read):
 class ExecutionDetail(ExecutionSummary):
     """An execution with what it carries and what can be done to it."""
 
-    input = Data()
-    data = Data()  # type: ignore[assignment]
-    result = Data()
-    error = Error()
-    progress = Data()
+    input = MaskedData()
+    data = MaskedData()  # type: ignore[assignment]
+    result = MaskedData()
+    error = MaskedError()
+    progress = MaskedData()
     keys = serializers.SerializerMethodField(help_text="Its correlation keys.")
     actions = serializers.SerializerMethodField(help_text="What you can do to it now.")
     pause_requested = serializers.BooleanField()
     cancel_requested_at = serializers.DateTimeField(allow_null=True)
-    cancel_reason = Text()
+    cancel_reason = MaskedText()
     blocked_by = serializers.CharField(help_text="worker or code: what is missing")
 
     def get_keys(self, row: Execution) -> list[str]:
@@ -115,7 +122,7 @@ class ExecutionDetail(ExecutionSummary):
         return [name for name in names if name != "cancel_compensate"]
 
 
-class StepRun(Read):
+class StepRunSerializer(Read):
     """An attempt of a step, or of a compensation."""
 
     id = serializers.UUIDField()
@@ -126,16 +133,16 @@ class StepRun(Read):
     attempt = serializers.IntegerField()
     compensation = serializers.BooleanField()
     status = _Stands()
-    input = Data()
-    output = Data()
-    error = Error()
-    logs = Logs(source="log_records")
+    input = MaskedData()
+    output = MaskedData()
+    error = MaskedError()
+    logs = MaskedLogs(source="log_records")
     recoveries = serializers.IntegerField(help_text="How many workers died in it.")
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
 
 
-class Wait(Read):
+class WaitSerializer(Read):
     """A timer, an event, a person's input or a child that is (or was) waited for."""
 
     id = serializers.UUIDField()
@@ -150,16 +157,16 @@ class Wait(Read):
     opened_at = serializers.DateTimeField()
     deadline_at = serializers.DateTimeField(allow_null=True)
     resolved_at = serializers.DateTimeField(allow_null=True)
-    answer = Answer()
-    received = Data()
+    answer = MaskedAnswer()
+    received = MaskedData()
     child = serializers.UUIDField(source="child_id", allow_null=True)
     assignees = serializers.ListField(child=serializers.CharField())
     due_at = serializers.DateTimeField(allow_null=True)
     by = serializers.CharField(source="by_name")
-    comment = Text()
+    comment = MaskedText()
 
 
-class Event(Read):
+class EventSerializer(Read):
     """An event in the inbox of an execution, or in the mailbox of its key."""
 
     id = serializers.UUIDField()
@@ -169,11 +176,11 @@ class Event(Read):
     event_id = serializers.CharField(allow_null=True)
     status = _Stands(help_text="pending, kept, consumed, delivered")
     wait = serializers.UUIDField(source="wait_id", allow_null=True, help_text="Which took it.")
-    payload = Data()
+    payload = MaskedData()
     created_at = serializers.DateTimeField()
 
 
-class AuditEntry(Read):
+class AuditEntrySerializer(Read):
     """Who changed what, when, from where."""
 
     id = serializers.UUIDField()
@@ -182,12 +189,12 @@ class AuditEntry(Read):
     action = serializers.CharField()
     execution = serializers.UUIDField(source="execution_id", allow_null=True)
     target = serializers.CharField()
-    before = Change()
-    after = Change()
+    before = MaskedChange()
+    after = MaskedChange()
     origin = serializers.CharField()
 
 
-class GraphNode(Read):
+class GraphNodeSerializer(Read):
     """A node of a flow; ``kind`` is start, end, join, step, branch, parallel, …"""
 
     path = serializers.CharField()
@@ -195,7 +202,7 @@ class GraphNode(Read):
     kind = serializers.CharField()
 
 
-class GraphEdge(Read):
+class GraphEdgeSerializer(Read):
     """A way from one node to another."""
 
     source = serializers.CharField()  # type: ignore[assignment]
@@ -203,16 +210,16 @@ class GraphEdge(Read):
     label = serializers.CharField()  # type: ignore[assignment]
 
 
-class Graph(Read):
+class GraphSerializer(Read):
     """A flow as nodes and edges, in written order."""
 
     workflow = serializers.CharField()
     version = serializers.IntegerField()
-    nodes = GraphNode(many=True)
-    edges = GraphEdge(many=True)
+    nodes = GraphNodeSerializer(many=True)
+    edges = GraphEdgeSerializer(many=True)
 
 
-class Question(Read):
+class QuestionSerializer(Read):
     """A question to people, with the JSON Schema of its answer."""
 
     execution = serializers.UUIDField(source="root_id")
@@ -233,9 +240,9 @@ class Question(Read):
     due_at = serializers.DateTimeField(allow_null=True)
     deadline_at = serializers.DateTimeField(allow_null=True)
     resolved_at = serializers.DateTimeField(allow_null=True)
-    answer = Answer()
+    answer = MaskedAnswer()
     by = serializers.CharField(source="by_name")
-    comment = Text()
+    comment = MaskedText()
 
     def _masking(self, row: Any) -> Masking:
         return Masking(off=self.context["reveals"](row))
@@ -272,11 +279,12 @@ class Question(Read):
 @cache
 def page_of(row: type[Read]) -> type[Read]:
     """A page of such rows."""
+    name = row.__name__.removesuffix("Serializer")
     fields = {
-        "__doc__": f"A page of {row.__name__}.",
+        "__doc__": f"A page of {name}.",
         "__module__": __name__,
         "next": serializers.URLField(allow_null=True, help_text="The page after this one."),
         "previous": serializers.URLField(allow_null=True, help_text="The page before it."),
         "results": row(many=True),
     }
-    return type(f"{row.__name__}Page", (serializers.Serializer,), fields)
+    return type(f"{name}Page", (serializers.Serializer,), fields)

@@ -22,13 +22,13 @@ class Events(View):
         "GET": Operation(
             "events",
             "List events",
-            {200: serializers.page_of(serializers.Event)},
+            {200: serializers.page_of(serializers.EventSerializer)},
             parameters=(*filters.EVENTS, *pagination.PARAMETERS),
         ),
         "POST": Operation(
             "events_publish",
             "Publish an event",
-            {201: serializers.Event, 200: serializers.Event},
+            {201: serializers.EventSerializer, 200: serializers.EventSerializer},
             takes=requests.PublishEvent,
             parameters=(idempotency_key("it becomes the event's id"),),
             problems=(409,),
@@ -44,7 +44,7 @@ class Events(View):
             request,
             rows,
             Order(("id",), newest_first=True),
-            serializers.Event,
+            serializers.EventSerializer,
             reveals=self._reveals,
         )
 

@@ -131,7 +131,7 @@ def act(name: str, summary: str, takes: type[requests.Body], code: int = 200) ->
 
 ACTS: dict[str, type[View]] = {
     "cancel": act("cancel", "End an execution", requests.Cancel),
-    "retry": act("retry", "Continue a failed or blocked execution", requests.Retry),
+    "retry": act("retry", "Continue a failed or blocked execution", requests.RetrySerializer),
     "pause": act("pause", "Stop an execution at its next checkpoint", requests.Nothing),
     "resume": act("resume", "Let a paused execution go on", requests.Nothing),
     "rerun": act("rerun", "Start a finished execution anew", requests.Rerun, 201),

@@ -12,14 +12,14 @@ from rest_framework.response import Response
 from durable.doors import access
 from durable.models import Execution, Wait
 from durable.people.reach import inputs
-from durable.people.reach.inputs import Named
+from durable.people.reach.inputs import QuestionAddress
 from durable.rest.base import pagination, permissions
 from durable.rest.base.pagination import Order
 from durable.rest.base.shown import Reveals
 from durable.rest.base.view import View
 from durable.rest.schema import requests, serializers
 from durable.rest.schema.operations import ID, Operation, Parameter
-from durable.rest.schema.serializers import Question
+from durable.rest.schema.serializers import QuestionSerializer
 
 NAME = Parameter("name", "The name of the question.", place="path")
 BRANCH = Parameter("branch", "The part that asks, if several ask under this name.", "uuid")
@@ -29,12 +29,12 @@ MINE = Parameter("mine", "`true`: only those that you may answer.", "boolean")
 class _QuestionView(View):
     """What is shown of a question depends on the whole that asks, not on the part of it."""
 
-    def known(self, asked: Named) -> Wait:
+    def known(self, asked: QuestionAddress) -> Wait:
         """The question, if the user knows of it and the project's permissions agree."""
         found: Wait = self.checked(inputs.known(self.request.user, asked).wait)
         return found
 
-    def refuse_unpermitted(self, asked: Named) -> None:
+    def refuse_unpermitted(self, asked: QuestionAddress) -> None:
         """Ask the project's permissions, if it has any, before a question is changed."""
         if permissions.of_project():
             self.known(asked)
@@ -60,7 +60,7 @@ class Inputs(_QuestionView):
         "GET": Operation(
             "inputs",
             "List open questions",
-            {200: serializers.page_of(Question)},
+            {200: serializers.page_of(QuestionSerializer)},
             parameters=(MINE, *pagination.PARAMETERS),
         )
     }
@@ -74,10 +74,14 @@ class Inputs(_QuestionView):
         if mine == "true" or not user.has_perm(access.PERMISSIONS["view"]):
             asked = access.perhaps_asked_of(user, Wait.objects.all())
             return self.listed(
-                request, asked, order, Question, keep=lambda rows: access.answerable(user, rows)
+                request,
+                asked,
+                order,
+                QuestionSerializer,
+                keep=lambda rows: access.answerable(user, rows),
             )
         seen = access.visible_questions(user).open().select_related("execution")
-        return self.listed(request, seen, order, Question)
+        return self.listed(request, seen, order, QuestionSerializer)
 
 
 class OneInput(_QuestionView):
@@ -87,14 +91,14 @@ class OneInput(_QuestionView):
         "GET": Operation(
             "execution_input",
             "Look at a question",
-            {200: Question},
+            {200: QuestionSerializer},
             parameters=(ID, NAME, BRANCH),
             problems=(404, 409),
         ),
         "POST": Operation(
             "execution_answer",
             "Answer a question",
-            {200: Question},
+            {200: QuestionSerializer},
             takes=requests.Answer,
             parameters=(ID, NAME),
             problems=(404, 409),
@@ -105,25 +109,25 @@ class OneInput(_QuestionView):
         """The open one of this name, or the last one that was."""
         branch = request.query_params.get("branch")
         part = _part(branch) if branch is not None else None
-        return Response(self.shown(self.known(Named(id, name, part))))
+        return Response(self.shown(self.known(QuestionAddress(id, name, part))))
 
     def post(self, request: Request, id: str, name: str) -> Response:
         """The first answer wins; 409 says who was first."""
         fields = requests.read(request, requests.Answer)
-        asked, comment = Named(id, name, fields.get("branch")), fields.get("comment", "")
+        asked, comment = QuestionAddress(id, name, fields.get("branch")), fields.get("comment", "")
         self.refuse_unpermitted(asked)
         wait = inputs.answer(asked, fields["answer"], by=request.user, comment=comment)
         return Response(self.shown(wait))
 
 
-class Reassign(_QuestionView):
+class ReassignInput(_QuestionView):
     """Put other people in charge of an open question."""
 
     operations = {
         "POST": Operation(
             "execution_reassign",
             "Ask other people instead",
-            {200: Question},
+            {200: QuestionSerializer},
             takes=requests.Reassign,
             parameters=(ID, NAME),
             problems=(404, 409),
@@ -133,7 +137,7 @@ class Reassign(_QuestionView):
     def post(self, request: Request, id: str, name: str) -> Response:
         """The question with its new assignees."""
         fields = requests.read(request, requests.Reassign)
-        asked = Named(id, name, fields.get("branch"))
+        asked = QuestionAddress(id, name, fields.get("branch"))
         self.refuse_unpermitted(asked)
         return Response(self.shown(inputs.reassign(asked, fields["to"], by=request.user)))
 

@@ -59,9 +59,11 @@ class _List(ExecutionView):
 class Steps(_List):
     """The attempts of its steps, and of compensations, in branches and items too."""
 
-    operations = {"GET": _list("steps", "List the attempts of its steps", serializers.StepRun)}
+    operations = {
+        "GET": _list("steps", "List the attempts of its steps", serializers.StepRunSerializer)
+    }
     order = Order(("started_at", "id"))
-    row = serializers.StepRun
+    row = serializers.StepRunSerializer
 
     def rows(self, found: Found) -> QuerySet[Any]:
         """Of the execution, its branches and its items."""
@@ -71,9 +73,9 @@ class Steps(_List):
 class Waits(_List):
     """What it waits for and has waited for, in branches and items too."""
 
-    operations = {"GET": _list("waits", "List its waits", serializers.Wait)}
+    operations = {"GET": _list("waits", "List its waits", serializers.WaitSerializer)}
     order = Order(("opened_at", "id"))
-    row = serializers.Wait
+    row = serializers.WaitSerializer
 
     def rows(self, found: Found) -> QuerySet[Any]:
         """Of the execution, its branches and its items."""
@@ -103,9 +105,9 @@ class Children(_List):
 class Audit(_List):
     """Who changed it, when and from where; the newest first."""
 
-    operations = {"GET": _list("audit", "Read its audit trail", serializers.AuditEntry)}
+    operations = {"GET": _list("audit", "Read its audit trail", serializers.AuditEntrySerializer)}
     order = Order(("at", "id"), newest_first=True)
-    row = serializers.AuditEntry
+    row = serializers.AuditEntrySerializer
 
     def rows(self, found: Found) -> QuerySet[Any]:
         """The entries about it."""
@@ -113,21 +115,21 @@ class Audit(_List):
         return AuditEntry.objects.filter(execution_id=found.root.pk)
 
 
-class Events(_List):
+class ExecutionEvents(_List):
     """The events that were sent to it (a part's are those of the whole)."""
 
     operations = {
-        "GET": _list("events", "List the events that were sent to it", serializers.Event),
+        "GET": _list("events", "List the events that were sent to it", serializers.EventSerializer),
         "POST": Operation(
             "execution_send_event",
             "Send it an event",
-            {201: serializers.Event, 200: serializers.Event},
+            {201: serializers.EventSerializer, 200: serializers.EventSerializer},
             takes=requests.SendEvent,
             parameters=(ID, idempotency_key("it becomes the event's id")),
             problems=(404, 409),
         ),
     }
-    row = serializers.Event
+    row = serializers.EventSerializer
 
     def rows(self, found: Found) -> QuerySet[Any]:
         """Its inbox."""
@@ -148,17 +150,17 @@ class Events(_List):
             by=request.user,
         )
         code = 201 if event.created else 200
-        return Response(self.as_json_of(found, serializers.Event, event), code)
+        return Response(self.as_json_of(found, serializers.EventSerializer, event), code)
 
 
-class Graph(ExecutionView):
+class ExecutionGraph(ExecutionView):
     """The flow of its workflow's version."""
 
     operations = {
         "GET": Operation(
             "execution_graph",
             "Look at its flow",
-            {200: serializers.Graph},
+            {200: serializers.GraphSerializer},
             parameters=(ID,),
             problems=(404,),
         )

@@ -25,7 +25,7 @@ from durable.rest.schema.serializers import Read
 NAME = Parameter("name", "The name of a queue.", place="path")
 
 
-class Queue(Read):
+class QueueSerializer(Read):
     """How a queue stands."""
 
     name = fields.CharField()
@@ -57,12 +57,12 @@ class Queues(_QueueView):
     """The queues, by name."""
 
     operations = {
-        "GET": Operation("queues", "List queues", {200: serializers.page_of(Queue)}),
+        "GET": Operation("queues", "List queues", {200: serializers.page_of(QueueSerializer)}),
     }
 
     def get(self, request: Request) -> Response:
         """All of them."""
-        return pagination.whole(self.as_json(Queue, self.states()))
+        return pagination.whole(self.as_json(QueueSerializer, self.states()))
 
 
 class OneQueue(_QueueView):
@@ -70,7 +70,7 @@ class OneQueue(_QueueView):
 
     operations = {
         "GET": Operation(
-            "queue", "Look at a queue", {200: Queue}, parameters=(NAME,), problems=(404,)
+            "queue", "Look at a queue", {200: QueueSerializer}, parameters=(NAME,), problems=(404,)
         ),
     }
 
@@ -79,7 +79,7 @@ class OneQueue(_QueueView):
         return Response(self.shown(self.state(name)))
 
 
-class _Change(_QueueView):
+class _QueueChange(_QueueView):
     """What an operator sets for a queue."""
 
     body: type[requests.Body]
@@ -101,7 +101,7 @@ def _operation(name: str, summary: str, takes: type[requests.Body]) -> dict[str,
         "POST": Operation(
             f"queue_{name}",
             summary,
-            {200: Queue},
+            {200: QueueSerializer},
             takes=takes,
             parameters=(NAME,),
             problems=(404, 409),
@@ -109,7 +109,7 @@ def _operation(name: str, summary: str, takes: type[requests.Body]) -> dict[str,
     }
 
 
-class Pause(_Change):
+class PauseQueue(_QueueChange):
     """Claim nothing more from a queue."""
 
     operations = _operation("pause", "Pause a queue", requests.Nothing)
@@ -117,10 +117,10 @@ class Pause(_Change):
 
     def set(self, name: str, wanted: dict[str, Any]) -> None:
         """What runs goes on to its end."""
-        engine.pause(name, by=self.request.user)
+        engine.pause_queue(name, by=self.request.user)
 
 
-class Resume(_Change):
+class ResumeQueue(_QueueChange):
     """Claim from a queue again."""
 
     operations = _operation("resume", "Let a queue go on", requests.Nothing)
@@ -128,10 +128,10 @@ class Resume(_Change):
 
     def set(self, name: str, wanted: dict[str, Any]) -> None:
         """Workers find its executions by themselves."""
-        engine.resume(name, by=self.request.user)
+        engine.resume_queue(name, by=self.request.user)
 
 
-class Limit(_Change):
+class LimitQueue(_QueueChange):
     """Bound what runs of a queue at once, over all workers."""
 
     operations = _operation("limit", "Limit a queue", requests.Limit)
@@ -139,10 +139,10 @@ class Limit(_Change):
 
     def set(self, name: str, wanted: dict[str, Any]) -> None:
         """`null` takes the limit away."""
-        engine.limit(name, wanted["limit"], by=self.request.user)
+        engine.limit_queue(name, wanted["limit"], by=self.request.user)
 
 
-class Worker(Read):
+class WorkerSerializer(Read):
     """A worker process."""
 
     id = fields.UUIDField()
@@ -164,7 +164,7 @@ class Workers(View):
         "GET": Operation(
             "workers",
             "List workers",
-            {200: serializers.page_of(Worker)},
+            {200: serializers.page_of(WorkerSerializer)},
             parameters=pagination.PARAMETERS,
         )
     }
@@ -182,4 +182,4 @@ class Workers(View):
             return access.allowed(request.user, "view_workers", found)
 
         order = Order(("started_at", "id"), newest_first=True)
-        return self.listed(request, rows, order, Worker, keep=seen)
+        return self.listed(request, rows, order, WorkerSerializer, keep=seen)

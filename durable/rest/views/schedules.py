@@ -14,7 +14,7 @@ from durable.engine.calendar import schedules
 from durable.models import Schedule as Row
 from durable.rest.base import pagination, permissions
 from durable.rest.base.pagination import Order
-from durable.rest.base.shown import Data, Text
+from durable.rest.base.shown import MaskedData, MaskedText
 from durable.rest.base.view import View
 from durable.rest.schema import requests, serializers
 from durable.rest.schema.operations import Operation, Parameter
@@ -24,14 +24,14 @@ from durable.showing import times
 NAME = Parameter("name", "The name of a schedule.", place="path")
 
 
-class Schedule(Read):
+class ScheduleSerializer(Read):
     """A workflow that starts by the calendar."""
 
     name = fields.CharField()
     workflow = fields.CharField()
     cron = fields.CharField()
     timezone = fields.CharField()
-    input = Data()
+    input = MaskedData()
     catch_up = fields.CharField()
     overlap = fields.CharField()
     jitter = fields.SerializerMethodField(help_text="Seconds, if there is any.")
@@ -40,7 +40,7 @@ class Schedule(Read):
     next_run_at = fields.DateTimeField(allow_null=True)
     last_run_at = fields.DateTimeField(allow_null=True)
     failures = fields.IntegerField()
-    last_error = Text()
+    last_error = MaskedText()
 
     def get_jitter(self, row: Row) -> float | None:
         """As a number."""
@@ -65,7 +65,7 @@ class Schedules(_ScheduleView):
         "GET": Operation(
             "schedules",
             "List schedules",
-            {200: serializers.page_of(Schedule)},
+            {200: serializers.page_of(ScheduleSerializer)},
             parameters=pagination.PARAMETERS,
         )
     }
@@ -77,7 +77,9 @@ class Schedules(_ScheduleView):
         def seen(rows: Any) -> Any:
             return access.allowed(request.user, "view_schedules", rows)
 
-        return self.listed(request, Row.objects.all(), Order(("name",)), Schedule, keep=seen)
+        return self.listed(
+            request, Row.objects.all(), Order(("name",)), ScheduleSerializer, keep=seen
+        )
 
 
 class OneSchedule(_ScheduleView):
@@ -87,7 +89,7 @@ class OneSchedule(_ScheduleView):
         "GET": Operation(
             "schedule",
             "Look at a schedule",
-            {200: Schedule},
+            {200: ScheduleSerializer},
             parameters=(NAME,),
             problems=(404,),
         )
@@ -98,7 +100,7 @@ class OneSchedule(_ScheduleView):
         return Response(self.shown(self.row(name)))
 
 
-class _Change(_ScheduleView):
+class _ScheduleChange(_ScheduleView):
     """What an operator does to a schedule."""
 
     code: int
@@ -123,13 +125,13 @@ def _change(name: str, summary: str, call: Any, answers: dict[int, type[Read]]) 
         problems=(404, 409),
     )
     members: dict[str, Any] = {
-        "__doc__": _Change.__doc__,
+        "__doc__": _ScheduleChange.__doc__,
         "__module__": __name__,
         "operations": {"POST": operation},
         "code": next(iter(answers)),
         "change": staticmethod(call),
     }
-    return type(f"{name.title()}Schedule", (_Change,), members)
+    return type(f"{name.title()}Schedule", (_ScheduleChange,), members)
 
 
 def _enable(user: Any, row: Row) -> Row:
@@ -141,7 +143,7 @@ def _disable(user: Any, row: Row) -> Row:
 
 
 CHANGES: dict[str, type[View]] = {
-    "enable": _change("enable", "Let a schedule fire", _enable, {200: Schedule}),
-    "disable": _change("disable", "Switch a schedule off", _disable, {200: Schedule}),
+    "enable": _change("enable", "Let a schedule fire", _enable, {200: ScheduleSerializer}),
+    "disable": _change("disable", "Switch a schedule off", _disable, {200: ScheduleSerializer}),
     "trigger": _change("trigger", "Run a schedule now", starting.trigger, {201: ExecutionSummary}),
 }

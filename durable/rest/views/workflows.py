@@ -18,7 +18,7 @@ from durable.rest.base import pagination, permissions
 from durable.rest.base.view import View
 from durable.rest.schema import serializers
 from durable.rest.schema.operations import Operation, Parameter
-from durable.rest.schema.serializers import GraphEdge, GraphNode, Read
+from durable.rest.schema.serializers import GraphEdgeSerializer, GraphNodeSerializer, Read
 from durable.rest.schema.start_schema import start_schema
 from durable.showing import times
 
@@ -40,8 +40,8 @@ class WorkflowSummary(Read):
 class VersionGraph(Read):
     """A flow as nodes and edges, in written order."""
 
-    nodes = GraphNode(many=True)
-    edges = GraphEdge(many=True)
+    nodes = GraphNodeSerializer(many=True)
+    edges = GraphEdgeSerializer(many=True)
 
 
 class Version(Read):
@@ -56,7 +56,7 @@ class Version(Read):
     )
 
 
-class Workflow(WorkflowSummary):
+class WorkflowSerializer(WorkflowSummary):
     """A workflow with its versions."""
 
     details = Version(many=True, help_text="The highest version first.")
@@ -83,7 +83,11 @@ class OneWorkflow(View):
 
     operations = {
         "GET": Operation(
-            "workflow", "Look at a workflow", {200: Workflow}, parameters=(NAME,), problems=(404,)
+            "workflow",
+            "Look at a workflow",
+            {200: WorkflowSerializer},
+            parameters=(NAME,),
+            problems=(404,),
         )
     }
 

@@ -11,7 +11,7 @@ from durable.engine.start.send import Origin
 from durable.errors import DurableError
 from durable.rest.base.problems import Unmappable
 from durable.rest.webhooks.sources import Source
-from durable.rest.webhooks.templates import Missing, Template
+from durable.rest.webhooks.templates import PlaceMissing, Template
 from durable.storage import sizes
 from durable.storage.sizes import LONGEST_SCOPE
 
@@ -76,7 +76,7 @@ class _Said:
         """A text that a column can hold; ``Unmappable``."""
         try:
             return sizes.text(what, prefix + template.of(self.payload, self.headers))
-        except Missing as missing:
+        except PlaceMissing as missing:
             raise Unmappable(f"The {what} can't be told: {missing}.") from None
         except DurableError as error:
             raise Unmappable(str(error)) from None

@@ -11,7 +11,7 @@ HEADER, LITERAL = "header:", "literal:"
 PLACE = re.compile(r"\{([^{}]*)\}")
 
 
-class Missing(Exception):
+class PlaceMissing(Exception):
     """The webhook lacks what a template asks for."""
 
 
@@ -50,7 +50,7 @@ def _at(place: str, payload: Any, headers: Mapping[str, str]) -> str:
     if place.startswith(HEADER):
         value: Any = headers.get(_last(place))
         if not value:
-            raise Missing(f"there is no header {_last(place)}")
+            raise PlaceMissing(f"there is no header {_last(place)}")
         return str(value)
     value = payload
     for part in place.split("."):
@@ -62,5 +62,5 @@ def _at(place: str, payload: Any, headers: Mapping[str, str]) -> str:
         else:
             value = None
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise Missing(f"there is no text or whole number at {place}")
+        raise PlaceMissing(f"there is no text or whole number at {place}")
     return str(value)

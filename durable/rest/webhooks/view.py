@@ -22,7 +22,7 @@ from durable.rest.webhooks import sources
 from durable.rest.webhooks.receive import receive
 
 
-class Accepted(serializers.Serializer[Any]):
+class AcceptedSerializer(serializers.Serializer[Any]):
     """The event is stored, now or before; or it is none of those that its source asks for."""
 
     status = serializers.CharField(help_text="accepted, or ignored")
@@ -50,7 +50,7 @@ class Webhook(View):
         "POST": Operation(
             "webhook",
             "Take a webhook in",
-            {202: Accepted},
+            {202: AcceptedSerializer},
             takes=dict,
             parameters=(Parameter("source", "A source of WEBHOOKS.", place="path"),),
             problems=(404, 422),

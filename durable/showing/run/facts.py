@@ -98,14 +98,14 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunFacts:
     """All that is known of a run."""
 
     lane: Lane
     crowd: Crowd
 
 
-def read(execution: Execution, body: Chain) -> Facts:
+def read(execution: Execution, body: Chain) -> RunFacts:
     """What is on record of an execution whose flow is ``body``."""
     top = Lane(Execution.objects.only(*COLUMNS).get(pk=execution.pk))
     singles = list(_outside_loops(body))
@@ -119,7 +119,7 @@ def read(execution: Execution, body: Chain) -> Facts:
     for lane in lanes:
         lane.items = crowd.opened.get(lane.row.pk, set())
         _touch(lane)
-    return Facts(top, crowd)
+    return RunFacts(top, crowd)
 
 
 # -- an execution and its branches ------------------------------------------------------------

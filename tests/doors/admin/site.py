@@ -148,7 +148,7 @@ def world(**tags: Any) -> World:
         "0 9 * * *", name="umbrella-daily", timezone="Europe/Berlin", input={"secret": "pw-4"}
     )
     schedule = schedules.schedule("ship", cron, by=boss)
-    queue = queues.limit("umbrella-queue", 3, by=boss)
+    queue = queues.limit_queue("umbrella-queue", 3, by=boss)
     waiting.refresh_from_db()
     failed.refresh_from_db()
     worker = Worker.objects.create(

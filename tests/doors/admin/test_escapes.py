@@ -99,7 +99,7 @@ class EscapeTests(WorkflowTestCase):
         Worker.objects.update(name=text, queues=[text])
         w.waiting.keys.update(key=text)
         token = origin.set(text)
-        queues.pause(text, by=None)
+        queues.pause_queue(text, by=None)
         origin.reset(token)
 
     def read(self, address: str) -> Reader:

@@ -418,7 +418,7 @@ class QueueTests(Pages):
     def test_depth_lag_and_limits_are_shown(self) -> None:
         with time_travel(NOON):
             start_many(simple(), [{}, {}], StartOptions(queue="mail"))
-            queues.limit("mail", 4, by=None)
+            queues.limit_queue("mail", 4, by=None)
             advance(minutes=5, work=False)
             answer = self.operator.get(page("queue_changelist"))
         rows = {row["state"].name: row for row in answer.context["queues"]}

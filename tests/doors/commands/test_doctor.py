@@ -221,7 +221,7 @@ class WorkerTests(DoctorTestCase):
         a_worker()
         durable.start(quick(), queue="mail")
         self.one("queue-unserved", "error", "'mail'")
-        queues.pause("mail", by=None)
+        queues.pause_queue("mail", by=None)
         self.assertNotIn("queue-unserved", self.found())
 
     def test_code_that_nobody_has_is_marked(self) -> None:
@@ -430,7 +430,7 @@ class SettingTests(DoctorTestCase):
         self.one("schedule-without-workflow", "error", "'lunch' is for 'report'")
 
     def test_a_paused_queue(self) -> None:
-        queues.pause("default", by=None)
+        queues.pause_queue("default", by=None)
         self.one("queue-paused", "info", "'default' is paused")
         durable.start(quick())
         self.one("queue-paused", "warning", "1 execution due")

@@ -342,7 +342,7 @@ class WorkersTests(CommandTestCase):
         for name in ("a:1", "b:2", "c:3"):
             workers.register(name, ["default", "mail"], ["quick@1"], lease, listening=True)
         Worker.objects.filter(name="b:2").update(expires_at=clock.now())
-        workers.stop(Worker.objects.get(name="c:3").pk)
+        workers.sign_off(Worker.objects.get(name="c:3").pk)
         said = self.json("workers")["workers"]
         self.assertEqual(
             {one["name"]: one["state"] for one in said}, {"a:1": "alive", "b:2": "dead"}
