@@ -213,7 +213,7 @@ def check_schedules(**kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_crontab(**kwargs: Any) -> list[CheckMessage]:
-    """Check that django-crontab has all it needs: it reports no error by itself."""
+    """Check the setup of django-crontab, which reports no errors of its own."""
     installed = any(
         app == "django_crontab" or app.startswith("django_crontab.")
         for app in settings.INSTALLED_APPS

@@ -122,7 +122,7 @@ FiringManager = EngineManager.from_queryset(FiringQuerySet)
 
 
 class Firing(models.Model):
-    """One slot of a schedule, its outcome, and the execution that it started."""
+    """One slot of a schedule, with the outcome and the started execution."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     schedule = models.ForeignKey(Schedule, models.CASCADE, related_name="firings")

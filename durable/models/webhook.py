@@ -1,4 +1,4 @@
-"""The table that counts webhooks of each source that matched none of its templates."""
+"""Count the ignored webhooks of each source: those without a matching template."""
 
 from __future__ import annotations
 

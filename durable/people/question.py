@@ -1,4 +1,4 @@
-"""``Question``: a question to people as one typed value, stored with its wait."""
+"""``Question``: a question to people as one typed value, with the rule of who may answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find an execution by its id, its root, its branches and items; and keep it from removal."""
+"""Find an execution by id, its root and its parts; protect executions from removal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NOTIFY listening workers that there is work; only a hint: polling finds all work without it."""
+"""Wake listening workers with NOTIFY, as a hint only: polling finds all work without it."""
 
 from __future__ import annotations
 

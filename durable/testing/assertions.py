@@ -127,7 +127,7 @@ def assert_step(
 
 
 class Ran(NamedTuple):
-    """An attempt, and the number of the item that it was made for."""
+    """An attempt, with the number of its item, if any."""
 
     run: StepRun
     item: int | None

@@ -1,4 +1,4 @@
-"""Run a slow duty (mail) in a thread of its own, so that it delays nothing else."""
+"""Run a slow duty (mail) in a separate thread, so that nothing else waits for the duty."""
 
 from __future__ import annotations
 

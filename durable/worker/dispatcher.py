@@ -134,7 +134,7 @@ class Dispatcher:
             poll = max(poll, LISTENING_POLL)
         if not self.rota.is_idle(
             seen
-        ):  # locked by somebody else: look again, but not in a hot loop
+        ):  # all due work is locked by others: look again, but not in a hot loop
             self._fruitless = min(self._fruitless + 1, 10)
             return min(poll, PATIENCE, NO_PROGRESS * 2.0 ** (self._fruitless - 1))
         self._fruitless = 0

@@ -24,12 +24,12 @@ from durable.worker.connections import refresh_connections, release_connections
 
 logger = logging.getLogger("durable.worker")
 
-LONGEST_LOOK = 1.0  # seconds between two looks at what is asked of running executions
+LONGEST_LOOK = 1.0  # seconds between two looks for requests to cancel running executions
 AFTER_FAILURE = 1.0  # seconds until the next try when the database did not answer
 
 
 class Heartbeat:
-    """Renews the lease on its own connection, so that no step's transaction can delay it."""
+    """Renews the lease on a separate connection: no step's transaction can delay it."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class Heartbeat:
         unknown = workers.held(self.worker) - self._held()
         if forgotten := unknown & self._unknown:
             freed = workers.free(self.worker, forgotten)
-            logger.warning("freed %d executions that nobody here works on", freed)
+            logger.warning("freed %d executions without a thread in this worker", freed)
         self._unknown = unknown
 
     def _write_progress(self) -> None:

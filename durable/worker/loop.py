@@ -92,7 +92,7 @@ class EventLoop:
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
-    """Run a loop until it is stopped, even if a task raises an error that ends it."""
+    """Run a loop until stopped; restart it after an error such as SystemExit in a task."""
     asyncio.set_event_loop(loop)
     while True:
         try:

@@ -147,7 +147,7 @@ class Worker:
         except Error as error:
             logger.warning("the database does not answer as it should: %s", error)
         except Exception:
-            logger.exception("could not look at what is due")
+            logger.exception("a pass over the due work failed")
         disconnect()
         return conf.duration("POLL_INTERVAL").total_seconds()
 

@@ -34,7 +34,10 @@ def collect_steps(cls: type[Any], *, retry: Retry | None, atomic: bool) -> dict[
                 _check_name(attribute, where)
                 target = owner_attribute(value.step)
                 if target is None or target not in steps:
-                    refuse(where, f"compensates {value.step.name!r}, no step of this class.")
+                    refuse(
+                        where,
+                        f"compensates {value.step.name!r}, which isn't a step of this class.",
+                    )
                 if value.step.compensation is not value:
                     undo[target] = value.over(undo.get(target))
             elif attribute in steps:

@@ -78,7 +78,7 @@ def resolve(workflow: type[Workflow] | str, version: int | None = None) -> type[
 
 
 def lacks(name: str, version: int) -> str:
-    """A text that says what this code lacks of a workflow; empty if it has the version."""
+    """A text about the workflow or version missing in this code; empty if the version is there."""
     if get(name, version) is not None:
         return ""
     versions = sorted(one for known, one in _classes if known == name)

@@ -1,4 +1,4 @@
-"""Support for a running body: its transaction, its captured logs, its progress.
+"""Support for a running body: transaction, captured logs, progress.
 
 May import: storage.
 """

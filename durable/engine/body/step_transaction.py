@@ -145,7 +145,7 @@ class StepTransaction:
 
 
 def restore(connection: BaseDatabaseWrapper) -> bool:
-    """Reset a connection after a body that ran in autocommit; False if it needed that.
+    """Reset a connection after a body ran in autocommit; False if a reset was necessary.
 
     A body may leave a transaction open or switch autocommit off; what it left is rolled back.
     """

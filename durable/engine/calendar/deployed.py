@@ -79,7 +79,7 @@ def _register(*, alone: bool) -> int:
 
 
 def _concerned() -> list[Schedule]:
-    """The rows this process may change, locked: those of its workflows, or with its names."""
+    """The rows that this process may change, locked: by their workflow, or by their name."""
     names = [str(cron.name) for options in declared_options() for cron in options.schedules]
     declared = Q(declared=True, workflow__in=known_workflows())
     return list(lock(Schedule.objects.filter(Q(name__in=names) | declared).order_by("name")))

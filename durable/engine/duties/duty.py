@@ -29,7 +29,7 @@ Expired = Sequence[tuple[UUID, Any]]  # workers whose lease has run out, with th
 
 @dataclass(frozen=True)
 class Duty:
-    """A kind of due work: how to tell that it is due, and the function that does a portion."""
+    """A kind of due work: the test for being due, and the function for one portion."""
 
     name: str
     do: Callable[[int], int]  # takes the limit of a portion, returns how much was done

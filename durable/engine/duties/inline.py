@@ -46,7 +46,7 @@ class InlineSession:
         self._hooks = len(connection().run_on_commit)
 
     def commit(self, checkpoint: Checkpoint) -> Accepted | None:
-        """One checkpoint, one commit."""
+        """Write one checkpoint in its own commit."""
         return direct.commit(checkpoint)
 
     def committed(self) -> None:
@@ -66,7 +66,7 @@ class InlineSession:
             try:
                 apart(hook)
             except Exception:
-                logger.exception("what followed the commit of a step failed: %r", hook)
+                logger.exception("a hook after the commit of a step failed: %r", hook)
                 if not robust:
                     return
 
@@ -133,7 +133,7 @@ def work(
 
 
 class _Presence:
-    """The worker row under which this thread claims; its lease frees the claims if it dies.
+    """The worker row for this thread's claims; if the process dies, the lease frees them.
 
     The row is created with the first claim, and removed when all went well.
     """

@@ -1,4 +1,4 @@
-"""Choose the duties that a process does now, by the pulse and by when it last did them."""
+"""Choose the duties due in a process: by the pulse, and by the time since their last run."""
 
 from __future__ import annotations
 

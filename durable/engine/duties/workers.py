@@ -29,7 +29,7 @@ Held = Set[tuple[UUID, int]]  # executions, each with the fence of its claim
 def register(
     name: str, queues: Sequence[str], kinds: Iterable[str], lease: timedelta, *, listening: bool
 ) -> UUID:
-    """Sign a worker on, and retry executions that were blocked for lack of it or of its code."""
+    """Sign a worker on, and retry executions blocked for lack of a worker or of code."""
     kinds = list(kinds)
     worker = sign_on(name, queues, kinds, lease, listening=listening)
     unblock(kinds)

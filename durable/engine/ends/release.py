@@ -142,7 +142,7 @@ def complete(claim: Claim, *, in_sequence: bool) -> None:
 
 
 def block(claim: Claim, error: DurableError) -> None:
-    """Block an execution that this code can't continue: it did not fail, and keeps all its work."""
+    """Block an execution that this code can't continue; nothing failed, no work is lost."""
     told = failures.describe(error, step=claim.at.path or None, attempt=None)
     set_aside(claim, "code", failures.encode({**told, "traceback": ""}))
 

@@ -49,8 +49,8 @@ def stop_below(execution: Execution, why: str, *, cancelled: bool = False) -> bo
 def _stop(level: list[Execution], why: str) -> set[UUID]:
     """Cancel the locked rows of ``level`` and all below; return those that end later.
 
-    Each level is read once the level above is locked: nobody adds to it then. Running executions,
-    those that roll back as a whole, and all above them end later, by themselves.
+    Each level is read once the level above is locked: nobody adds to it then. Running rows, rows
+    that roll back as a whole, and rows that await one of these end later, by themselves.
     """
     levels: list[list[Execution]] = []
     undoing: set[UUID] = set()

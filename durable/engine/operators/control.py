@@ -28,7 +28,7 @@ def _locked(execution_id: Any, verb: str, *, ended: bool = False) -> Execution:
 
 
 def _locked_below_parent(execution_id: Any, verb: str) -> Execution:
-    """Lock an execution, finished or not; first its parent, if that awaits it."""
+    """Lock an execution, finished or not, after its parent if it is an awaited child."""
     execution = lookup.get(execution_id)
     if execution.parent_id is not None and _awaited(execution):
         lock(Execution.objects.filter(pk=execution.parent_id)).values_list("pk").first()

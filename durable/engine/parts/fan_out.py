@@ -91,7 +91,7 @@ def _open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
 
 
 def _store(claim: Claim) -> None:
-    """Write an item's data, usually left out of its row, as its own parts now start from it."""
+    """Write an item's data to the row, usually without it: parts start with this data."""
     if claim.role == Role.ITEM:
         claim.row().update(data=Stored(claim.data))
 

@@ -93,7 +93,7 @@ def _name(kind: type) -> str:
 
 
 def known_as(child: Any, error: Mapping[str, Any]) -> list[str]:
-    """The names by which a parent's ``catch`` matches a child's error: its classes and its type."""
+    """The names for a child's error in a parent's ``catch``: the error's classes and type."""
     return [*(child.outcome or ()), f"{_TYPED}{error['type']}"]
 
 

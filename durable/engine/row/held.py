@@ -139,10 +139,10 @@ def next_completed_at(claim: Claim) -> datetime:
 
 
 def completed_after(present: datetime, last: datetime | None) -> datetime:
-    """The present as the time of an end, after the ``last`` one that the row knows.
+    """The time of an end: the present, but later than ``last``, the last end known to the row.
 
-    Ends in one process are in the order in which they ask; ends in several, which the row does
-    not know of, in that of the database's clock (see docs/decisions/0011).
+    Ends in one process are ordered by their calls; ends in several processes, unknown to the row,
+    by the database's clock (see docs/decisions/0011).
     """
     if last is not None:
         present = max(present, last + timedelta(microseconds=1))

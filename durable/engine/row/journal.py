@@ -1,4 +1,4 @@
-"""Match what a step asks for with the waits and records that its visit has stored."""
+"""Match the requests of a step with the waits and records stored for its visit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of one rollback: the error behind it, its scope, its progress and its final status."""
+"""The state of one rollback: error, scope, progress and final status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the body of a step once: its transaction, its timeout, and its outcome."""
+"""Run the body of a step once, with transaction, timeout and outcome."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ class StepAttempt:
             self._undone = True
             raise error
         logger.error(
-            "step %s of %s is done, but what followed its commit was not",
+            "step %s of %s is done, but its commit or a hook after it raised an error",
             self.claim.at.path,
             self.claim.execution_id,
             exc_info=error,
@@ -282,7 +282,7 @@ class StepAttempt:
         result = apart(finish, returned)
         return data if result is None else result
 
-    # -- what is written ------------------------------------------------------------------------
+    # -- checkpoint and record ------------------------------------------------------------------
 
     def _checkpoint(self, result: Any) -> Checkpoint:
         checkpoint = self.work.checkpoint(result, self.instance, self.context.choose)

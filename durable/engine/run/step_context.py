@@ -96,7 +96,7 @@ class StepContext:
         self.new_progress: Any = UNSET
         self._execution: Any = None
 
-    # -- who am I -------------------------------------------------------------------------
+    # -- facts of the execution ------------------------------------------------------------
 
     @property
     def execution(self) -> Any:
@@ -252,7 +252,7 @@ class StepContext:
         self._claim.at = self._claim.at.with_records()
         return codec.loads(result)
 
-    # -- what others may see ----------------------------------------------------------------
+    # -- progress and tags -------------------------------------------------------------------
 
     def heartbeat(self, progress: Any) -> None:
         """Show the step's progress: at once where the session can, else with the checkpoint."""

@@ -38,7 +38,7 @@ class Child:
     data: str
     keys: list[str]
     options: StartOptions
-    with_parent: bool = False  # it is cancelled with its parent
+    with_parent: bool = False  # cancelled with its parent
 
     @classmethod
     def of(
@@ -99,7 +99,7 @@ def create(claim: Claim, place: Place, asked: Child, *, awaited: bool) -> Execut
 
 
 def remember(claim: Claim, place: Place, asked: Child) -> None:
-    """Insert a child that is not awaited, and the record by which a later attempt finds it."""
+    """Insert a child that is not awaited, and its record, for later attempts of the step."""
     kind, name, ordinal = place
     child = create(claim, place, asked, awaited=False)
     Record.objects.create(

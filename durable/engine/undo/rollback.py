@@ -190,7 +190,7 @@ class Undo(Work):
         cls, why = class_of(run), claim.at.rollback
         assert cls is not None
         assert why is not None
-        # the data as it was when the step completed (or began, if nobody knows)
+        # the data after the step completed (or before it, if its outcome is unknown)
         value = run.output if run.status == StepStatus.COMPLETED else run.input
         super().__init__(
             claim,

@@ -54,7 +54,7 @@ def seen_by(user: Any, wait: Wait) -> bool:
 
 
 class Named(NamedTuple):
-    """The address of a question: its execution, its name, and the part that asks."""
+    """The address of a question: execution, name, and the asking part."""
 
     execution: Any
     name: str
@@ -62,7 +62,7 @@ class Named(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A question visible to a user, and why they may not answer it (``None``: they may)."""
+    """A question visible to a user, and the reason if the user may not answer."""
 
     wait: Wait
     user: Any
