@@ -126,7 +126,7 @@ class Execution(models.Model):
     branch = models.CharField(max_length=200, blank=True, default="")
     awaited = models.BooleanField(default=False)  # the parent waits for the end
     cancelled_with_parent = models.BooleanField(default=False, db_default=False)
-    unreported = models.BooleanField(default=False)  # ended, but not yet reported to the parent
+    unreported = models.BooleanField(default=False)  # the parent must look at this row
     released = models.BooleanField(default=True)  # False: an item without a turn
     rerun_of = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="reruns", db_index=False

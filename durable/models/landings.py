@@ -1,4 +1,4 @@
-"""Landings: the only writes of an execution's status, each with every column of its life.
+"""Landings: the only updates of an execution's status, each with every column of its life.
 
 A status alone does not say where an execution stands: ``pending`` may be due, asleep or without a
 turn; ``compensating`` may be held, due, asleep or parked. So no code assigns a status. Code calls

@@ -1,4 +1,4 @@
-"""End executions: write every final status, and close their open waits and parked attempts."""
+"""End executions: set the final status, and close their open waits and parked attempts."""
 
 from __future__ import annotations
 

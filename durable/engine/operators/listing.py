@@ -1,4 +1,4 @@
-"""Select executions by workflow, status, queue, tags and subject, for ``durable.executions``."""
+"""Select executions by workflow, status, queue, tags and subject, for ``list_executions``."""
 
 from __future__ import annotations
 

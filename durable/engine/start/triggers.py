@@ -1,4 +1,4 @@
-"""Start the workflows that a published event triggers, if no execution carries its key."""
+"""Start the workflows that a published event triggers, if no execution receives the event."""
 
 from __future__ import annotations
 
