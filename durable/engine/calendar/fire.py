@@ -165,7 +165,10 @@ def _record(schedule: Schedule, slot: datetime, outcome: Outcome, **links: Any) 
 
 
 def _start(schedule: Schedule, slot: datetime, present: datetime) -> Execution | None:
-    """Start a slot's execution, at the slot's time plus its jitter; count a failure."""
+    """Start a slot's execution, at the slot's time plus its share of the jitter.
+
+    If it can't be started, count that as a failure of the schedule; ``None`` then.
+    """
     planned = slot + share_of_jitter(schedule, slot)
     options = StartOptions(
         scheduled_at=planned if planned > present else None,

@@ -1,4 +1,9 @@
-"""The list of all due work (duties), used by workers, the testing kit and the doctor."""
+"""The list of all due work (duties): workers, testing kit and doctor do exactly this list.
+
+To add a duty, write its function and add an entry to ``duties_of``; a duty that is due by the
+state of a row also gets a column in the pulse, and a line in the doctor's ``LATE``. Workers, the
+testing kit and the doctor follow.
+"""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ class Walk:
 
 
 def start_of(node: Node, data: str | None) -> tuple[str, Frames]:
-    """The path and frames at which a flow or a block's body begins."""
+    """The path and frames at which a flow or a block's body begins: at a step or a block."""
     frames: Frames = {}
     while True:
         match node:
