@@ -1,7 +1,6 @@
 """Durable, resumable workflows for Django: the public names.
 
-Authoring works before Django's apps are loaded; the client functions are looked up when they
-are first used.
+Authoring works before Django's apps are loaded; client functions are imported at first use.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Client functions: they need the models, so they are loaded when they are asked for."""
+    """Import a client function at its first use, as it needs the models."""
     if name in __all__:
         from durable import client
 

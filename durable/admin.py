@@ -1,4 +1,4 @@
-"""What is registered with the Django admin; the pages themselves are in ``dashboard``."""
+"""Register the models with the Django admin; their pages are in ``dashboard``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Django app: registers the system checks and finds every app's ``workflows.py``."""
+"""The Django app: loads system checks, mails and each app's ``workflows.py``, at start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DurableConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register what needs all apps to be loaded: checks, mails, the workflows of all apps."""
+        """Load the parts that need all apps: checks, mails, the workflows of all apps."""
         import_module("durable.checks")
         import_module("durable.door_checks")
         import_module("durable.people.reach.mail").connect()
@@ -34,11 +34,11 @@ class DurableConfig(AppConfig):
 
 
 def register_schedules(using: str, plan: Any = (), **kwargs: Any) -> None:
-    """After ``migrate``: the schedules that classes declare, if this is the engine's database."""
+    """After ``migrate``: register the declared schedules, if this is the engine's database."""
     import_module("durable.engine.calendar.deployed").register_after_migrate(using)
 
 
 def make_room(instance: Any, raw: bool, using: str, **kwargs: Any) -> None:
-    """Before a fixture brings a schedule: ``migrate`` has made it already, under another id."""
+    """Before a fixture loads a schedule: remove the one that ``migrate`` made with another id."""
     if raw:
         import_module("durable.engine.calendar.deployed").give_way(instance, using)

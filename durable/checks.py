@@ -1,4 +1,4 @@
-"""System checks: what is wrong in ``DURABLE`` and in the workflows, and what to write instead."""
+"""System checks of ``DURABLE``, its database, and workflows, with hints for each fault."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ POOL_TOO_SMALL = "durable.W018"
 NO_ROUTER = "durable.E019"
 
 
-# -- what each setting may be: a test, and the words for it -----------------------------------
+# -- the allowed values of each setting: a test, and its description ---------------------------
 
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-LONGEST = timedelta(days=365_000)  # a thousand years from now, or ago, are in every calendar
+LONGEST = timedelta(days=365_000)  # a thousand years from now, or ago, fit every calendar
 
 
 def _is_duration(value: object) -> bool:
@@ -143,7 +143,7 @@ ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 @register(TAG)
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """Every key of ``DURABLE`` is known and has a value that the engine can work with."""
+    """Check that every key of ``DURABLE`` is known and has an allowed value."""
     value = getattr(settings, "DURABLE", {})
     if not isinstance(value, Mapping):
         return [
@@ -158,7 +158,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_databases(**kwargs: Any) -> list[CheckMessage]:
-    """The engine's database exists and is set up to be written to by several workers."""
+    """Check that the engine's database exists and suits several workers that write."""
     alias = conf.get("DATABASE")
     if not isinstance(alias, str):
         return []  # check_settings says so
@@ -182,7 +182,7 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_workflows(**kwargs: Any) -> list[CheckMessage]:
-    """What can only be known once every workflow is defined: unused steps, gaps in flows."""
+    """Warn about valid but doubtful workflows: unused steps, branches without a default."""
     return [
         Warning(message, obj=workflow, id=id)
         for workflow in registry.all()
@@ -192,7 +192,7 @@ def check_workflows(**kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_schedules(**kwargs: Any) -> list[CheckMessage]:
-    """No two workflows declare schedules of one name: only one of them would run."""
+    """Refuse two workflows that declare schedules of one name: only one of them would run."""
     latest = {cls.definition.name: cls for cls in registry.all()}
     found: list[CheckMessage] = []
     first: dict[str | None, type[Any]] = {}
@@ -213,7 +213,7 @@ def check_schedules(**kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_crontab(**kwargs: Any) -> list[CheckMessage]:
-    """Who relies on django-crontab has what it needs: it reports no error by itself."""
+    """Check the setup of django-crontab, which reports no errors of its own."""
     installed = any(
         app == "django_crontab" or app.startswith("django_crontab.")
         for app in settings.INSTALLED_APPS
@@ -325,7 +325,7 @@ def _wrong_engine(alias: str, database: Mapping[str, Any]) -> Iterator[CheckMess
 def _wrong_times(alias: str, database: Mapping[str, Any]) -> Iterator[CheckMessage]:
     if not settings.USE_TZ:
         yield Error(
-            "USE_TZ is False: durable compares instants, and can't with times of no zone.",
+            "USE_TZ is False: durable compares instants, and can't compare times without a zone.",
             hint="Set USE_TZ = True (Django's default); Django's documentation on time zones says "
             "how to bring the times of your own tables along.",
             id=NO_TIME_ZONES,
@@ -347,7 +347,7 @@ def _small_pool(alias: str, database: Mapping[str, Any]) -> Iterator[CheckMessag
     if shortage is not None:
         yield Warning(
             "The pool of the database {!r} has {} connections; a worker with these queues uses up "
-            "to {}: steps would wait for each other's.".format(alias, *shortage),
+            "to {}: steps would wait for each other's connections.".format(alias, *shortage),
             hint=f"Set DATABASES[{alias!r}]['OPTIONS']['pool'] = {{'max_size': {shortage[1]}}}, or "
             "lower the concurrency in DURABLE['QUEUES'].",
             id=POOL_TOO_SMALL,
@@ -382,7 +382,7 @@ def _other_databases(alias: str, configured: Mapping[str, Any]) -> Iterator[Chec
 
 
 def _shown(value: object) -> str:
-    """A value for a message; what may hold secrets (a dict, a list) is named by its type."""
+    """A value for a message; a dict or list, which may hold secrets, is named by its type."""
     if value is None or isinstance(value, str | int | float | timedelta):
         return repr(value)
     return f"of type {type(value).__name__}"

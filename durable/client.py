@@ -1,4 +1,4 @@
-"""What a program does with executions: one call of the engine each, each with an async twin."""
+"""The client functions (``start``, ``cancel``, …): one engine call each, with an async twin."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def start(
 ) -> Execution:
     """Start an execution, in the caller's transaction.
 
-    Started again with the same ``idempotency_key`` it returns the first execution, with
+    Called again with the same ``idempotency_key`` it returns the first execution, with
     ``.created`` False; ``IdempotencyConflict`` if the input differs. ``NotSerializable`` if the
     input can't be stored, ``WorkflowNotFound`` for an unknown name.
     """
@@ -96,7 +96,7 @@ def start_many(
 
 
 def get_execution(execution_id: Id) -> Execution:
-    """The execution with this id, or the only one whose id begins so; ``ExecutionNotFound``."""
+    """The execution with this id, or with the only id that begins so; ``ExecutionNotFound``."""
     return _lookup.find(execution_id)
 
 
@@ -111,7 +111,7 @@ def list_executions(
     """Executions (not their branches and items), newest first, as a QuerySet.
 
     ``WorkflowNotFound`` for a name that neither this code nor any execution has, ``DurableError``
-    for a status that there is not.
+    for an unknown status.
     """
     return _listing.listed(workflow, status, queue=queue, tags=tags, subject=subject)
 
@@ -135,7 +135,7 @@ def send_event(
     event_id: str | None = None,
     by: AbstractBaseUser | None = None,
 ) -> Event:
-    """Send an event to one execution; sent again with the same ``event_id`` it is the first."""
+    """Send an event to one execution; the same ``event_id`` again returns the first event."""
     return _send.send_event(execution_id, name, payload, event_id=event_id, by=by)
 
 
@@ -150,9 +150,9 @@ def publish_event(
 ) -> Event:
     """Publish an event to every unfinished execution that carries ``key``.
 
-    If none does, it starts the workflows that it triggers; ``DurableError`` if its payload can be
-    the input of none of them. What no execution has received is kept, and its ``event_id`` known,
-    for ``keep`` (``DURABLE["KEEP_EVENTS"]``).
+    If there is none, the event starts the workflows that it triggers; ``DurableError`` if its
+    payload can't be the input of any of them. Events that no execution received are kept, and their
+    ``event_id`` known, for ``keep`` (default ``DURABLE["KEEP_EVENTS"]``).
     """
     return _send.publish_event(name, payload, key=key, event_id=event_id, keep=keep, by=by)
 
@@ -168,8 +168,8 @@ def provide_input(
 ) -> Execution:
     """Answer a question. The first answer wins: ``AlreadyAnswered`` says who was first.
 
-    ``InvalidInput`` has a message per field; ``NotAllowed``: this person may not;
-    ``WaitNotFound``: nothing of this name was asked; ``FormMissing``: this code lacks its form.
+    ``InvalidInput`` has a message per field; ``NotAllowed``: this person may not answer;
+    ``WaitNotFound``: no question of this name was asked; ``FormMissing``: this code lacks the form.
     """
     return _answer.provide_input(execution_id, name, answer, by=by, comment=comment, branch=branch)
 
@@ -182,17 +182,17 @@ def reassign(
     by: AbstractBaseUser | None = None,
     branch: Id | None = None,
 ) -> Execution:
-    """Put other people (users, groups, ``"group:x"`` …) in charge of an open question."""
+    """Replace the assignees (users, groups, ``"group:x"`` …) of an open question."""
     return _answer.reassign(execution_id, name, to=to, by=by, branch=branch)
 
 
 def pause(execution_id: Id, *, by: AbstractBaseUser | None = None) -> Execution:
-    """Stop an execution at its next checkpoint."""
+    """Pause an execution at its next checkpoint."""
     return _control.pause(execution_id, by=by)
 
 
 def resume(execution_id: Id, *, by: AbstractBaseUser | None = None) -> Execution:
-    """Let a paused execution go on."""
+    """Resume a paused execution."""
     return _control.resume(execution_id, by=by)
 
 
@@ -201,13 +201,13 @@ def retry(
 ) -> Execution:
     """Continue a failed or blocked execution at its step, with fresh attempts.
 
-    ``restart_step=True`` forgets what the step has on record (waits, results of ``run``).
+    ``restart_step=True`` forgets the step's recorded waits and results of ``run``.
     """
     return _control.retry(execution_id, restart_step=restart_step, by=by)
 
 
 def compensate(execution_id: Id, *, by: AbstractBaseUser | None = None) -> Execution:
-    """Undo what a failed execution has done (``Meta.on_failure = "hold"``)."""
+    """Run the held-back compensations of a failed execution (``Meta.on_failure = "hold"``)."""
     return _control.compensate(execution_id, by=by)
 
 
@@ -219,7 +219,7 @@ def rerun(
 
 
 def wait_for_result(execution_id: Id, *, timeout: timedelta | None = None) -> Any:
-    """Block until the execution is finished; its final data.
+    """Block until the execution is finished; return its final data.
 
     ``ExecutionFailed`` if it ended otherwise, ``ResultTimeout`` when ``timeout`` is over,
     ``InTransaction`` inside a transaction; ``DurableError`` if ``timeout`` is no ``timedelta``.
@@ -239,10 +239,10 @@ def schedule(
     jitter: timedelta | None = None,
     by: AbstractBaseUser | None = None,
 ) -> Schedule:
-    """Create the schedule ``name``, or change it; ``timezone`` is Django's unless given.
+    """Create or change the schedule ``name``; ``timezone`` defaults to Django's.
 
-    ``DefinitionError`` for what isn't standard cron, ``WorkflowNotFound``, ``NotSerializable``;
-    ``DurableError`` if a class declares a schedule of this name.
+    ``DefinitionError`` for an expression that isn't standard cron, ``WorkflowNotFound``,
+    ``NotSerializable``; ``DurableError`` if a class declares a schedule of this name.
     """
     options: dict[str, Any] = {"timezone": timezone, "catch_up": catch_up, "overlap": overlap}
     made = Cron(cron, input=input or {}, name=name, jitter=jitter, **options)
@@ -250,7 +250,7 @@ def schedule(
 
 
 def unschedule(name: str, *, by: AbstractBaseUser | None = None) -> None:
-    """Remove a schedule that was made with ``schedule``; what it has started stays.
+    """Remove a schedule that was made with ``schedule``; its executions stay.
 
     ``ScheduleNotFound``; ``DurableError`` if a class declares it.
     """
@@ -264,22 +264,22 @@ def schedules() -> ScheduleQuerySet:
 
 
 def enable_schedule(name: str, *, by: AbstractBaseUser | None = None) -> Schedule:
-    """Let a schedule fire again, from its next slot on; ``ScheduleNotFound``."""
+    """Enable a schedule, from its next slot on; ``ScheduleNotFound``."""
     return _schedules.switch(name, on=True, by=by)
 
 
 def disable_schedule(name: str, *, by: AbstractBaseUser | None = None) -> Schedule:
-    """Switch a schedule off until it is enabled, deploys or not; ``ScheduleNotFound``."""
+    """Disable a schedule until it is enabled again, also over deploys; ``ScheduleNotFound``."""
     return _schedules.switch(name, on=False, by=by)
 
 
 def trigger_schedule(name: str, *, by: AbstractBaseUser | None = None) -> Execution:
-    """Start an execution of a schedule now, beside its slots; ``ScheduleNotFound``."""
+    """Start an execution of a schedule now, apart from its slots; ``ScheduleNotFound``."""
     return _fire.trigger(name, by=by)
 
 
 def _twin(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """The same call for async code."""
+    """The async twin of a client function."""
 
     @functools.wraps(function)
     async def twin(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -294,7 +294,7 @@ async def await_for_result(
     *,
     timeout: timedelta | None = None,  # noqa: ASYNC109 - the same signature as its twin's
 ) -> Any:
-    """``wait_for_result`` for async code: other calls go on meanwhile."""
+    """``wait_for_result`` for async code; the event loop stays free meanwhile."""
     return await _result.await_for_result(execution_id, timeout)
 
 

@@ -1,4 +1,4 @@
-"""The one clock: the database's, as an expression for statements; or a frozen one, in tests."""
+"""The engine's clock: the database's time, as an expression for statements, or frozen in tests."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 _frozen: datetime | None = None
 
-#: what ``in_order`` has said last
+#: the last result of ``in_order``
 _latest: datetime | None = None
 _one_by_one = threading.Lock()
 
-#: two looks at one clock never differ by so much: it was set back
+#: a jump back by this much or more means that the clock was set back
 SET_BACK = timedelta(seconds=10)
 
 
@@ -69,7 +69,7 @@ def now_sql(
 
 
 def read(using: str) -> datetime:
-    """Ask the database what time it is (one statement, unless the clock is frozen)."""
+    """Read the database's time (one statement, unless the clock is frozen)."""
     if _frozen is not None:
         return _frozen
     connection = connections[using]
@@ -81,7 +81,7 @@ def read(using: str) -> datetime:
 
 
 def parse(value: Any) -> datetime:
-    """A time as a raw statement returns it (text on SQLite), as an aware ``datetime`` in UTC."""
+    """A time from a raw statement (text on SQLite) as an aware ``datetime`` in UTC."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     moment: datetime = value
@@ -89,7 +89,7 @@ def parse(value: Any) -> datetime:
 
 
 def precise(value: Any, connection: BaseDatabaseWrapper) -> datetime:
-    """The present, just read from the database. SQLite cuts its machine's time to milliseconds."""
+    """A present just read from the database, made finer: SQLite cuts it to milliseconds."""
     moment = parse(value)
     if _frozen is None and connection.vendor == "sqlite":
         return max(moment, local_now())
@@ -97,10 +97,10 @@ def precise(value: Any, connection: BaseDatabaseWrapper) -> datetime:
 
 
 def in_order(at: datetime) -> datetime:
-    """``at``, or the first microsecond after the time that this process was told last.
+    """``at``, or one microsecond after the last result in this process, whichever is later.
 
-    So whatever is completed in one process is in order, also under a clock that stands still. A
-    clock that was set back by more than ``SET_BACK`` is followed.
+    So completions in one process are ordered, even while the clock stands still. A clock that was
+    set back by more than ``SET_BACK`` is followed.
     """
     global _latest
     with _one_by_one:
@@ -111,7 +111,7 @@ def in_order(at: datetime) -> datetime:
 
 
 def frozen_at() -> datetime | None:
-    """The instant at which the clock is stopped, if it is."""
+    """The instant at which the clock is frozen, or ``None``."""
     return _frozen
 
 
@@ -135,5 +135,5 @@ def frozen(at: datetime) -> Iterator[None]:
 
 
 def local_now() -> datetime:
-    """What the clock of this machine says, in UTC; only for dates that people chose to compute."""
+    """This machine's time in UTC; only for dates chosen by users, never for engine decisions."""
     return datetime.now(UTC)

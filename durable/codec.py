@@ -1,4 +1,4 @@
-"""The one way in which users' values become text and come back: same types, same equality."""
+"""Write users' values as text and read them back, with the same types and equality."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from durable.increments import Collected, Counted, Grown, counted
 from durable.refusals import SMALL, accessor, largest_part, name_of, too_large, why_not_data
 
 MAX_DEPTH: Final = 100
-MAX_DIGITS: Final = 4300  # of an int; what Python reads back by default
+MAX_DIGITS: Final = 4300  # digits of an int: the most that Python reads back by default
 
 _SMALL: Final = SMALL
 _TOO_LONG: Final = 10**MAX_DIGITS
@@ -42,8 +42,8 @@ def dumps(
 ) -> str:
     """``value`` as text; ``NotSerializable`` names the place (under ``path``) that can't be stored.
 
-    ``limit``, in bytes of UTF-8, is that of ``setting`` unless given. ``keep_increments`` lets
-    what ``increment`` and ``append`` remember survive; without it they become plain values.
+    ``limit``, in bytes of UTF-8, defaults to that of ``setting``. With ``keep_increments`` the
+    memory of ``increment`` and ``append`` is stored too; without it they become plain values.
     """
     if limit is None:
         limit = int(conf.get(setting))
@@ -76,7 +76,7 @@ def loads(text: str) -> Any:
 
 
 def dump_data(value: Any, path: str = "data", *, keep_increments: bool = False) -> str:
-    """The same for data, which must be a dict; ``NotSerializable`` for anything else."""
+    """``dumps`` for data, which must be a dict; ``NotSerializable`` for anything else."""
     if not issubclass(type(value), dict):
         raise NotSerializable(path, f"it must be a dict with string keys, not {name_of(value)}")
     return dumps(value, path=path, keep_increments=keep_increments)
@@ -88,7 +88,7 @@ def check(value: Any, path: str = "data") -> None:
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Whether two values are the same when stored: types count, the order of keys does not."""
+    """Whether two values are equal when stored: types count, the order of keys does not."""
     return _ordered(one) == _ordered(other)
 
 
@@ -100,7 +100,7 @@ def _ordered(value: Any) -> str:
 
 
 class _Refusal(Exception):
-    """A value that can't be stored; ``steps`` lead to it, the innermost first."""
+    """A value that can't be stored; ``steps`` is the path to it, the innermost first."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -112,20 +112,21 @@ class _Refusal(Exception):
 
 
 class _Endless(Exception):
-    """The value holds the same things again and again: its text would have no end."""
+    """The value repeats itself without end, so its text would never end."""
 
 
 class _Scan:
-    """One pass over a value: checks it, and tags what JSON has no type for.
+    """One pass over a value: checks it, and tags values of types that JSON lacks.
 
-    Returns the very object if it is plain JSON already, so that the common case copies nothing.
-    Strings and floats are left to the JSON encoder, unless ``careful`` asks where a bad one is.
+    Returns the same object if it is plain JSON already, so that the common case copies nothing.
+    Strings and floats are left to the JSON encoder, unless ``careful``, which finds a bad one's
+    place.
     """
 
     __slots__ = ("careful", "cheap", "collected", "keep", "left")
 
     def __init__(self, limit: int, keep_increments: bool, careful: bool = False) -> None:
-        # Well above the limit: what is merely too large is refused later, with its true size.
+        # Well above the limit: a value that is only too large is refused later, with its size.
         self.left = 4 * limit + (8 << 20)
         self.keep = keep_increments
         self.collected = 0  # bytes of collected results, which have a limit of their own
@@ -140,7 +141,7 @@ class _Scan:
             return encode(self, value, depth)
         except (_Refusal, _Endless):
             raise
-        except Exception as error:  # a time zone, a translation, a subclass of the user's
+        except Exception as error:  # from a time zone, a translation, a user's subclass
             raise _Refusal(f"{name_of(value)} fails with {type(error).__name__}") from None
 
     def spend(self, size: int) -> None:
@@ -149,7 +150,7 @@ class _Scan:
             raise _Endless
 
     def changes(self, pairs: Iterable[tuple[Any, Any]], depth: int) -> dict[Any, Any]:
-        """The items of a container that can't stay as they are, with what takes their place."""
+        """The items of a container that JSON can't hold unchanged, with their replacements."""
         if depth > MAX_DEPTH:
             raise _Refusal(f"it is nested deeper than {MAX_DEPTH} levels")
         changed: dict[Any, Any] = {}
@@ -214,10 +215,10 @@ class _Scan:
         try:
             texts = [_JSON.encode(item) for item in plain]
         except ValueError:
-            return plain  # the encoder will meet the same fault, and the careful pass name it
+            return plain  # the encoder fails in the same way, and the careful pass names the place
         for item, text in zip(plain, texts, strict=True):
             if isinstance(item, dict | list):
-                hash(loads(text))  # a member must be one again when it is read back
+                hash(loads(text))  # a member must be hashable again when it is read back
         return [plain[i] for i in sorted(range(len(plain)), key=texts.__getitem__)]
 
     def text(self, value: Any) -> str:
@@ -234,7 +235,7 @@ class _Scan:
         return {"~t": tag, "~v": text}
 
     def tagged_time(self, tag: str, text: str, value: Any) -> dict[str, Any]:
-        """A datetime or time; ``text`` has its offset, ``~z`` the name of its zone."""
+        """A datetime or time: ``text`` includes the offset, ``~z`` is the name of the zone."""
         coded = self.tagged(tag, text)
         if isinstance(value.tzinfo, ZoneInfo) and isinstance(value.tzinfo.key, str):
             coded["~z"] = value.tzinfo.key
@@ -327,7 +328,7 @@ def _encoder_of(kind: type) -> _Encoder | None:
 def _time_of(kind: type[datetime] | type[time], coded: dict[str, Any]) -> Any:
     value = kind.fromisoformat(coded["~v"])
     if "~z" in coded:
-        # A zone that this machine doesn't know: the offset still tells the instant.
+        # If this machine lacks the zone, the offset still gives the instant.
         with suppress(KeyError, ValueError, OSError):
             value = value.replace(tzinfo=ZoneInfo(coded["~z"]))
     return value.replace(fold=1) if "~f" in coded else value

@@ -1,4 +1,4 @@
-"""The settings: one dict, ``DURABLE``, each key with its default, read when asked."""
+"""The settings: the dict ``DURABLE``, its defaults, read at each use."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ DEFAULT_CONCURRENCY = 10
 
 
 def configured() -> Mapping[str, Any]:
-    """The user's ``DURABLE`` dict as it stands now (empty if there is none)."""
+    """The user's current ``DURABLE`` dict (empty if there is none)."""
     value = getattr(settings, "DURABLE", None)
     return value if isinstance(value, Mapping) else {}
 
@@ -80,13 +80,13 @@ def duration(name: str) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
-#: connections that a worker takes from a pool beside those of its steps: to look, and to commit
+#: pooled connections that a worker needs besides those of its steps: dispatcher and committer
 BESIDE_STEPS = 2
-POOLED = 4  # the connections of a psycopg pool that names no number
+POOLED = 4  # the default size of a psycopg pool
 
 
 def pool_shortage(options: Mapping[str, Any]) -> tuple[int, int] | None:
-    """``(size, wanted)`` if the pool in these ``OPTIONS`` has too few connections for a worker."""
+    """``(size, wanted)`` if the pool in these ``OPTIONS`` is too small for a worker."""
     pool = options.get("pool")
     if not pool:
         return None
@@ -97,7 +97,7 @@ def pool_shortage(options: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def queues() -> dict[str, int]:
-    """Each configured queue with its concurrency per worker process."""
+    """The configured queues, each with its concurrency per worker process."""
     return {
         name: int(options.get("concurrency", DEFAULT_CONCURRENCY))
         for name, options in get("QUEUES").items()

@@ -28,7 +28,7 @@ def tick() -> None:
 
 
 def clean_up() -> None:
-    """Remove the executions (and what else there is) whose retention is over."""
+    """Remove executions and other rows past their retention."""
     from django.core.management import call_command
 
     call_command("durable_cleanup", verbosity=0)

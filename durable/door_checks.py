@@ -1,4 +1,4 @@
-"""System checks of the doors: sources of webhooks, policies, and where links in mails lead."""
+"""System checks of the doors: webhook sources, policies, exposure, and links in mails."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PROXIES_HINT = (
 
 @register(TAG)
 def check_webhooks(**kwargs: Any) -> list[CheckMessage]:
-    """Every source of webhooks says how it signs, and what its webhooks mean."""
+    """Check that every webhook source has a valid signature scheme and event templates."""
     found = conf.get("WEBHOOKS")
     if not is_dict_of_dicts(found):
         return []  # check_settings says so
@@ -55,7 +55,7 @@ def check_webhooks(**kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG, deploy=True)
 def check_secrets(**kwargs: Any) -> list[CheckMessage]:
-    """Where webhooks arrive, the environment variables are set that hold their secrets."""
+    """Check that the environment variables with webhook secrets are set (``--deploy``)."""
     found = conf.get("WEBHOOKS")
     if check_webhooks() or not is_dict_of_dicts(found):
         return []
@@ -72,7 +72,7 @@ def check_secrets(**kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_policies(**kwargs: Any) -> list[CheckMessage]:
-    """Each of ``API_PERMISSIONS`` can be imported, and is a policy or a permission class."""
+    """Check that each of ``API_PERMISSIONS`` can be imported, as a policy or permission class."""
     found = conf.get("API_PERMISSIONS")
     if not is_list_of_dotted_paths(found):
         return []  # check_settings says so
@@ -92,7 +92,7 @@ def check_policies(**kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG, deploy=True)
 def check_exposure(**kwargs: Any) -> list[CheckMessage]:
-    """What is well in development, and an open door on the internet."""
+    """Warn about settings that are fine in development but unsafe on the internet."""
     wrong: list[CheckMessage] = []
     found = conf.get("WEBHOOKS")
     if is_dict_of_dicts(found) and not check_webhooks():
@@ -102,18 +102,18 @@ def check_exposure(**kwargs: Any) -> list[CheckMessage]:
                 hint = f"Take {LEAST} bytes or more at random, as of secrets.token_urlsafe()."
                 wrong.append(Warning(f"{place}: {weak}.", hint=hint, id=WEAK_SECRET))
             if sources.can_be_repeated(options):
-                words = f"{place}: who has seen a webhook can send it again: no time is signed."
+                words = f"{place}: anyone who saw a webhook can send it again: no time is signed."
                 wrong.append(Warning(words, hint=REPEATED_HINT, id=REPEATED))
     address = conf.get("PUBLIC_URL")
     if isinstance(address, str) and address.lower().startswith("http://"):
-        words = "DURABLE['PUBLIC_URL'] is http: links that answer can be read on their way."
+        words = "DURABLE['PUBLIC_URL'] is http: answer links in mails can be read in transit."
         wrong.append(Warning(words, hint="Serve the site by https.", id=NOT_ENCRYPTED))
     rates = api_settings.DEFAULT_THROTTLE_RATES
     limited = [one.scope for one in (All, Writes, Webhooks) if rates.get(one.scope)]
     if limited and api_settings.NUM_PROXIES is None:
         words = (
-            f"REST_FRAMEWORK['NUM_PROXIES'] is not set: who writes another X-Forwarded-For into "
-            f"each request gets past the rate of {', '.join(limited)}."
+            f"REST_FRAMEWORK['NUM_PROXIES'] is not set: a client that sends another "
+            f"X-Forwarded-For with each request gets past the rate of {', '.join(limited)}."
         )
         wrong.append(Warning(words, hint=PROXIES_HINT, id=NO_PROXIES))
     return wrong
@@ -121,7 +121,7 @@ def check_exposure(**kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_links(**kwargs: Any) -> list[CheckMessage]:
-    """Where mails are on, the pages exist that their links lead to."""
+    """Check that the pages behind the links in mails exist, if mails are on."""
     if conf.get("PUBLIC_URL") is None:
         return []
     try:

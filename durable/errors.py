@@ -1,4 +1,4 @@
-"""Every error of the package, under one base class; the docstring of each is its meaning."""
+"""All errors of the package, under one base class; the docstring of each is its meaning."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class WorkflowNotFound(DurableError):
 
 
 class NotSerializable(DurableError):
-    """A value can't be stored; ``path`` says where it is (``data["items"][3]``)."""
+    """A value can't be stored; ``path`` is its place (``data["items"][3]``)."""
 
     def __init__(self, path: str, reason: str, *, step: str | None = None) -> None:
         self.path, self.reason, self.step = path, reason, step
@@ -75,17 +75,17 @@ class InvalidStepResult(DurableError):
 
 
 class InvalidStepInput(DurableError):
-    """The data doesn't fit the type that the step's annotation asks for."""
+    """The data doesn't fit the type in the step's annotation."""
 
 
-# -- what ends or delays a step -----------------------------------------------------------
+# -- failures, retries and timeouts of a step ----------------------------------------------
 
 
 class Fail(DurableError):
     """Raised by a step: fail for good, without a retry.
 
-    ``type`` is the name under which ``catch`` and operators know the failure; ``details``
-    is JSON data kept with the error.
+    ``type`` names the failure for ``catch`` and operators; ``details`` is JSON data stored with
+    the error.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class WorkflowTimeout(DurableError):
 
 
 class WaitTimeout(DurableError):
-    """A wait ended without an answer; ``received`` holds what did arrive (``wait_for_all``)."""
+    """A wait ended without an answer; ``received`` has the payloads so far (``wait_for_all``)."""
 
     def __init__(self, message: str = "", *, received: Mapping[str, Any] | None = None) -> None:
         self.received = dict(received or {})
@@ -124,7 +124,7 @@ class WaitTimeout(DurableError):
 class ChildFailed(DurableError):
     """A child workflow failed or was cancelled; ``error`` is the child's own error.
 
-    ``known_as`` lists the names by which a ``catch`` knows that one too.
+    ``known_as`` lists names of the child's error that a ``catch`` matches too.
     """
 
     def __init__(
@@ -151,15 +151,15 @@ class ForeachFailed(DurableError):
 
 
 class StepCrashed(DurableError):
-    """Workers died while they ran this step, more often than ``max_recoveries`` allows."""
+    """More workers died while running this step than ``max_recoveries`` allows."""
 
 
 class SuspendSwallowed(DurableError):
-    """A bare ``except:`` in the step caught the signal by which the step leaves to wait."""
+    """A bare ``except:`` in the step caught the signal with which the step leaves to wait."""
 
 
 class TransactionEnded(DurableError):
-    """The body of an atomic step ended the transaction that it runs in."""
+    """The body of an atomic step ended its own transaction."""
 
 
 class TransactionBroken(DurableError):
@@ -167,11 +167,11 @@ class TransactionBroken(DurableError):
 
 
 class JournalMismatch(DurableError):
-    """The code asks for something that doesn't fit what is recorded of this step's visit."""
+    """The code asks for something that doesn't match the records of this step's visit."""
 
 
 class PositionLost(DurableError):
-    """The place in the flow where the execution stands no longer exists in the code."""
+    """The execution stands at a place in the flow that no longer exists in the code."""
 
 
 class NotInExecution(DurableError):
@@ -179,7 +179,7 @@ class NotInExecution(DurableError):
 
 
 class NotAllowedHere(DurableError):
-    """The call makes no sense in this place (``self.run`` in an atomic step, for example)."""
+    """The call is not possible in this place (``self.run`` in an atomic step, for example)."""
 
 
 # -- the client ------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class ExecutionNotFound(DurableError):
 
 
 class ExecutionFailed(DurableError):
-    """The execution that was waited for didn't complete; ``execution`` is its row."""
+    """The awaited execution didn't complete; ``execution`` is its row."""
 
     def __init__(self, message: str, *, execution: Any = None) -> None:
         self.execution = execution
@@ -203,7 +203,7 @@ class ResultTimeout(DurableError, TimeoutError):
 
 
 class InvalidTransition(DurableError):
-    """The execution's status doesn't allow this."""
+    """The execution's status doesn't allow this operation."""
 
 
 class IdempotencyConflict(DurableError):
@@ -223,7 +223,7 @@ class AmbiguousWait(DurableError):
 
 
 class AlreadyAnswered(DurableError):
-    """Somebody (or a timeout) was first; ``by`` and ``at`` say who and when."""
+    """The question was answered before (or timed out); ``by`` and ``at`` name person and time."""
 
     def __init__(self, message: str, *, by: str | None = None, at: Any = None) -> None:
         self.by, self.at = by, at
@@ -231,9 +231,9 @@ class AlreadyAnswered(DurableError):
 
 
 class InvalidInput(DurableError):
-    """The answer doesn't fit what was asked; ``errors`` maps each field to its messages.
+    """The answer doesn't fit the question; ``errors`` maps each field to its messages.
 
-    An answer that is one value has its messages under ``"__all__"``.
+    For an answer of one value the messages are under ``"__all__"``.
     """
 
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
@@ -247,7 +247,7 @@ class InvalidInput(DurableError):
 
 
 class FormMissing(DefinitionError):
-    """A question asks for a form that is not in the code of this process; it stays open."""
+    """The code of this process lacks the form of a question, which stays open."""
 
 
 class NotAllowed(DurableError):
@@ -259,7 +259,7 @@ class ScheduleNotFound(DurableError):
 
 
 class InTransaction(DurableError):
-    """The call can't work inside a transaction (it would wait for what it hides itself)."""
+    """The call can't work inside a transaction: it would wait for its own uncommitted rows."""
 
 
 class ClockNotFrozen(DurableError):
@@ -270,11 +270,11 @@ class ClockNotFrozen(DurableError):
 
 
 class ControlFlow(BaseException):
-    """The base of the signals by which the engine leaves a step's body."""
+    """The base of the signals with which the engine leaves a step's body."""
 
 
 class Suspend(ControlFlow):
-    """Leave the step and wait; the engine holds what is waited for."""
+    """Leave the step and wait; the engine has the request."""
 
 
 class ClaimLost(ControlFlow):
@@ -282,11 +282,11 @@ class ClaimLost(ControlFlow):
 
 
 class Abandoned(ControlFlow):
-    """The attempt was given up (its time was over); whatever it still asks for is refused."""
+    """The attempt was given up (its time was over); all its further statements are refused."""
 
 
 class Blocked(ControlFlow):
-    """The execution can't go on with this code; ``error`` says why. Nothing has failed."""
+    """The execution can't continue with this code; ``error`` is the reason. Nothing failed."""
 
     def __init__(self, error: DurableError) -> None:
         self.error = error

@@ -1,4 +1,4 @@
-"""Small words for steps: new data from old without touching the old, spans of time, days."""
+"""Helpers for steps: copies of the data with changes, time spans, dates."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def assign(
     data: Mapping[str, Any], values: Mapping[str, Any] = ..., /, **more: Any
 ) -> dict[str, Any]: ...
 def assign(data: Mapping[str, Any], /, *args: Any, **more: Any) -> dict[str, Any]:
-    """The data with ``key`` set to ``value``, or with all the given values set."""
+    """A copy of the data with ``key`` set to ``value``, or with all given values set."""
     if len(args) == 2 and not more:
         key, value = args
         return {**data, key: value}
@@ -50,15 +50,15 @@ def assign(data: Mapping[str, Any], /, *args: Any, **more: Any) -> dict[str, Any
 def update(
     data: Mapping[str, Any], key: str, default: Any, fn: Callable[[Any], Any]
 ) -> dict[str, Any]:
-    """The data with ``fn(old)`` at ``key``; a missing key gets ``default`` instead."""
+    """A copy of the data with ``fn(old)`` at ``key``; a missing key gets ``default`` instead."""
     return {**data, key: fn(data[key]) if key in data else default}
 
 
 def append(data: Mapping[str, Any], key: str, item: Any) -> dict[str, Any]:
-    """The data with ``item`` added to the list at ``key`` (a missing key: ``[item]``).
+    """A copy of the data with ``item`` added to the list at ``key`` (a missing key: ``[item]``).
 
-    Where branches meet, the items that each of them appended are all there. Raises ``TypeError``
-    if the value is not a list.
+    When parallel branches are merged, the items appended by all of them are kept. Raises
+    ``TypeError`` if the value is not a list.
     """
     return {**data, key: increments.appended(data.get(key, increments.MISSING), item)}
 
@@ -66,10 +66,10 @@ def append(data: Mapping[str, Any], key: str, item: Any) -> dict[str, Any]:
 def increment(
     data: Mapping[str, Any], key: str, amount: int | float | Decimal = 1
 ) -> dict[str, Any]:
-    """The data with ``amount`` added to the number at ``key`` (a missing key: ``amount``).
+    """A copy of the data with ``amount`` added at ``key`` (a missing key: ``amount``).
 
-    Where branches meet, the amounts of all of them add up. Raises ``TypeError`` if the value or
-    the amount is not a number.
+    When parallel branches are merged, the amounts of all of them add up. Raises ``TypeError`` if
+    the value or the amount is not a number.
     """
     return {**data, key: increments.incremented(data.get(key, increments.MISSING), amount)}
 
@@ -78,22 +78,22 @@ def increment(
 
 
 def seconds(number: float) -> timedelta:
-    """So many seconds."""
+    """A span of ``number`` seconds."""
     return timedelta(seconds=number)
 
 
 def minutes(number: float) -> timedelta:
-    """So many minutes."""
+    """A span of ``number`` minutes."""
     return timedelta(minutes=number)
 
 
 def hours(number: float) -> timedelta:
-    """So many hours."""
+    """A span of ``number`` hours."""
     return timedelta(hours=number)
 
 
 def days(number: float) -> timedelta:
-    """So many days of 24 hours."""
+    """A span of ``number`` days of 24 hours."""
     return timedelta(days=number)
 
 
@@ -146,7 +146,7 @@ def _today(zone: tzinfo) -> date:
 
 
 def _present() -> datetime:
-    """The engine's present inside a step; elsewhere the frozen clock, or that of the machine."""
+    """The engine's present inside a step; elsewhere the frozen clock, or this machine's."""
     from durable.authoring.self import context  # the running step is known one floor above
 
     running = context.current()
@@ -157,13 +157,13 @@ def _present() -> datetime:
 
 
 def _wall_time(day: date, at: time, zone: tzinfo, *, last: bool = False) -> datetime:
-    """The wall time in the zone; one that a change of clocks skips moves on past the gap.
+    """The instant of a wall time in the zone; a skipped time moves on past the gap.
 
-    One that comes twice is the first of them, or the second if ``last``.
+    A time that comes twice means its first occurrence, or the second if ``last``.
     """
     wall = datetime.combine(day, at, zone).replace(fold=int(last))
     there_and_back = wall.astimezone(UTC).astimezone(zone)
     if there_and_back.replace(tzinfo=None) == wall.replace(tzinfo=None):
         return there_and_back
-    # In a gap: count the hour with the offset from before it, as cron's slots do.
+    # In a gap: use the offset from before it, as cron's slots do.
     return wall.replace(fold=0).astimezone(UTC).astimezone(zone)

@@ -1,4 +1,4 @@
-"""Numbers and lists that remember what was added to them, so that parallel changes add up."""
+"""Numbers and lists that remember their increments, so that parallel branches add up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Number: TypeAlias = int | float | Decimal
 
 
 class Missing:
-    """The type of ``MISSING``: the key was not there (``None`` is a value)."""
+    """The type of ``MISSING``, for an absent key (``None`` is a value)."""
 
     def __repr__(self) -> str:
         return "MISSING"
@@ -22,14 +22,14 @@ MISSING: Final = Missing()
 class Counted:
     """A number made by ``increment``: ``delta`` was added to ``origin`` (``None``: to nothing).
 
-    Arithmetic on it gives plain numbers: whoever computes a new value supersedes the increments.
+    Arithmetic on it gives plain numbers: a newly computed value replaces the increments.
     """
 
     delta: Number
     origin: Number | None
 
     def plain(self) -> Number:
-        """The number without its memory."""
+        """The number without remembered increments."""
         number: Number = plain_number(self)
         return number
 
@@ -56,7 +56,7 @@ class CountedDecimal(Counted, Decimal):
 
 
 class Grown(list[Any]):
-    """A list made by ``append``: its last ``appended`` items were added to what was there."""
+    """A list made by ``append``: its last ``appended`` items are new."""
 
     appended: int
 
@@ -70,12 +70,12 @@ class Collected(list[Any]):
 
 
 def is_number(value: object) -> bool:
-    """Whether ``value`` can be counted: an int, float or Decimal, but not a bool."""
+    """Whether ``value`` is a number for ``increment``: int, float or Decimal, but no bool."""
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 def counted(value: Number, delta: Number, origin: Number | None) -> Counted:
-    """``value`` as a number that remembers that ``delta`` of it was added to ``origin``."""
+    """``value`` as a number that remembers its increment: ``delta``, added to ``origin``."""
     number: Counted
     if isinstance(value, Decimal):
         number = CountedDecimal(value)
@@ -88,7 +88,7 @@ def counted(value: Number, delta: Number, origin: Number | None) -> Counted:
 
 
 def incremented(old: Any, amount: Number) -> Counted:
-    """``old + amount`` (``MISSING``: just ``amount``), remembering the sum of all amounts.
+    """``old + amount`` (``MISSING``: just ``amount``), with the sum of all amounts remembered.
 
     Raises ``TypeError`` if either of them is not a number.
     """
@@ -120,7 +120,7 @@ def plain_number(value: Any) -> Any:
 
 
 def appended(old: Any, item: Any) -> Grown:
-    """The list ``old`` (``MISSING``: an empty one) with ``item`` at its end, remembering it.
+    """The list ``old`` (``MISSING``: an empty one) with ``item`` appended and remembered.
 
     Raises ``TypeError`` if ``old`` is not a list.
     """
@@ -132,7 +132,7 @@ def appended(old: Any, item: Any) -> Grown:
 
 
 def delta_since(value: Any, base: Any = MISSING) -> Number | None:
-    """What was added to ``base`` to make ``value``; ``None`` if it was not made by increments."""
+    """The amount added to ``base`` to get ``value``; ``None`` if not made by increments."""
     if not isinstance(value, Counted):
         return None
     if base is MISSING:
@@ -142,7 +142,7 @@ def delta_since(value: Any, base: Any = MISSING) -> Number | None:
 
 
 def items_since(value: Any, base: Any = MISSING) -> list[Any] | None:
-    """The items appended to ``base`` to make ``value``; ``None`` if it was made otherwise."""
+    """The items appended to ``base`` to get ``value``; ``None`` if not made by ``append``."""
     if not isinstance(value, Grown):
         return None
     before = len(value) - value.appended

@@ -1,20 +1,20 @@
-"""Say, in words, why a value can't be stored: its type, its place, its size."""
+"""Texts for values that can't be stored: their type, their place, their size."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-#: above it an int is not written out in a message
+#: ints beyond this are not written out in a message
 SMALL = 10**18
 
 
 def why_not_data(value: Any) -> str:
-    """Why a value of this type can't be data, and what to pass instead."""
+    """The reason why a value of this type can't be data, and what to pass instead."""
     from django.db.models import Manager, Model, QuerySet
 
     try:
-        kind = value.__class__  # what a lazy object says it is
+        kind = value.__class__  # the class that a lazy object stands for
         if issubclass(kind, Model):
             return f"{name_of(value)} is a model instance; pass its primary key (.pk) instead"
         if issubclass(kind, QuerySet | Manager):
@@ -25,7 +25,7 @@ def why_not_data(value: Any) -> str:
 
 
 def name_of(value: Any) -> str:
-    """The type of a value with its article; the value itself is never asked to show itself."""
+    """The type of a value with its article; the value's own ``repr`` is never called."""
     kind = type(value)
     prefix = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     name = f"{prefix}{kind.__qualname__}"
@@ -33,7 +33,7 @@ def name_of(value: Any) -> str:
 
 
 def accessor(key: Any) -> str:
-    """A key or index as it stands in a path: ``["items"]``, ``[3]``."""
+    """A key or index as part of a path: ``["items"]``, ``[3]``."""
     kind = type(key)
     if issubclass(kind, str):
         text = str.__str__(key)
@@ -44,12 +44,12 @@ def accessor(key: Any) -> str:
 
 
 def too_large(size: str, limit: int, setting: str) -> str:
-    """That ``size`` bytes are more than ``limit``, and which setting says so."""
+    """The text that ``size`` bytes exceed the ``limit`` of ``setting``."""
     return f'it takes {size} bytes, more than the limit of {limit} (DURABLE["{setting}"])'
 
 
 def largest_part(plain: Any, path: str) -> str:
-    """Where most of the bytes are, if that can be said."""
+    """The text that names the largest part of a value; empty if there is none."""
     if not plain or not isinstance(plain, dict | list) or "~t" in plain:
         return ""
     parts = enumerate(plain) if isinstance(plain, list) else plain.items()

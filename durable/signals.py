@@ -1,10 +1,10 @@
-"""Signals about questions to people, sent by a worker after the commit of what they tell.
+"""Signals about questions to people, sent by a worker after the commit.
 
-Each is sent with ``sender=Wait``, ``wait`` (the row) and ``to``: whom to tell, as texts such as
-``"user:kim"``, ``"group:finance"`` or ``"perm:shop.approve"``. A receiver that could tell nobody
-returns a ``timedelta``: then the signal is sent again after that time (a dozen times at most).
-Otherwise what it returns is ignored, and what it raises is logged. After a crash of the worker a
-signal may be sent twice; none is lost.
+Each is sent with ``sender=Wait``, ``wait`` (the row) and ``to``: the people to tell, as texts such
+as ``"user:kim"``, ``"group:finance"`` or ``"perm:shop.approve"``. A receiver that reached nobody
+returns a ``timedelta``: the signal is sent again after that time (a dozen times at most). Other
+results are ignored, and errors are logged. After a crash of the worker a signal may be sent twice;
+none is lost.
 """
 
 from django.dispatch import Signal
@@ -17,6 +17,6 @@ __all__ = [
 ]
 
 input_asked = Signal()  # a question was opened; to: its assignees
-input_reminder = Signal()  # it is still open; to: those who may answer
-input_escalated = Signal()  # more people may answer; to: those who were added
-input_reassigned = Signal()  # it is for others now; to: those who were not asked before
+input_reminder = Signal()  # a question is still open; to: the people who may answer
+input_escalated = Signal()  # more people may answer; to: the added people
+input_reassigned = Signal()  # a question has other assignees; to: the new ones

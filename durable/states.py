@@ -1,4 +1,4 @@
-"""The life of an execution, a step and a wait: their statuses, and the only moves between them."""
+"""The statuses of executions, steps, waits and events, and the allowed transitions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Status(TextChoices):
-    """Where an execution stands."""
+    """The status of an execution."""
 
     PENDING = "pending", _("Pending")  # due, or will be, for a worker
     RUNNING = "running", _("Running")  # claimed by a worker
     WAITING = "waiting", _("Waiting")  # for a timer, an event, a child or a person
     PAUSED = "paused", _("Paused")  # by an operator
-    BLOCKED = "blocked", _("Blocked")  # no worker, or no code, can take it on
+    BLOCKED = "blocked", _("Blocked")  # until a worker or its code is there
     COMPENSATING = "compensating", _("Compensating")  # rolling back
     COMPLETED = "completed", _("Completed")
     FAILED = "failed", _("Failed")
@@ -23,7 +23,7 @@ class Status(TextChoices):
 
 
 class StepStatus(TextChoices):
-    """How one attempt of a step ended (or that it is parked in a wait)."""
+    """The status of one attempt of a step."""
 
     WAITING = "waiting", _("Waiting")
     COMPLETED = "completed", _("Completed")
@@ -32,7 +32,7 @@ class StepStatus(TextChoices):
 
 
 class WaitKind(TextChoices):
-    """What a step waits for."""
+    """The kind of a wait."""
 
     TIMER = "timer", _("Timer")
     EVENT = "event", _("Event")
@@ -43,17 +43,17 @@ class WaitKind(TextChoices):
 
     @property
     def takes_events(self) -> bool:
-        """Whether events of the inbox answer it."""
+        """Whether events of the inbox answer the wait."""
         return self in (WaitKind.EVENT, WaitKind.ANY, WaitKind.ALL)
 
     @property
     def has_names(self) -> bool:
-        """Whether it is known by the names that it lists, rather than by one of its own."""
+        """Whether the wait is shown by its list of event names, rather than by its own name."""
         return self in (WaitKind.ANY, WaitKind.ALL)
 
     @property
     def is_answered_by_time(self) -> bool:
-        """Whether its deadline is what it waits for, rather than a timeout."""
+        """Whether the deadline is the awaited answer, rather than a timeout."""
         return self == WaitKind.TIMER
 
 
@@ -67,10 +67,10 @@ class WaitStatus(TextChoices):
 
 
 class EventStatus(TextChoices):
-    """Where an event is on its way."""
+    """The delivery status of an event."""
 
     PENDING = "pending", _("To deliver")  # committed by its sender, not yet looked at
-    KEPT = "kept", _("Kept")  # in an inbox (or a mailbox), no wait has taken it
+    KEPT = "kept", _("Kept")  # in an inbox (or a mailbox), not taken by a wait so far
     CONSUMED = "consumed", _("Consumed")  # by exactly one wait
     DELIVERED = "delivered", _("Delivered")  # a published event, put into inboxes
 
@@ -108,7 +108,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     _S.PAUSED: frozenset({_S.PENDING, _S.WAITING, _S.CANCELLED, _S.COMPENSATING}),
     _S.BLOCKED: frozenset({_S.PENDING, _S.PAUSED, _S.CANCELLED, _S.COMPENSATING}),
     _S.COMPENSATING: frozenset({_S.COMPENSATED, _S.COMPENSATION_FAILED, _S.BLOCKED}),
-    # An operator's explicit, audited moves out of a final status:
+    # Out of a final status, by an operator's audited action only:
     _S.FAILED: frozenset({_S.PENDING, _S.COMPENSATING}),
     _S.COMPENSATION_FAILED: frozenset({_S.COMPENSATING}),
     _S.COMPLETED: frozenset(),
@@ -117,7 +117,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 }
 
 
-#: The path of an execution that undoes steps begins so; then comes the id of the step run.
+#: The path of an execution in a rollback begins with this; then comes the id of the step run.
 ROLLBACK = "~"
 
 

@@ -1,6 +1,6 @@
-"""What a project mounts: ``path("durable/", include("durable.urls"))``.
+"""The URLs for a project to mount: ``path("durable/", include("durable.urls"))``.
 
-The REST door, the webhooks, and the pages that links in mails lead to.
+They are the REST API, the webhooks, and the pages behind the links in mails.
 """
 
 from django.urls import include, path

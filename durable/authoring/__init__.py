@@ -1,4 +1,4 @@
-"""What users write: workflow classes, steps and flows. No ORM; importable before apps are ready.
+"""The authoring API: workflow classes, steps, flows; without ORM, importable before apps load.
 
 May import: the vocabulary.
 """

@@ -1,4 +1,4 @@
-"""Checks of the values that users write: names, numbers, time spans, deadlines."""
+"""Check values in definitions and calls: names, numbers, time spans, instants, deadlines."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from durable.authoring.parse.wording import did_you_mean, place, refuse, refuse_
 
 MAX_NAME = 100
 
-#: the instants that every database and every time zone can show
+#: the first and last instant that every database and every time zone can show
 FIRST = datetime(1, 1, 3, tzinfo=UTC)
 LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class KnownOptions:
-    """A base of dataclasses: a keyword that is no field is refused as a definition error."""
+    """A base of dataclasses that refuses unknown keywords with a ``DefinitionError``."""
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         known: Any = getattr(cls, "__dataclass_fields__", {})
@@ -25,7 +25,7 @@ class KnownOptions:
 
 
 def name_of(value: Any, where: str, what: str = "name") -> str:
-    """A name that can stand in a path: text, not empty, without ``/``."""
+    """A checked name for a path: a text, not empty, without ``/``."""
     if not isinstance(value, str) or not value.strip():
         refuse(where, f"{what} must be a text that isn't empty, not {value!r}.")
     if "/" in value:
@@ -36,21 +36,21 @@ def name_of(value: Any, where: str, what: str = "name") -> str:
 
 
 def count(value: Any, where: str, what: str, *, least: int = 1) -> int:
-    """A whole number of at least ``least``."""
+    """A checked whole number of at least ``least``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         refuse(where, f"{what} must be a whole number of at least {least}, not {value!r}.")
     return value
 
 
 def flag(value: Any, where: str, what: str) -> bool:
-    """``True`` or ``False``."""
+    """A checked ``True`` or ``False``."""
     if not isinstance(value, bool):
         refuse(where, f"{what} must be True or False, not {value!r}.")
     return value
 
 
 def one_of(value: Any, where: str, what: str, allowed: Collection[str]) -> str:
-    """One of a few words."""
+    """A checked word out of ``allowed``."""
     if not isinstance(value, str) or value not in allowed:
         hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
         refuse(where, f"{what} must be one of {', '.join(sorted(allowed))}, not {value!r}.{hint}")
@@ -58,7 +58,7 @@ def one_of(value: Any, where: str, what: str, allowed: Collection[str]) -> str:
 
 
 def beyond(when: timedelta | datetime) -> str:
-    """Why no database can hold an instant, or the end of a time span that begins now; or empty."""
+    """Why an instant, or the end of a span from now, is outside the calendar; empty if inside."""
     from durable import clock  # it imports the ORM, which authoring must not
 
     if isinstance(when, timedelta):
@@ -70,7 +70,7 @@ def beyond(when: timedelta | datetime) -> str:
 
 
 def beyond_past(age: timedelta) -> str:
-    """Why no database can hold the instant that was so long ago; empty if each can."""
+    """Why an age reaches back beyond the calendar; empty if it does not."""
     from durable import clock  # it imports the ORM, which authoring must not
 
     if age > clock.local_now() - FIRST:
@@ -79,7 +79,7 @@ def beyond_past(age: timedelta) -> str:
 
 
 def span(value: Any, where: str, what: str, *, ago: bool = False) -> timedelta | None:
-    """A positive ``timedelta`` within the calendar, from now on (or into the past), or ``None``."""
+    """A checked positive ``timedelta`` within the calendar (``ago``: the past one), or ``None``."""
     if value is None:
         return None
     if not isinstance(value, timedelta):
@@ -92,7 +92,7 @@ def span(value: Any, where: str, what: str, *, ago: bool = False) -> timedelta |
 
 
 def is_aware(value: datetime) -> bool:
-    """Whether a ``datetime`` says which instant it means."""
+    """Whether a ``datetime`` has a time zone, and so names an instant."""
     return value.utcoffset() is not None
 
 

@@ -1,4 +1,4 @@
-"""``Workflow``: the class that users derive from; deriving parses, validates and registers."""
+"""``Workflow``: the base class of users' workflows; a subclass is parsed, checked, registered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Definition", "Workflow", "WorkflowMeta", "workflow_warnings"]
 
 
 class _Undefined:
-    """Stands for ``definition`` where there is none: on ``Workflow`` and on abstract classes."""
+    """Stands for ``definition`` on ``Workflow`` and on abstract classes, which have none."""
 
     def __get__(self, instance: object, owner: type[Any]) -> NoReturn:
         raise AttributeError(f"{owner.__qualname__} is abstract and has no definition.")
@@ -30,8 +30,8 @@ class _Undefined:
 class Workflow(Surface):
     """A durable workflow: a class whose methods are steps.
 
-    ``flow`` says how the steps are put together; without it they run in the order written.
-    Nothing can be kept on an instance: what must survive goes into the data.
+    ``flow`` combines the steps; without it they run in the order written. An instance keeps
+    nothing: values that must survive belong in the data.
     """
 
     flow: ClassVar[Part | None] = None
@@ -63,7 +63,7 @@ class Workflow(Surface):
 
     @classmethod
     def bound(cls, context: Context) -> Self:
-        """An instance that stands for a running execution (the engine's way to make one)."""
+        """An instance bound to a running execution; for the engine."""
         instance = cls()
         object.__setattr__(instance, "_context", context)
         return instance
@@ -78,7 +78,7 @@ class Workflow(Surface):
         error: Mapping[str, Any] | None = None,
         subject: Any = None,
     ) -> Self:
-        """An instance for unit tests of single steps: ``answers`` maps waits to their answers."""
+        """An instance for unit tests of single steps; ``answers`` maps waits to answers."""
         return cls.bound(
             StubContext(
                 input=dict(input or {}),

@@ -1,6 +1,6 @@
-"""Bring messages to executions: published events to inboxes, inboxes to waits, answers to sleepers.
+"""Deliver events: from mailboxes to inboxes, from inboxes to waits; wake answered executions.
 
-Due work of the workers: senders only insert, so their transactions hold no lock of ours.
+Workers do this as due work: senders only insert, so their transactions hold no engine lock.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from durable.storage.share import each
 from durable.storage.transaction import in_transaction, lock
 
 AT_ONCE = 100
-KEYS_AT_ONCE = 1000  # for which no event waits
-COPIES_AT_ONCE = 5000  # of one key's events, in the inboxes of all that carry it
-EVENTS_AT_ONCE = 500  # of one key or inbox, in one transaction: what is left stays due
+KEYS_AT_ONCE = 1000  # keys without waiting events
+COPIES_AT_ONCE = 5000  # copies of one key's events, over all its carriers' inboxes
+EVENTS_AT_ONCE = 500  # events of one key or inbox in one transaction; the others stay due
 
 EVENT_KINDS = [kind for kind in WaitKind if kind.takes_events]
 
 
 def deliver_due(limit: int = AT_ONCE) -> int:
-    """Deliver what is due, a bounded share of it; say how much was looked at.
+    """Deliver a bounded share of the due events and answers; return how many were looked at.
 
-    Keys for which no event waits cost two statements, however many there are.
+    Keys without waiting events cost two statements, however many there are.
     """
     delivered = _keyed(limit) + _inboxes(limit) + _answers(limit)
     reach("deliver.after_commit")
@@ -52,9 +52,9 @@ def _keyed(limit: int) -> int:
 
 @in_transaction
 def _note_quiet() -> int:
-    """Fresh keys for which no event waits are not fresh any more; how many those were.
+    """Clear the ``fresh`` mark of keys for which no event waits; return how many.
 
-    One look decides: an event that it doesn't see is sorted later, and finds these carriers then.
+    One statement reads both: an event committed later is sorted later, and finds these carriers.
     """
     mail = Event.objects.filter(execution__isnull=True)
     kept = mail.filter(key=OuterRef("key"), status=EventStatus.KEPT)
@@ -68,9 +68,8 @@ def _note_quiet() -> int:
 def sort_mailbox(key: str) -> int:
     """Put the events of a key into the inboxes of the executions that carry it.
 
-    New events go to every unfinished carrier. Events that were kept because there was none go
-    to the first execution that gets the key. An event that nobody takes starts the workflows
-    that it triggers.
+    New events go to every unfinished carrier. Events kept for lack of a carrier go to the first
+    execution that gets the key. An event without a carrier starts the workflows that it triggers.
     """
     Mailbox.objects.bulk_create([Mailbox(key=key)], ignore_conflicts=True)
     if not lock(Mailbox.objects.filter(pk=key), skip_locked=True).exists():
@@ -86,13 +85,13 @@ def sort_mailbox(key: str) -> int:
     new = new[: max(1, COPIES_AT_ONCE // max(1, len(takers)))]
     newcomers = {one.execution_id for one in fresh}
     first = next((taker for taker in takers if taker in newcomers), None)
-    heirs: list[UUID] = []  # what a trigger has started takes what comes after it
-    left: list[Event] = []  # what nobody takes
+    heirs: list[UUID] = []  # triggered executions, which take the events after their own
+    left: list[Event] = []  # events without a taker
     if first:
         old = list(kept[: EVENTS_AT_ONCE + 1])
         _copy(old[:EVENTS_AT_ONCE], [first])
         if len(old) > EVENTS_AT_ONCE:
-            return EVENTS_AT_ONCE  # it stays fresh, and gets the others before any new ones
+            return EVENTS_AT_ONCE  # the key stays fresh: other kept events come before new ones
     if takers:
         _copy(new, takers)
     for event in () if takers else new:
@@ -100,12 +99,12 @@ def sort_mailbox(key: str) -> int:
             _copy([event], heirs)
         elif started := start_triggered(event):
             Event.objects.filter(pk=event.pk).pass_on()
-            if key:  # it carries the key from now on, and is the first that does
+            if key:  # the started execution is now the key's first carrier
                 heirs = started
                 _copy([*kept, *left], started[:1])
         else:
             left.append(event)
-    # What was sent, or carries the key, since we looked is for the next time.
+    # Events and carriers that arrived after the reads above are left for the next pass.
     Event.objects.filter(pk__in=[event.pk for event in new]).keep()
     seen = [one.pk for one in fresh]
     CorrelationKey.objects.filter(pk__in=seen, fresh=True).update(fresh=False)
@@ -113,7 +112,7 @@ def sort_mailbox(key: str) -> int:
 
 
 def _copy(events: list[Event], executions: list[UUID]) -> None:
-    """Put ``events`` into the inboxes of ``executions``; without any they stay."""
+    """Copy ``events`` into the inboxes of ``executions``; without executions do nothing."""
     if not events or not executions:
         return
     Event.objects.bulk_create(
@@ -146,7 +145,7 @@ def _inboxes(limit: int) -> int:
 def empty_inbox(root_id: UUID) -> int:
     """Give an execution's pending events, in order, to the open waits of its tree.
 
-    0 if somebody else has the lock: whoever it is, the events stay due.
+    0 if another transaction has the root locked; the events stay due.
     """
     if not lock(Execution.objects.filter(pk=root_id), skip_locked=True).exists():
         return 0
@@ -168,7 +167,7 @@ def empty_inbox(root_id: UUID) -> int:
 
 
 def take_from_inbox(wait: Wait) -> bool:
-    """Serve a wait that was just opened from the inbox; True if that answers it.
+    """Give a newly opened wait the events of the inbox; True if they answer it.
 
     The caller holds the root's lock.
     """
@@ -179,7 +178,7 @@ def take_from_inbox(wait: Wait) -> bool:
 
 
 def _first_for(wait: Wait) -> Event | None:
-    """The first event in the inbox that the wait takes; a long inbox is not read for it."""
+    """The first inbox event that the wait takes; the rest of the inbox is not read."""
     names = set(wait.names) - set((wait.received or {}) if wait.kind == WaitKind.ALL else ())
     events = Event.objects.inbox(wait.root_id).filter(name__in=names)
     if wait.key:
@@ -190,7 +189,7 @@ def _first_for(wait: Wait) -> Event | None:
 
 
 def _takes(wait: Wait, event: Event) -> bool:
-    """Whether an open wait wants this event: its name, its key, in time, and not twice."""
+    """Whether an open wait takes this event: its name, key and time fit, and it is not a repeat."""
     if event.name not in wait.names:
         return False
     if wait.key and event.key and wait.key != event.key:
@@ -220,16 +219,16 @@ def _give(event: Event, wait: Wait) -> bool:
 
 
 def _stored(value: Any) -> Stored:
-    """Payloads were checked one by one when they were sent; together they may be larger."""
+    """Payloads as stored text, without a size limit: each was checked when it was sent."""
     return Stored(codec.dumps(value, limit=sys.maxsize))
 
 
-# -- answers: a compare-and-swap on the wait was made by whoever answered ---------------------
+# -- answers: the answering transaction has already resolved the wait by compare-and-swap -------
 
 
 @in_transaction
 def _answers(limit: int) -> int:
-    """Wake whose question was answered; one that parks at this moment stays due until it has."""
+    """Wake executions with an answered question; one that is just parking stays due for this."""
     untold = list(Wait.objects.untold().values_list("execution_id", flat=True)[:limit])
     if not untold:
         return 0
@@ -243,10 +242,10 @@ def _answers(limit: int) -> int:
 
 
 def wake(executions: set[UUID]) -> int:
-    """Make parked executions ready; one that is paused or blocked will look when it goes on."""
+    """Make parked executions ready; paused or blocked ones look at their wait when resumed."""
     if not executions:
         return 0
     woken = Execution.objects.standing_by().filter(pk__in=executions).due()
     if woken:
-        notify.hint()  # to the workers of their queues: only one has delivered
+        notify.hint()  # to the workers of all their queues, as only one worker delivered
     return woken

@@ -1,4 +1,4 @@
-"""The tables, public: what the engine remembers, and the questions one may ask of it.
+"""The tables of the engine, with their querysets; public.
 
 May import: the vocabulary.
 """

@@ -1,4 +1,4 @@
-"""The links by which people answer a question from their mail: whose, for what, and how long."""
+"""The table of answer links: signed mail links with which one person answers one question."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from durable.models.wait import Wait
 
 
 class AnswerLinkQuerySet(models.QuerySet["AnswerLink"]):
-    """The questions that are asked about links."""
+    """Queries for answer links."""
 
     def usable(self) -> Self:
-        """Links that were not used, and whose time is not over."""
+        """Links that are unused and have not expired."""
         return self.filter(used_at__isnull=True, expires_at__gt=clock.now())
 
 
@@ -25,9 +25,10 @@ AnswerLinkManager = EngineManager.from_queryset(AnswerLinkQuerySet)
 
 
 class AnswerLink(models.Model):
-    """One link in one mail. The row alone opens nothing: it has a digest of the link's nonce.
+    """One link in one mail. The row alone opens nothing: it stores a digest of the link's nonce.
 
-    ``account`` is a digest of the recipient's password as it was: a new one closes the link.
+    ``account`` is a digest of the recipient's password at that time: a new password closes the
+    link.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

@@ -1,4 +1,7 @@
-"""Who changed what, when: append-only, and it survives the user's deletion."""
+"""The table of audit entries: who changed what, and when; append-only.
+
+Entries survive the deletion of their user.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ from durable.models.fields import DataField, MomentField, uuid7
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
-    """Entries are read; what is written stays."""
+    """Queries for audit entries, which can't be changed or deleted."""
 
     def update(self, **changes: Any) -> int:
-        """Refused, but for what the deletion of a user does: the actor's name stays."""
+        """Refused, except for setting the actor to null when a user is deleted: the name stays."""
         if changes != {"actor": None}:
             raise TypeError("audit entries can't be changed")
         return super().update(**changes)
@@ -37,7 +40,7 @@ class AuditEntry(models.Model):
     actor_name = models.CharField(max_length=255, blank=True, default="")
     action = models.CharField(max_length=50)
     execution_id = models.UUIDField(null=True, blank=True, db_index=True)
-    wait_id = models.UUIDField(null=True, blank=True)  # of a question: names may repeat
+    wait_id = models.UUIDField(null=True, blank=True)  # of a question, as names may repeat
     target = models.CharField(max_length=500, blank=True, default="")
     before = DataField(null=True, blank=True)
     after = DataField(null=True, blank=True)
@@ -55,7 +58,7 @@ class AuditEntry(models.Model):
         return f"{self.at} {self.actor_name or '-'} {self.action} {self.target}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert once; an entry that exists can't be changed."""
+        """Insert once; an existing entry can't be changed."""
         if not self._state.adding:
             raise TypeError("audit entries can't be changed")
         super().save(*args, **kwargs)

@@ -1,12 +1,11 @@
-"""The database itself keeps audit entries as they were written, whoever asks for a change.
+"""The database trigger that refuses changes to audit entries, also by plain SQL.
 
-An update that changes nothing (``loaddata`` of what is there, whose times Django has cut to the
-millisecond) goes through, and so does what the deletion of a user does: the key to the actor
-becomes null. Rows may be deleted by SQL, for
-retention; Django's own ``delete`` is refused by the model.
+An update that changes nothing passes (``loaddata`` of existing rows, whose times Django has cut
+to the millisecond), and so does the deletion of a user: the key to the actor becomes null. Rows
+may be deleted by SQL, for retention; Django's own ``delete`` is refused by the model.
 
-A migration that alters the table has to call ``install`` again: on SQLite, Django makes such a
-table anew, and a trigger goes with its table.
+A migration that alters the table has to call ``install`` again: on SQLite, Django creates such a
+table anew, and a trigger is dropped with its table.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ BEGIN SELECT RAISE(ABORT, '{refusal}'); END
 
 
 def install(connection: Any) -> None:
-    """Let the database of this connection refuse changes; also where it already does."""
+    """Install the trigger, or replace an existing one."""
     words = {"name": NAME, "table": TABLE, "refusal": REFUSAL.replace("'", "''")}
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -55,7 +54,7 @@ def install(connection: Any) -> None:
 
 
 def remove(connection: Any) -> None:
-    """Let entries be changed again: before a migration is taken back."""
+    """Remove the trigger, before its migration is reversed."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"DROP TRIGGER IF EXISTS {NAME} ON {TABLE}")
@@ -65,7 +64,7 @@ def remove(connection: Any) -> None:
 
 
 def is_installed(connection: Any) -> bool:
-    """Whether the database of this connection refuses changes."""
+    """Whether this database has the trigger."""
     question = (
         "SELECT 1 FROM pg_trigger WHERE tgname = %s AND tgrelid = to_regclass(%s)"
         if connection.vendor == "postgresql"

@@ -1,4 +1,4 @@
-"""The manager of every table: it works on the database that ``DURABLE["DATABASE"]`` names."""
+"""The base manager of all tables, bound to the database ``DURABLE["DATABASE"]``; keys to users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ M = TypeVar("M", bound=models.Model)
 
 
 def forget_user(collector: Any, field: Any, rows: Any, using: str) -> None:
-    """``on_delete`` of keys to users: as ``SET_NULL``, in the engine's database."""
+    """``on_delete`` for keys to users: like ``SET_NULL``, but in the engine's database."""
     collector.add_field_update(field, None, rows.using(database()))
 
 
@@ -21,7 +21,7 @@ forget_user.lazy_sub_objs = True  # type: ignore[attr-defined]
 
 
 def user_key() -> Any:
-    """A key to a user, who may live in another database: no constraint can watch over it."""
+    """A foreign key to a user, without a constraint: users may live in another database."""
     return models.ForeignKey(
         settings.AUTH_USER_MODEL,
         forget_user,
@@ -33,7 +33,7 @@ def user_key() -> Any:
 
 
 class EngineManager(models.Manager[M]):
-    """A manager bound to the engine's database alias, whatever the routers say."""
+    """A manager bound to the engine's database alias, regardless of the routers."""
 
     use_in_migrations = False
 

@@ -1,4 +1,4 @@
-"""Events on their way: sent to an execution, or published under a key."""
+"""The tables of events: in an execution's inbox, or published to the mailbox of a key."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from durable.states import EventStatus
 
 
 class EventQuerySet(models.QuerySet["Event"]):
-    """The questions that are asked about events, and their moves."""
+    """Queries for events, and the updates of their status."""
 
     def in_order(self) -> Self:
         """First sent, first delivered."""
         return self.order_by("created_at", "id")
 
     def pending(self) -> Self:
-        """Committed by the sender, not looked at by the engine."""
+        """Events committed by the sender and not yet handled by the engine."""
         return self.filter(status=EventStatus.PENDING)
 
     def over(self) -> Self:
-        """Published events that have been kept for their time: nobody gets them any more.
+        """Published events past their time, which nobody receives any more.
 
-        That is ``KEEP_EVENTS``, unless the event was published with a time of its own. One that
-        no worker has looked at yet is delivered first, however late.
+        That time is ``KEEP_EVENTS``, unless the event was published with ``keep``. A pending event
+        is delivered first, however late.
         """
         rows = self.filter(execution__isnull=True).exclude(status=EventStatus.PENDING)
         time = Q(expires_at__lte=clock.now())
@@ -42,23 +42,23 @@ class EventQuerySet(models.QuerySet["Event"]):
         return rows.filter(time)
 
     def inbox(self, root_id: UUID) -> Self:
-        """What an execution has received and no wait has taken."""
+        """The events that an execution has received and no wait has consumed."""
         return self.filter(
             execution=root_id, status__in=(EventStatus.PENDING, EventStatus.KEPT)
         ).in_order()
 
     def consume(self, wait_id: UUID) -> int:
-        """Give unconsumed events to one wait; say how many it got."""
+        """Give unconsumed events to one wait; return how many."""
         return self.filter(status__in=(EventStatus.PENDING, EventStatus.KEPT)).update(
             status=EventStatus.CONSUMED, wait=wait_id
         )
 
     def keep(self) -> int:
-        """Leave pending events where they are, for a wait (or an execution) to come."""
+        """Keep pending events for a future wait (or a future execution)."""
         return self.pending().update(status=EventStatus.KEPT)
 
     def pass_on(self) -> int:
-        """Note that copies of these published events lie in inboxes."""
+        """Mark published events as copied to inboxes."""
         return self.filter(status__in=(EventStatus.PENDING, EventStatus.KEPT)).update(
             status=EventStatus.DELIVERED
         )
@@ -85,7 +85,7 @@ class Event(models.Model):
     source = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="copies"
     )
-    # of whoever published it: the workflows that it triggers carry them
+    # the publisher's, inherited by the executions that the event triggers
     tags = models.JSONField(default=dict, db_default={}, blank=True)
     scope = models.CharField(max_length=100, blank=True, default="", db_default="")
     created_at = MomentField(editable=False)
@@ -142,7 +142,7 @@ class Event(models.Model):
 
 
 class Mailbox(models.Model):
-    """A row to lock while events meet the executions that carry their key."""
+    """A row to lock while events are matched with the executions that carry their key."""
 
     key = models.CharField(max_length=255, primary_key=True)
 

@@ -1,4 +1,4 @@
-"""One run of a workflow: the row that decides everything about it."""
+"""The tables of executions and of their correlation keys, with the queries for them."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ HELD = (Status.RUNNING, Status.COMPENSATING)
 
 
 class ExecutionQuerySet(Landings["Execution"]):
-    """The questions that are asked about executions; the ways to move them are ``Landings``."""
+    """Queries for executions; the updates of their status are ``Landings``."""
 
     def roots(self) -> Self:
-        """Executions with an id of their own: not the branches and items of others."""
+        """Executions with an address of their own: no branches and items."""
         return self.filter(role__in=(Role.ROOT, Role.CHILD))
 
     def there(self) -> Self:
-        """All but what is marked to be removed: to every door, that does not exist."""
+        """All executions but those marked for removal, which no door shows."""
         return self.exclude(role=Role.REMOVED)
 
     def removed(self) -> Self:
-        """What is marked to be removed; its parts are found by it."""
+        """Executions marked for removal; their parts are found through them."""
         return self.filter(role=Role.REMOVED).order_by()
 
     def light(self) -> Self:
-        """The rows without the columns that may be large: each is read when it is asked for."""
+        """Defer the columns that may be large."""
         return self.defer("input", "data", "base", "outcome", "frames", "error", "progress")
 
     def trees(self, roots: Iterable[UUID]) -> Self:
@@ -51,15 +51,15 @@ class ExecutionQuerySet(Landings["Execution"]):
         return self.filter(Q(pk__in=ids) | (Q(root_id__in=ids) & ~Q(role=Role.ROOT)))
 
     def unfinished(self) -> Self:
-        """Executions that may still go on."""
+        """Executions without a final status."""
         return self.filter(status__in=UNFINISHED)
 
     def held_by(self, execution_id: UUID, fence: int) -> Self:
-        """The claimed row, or nothing once another claim has superseded this one."""
+        """The row held under this fence; no row once another claim has superseded it."""
         return self.filter(pk=execution_id, status__in=HELD, worker__isnull=False, fence=fence)
 
     def standing_by(self) -> Self:
-        """Rows parked in a wait, or anywhere in a rollback, that no worker holds."""
+        """Rows without a worker that are parked in a wait, or stand anywhere in a rollback."""
         parked = Q(status=Status.WAITING) | Q(status=Status.COMPENSATING, worker__isnull=True)
         return self.filter(parked)
 
@@ -73,26 +73,26 @@ class ExecutionQuerySet(Landings["Execution"]):
         )
 
     def blocked_parts(self, root_id: UUID) -> Self:
-        """The branches and items of an execution that are blocked: they have no id to retry by."""
+        """The blocked branches and items of an execution; they have no address to retry them by."""
         parts = self.filter(root_id=root_id, role__in=PARTS)
         return parts.filter(status=Status.BLOCKED)
 
     def unreported(self) -> Self:
-        """What has ended without its parent knowing."""
+        """Executions that ended, or gave up a turn, without their parent knowing."""
         return self.filter(unreported=True)
 
     def ready(self, queue: str, kinds: Iterable[str]) -> Self:
-        """What a worker may claim now, in the order in which it should."""
+        """The executions that a worker may claim now, in the order of claims."""
         return self.filter(queue=queue, ready_at__isnull=False, kind__in=list(kinds)).order_by(
             "rank", "ready_at", "id"
         )
 
     def sleepers_due(self) -> Self:
-        """Sleepers whose time has come."""
+        """Sleeping executions whose time has come."""
         return self.filter(wake_at__lte=clock.now()).order_by("wake_at")
 
     def with_tags(self, tags: dict[str, Any]) -> Self:
-        """Executions that carry all of these tags."""
+        """Executions with all of these tags."""
         return self.filter(*(HasTag(name, value) for name, value in tags.items()))
 
 
@@ -100,7 +100,7 @@ ExecutionManager = EngineManager.from_queryset(ExecutionQuerySet)
 
 
 class Execution(models.Model):
-    """One run of a workflow; a branch, an item and a child are executions with a parent.
+    """One run of a workflow; branches, items and children are executions with a parent.
 
     Due work is found by two partial indexes: ``ready_at`` is set while a worker may claim the
     row, ``wake_at`` while it sleeps until then; neither is set in a row that runs, is paused,
@@ -110,7 +110,7 @@ class Execution(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workflow = models.CharField(max_length=200)
     version = models.PositiveIntegerField(default=1)
-    kind = models.CharField(max_length=220)  # name@version: what a worker must have
+    kind = models.CharField(max_length=220)  # name@version; its worker must have this code
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.PENDING)
 
     # the tree
@@ -119,15 +119,15 @@ class Execution(models.Model):
     parent = models.ForeignKey(
         "self", models.CASCADE, null=True, blank=True, related_name="children", db_index=False
     )
-    former_parent = models.UUIDField(null=True, blank=True)  # its parent was removed before it
+    former_parent = models.UUIDField(null=True, blank=True)  # a parent that was removed earlier
     parent_path = models.CharField(max_length=1000, blank=True, default="")
     parent_visit = models.PositiveIntegerField(default=0)
     index = models.PositiveIntegerField(null=True, blank=True)
     branch = models.CharField(max_length=200, blank=True, default="")
-    awaited = models.BooleanField(default=False)  # its parent waits for its end
+    awaited = models.BooleanField(default=False)  # the parent waits for the end
     cancelled_with_parent = models.BooleanField(default=False, db_default=False)
-    unreported = models.BooleanField(default=False)  # it has ended, its parent has not been told
-    released = models.BooleanField(default=True)  # False: an item that has not had its turn
+    unreported = models.BooleanField(default=False)  # the parent must look at this row
+    released = models.BooleanField(default=True)  # False: an item without a turn
     rerun_of = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="reruns", db_index=False
     )
@@ -138,7 +138,7 @@ class Execution(models.Model):
     rank = models.IntegerField(default=0)  # minus the priority, so that one index orders both
     ready_at = MomentField(null=True, blank=True)
     wake_at = MomentField(null=True, blank=True)
-    resume_at = models.DateTimeField(null=True, blank=True)  # what a pause has taken from those
+    resume_at = models.DateTimeField(null=True, blank=True)  # while paused: the old due time
     fence = models.PositiveBigIntegerField(default=0)
     worker = models.UUIDField(null=True, blank=True)
 
@@ -151,30 +151,30 @@ class Execution(models.Model):
     journaled = models.BooleanField(default=False)  # this visit has waits or records
     last_completed_at = models.DateTimeField(null=True, blank=True)
 
-    # what it carries
+    # data
     input = DataField(null=True, blank=True)
     data = DataField(null=True, blank=True)
-    base = DataField(null=True, blank=True)  # of an item in sequence: what it started from
+    base = DataField(null=True, blank=True)  # of an item in sequence: the data it started with
     outcome = DataField(null=True, blank=True)  # of an item: its changes, or its value
-    frames = DataField(null=True, blank=True)  # of the loops and catches it is in
+    frames = DataField(null=True, blank=True)  # state of the loops and catches around the position
     error = DataField(null=True, blank=True)
     progress = DataField(null=True, blank=True)
     tags = models.JSONField(default=dict, blank=True)
-    scope = models.CharField(  # what stands before each of its keys, and its children's
+    scope = models.CharField(  # the prefix of its correlation keys, and of its children's
         max_length=100, blank=True, default="", db_default=""
     )
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
     subject_type = models.CharField(max_length=150, blank=True, default="")
     subject_id = models.CharField(max_length=255, blank=True, default="")
 
-    # what was asked of it from outside
+    # requests from outside, and the reason of a block
     pause_requested = models.BooleanField(default=False)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_reason = models.TextField(blank=True, default="")
     cancel_compensate = models.BooleanField(default=False)
     blocked_by = models.CharField(
         max_length=10, blank=True, default=""
-    )  # what it lacks: "worker", "code", or a "child"'s
+    )  # what is missing: a "worker", "code", or the code of a "child"
 
     # times
     created_at = MomentField(editable=False)
@@ -185,7 +185,7 @@ class Execution(models.Model):
 
     objects = ExecutionManager()
 
-    created: bool = True  # False on what ``start`` returns when the key was known already
+    created: bool = True  # False if ``start`` returned an existing execution for its key
 
     class Meta:
         verbose_name = _("execution")
@@ -239,7 +239,7 @@ class Execution(models.Model):
                 | (~Q(status__in=sorted(FINAL)) & Q(finished_at__isnull=True)),
                 name="durable_exec_final_is_finished",
             ),
-            # what a landing forgets is refused
+            # refuses a landing that forgets a column
             models.CheckConstraint(
                 condition=(Q(status=Status.BLOCKED) | Q(blocked_by=""))
                 & (Q(status=Status.PAUSED) | Q(resume_at__isnull=True))
@@ -265,12 +265,12 @@ class Execution(models.Model):
 
     @property
     def started_by(self) -> UUID | None:
-        """The id of the execution that has started this one, though it may be removed by now."""
+        """The id of the execution that started this one, even if that was removed."""
         return self.parent_id or self.former_parent
 
     @property
     def priority(self) -> int:
-        """Higher goes first."""
+        """The priority; higher goes first."""
         return -self.rank
 
     @property
@@ -285,14 +285,14 @@ class Execution(models.Model):
 
     @property
     def steps(self) -> models.QuerySet[StepRun]:
-        """The attempts of its steps, in order; one in flight is on this row (``path``)."""
+        """The attempts of its own steps, in order; a running one is on this row (``path``)."""
         return self.steps_and_compensations.filter(compensation=False)
 
     @property
     def compensations(self) -> models.QuerySet[StepRun]:
-        """The attempts of compensations, in order: its own, and those of all that it awaited.
+        """The attempts of compensations, in order, of this execution and all it awaited.
 
-        That is its branches and items, and the children of ``call_workflow``.
+        Awaited are its branches and items, and the children of ``call_workflow``.
         """
         from durable.models.step_run import StepRun
 
@@ -311,9 +311,9 @@ class Execution(models.Model):
 
     @property
     def block_progress(self) -> dict[str, int] | None:
-        """How many branches or items of the block it stands at are in which status, and in all.
+        """The number of branches or items of the current block by status, and in total.
 
-        ``None`` outside of a block; counted when asked, so that no item has a row to share.
+        ``None`` outside of a block; counted on each read, so that items share no row.
         """
         parts = Execution.objects.of_block(self.pk, self.path, self.visit).order_by()
         counts = dict(parts.values_list("status").annotate(models.Count("pk")))
@@ -321,7 +321,7 @@ class Execution(models.Model):
 
     @property
     def subject(self) -> models.Model | None:
-        """The model instance that the execution is about, if it (still) exists."""
+        """The model instance that the execution is about, if it still exists."""
         if not self.subject_type:
             return None
         from django.apps import apps
@@ -332,14 +332,14 @@ class Execution(models.Model):
 
 
 class CorrelationKeyQuerySet(models.QuerySet["CorrelationKey"]):
-    """The questions that are asked about correlation keys."""
+    """Queries for correlation keys."""
 
     def fresh(self) -> Self:
-        """Keys whose mailbox has not been looked at since the execution got them."""
+        """Keys whose mailbox has not been delivered since their execution got them."""
         return self.filter(fresh=True).order_by("id")
 
     def give(self, execution_id: UUID, keys: Iterable[str]) -> None:
-        """Let an execution carry these keys; those that it has already stay as they are."""
+        """Add keys to an execution; keys it already has stay unchanged."""
         rows = [CorrelationKey(execution_id=execution_id, key=key) for key in keys]
         if rows:
             self.bulk_create(rows, ignore_conflicts=True)

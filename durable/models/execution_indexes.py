@@ -1,4 +1,4 @@
-"""By what executions are found: partial wherever few rows are meant, as each costs every writer."""
+"""The indexes of the execution table: partial where few rows match, as each slows every write."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from durable.states import Status
 
 
 class ContainsIndex(models.Index):
-    """What finds rows by what their JSON contains: GIN on PostgreSQL, a plain index elsewhere.
+    """An index for JSON containment: GIN on PostgreSQL, a plain index elsewhere.
 
-    Django's own ``GinIndex`` would want ``django.contrib.postgres`` among the installed apps.
+    Django's own ``GinIndex`` would require ``django.contrib.postgres`` to be installed.
     """
 
     suffix = "gin"
 
     def create_sql(self, model: Any, schema_editor: Any, using: str = "", **kwargs: Any) -> Any:
-        """The statement that makes it."""
+        """The statement that creates the index."""
         if schema_editor.connection.vendor == "postgresql":
             using = f" USING {self.suffix}"
         return super().create_sql(model, schema_editor, using=using, **kwargs)
 
 
-#: executions that lists show: not the branches and items of others
+#: executions shown in lists: no branches and items
 _LISTED = Q(role__in=(Role.ROOT, Role.CHILD))
 
 INDEXES = (
@@ -38,7 +38,7 @@ INDEXES = (
     models.Index(fields=("wake_at",), name="durable_exec_wake", condition=Q(wake_at__isnull=False)),
     models.Index(fields=("worker",), name="durable_exec_held", condition=Q(worker__isnull=False)),
     models.Index(fields=("kind",), name="durable_exec_blocked", condition=Q(status=Status.BLOCKED)),
-    # lists, the newest first; what stands behind the time is read without the row
+    # lists, the newest first; the columns after the time save a read of the row
     models.Index(
         fields=("-created_at", "-id", "role"), name="durable_exec_newest", condition=_LISTED
     ),

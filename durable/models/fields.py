@@ -1,4 +1,4 @@
-"""The column types of the tables: UUIDv7 keys, coded data, moments of the database's clock."""
+"""Column types: UUIDv7 keys, data in the codec's text, times of the database's clock, tags."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def uuid7() -> UUID:
 
 
 class Stored(str):
-    """Text that the codec has written already: a ``DataField`` takes it as it is."""
+    """Text already written by the codec: a ``DataField`` stores it unchanged."""
 
     __slots__ = ()
 
 
 class DataField(_Text):
-    """Values as the codec writes them, in text: key order, types and numbers survive as they are.
+    """Values as text written by the codec: key order, types and numbers survive.
 
     Text rather than ``jsonb``, which would reorder keys and turn ``1e22`` into an integer.
     """
@@ -59,7 +59,7 @@ class DataField(_Text):
     _pyi_lookup_exact_type: Any
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
-        """Read a column: Python values as they were stored."""
+        """Read a column: decode to the Python value that was stored."""
         return None if value is None else codec.loads(value)
 
     def get_prep_value(self, value: Any) -> str | None:
@@ -69,7 +69,7 @@ class DataField(_Text):
         return str(value) if isinstance(value, Stored) else codec.dumps(value, path=self.name)
 
     def to_python(self, value: Any) -> Any:
-        """A value out of a fixture, which carries the stored text."""
+        """A value from a fixture, which contains the stored text."""
         if not isinstance(value, str):
             return value
         try:
@@ -79,28 +79,28 @@ class DataField(_Text):
         return Stored(value)
 
     def value_from_object(self, obj: models.Model) -> Any:
-        """What serializers get: the stored text, also of a time or a number."""
+        """The value for serializers: the stored text, also of a time or a number."""
         value = super().value_from_object(obj)
         if value is None or isinstance(value, Stored):
             return value
         return Stored(codec.dumps(value, path=self.name, keep_increments=True, limit=sys.maxsize))
 
     def value_to_string(self, obj: models.Model) -> str:
-        """Fixtures carry the stored text."""
+        """The value for fixtures: the stored text."""
         return self.value_from_object(obj) or ""
 
     def formfield(self, **kwargs: Any) -> Any:
-        """Not editable in forms: the engine alone writes it."""
+        """``None``: forms can't edit it, as only the engine writes it."""
         return None
 
 
 class HasTag(models.Func):
-    """Whether the tags of a row have this name with this value (names are never lookups)."""
+    """Whether a row has a tag with this name and value (names are never lookups)."""
 
     output_field = models.BooleanField()
 
     def __init__(self, name: str, value: Any, *, indexed: bool = True) -> None:
-        """``indexed=False``: for a tag that so many have that its index would not help."""
+        """``indexed=False`` skips the index, for a tag of so many rows that it would not help."""
         codec.dumps({name: value}, path="tags")
         super().__init__(models.F("tags"))
         self.name, self.value, self.indexed = name, value, indexed
@@ -111,7 +111,7 @@ class HasTag(models.Func):
         values = [*params, self.name, json.dumps(self.value)]
         if not self.indexed:
             return f"({exactly})", values
-        # what the index answers; it lets too much through where values nest
+        # the index alone matches too much where values nest
         indexed = f"{tags} <> '{{}}'::jsonb AND {tags} @> %s::jsonb"
         tag = json.dumps({self.name: self.value})
         return f"({indexed} AND {exactly})", [*params, *params, tag, *values]
@@ -131,7 +131,7 @@ class HasTag(models.Func):
 
 
 def _as_sqlite_reads(number: float) -> float:
-    """A number as SQLite reads it in JSON: of more than 64 bits a whole one is a float."""
+    """A number as SQLite reads it in JSON: a whole number of more than 64 bits becomes a float."""
     if isinstance(number, float) or -(2**63) <= number < 2**63:
         return number
     try:
@@ -141,21 +141,21 @@ def _as_sqlite_reads(number: float) -> float:
 
 
 class MomentField(_DateTime):
-    """A time that is written as an expression of the database's clock and returned by INSERT.
+    """A time written as an expression of the database's clock, and returned by INSERT.
 
-    Times are sent in UTC: PostgreSQL refuses offsets of 16 hours and more, which Python knows.
+    Times are sent in UTC: PostgreSQL refuses offsets of 16 hours and more, which Python allows.
     """
 
     db_returning = True
 
     def get_prep_value(self, value: Any) -> Any:
-        """A time as every database takes it."""
+        """A time in UTC, which every database takes."""
         prepared = super().get_prep_value(value)
         return in_utc(prepared) if isinstance(prepared, datetime) else prepared
 
 
 def in_utc(moment: datetime) -> datetime:
-    """The same instant in UTC; the first or last that there is, if it lies beyond the calendar."""
+    """The same instant in UTC; the first or last possible one if UTC lies beyond the calendar."""
     if moment.tzinfo is None:
         return moment
     try:

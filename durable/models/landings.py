@@ -1,11 +1,11 @@
-"""The landings: each place where an execution may come to stand writes every column of its life.
+"""Landings: the only updates of an execution's status, each with every column of its life.
 
-A status alone does not say where an execution stands: ``pending`` is due, asleep or without a
-turn; ``compensating`` may be held, due, asleep or parked. So nobody assigns a status. Code calls a
-landing, which names each column of ``LIFE`` or keeps it on purpose. Columns that stay beside a
-landing (position, data, deadline) travel in the same statement as keywords.
+A status alone does not say where an execution stands: ``pending`` may be due, asleep or without a
+turn; ``compensating`` may be held, due, asleep or parked. So no code assigns a status. Code calls
+a landing, which writes each column of ``LIFE`` or keeps it on purpose. Columns beside a landing
+(position, data, deadline) are written by the same statement, as keywords.
 
-The writes below the landings change single columns of a life that goes on where it stands.
+The methods after the landings change single columns of an execution that stays where it stands.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from durable.models.fields import Stored
 from durable.models.role import Role
 from durable.states import UNFINISHED, Status, sources
 
-#: the columns that say where an execution stands; ``fence`` grows with a claim and its end
+#: the columns of an execution's life; ``fence`` grows with a claim, and when one is taken away
 LIFE = frozenset(
     {
         "status",
@@ -44,13 +44,13 @@ LIFE = frozenset(
 )
 
 Moment = datetime | Combinable | None  # an instant, an expression of the database's clock, or none
-Error = Stored | dict[str, Any] | None  # as ``failures`` describes it
+Error = Stored | dict[str, Any] | None  # an error described by ``failures``
 
 M = TypeVar("M", bound=models.Model)
 
 KEPT: Any = object()
 
-#: what each landing writes, unless it has a value of its own
+#: the values of each landing, unless it has its own
 _REST: dict[str, Any] = {
     "ready_at": None,
     "wake_at": None,
@@ -70,15 +70,15 @@ _TURNLESS = Q(released=False, cancel_requested_at__isnull=True)
 
 
 class Landings(models.QuerySet[M]):
-    """Where executions come to stand. Each landing returns the number of rows that moved.
+    """The places where executions come to stand. Each landing returns the number of moved rows.
 
-    ``rolls`` is what the caller knows: True, the rows roll back, and keep their status and the
-    error for which they do; False, rows that roll back do not move; None, the database decides.
-    ``out_of`` are the statuses that the rows may leave; a final one is left on purpose only.
+    ``rolls``: True if the caller knows that the rows roll back: they keep their status and their
+    rollback's error; False: rows that roll back do not move; None: the database decides by status.
+    ``out_of`` are the statuses that the rows may leave; a final one only if named here.
     """
 
     def held(self, worker: UUID, *, rolls: bool | None = None) -> int:
-        """In a worker's hands, under a new fence."""
+        """Held by a worker, under a new fence."""
         return self._land(
             Status.RUNNING,
             rolls,
@@ -106,7 +106,7 @@ class Landings(models.QuerySet[M]):
     def turnless(
         self, *, unreported: bool, out_of: Collection[Status] = UNFINISHED, **beside: Any
     ) -> int:
-        """Items that wait for their turn; ``unreported`` if the parent must give it to them."""
+        """Items without a turn; ``unreported`` if the parent must give them one."""
         return self._land(
             Status.PENDING,
             False,
@@ -117,10 +117,10 @@ class Landings(models.QuerySet[M]):
         )
 
     def freed(self, *, died: bool, until: Moment = None, rolls: bool | None = None) -> int:
-        """Taken from a worker: ready at once, but for batch items that the worker never started.
+        """Taken from a worker: ready at once, except batch items that the worker never started.
 
-        Those wait for a turn again, and their parent must give it. ``died`` counts a recovery;
-        with ``until`` it begins then.
+        Those wait for a turn again, which their parent must give. ``died`` counts a recovery;
+        with ``until`` the rows are ready only then.
         """
         due = Case(When(_TURNLESS, then=None), default=clock.now() if until is None else until)
         return self._land(
@@ -139,11 +139,11 @@ class Landings(models.QuerySet[M]):
         return self._land(Status.WAITING, rolls, wake_at=until)
 
     def paused(self, resume_at: Moment, **beside: Any) -> int:
-        """Set aside by an operator; ``resume_at`` is when the rows would have been due."""
+        """Paused by an operator; ``resume_at`` is when the rows would have been due."""
         return self._land(Status.PAUSED, False, resume_at=resume_at, beside=beside)
 
     def blocked(self, by: str, error: Error) -> int:
-        """Set aside until ``by`` is there: a ``"worker"``, ``"code"``, or that of a ``"child"``."""
+        """Blocked until ``by`` is there: a ``"worker"``, ``"code"``, or a ``"child"``'s code."""
         return self._land(Status.BLOCKED, False, blocked_by=by, error=error)
 
     def rolling(
@@ -154,9 +154,9 @@ class Landings(models.QuerySet[M]):
         out_of: Collection[Status] = UNFINISHED,
         **beside: Any,
     ) -> int:
-        """Into the rollback of all that the execution has done, because of ``error``.
+        """In the rollback of all completed steps, because of ``error``.
 
-        ``held``: the worker that has the row keeps it; otherwise the row is ready for any.
+        ``held``: the worker that has the row keeps it; otherwise the row is ready for any worker.
         """
         return self._land(
             Status.COMPENSATING,
@@ -170,9 +170,9 @@ class Landings(models.QuerySet[M]):
         )
 
     def ended(self, target: Status, error: Error, *, report: bool = True, **beside: Any) -> int:
-        """At the end. A parent that waits must look at the rows, unless ``report`` is False.
+        """Ended. A waiting parent must look at the rows, unless ``report`` is False.
 
-        An item that was not cancelled is not reported here: whoever hands its turn on does that.
+        An item that was not cancelled is not reported here: handing on its turn does that.
         """
         heard: Any = KEPT
         if report:
@@ -214,54 +214,54 @@ class Landings(models.QuerySet[M]):
         row = {name: value for name, value in row.items() if value is not KEPT}
         return self.filter(status__in=leaving).update(**row, **beside)
 
-    # -- single columns of a life that goes on where it stands ----------------------------------
+    # -- single columns, of an execution that stays where it stands ------------------------------
 
     def stand_at(self, **position: Any) -> int:
-        """The same life at another position; the columns are those of ``Position``."""
+        """Move to another position; the columns are those of ``Position``."""
         if strange := LIFE & position.keys():
             raise TypeError(f"only a landing writes {', '.join(sorted(strange))}")
         return self.update(**position)
 
     def promoted(self) -> int:
-        """Sleepers whose time has come are ready, in the order of their times."""
+        """Make sleepers ready, in the order of their wake times."""
         return self.update(ready_at=F("wake_at"), wake_at=None)
 
     def put_off(self, until: Moment) -> int:
-        """Rows that are ready, and that nobody could claim, are ready again at ``until``."""
+        """Put off ready rows that could not be claimed, until ``until``; counts a recovery."""
         return self.update(ready_at=None, wake_at=until, recoveries=F("recoveries") + 1)
 
     def ask_to_pause(self) -> int:
-        """Rows in a worker's hands are to pause at their next checkpoint."""
+        """Ask running rows to pause at their next checkpoint."""
         return self.filter(status=Status.RUNNING).update(pause_requested=True)
 
     def take_back_pause(self) -> int:
-        """Rows that have not paused yet go on."""
+        """Withdraw the request to pause from rows that have not paused yet."""
         return self.update(pause_requested=False)
 
     def ask_to_cancel(self, reason: str, *, compensate: bool = False) -> int:
-        """Rows are to be cancelled; the first request counts."""
+        """Ask rows to cancel; the first request counts."""
         return self.filter(cancel_requested_at__isnull=True).update(
             cancel_requested_at=clock.now(), cancel_reason=reason, cancel_compensate=compensate
         )
 
     def give_turn(self, **beside: Any) -> int:
-        """Items that waited for their turn are ready."""
+        """Give waiting items a turn: they are ready."""
         return self.update(released=True, ready_at=clock.now(), **beside)
 
     def inherit_turn(self, *, paused: bool) -> int:
-        """A running item of a batch gets the turn of the one before, and its request to pause."""
+        """Give a running batch item the turn of the item before it, and its request to pause."""
         return self.update(released=True, pause_requested=paused)
 
     def mark_unreported(self) -> int:
-        """The parent must look at these rows."""
+        """Mark rows that their parent must look at."""
         return self.update(unreported=True)
 
     def mark_reported(self) -> int:
-        """The parent has looked at these rows."""
+        """Mark rows as seen by their parent."""
         return self.update(unreported=False)
 
 
-#: landings at which rows may stand already
+#: statuses whose landings also accept rows already in that status
 _STAYS: dict[Status, frozenset[Status]] = {
     Status.PENDING: frozenset({Status.PENDING}),
     Status.WAITING: frozenset({Status.WAITING}),

@@ -1,4 +1,4 @@
-"""What an operator has set for a queue."""
+"""The table of queues with operators' settings, and the query for a queue's free room."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from durable.models.execution import Execution
 
 
 class QueueQuerySet(models.QuerySet["Queue"]):
-    """The questions that are asked about what operators have set for queues."""
+    """Queries for operators' queue settings."""
 
     def room(self, name: str, wanted: int) -> int:
         """How many of ``wanted`` executions may be claimed from a queue now.
 
-        Where an operator has set a limit, claims of the queue happen one after the other: two that
-        count at the same time would exceed it together.
+        With an operator's limit, claims of the queue are serialized by a lock: two that count at
+        the same time would exceed the limit together.
         """
         row = self.filter(name=name).first()
         if row is None:
@@ -35,7 +35,7 @@ QueueManager = EngineManager.from_queryset(QueueQuerySet)
 
 
 class Queue(models.Model):
-    """A queue that an operator has touched; one without a row runs as configured."""
+    """A queue with operators' settings; a queue without a row runs as configured."""
 
     name = models.CharField(max_length=100, primary_key=True)
     paused = models.BooleanField(default=False)

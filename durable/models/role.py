@@ -1,4 +1,4 @@
-"""What an execution is to its parent."""
+"""``Role``: whether an execution is a root, branch, item or child, or is being removed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Role(models.TextChoices):
-    """What an execution is to its parent."""
+    """The role of an execution in its tree."""
 
     ROOT = "root", _("Root")
     BRANCH = "branch", _("Branch")
     ITEM = "item", _("Item")
     CHILD = "child", _("Child")
-    REMOVED = "removed", _("Being removed")  # its time is over: no door finds it any more
+    REMOVED = "removed", _("Being removed")  # past its retention: no door finds it any more
 
 
-#: the roles of what has no address of its own: it belongs to the execution that its root is
+#: the roles of executions without an address: they are parts of their root
 PARTS = (Role.BRANCH, Role.ITEM)

@@ -1,4 +1,4 @@
-"""Workflows that start by the calendar, and what each slot has started."""
+"""The tables of schedules and of their firings, one row for each slot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from durable.models.fields import DataField, MomentField, uuid7
 
 
 class CatchUp(models.TextChoices):
-    """What happens to slots that passed while nothing ran."""
+    """The treatment of slots that passed while nothing ran."""
 
     LATEST = "latest", _("One run for the last of them")
     ALL = "all", _("A run for each")
@@ -23,7 +23,7 @@ class CatchUp(models.TextChoices):
 
 
 class Overlap(models.TextChoices):
-    """What happens when the run before is not finished yet."""
+    """The treatment of a slot while the previous execution is unfinished."""
 
     ALLOW = "allow", _("Run both")
     SKIP = "skip", _("Skip the slot")
@@ -31,31 +31,31 @@ class Overlap(models.TextChoices):
 
 
 class Outcome(models.TextChoices):
-    """What became of a slot."""
+    """The outcome of a slot."""
 
     STARTED = "started", _("Started")
     QUEUED = "queued", _("Queued")  # behind the execution of an earlier slot
     SKIPPED = "skipped", _("Skipped")  # the execution of an earlier slot was unfinished
     MISSED = "missed", _("Missed")  # nothing ran when it was due, or it was disabled while queued
-    FAILED = "failed", _("Failed")  # nothing could be started
+    FAILED = "failed", _("Failed")  # the execution could not be started
 
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
-    """The questions that are asked about schedules."""
+    """Queries for schedules."""
 
     def due(self) -> Self:
         """Enabled schedules whose next slot has come."""
         return self.filter(enabled=True, next_run_at__lte=clock.now()).order_by("next_run_at")
 
     def queued(self) -> Self:
-        """Enabled schedules with a queued slot whose turn has come."""
+        """Enabled schedules with a queued slot that can start now."""
         free = Firing.objects.queued().filter(
             Q(after__isnull=True) | Q(after__finished_at__isnull=False)
         )
         return self.filter(enabled=True, pk__in=free.values("schedule"))
 
     def get_by_natural_key(self, name: str) -> Schedule:
-        """The schedule of this name."""
+        """The schedule with this name."""
         return self.get(name=name)
 
 
@@ -71,7 +71,7 @@ class Schedule(models.Model):
     cron = models.CharField(max_length=200)
     timezone = models.CharField(max_length=100)
     input = DataField(null=True, blank=True)
-    # of whoever made it at a door: what it starts carries them
+    # the creator's at a door, inherited by the executions that it starts
     tags = models.JSONField(default=dict, db_default={}, blank=True)
     scope = models.CharField(max_length=100, blank=True, default="", db_default="")
     catch_up = models.CharField(max_length=10, choices=CatchUp.choices, default=CatchUp.LATEST)
@@ -102,19 +102,19 @@ class Schedule(models.Model):
         return self.name
 
     def natural_key(self) -> tuple[str]:
-        """Its name: the same wherever the same code is deployed."""
+        """The name, which is the same in each deployment of the same code."""
         return (self.name,)
 
 
 class FiringQuerySet(models.QuerySet["Firing"]):
-    """The questions that are asked about firings."""
+    """Queries for firings."""
 
     def queued(self) -> Self:
-        """Slots that wait for the execution of an earlier one to finish, first come first."""
+        """Slots queued behind the execution of an earlier slot, in order."""
         return self.filter(outcome=Outcome.QUEUED).order_by("slot")
 
     def miss(self) -> int:
-        """Note that these slots start nothing any more; how many."""
+        """Mark these slots as missed; return how many."""
         return self.order_by().update(outcome=Outcome.MISSED, after=None, fired_at=clock.now())
 
 
@@ -122,7 +122,7 @@ FiringManager = EngineManager.from_queryset(FiringQuerySet)
 
 
 class Firing(models.Model):
-    """One slot of a schedule and the execution that it started (or why it started none)."""
+    """One slot of a schedule, with the outcome and the started execution."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     schedule = models.ForeignKey(Schedule, models.CASCADE, related_name="firings")
@@ -131,7 +131,7 @@ class Firing(models.Model):
         Execution, models.SET_NULL, null=True, blank=True, related_name="firings"
     )
     outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.STARTED)
-    after = models.ForeignKey(  # while queued: the execution that it waits for
+    after = models.ForeignKey(  # while queued: the execution that must finish first
         Execution, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     fired_at = MomentField(editable=False)

@@ -1,4 +1,4 @@
-"""One attempt of a step (or of a compensation): what went in, what came out, how it went."""
+"""The table of attempts of steps and compensations: input, output, error, logs, times."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from durable.states import StepStatus
 
 
 class StepRunQuerySet(models.QuerySet["StepRun"]):
-    """The questions that are asked about attempts."""
+    """Queries for attempts."""
 
     def completed(self) -> Self:
         """Attempts whose checkpoint was accepted."""
         return self.filter(status=StepStatus.COMPLETED)
 
     def parked(self, *executions: UUID) -> Self:
-        """The attempts that these executions have left to wait."""
+        """Attempts of these executions that are parked in a wait."""
         return self.filter(execution__in=executions, status=StepStatus.WAITING)
 
     def close(self, status: StepStatus, **changes: Any) -> int:
@@ -34,7 +34,7 @@ StepRunManager = EngineManager.from_queryset(StepRunQuerySet)
 
 
 class StepRun(models.Model):
-    """An attempt, written when it parks or ends; the one in flight is on the execution's row."""
+    """An attempt, written when it parks or ends; a running one is on the execution's row only."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     execution = models.ForeignKey(Execution, models.CASCADE, related_name="steps_and_compensations")

@@ -1,4 +1,4 @@
-"""What a visit of a step has asked for and got: waits, and the records of ``run`` and children."""
+"""The tables of waits, questions included, and of records (results of ``run``, child ids)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TIMERS = [kind for kind in WaitKind if kind.is_answered_by_time]
 
 
 class WaitQuerySet(models.QuerySet["Wait"]):
-    """The questions that are asked about waits, and the one way to resolve them."""
+    """Queries for waits, and the only update that resolves them."""
 
     def open(self) -> Self:
         """Waits without an outcome."""
@@ -35,19 +35,19 @@ class WaitQuerySet(models.QuerySet["Wait"]):
         return self.filter(execution=execution_id, path=path, visit=visit)
 
     def untold(self) -> Self:
-        """Answered waits whose execution has not been told yet."""
+        """Answered waits whose execution has not been told."""
         return self.filter(told=False).exclude(status=WaitStatus.OPEN).order_by("resolved_at", "id")
 
     def questions(self) -> Self:
-        """Waits for people."""
+        """Questions: waits for people."""
         return self.filter(kind=WaitKind.INPUT)
 
     def overdue(self) -> Self:
-        """Open questions that should have been answered by now."""
+        """Open questions past their due time."""
         return self.open().filter(due_at__lte=clock.now())
 
     def to_tell(self) -> Self:
-        """Open questions of which somebody is to be told now."""
+        """Open questions with a due notice."""
         return self.open().filter(notice_at__lte=clock.now()).order_by("notice_at", "id")
 
     def expired(self) -> Self:
@@ -55,7 +55,7 @@ class WaitQuerySet(models.QuerySet["Wait"]):
         return self.open().filter(deadline_at__lte=clock.now())
 
     def expire(self) -> int:
-        """End the waits whose deadline has passed; a timer has got what it waited for."""
+        """Resolve waits past their deadline: timers as answered, others as timed out."""
         return self.expired().update(
             status=Case(
                 When(kind__in=_TIMERS, then=Value(WaitStatus.ANSWERED)),
@@ -65,11 +65,11 @@ class WaitQuerySet(models.QuerySet["Wait"]):
         )
 
     def resolve(self, outcome: WaitStatus, *, told: bool = True, **changes: Any) -> int:
-        """Give open waits their outcome, once; say how many took it."""
+        """Resolve open waits with an outcome, once; return how many."""
         return self.open().update(status=outcome, told=told, resolved_at=clock.now(), **changes)
 
     def reopen(self) -> None:
-        """Wait for children that continue, with the timeouts that the calls were given."""
+        """Reopen waits for children that continue, with their original timeouts from now."""
         for wait in self.only("opened_at", "deadline_at"):
             again: Any = wait.deadline_at
             if again is not None:
@@ -84,7 +84,7 @@ class WaitQuerySet(models.QuerySet["Wait"]):
             )
 
     def tell(self, executions: Iterable[UUID]) -> int:
-        """Note that these executions know the outcome of their waits."""
+        """Mark the waits of these executions as told."""
         return self.untold().filter(execution__in=list(executions)).order_by().update(told=True)
 
 
@@ -102,7 +102,7 @@ class Wait(models.Model):
     kind = models.CharField(max_length=8, choices=WaitKind.choices)
     name = models.CharField(max_length=500)
     ordinal = models.PositiveIntegerField(default=0)
-    names = models.JSONField(default=list, blank=True)  # of the events it takes
+    names = models.JSONField(default=list, blank=True)  # names of the accepted events
     key = models.CharField(max_length=255, blank=True, default="")
     status = models.CharField(max_length=10, choices=WaitStatus.choices, default=WaitStatus.OPEN)
     told = models.BooleanField(default=True)  # False: answered, the execution is still parked
@@ -110,7 +110,7 @@ class Wait(models.Model):
     deadline_at = MomentField(null=True, blank=True)
     resolved_at = models.DateTimeField(null=True, blank=True)
     answer = DataField(null=True, blank=True)
-    received = DataField(null=True, blank=True)  # of "all": what has arrived so far
+    received = DataField(null=True, blank=True)  # of "all": the payloads that arrived so far
     child = models.ForeignKey(
         Execution, models.SET_NULL, null=True, blank=True, related_name="awaited_by"
     )
@@ -121,8 +121,8 @@ class Wait(models.Model):
     exclude = models.JSONField(default=list, blank=True)
     people = models.JSONField(null=True, blank=True)  # their ids: see ``people/who.py``
     due_at = models.DateTimeField(null=True, blank=True)
-    notice_at = MomentField(null=True, blank=True)  # when somebody is to be told next
-    notice = DataField(null=True, blank=True)  # of what: see ``people/notices.py``
+    notice_at = MomentField(null=True, blank=True)  # time of the next notice
+    notice = DataField(null=True, blank=True)  # the next notice: see ``people/notices.py``
     votes = DataField(null=True, blank=True)  # [{"by", "id", "decision", "comment", "at"}]
     vote_count = models.PositiveIntegerField(default=0)
     by = user_key()
@@ -188,14 +188,14 @@ class Input(Wait):
 
 
 class RecordKind(models.TextChoices):
-    """What a record remembers."""
+    """The kind of a record."""
 
     RUN = "run", _("Result of run()")
     START = "start", _("Started workflow")
 
 
 class Record(models.Model):
-    """A result that a visit of a step remembers: of ``run``, or the id of a started child."""
+    """A stored result of a step's visit: of ``run``, or the id of a started child."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     execution = models.ForeignKey(Execution, models.CASCADE, related_name="records")

@@ -1,4 +1,4 @@
-"""How many webhooks of each source said nothing that its settings know."""
+"""Count the ignored webhooks of each source: those without a matching template."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ LONGEST_REASON = 500
 
 
 class IgnoredWebhooksManager(EngineManager["IgnoredWebhooks"]):
-    """The one move of a count: up."""
+    """The manager of the counts, which only go up."""
 
     def note(self, source: str, reason: str) -> None:
-        """Count one more ignored webhook of a source, and why it was ignored."""
+        """Count one more ignored webhook of a source, with the reason."""
         now, shown = clock.now(), reason[:LONGEST_REASON]
         self.bulk_create([IgnoredWebhooks(source=source, last_at=now)], ignore_conflicts=True)
         self.filter(source=source).update(count=F("count") + 1, last_at=now, last_reason=shown)
 
 
 class IgnoredWebhooks(models.Model):
-    """A source of webhooks whose requests fitted none of its templates."""
+    """The count of ignored webhooks of one source."""
 
     source = models.CharField(max_length=100, primary_key=True)
     count = models.PositiveBigIntegerField(default=0)

@@ -1,4 +1,4 @@
-"""The worker processes: what each can run, and until when it counts as alive."""
+"""The table of worker processes: their queues, their workflows, their leases."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from durable.models.fields import MomentField, uuid7
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
-    """The questions that are asked about workers."""
+    """Queries for workers."""
 
     def live(self) -> Self:
-        """Workers whose lease has not run out and that have not stopped."""
+        """Workers that have not stopped and whose lease has not expired."""
         return self.filter(stopped_at__isnull=True, expires_at__gt=clock.now())
 
     def expired(self) -> Self:
-        """Workers that have not stopped and whose lease has run out."""
+        """Workers that have not stopped and whose lease has expired."""
         return self.filter(stopped_at__isnull=True, expires_at__lte=clock.now())
 
     def kinds(self) -> frozenset[str]:
-        """The workflows (name@version) that live workers have."""
+        """The workflows (name@version) of all live workers."""
         return frozenset(
             kind for kinds in self.live().values_list("kinds", flat=True) for kind in kinds
         )
 
     def renew(self, worker_id: Any, lease: Any, **changes: Any) -> int:
-        """Extend a worker's lease; 0 once it has been declared dead."""
+        """Extend a worker's lease; 0 if it has been declared dead."""
         return self.filter(pk=worker_id, stopped_at__isnull=True).update(
             heartbeat_at=clock.now(), expires_at=clock.now() + lease, **changes
         )
@@ -40,7 +40,7 @@ WorkerManager = EngineManager.from_queryset(WorkerQuerySet)
 
 
 class Worker(models.Model):
-    """One worker process; its executions are due again when its lease has run out."""
+    """One worker process; its executions are freed when its lease expires."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=255)  # host:pid

@@ -1,4 +1,4 @@
-"""Answer a person's question: one compare-and-swap on its wait, in the caller's transaction."""
+"""Record a person's answer: one compare-and-swap on the wait, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from durable.storage.transaction import in_callers_transaction, lock
 def provide_input(
     execution_id: Any, name: str, answer: Any, *, by: Any, comment: str, branch: Any
 ) -> Execution:
-    """Record an answer; the execution goes on when a worker sees it.
+    """Record an answer; a worker then continues the execution.
 
-    ``by=None`` is the program itself, and unchecked. Raises ``WaitNotFound``,
+    ``by=None`` is the program itself, with no check of rights. Raises ``WaitNotFound``,
     ``AmbiguousWait``, ``AlreadyAnswered``, ``NotAllowed``, ``InvalidInput``,
     ``NotSerializable`` or ``FormMissing``; nothing is stored then.
     """
@@ -38,14 +38,14 @@ def provide_input(
 
 @in_callers_transaction
 def reassign(execution_id: Any, name: str, *, to: Any, by: Any, branch: Any) -> Execution:
-    """Put other people in charge of an open question."""
+    """Replace the assignees of an open question."""
     execution = lookup.get(execution_id)
     put_in_charge(_open_to(by, execution, name, branch), to=to, by=by)
     return execution
 
 
 def _open_to(by: Any, execution: Execution, name: str, branch: Any) -> Wait:
-    """The open question of this name, held, if ``by`` is one of those whom it asks."""
+    """The open question of this name, locked; ``NotAllowed`` unless ``by`` may answer it."""
     part = lookup.get(branch).pk if branch is not None else None
     wait = the_one(questions_named(execution, name, part, held=True), execution, name)
     _check_open(wait)
@@ -58,18 +58,18 @@ def _open_to(by: Any, execution: Execution, name: str, branch: Any) -> Wait:
     return wait
 
 
-# -- which question is meant ---------------------------------------------------------------------
+# -- find a question by its name -----------------------------------------------------------------
 
 
 def questions_named(
     execution: Execution, name: str, branch: UUID | None = None, *, held: bool = False
 ) -> list[Wait]:
-    """The open questions of this name; if none is open, the last one that was.
+    """The open questions of this name; if none is open, the last closed one.
 
     Asked by the part ``branch``, or else by any part of the execution. ``held`` locks the open
-    ones for this transaction in the statement that finds them: what they say then is decided on.
-    Open and closed questions are read one after the other, so a question that opens between the
-    two reads is looked for again.
+    ones for this transaction in the statement that finds them, so that decisions rest on locked
+    values. Open and closed questions are read one after the other; if a question opens between the
+    two reads, both are repeated.
     """
     if not sizes.is_text(name, 500):
         return []
@@ -79,7 +79,7 @@ def questions_named(
         asked = asked.filter(execution=execution)
     if branch is not None:
         asked = asked.filter(execution=branch)
-    # closed ones are in no index by their root
+    # no index has closed questions by root
     last = asked.filter(execution__in=lookup.whole_of(execution)).reverse()
     while True:
         if opened := list(lock(asked.open()) if held else asked.open()):
@@ -90,7 +90,7 @@ def questions_named(
 
 
 def the_one(found: Sequence[Wait], execution: Execution, name: str) -> Wait:
-    """The only one of the questions ``named``; ``WaitNotFound``, ``AmbiguousWait``."""
+    """The only question in ``found``; else ``WaitNotFound`` or ``AmbiguousWait``."""
     if not found:
         opened = Wait.objects.questions().open().filter(root_id=execution.root_id)
         names = sorted(set(opened.values_list("name", flat=True)))
@@ -114,7 +114,7 @@ def the_one(found: Sequence[Wait], execution: Execution, name: str) -> Wait:
 
 
 def held(pk: UUID) -> Wait:
-    """The question with this id, locked for this transaction: what it says now is decided on."""
+    """The question with this id, locked for this transaction; ``WaitNotFound`` without one."""
     asked = Wait.objects.questions().select_related("execution").filter(pk=pk)
     found: Wait | None = lock(asked).first()
     if found is None:
@@ -122,11 +122,11 @@ def held(pk: UUID) -> Wait:
     return found
 
 
-# -- what is done with a question that this transaction holds, and ``by`` may answer -------------
+# -- answer or reassign a question that is locked, and that ``by`` may answer --------------------
 
 
 def record(wait: Wait, answer: Any, *, by: Any, comment: str) -> None:
-    """Record the answer of somebody whose right to give it has been checked under the lock."""
+    """Record an answer; the caller has checked the right of ``by`` under the lock."""
     codec.check(answer, path="answer")
     _check_open(wait)
     question = Question.of(wait)
@@ -148,12 +148,12 @@ def record(wait: Wait, answer: Any, *, by: Any, comment: str) -> None:
 
 
 def put_in_charge(wait: Wait, *, to: Any, by: Any) -> None:
-    """Put other people in charge; the new ones will be told."""
+    """Replace the assignees; the new ones will be told."""
     _check_open(wait)
     before, (after, given) = wait.assignees, who.named_people(to)
     role, known = who.ASSIGNEES, wait.people or {}
     ids = who.ids_of({role: after}, {role: given}).get(role, {})
-    meant = known.get(role, {})  # before: a name may be somebody else's by now
+    meant = known.get(role, {})  # ids as stored: a name may belong to somebody else now
     newcomers = [
         spec
         for spec in after
@@ -193,7 +193,7 @@ def _answered(wait: Wait) -> AlreadyAnswered:
 
 
 def _in_time(wait: Wait) -> Any:
-    """The wait's row while it is open and its time is not over."""
+    """The wait's row, if it is open and before its deadline."""
     return (
         Wait.objects.open()
         .filter(pk=wait.pk)
@@ -202,7 +202,7 @@ def _in_time(wait: Wait) -> Any:
 
 
 def _resolve(wait: Wait, value: Any, by: Any, comment: str, **changes: Any) -> None:
-    """The first answer wins; a question whose time is over has its outcome already."""
+    """Store the answer: the first one wins, and none after the deadline."""
     changes = {
         "answer": value,
         "by": by,
@@ -215,9 +215,9 @@ def _resolve(wait: Wait, value: Any, by: Any, comment: str, **changes: Any) -> N
 
 
 def _vote(wait: Wait, quorum: int, decision: str, by: Any, comment: str) -> None:
-    """Approved by ``quorum`` different people; the first rejection rejects.
+    """Count one approval: ``quorum`` different people approve, the first rejection rejects.
 
-    The lock on the wait keeps two votes apart that come at the same moment.
+    The lock on the wait keeps simultaneous votes apart.
     """
     votes = list(wait.votes or [])
     voter, key = (by.get_username(), str(by.pk)) if by is not None else ("", "")

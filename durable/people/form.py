@@ -1,4 +1,4 @@
-"""The Django form that asks a question, and whether an answer fits it."""
+"""Build the Django form of a question, and validate answers with it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from durable.models import Wait
 from durable.people.question import Question
 from durable.states import WaitStatus
 
-#: What fields of Django raise for a value they did not think of (a number where a date is a text).
+#: What Django's fields raise for values of unexpected types (a number for a date as text).
 UNFORESEEN = (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError)
 
-#: The name of the only field in the form of a question whose answer is one value.
+#: The name of the form's only field, for questions whose answer is one value.
 ANSWER = "answer"
 
 INVALID = _("Enter a valid value.")
@@ -33,11 +33,11 @@ NO_FIELDS = _("Answer with an object that has a value for each field.")
 
 
 def validate(question: Question, answer: Any, workflow: type | None = None) -> Any:
-    """The answer as the step will get it; ``InvalidInput`` has the messages of each field.
+    """The validated answer, as the step receives it; ``InvalidInput`` has each field's messages.
 
-    Takes typed values (JSON, Python) as well as the texts of an HTML form. Choices fit by value
-    and JSON type, or else by their text. A number is a ``Decimal``, a model instance (of a
-    ``ModelChoiceField``) is its primary key, a queryset the list of them.
+    Takes typed values (JSON, Python) as well as the texts of an HTML form. Choices match by value
+    and JSON type, or else by their text. In the result a number is a ``Decimal``, a model instance
+    (of a ``ModelChoiceField``) its primary key, a queryset the list of primary keys.
     """
     if question.is_form:
         if not isinstance(answer, Mapping):
@@ -54,7 +54,7 @@ def validate(question: Question, answer: Any, workflow: type | None = None) -> A
 def build_form(
     question: Question, workflow: type | None = None, data: Mapping[str, Any] | None = None
 ) -> forms.BaseForm:
-    """The Django form that asks the question; one field named ``ANSWER`` if it is one value."""
+    """The Django form of a question; one field named ``ANSWER`` if the answer is one value."""
     if question.form:
         return _named_form(question.form, workflow)(data=data)
     form = forms.Form(data=data)
@@ -79,14 +79,14 @@ def build_form(
 
 
 def form_of(wait: Wait, data: Mapping[str, Any] | None = None) -> forms.BaseForm:
-    """The Django form that asks the question of a wait; ``FormMissing``."""
+    """The Django form of a wait's question; ``FormMissing`` if this process lacks it."""
     if why := missing(wait):
         raise FormMissing(why)
     return build_form(Question.of(wait), _workflow_of(wait), data)
 
 
 def validate_for(wait: Wait, answer: Any) -> Any:
-    """``validate`` for the question of a wait; ``FormMissing``, whatever the answer is."""
+    """``validate`` for the question of a wait; ``FormMissing`` before the answer is looked at."""
     if why := missing(wait):
         raise FormMissing(why)
     return validate(Question.of(wait), answer, _workflow_of(wait))
@@ -116,7 +116,7 @@ def missing(wait: Wait) -> str:
 
 
 def _workflow_of(wait: Wait) -> type[Any] | None:
-    """The class of the execution that asks, if this process has it."""
+    """The workflow class of the asking execution, or ``None`` if this process lacks it."""
     return registry.get(wait.execution.workflow, wait.execution.version)
 
 
@@ -159,7 +159,7 @@ def _cleaned(form: forms.BaseForm) -> dict[str, Any]:
 
 
 def _unknown(form: forms.BaseForm) -> dict[str, list[str]]:
-    """Messages for the values that no field takes (an HTML form has others besides)."""
+    """Messages for values without a field; an HTML form may send others, which are ignored."""
     if isinstance(form.data, QueryDict):
         return {}
     names = {form.add_prefix(name) for name in form.fields}
@@ -172,7 +172,7 @@ def _unknown(form: forms.BaseForm) -> dict[str, list[str]]:
 
 
 def _choking(form: forms.BaseForm) -> dict[str, list[str]]:
-    """Messages for the fields that trip over their value."""
+    """Messages for the fields whose cleaning crashes on their value."""
     errors = {}
     for name, field in form.fields.items():
         try:
@@ -193,15 +193,15 @@ def _storable(value: Any) -> Any:
 
 
 def _printable(value: Any) -> str:
-    """A text that every door can show and every database hold, whatever was sent in it."""
+    """A text that every door can show and every database can store, for any input."""
     return str(value).replace("\0", "\\0").encode(errors="backslashreplace").decode()
 
 
-# -- fields: strict about JSON types, at home with texts -----------------------------------------
+# -- fields: strict about JSON types, but they also take the texts of an HTML form ---------------
 
 
 class _Strict(forms.Field):
-    """Refuses values of a type that the field of Django would turn into text, or trip over."""
+    """Refuses values of types that Django's field would convert to text or crash on."""
 
     takes: tuple[type, ...] = (str,)
 
@@ -217,7 +217,7 @@ class TextField(_Strict, forms.CharField):
 
 
 class EmailField(_Strict, forms.EmailField):
-    """An address."""
+    """An email address."""
 
 
 class NumberField(_Strict, forms.DecimalField):
@@ -240,14 +240,14 @@ class DateField(_Strict, forms.DateField):
 
 
 class DateTimeField(_Strict, forms.DateTimeField):
-    """An aware ``datetime``; without an offset it is one of the current time zone."""
+    """An aware ``datetime``; without an offset, in the current time zone."""
 
     takes = (str, date)
     widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
 
 class BooleanField(forms.Field):
-    """Yes or no; required means that one of them must be said."""
+    """Yes or no; if required, one of them must be chosen."""
 
     words = {"true": True, "on": True, "yes": True, "1": True}
     words |= {"false": False, "off": False, "no": False, "0": False}
@@ -265,7 +265,7 @@ class BooleanField(forms.Field):
 
 
 class ChoiceField(forms.ChoiceField):
-    """One of some values: by value and JSON type, else by its text if only one has it."""
+    """One of several values: by value and JSON type, or by a text that only one of them has."""
 
     def __init__(self, pairs: Sequence[Sequence[Any]], **options: Any) -> None:
         self.values = [value for value, _label in pairs]
@@ -287,7 +287,7 @@ class ChoiceField(forms.ChoiceField):
 
 
 class MultipleChoiceField(ChoiceField):
-    """Some of the values, each once."""
+    """Several of the values, each once."""
 
     widget = forms.SelectMultiple
 
@@ -314,7 +314,7 @@ def _json_type(value: Any) -> type:
 
 
 def _text(value: Any) -> str:
-    """The text under which a door offers a choice."""
+    """The text of a choice, as a door offers it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)

@@ -1,11 +1,12 @@
-"""Tell people that they are asked: at the opening, in reminders, when it escalates or moves on.
+"""Notify people of a question: when it opens, in reminders, on escalation and reassignment.
 
-``notice_at`` of an open question is when somebody is to be told next, ``notice`` what of:
-``{"kind", "to", "steps", "tries"}``, where ``steps`` counts the escalations that were told.
+``notice_at`` of an open question is the time of its next notice, ``notice`` its content:
+``{"kind", "to", "steps", "tries"}``, where ``steps`` counts the escalations already told.
 
-At least once: a worker first moves ``notice_at`` to ``AGAIN`` later and commits, then sends the
-signal, then writes down what comes next. If it dies in between, the same notice is sent again
-after ``AGAIN``. To tell somebody twice is a nuisance; to tell nobody leaves a question unanswered.
+Each notice is sent at least once: a worker first moves ``notice_at`` to ``AGAIN`` later and
+commits, then sends the signal, then plans the next notice. If it dies in between, the same notice
+is sent again after ``AGAIN``. A repeated notice is a nuisance; a lost one leaves a question
+unanswered.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from durable.storage.transaction import in_transaction, lock
 logger = logging.getLogger("durable.notices")
 
 AT_ONCE = 100
-LONGEST = timedelta(days=365_000)  # a receiver can put a notice off for so long
-AGAIN = timedelta(minutes=5)  # after which a notice is repeated that nobody has finished
-MOST_TRIES = 12  # of a notice that reaches nobody
+LONGEST = timedelta(days=365_000)  # the longest time by which a receiver can delay a notice
+AGAIN = timedelta(minutes=5)  # after which an unfinished notice is repeated
+MOST_TRIES = 12  # for a notice that reaches nobody
 
 ASKED, REMINDER, ESCALATED, REASSIGNED = "asked", "reminder", "escalated", "reassigned"
 
@@ -40,12 +41,12 @@ SIGNALS: Mapping[str, Signal] = {
     REASSIGNED: signals.input_reassigned,
 }
 
-#: who is reminded of a question that is for nobody in particular
+#: the people reminded of a question without assignees
 EVERYBODY = ("perm:durable.approve",)
 
 
 class Notice(NamedTuple):
-    """What a worker is to tell now; ``until`` is when it falls due again if it doesn't."""
+    """One notice to send now; if the worker dies, it falls due again at ``until``."""
 
     wait: Wait
     kind: str
@@ -58,7 +59,7 @@ class Notice(NamedTuple):
 
 
 def of_opened(question: Question) -> dict[str, Any]:
-    """The columns of a question that is opened: its assignees are to be told at once."""
+    """The notice columns of a newly opened question: its assignees are told at once."""
     if question.assignees:
         return {"notice_at": clock.now(), "notice": {"kind": ASKED}}
     after, kind = _next(question, 0, timedelta(0))
@@ -66,14 +67,14 @@ def of_opened(question: Question) -> dict[str, Any]:
 
 
 def of_reassigned(wait: Wait, newcomers: Sequence[str]) -> dict[str, Any]:
-    """The columns of a question that gets other assignees: the new ones are to be told at once."""
+    """The notice columns of a reassigned question: the new assignees are told at once."""
     notice = wait.notice or {}
     if not newcomers:
         return {}
     if notice.get("kind") == ASKED and wait.notice_at is not None:
         if not notice.get("tries"):
-            return {}  # nobody has been told yet: whoever sends it tells the new ones, too
-        # It is being sent to those who were asked first, and perhaps never reaches them.
+            return {}  # not sent yet: the first notice will go to the new assignees, too
+        # The first notice is being sent to the former assignees, and may fail.
         return {"notice_at": clock.now(), "notice": {"kind": ASKED}}
     untold = notice.get("to", []) if notice.get("kind") == REASSIGNED else []
     to = list(dict.fromkeys([*untold, *newcomers]))
@@ -82,7 +83,7 @@ def of_reassigned(wait: Wait, newcomers: Sequence[str]) -> dict[str, Any]:
 
 
 def _next(question: Question, steps: int, open_for: timedelta) -> tuple[timedelta | None, str]:
-    """How long after the opening somebody is to be told next, and of what."""
+    """The delay of the next notice after the opening, and its kind."""
     reminder = open_for + question.remind if question.remind else None
     escalation = next(iter(question.escalations()[steps:]), None)
     if escalation is not None and (reminder is None or escalation <= reminder):
@@ -94,7 +95,7 @@ def _next(question: Question, steps: int, open_for: timedelta) -> tuple[timedelt
 
 
 def tell_due(limit: int = AT_ONCE) -> int:
-    """Send the signals that are due; how many questions that was about."""
+    """Send the signals of due notices; return how many questions that was."""
     due = list(Wait.objects.to_tell().values_list("pk", flat=True)[:limit])
     return each(_tell, due)
 
@@ -111,7 +112,7 @@ def _tell(pk: UUID) -> int:
 
 @in_transaction
 def _take(pk: UUID) -> Notice | None:
-    """Take a notice on, unless somebody else has; it stays due, ``AGAIN`` later."""
+    """Claim a due notice, unless another worker has; it falls due again ``AGAIN`` later."""
     rows = lock(Wait.objects.to_tell().filter(pk=pk), skip_locked=True)
     wait: Wait | None = rows.annotate(present=clock.now()).first()
     if wait is None:
@@ -147,7 +148,7 @@ def _whom(wait: Wait, notice: Mapping[str, Any]) -> list[str]:
 
 @in_transaction
 def _settle(notice: Notice, again: timedelta | None) -> None:
-    """Note what comes next, unless the question has got another notice meanwhile."""
+    """Plan the next notice, unless the question has got another one meanwhile."""
     changes = _following(notice.wait, notice.now)
     if again is not None:
         changes = {"notice_at": clock.now() + min(max(again, timedelta(seconds=1)), LONGEST)}
@@ -155,7 +156,7 @@ def _settle(notice: Notice, again: timedelta | None) -> None:
 
 
 def _following(wait: Wait, present: datetime) -> dict[str, Any]:
-    """The columns of a question after what was due has been told."""
+    """The notice columns of a question after its due notice was sent."""
     notice = wait.notice or {}
     steps = notice.get("steps", 0) + (notice.get("kind") == ESCALATED)
     after, kind = _next(Question.of(wait), steps, present - wait.opened_at)

@@ -1,4 +1,4 @@
-"""A question to people as one typed value: stored with its wait, and read from there."""
+"""``Question``: a question to people as one typed value, with the rule of who may answer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from durable.people.who import ASSIGNEES, ESCALATE, EXCLUDE, Ids, is_active, mat
 
 @dataclass(frozen=True)
 class Question(QuestionSpec):
-    """What people are asked, and which people. Without a type: the wait is not for people.
+    """The text, type and people of a question. Without a type, the wait is not for people.
 
-    ``stored`` writes the column ``Wait.question``, ``of`` reads it; a key that an older row lacks
-    has its default. ``assignees`` and ``exclude`` have columns of their own: they can change.
+    ``stored`` writes the column ``Wait.question``, ``of`` reads it; keys missing in older rows get
+    defaults. ``assignees`` and ``exclude`` have columns of their own, as they can change.
     """
 
-    escalate: tuple[tuple[timedelta, str], ...] = ()  # after the opening, who may answer besides
+    escalate: tuple[tuple[timedelta, str], ...] = ()  # people added so long after the opening
     remind: timedelta | None = None
     assignees: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class Question(QuestionSpec):
 
     @classmethod
     def asked(cls, spec: QuestionSpec, people: People) -> Self:
-        """The question that a step asks; ``DefinitionError`` for people that there can't be."""
+        """The question that a step asks; ``DefinitionError`` for people that can't exist."""
         later = [(after, who.named_people(more)) for after, more in people.escalate]
         assignees, exclude = who.named_people(people.assignees), who.named_people(people.exclude)
         added = {spec: ids for _, some in later for spec, ids in some.ids.items()}
@@ -65,7 +65,7 @@ class Question(QuestionSpec):
         )
 
     def stored(self) -> dict[str, Any]:
-        """The question as JSON, without the people who have columns of their own."""
+        """The question as JSON, without the people in columns of their own."""
         return {
             "type": self.type,
             "prompt": self.prompt,
@@ -80,14 +80,14 @@ class Question(QuestionSpec):
         }
 
     def people(self) -> dict[str, Any] | None:
-        """Whose the names are now (the column ``Wait.people``); ``None`` if they are nobody's."""
+        """The ids of the people named, by role (column ``Wait.people``); ``None`` without any."""
         added = [spec for _, spec in self.escalate]
         roles = {ASSIGNEES: self.assignees, EXCLUDE: self.exclude, ESCALATE: added}
         return (who.ids_of(roles, self.ids) if any(roles.values()) else None) or None
 
     @property
     def is_approval(self) -> bool:
-        """Whether it is answered with one of two words."""
+        """Whether the answer is ``approved`` or ``rejected``."""
         return self.type == "approval"
 
     @property
@@ -98,28 +98,28 @@ class Question(QuestionSpec):
     # -- who may answer ----------------------------------------------------------------------
 
     def escalations(self) -> list[timedelta]:
-        """When people are added, after the opening: each moment once, the first one first."""
+        """The delays of the escalations after the opening: each once, in order."""
         return sorted({after for after, _ in self.escalate})
 
     def added(self, open_for: timedelta) -> list[str]:
-        """People whom escalation has added to the assignees by now."""
+        """The people that escalation has added to the assignees after ``open_for``."""
         return list(dict.fromkeys(spec for after, spec in self.escalate if after <= open_for))
 
     def excludes(self, user: Any, groups: Mapping[str, str] | None = None) -> bool:
-        """Whether the user is one of those who may not answer: in doubt they are."""
+        """Whether the user is excluded from answering; names match in any letter case."""
         return matches(user, self.exclude, groups, self.ids.get(EXCLUDE), any_case=True)
 
     def adds(self, user: Any, open_for: timedelta, groups: Mapping[str, str] | None = None) -> bool:
-        """Whether escalation has added the user by now."""
+        """Whether escalation has added the user after ``open_for``."""
         return matches(user, self.added(open_for), groups, self.ids.get(ESCALATE))
 
     def why_not(
         self, user: Any, open_for: timedelta, groups: Mapping[str, str] | None = None
     ) -> str | None:
-        """Why the user may not answer; ``None`` if they may, permissions of Django aside.
+        """Why the user may not answer; ``None`` if they may. Django's permissions aside.
 
-        Without assignees everybody may who is not excluded. Escalation adds people to the
-        assignees, never to the excluded. ``groups``: those of the user, if known.
+        Without assignees, all but the excluded may answer. Escalation adds people to the
+        assignees, never to the excluded. ``groups`` are the user's, if already read.
         """
         if not is_active(user):
             return "the account is not active"

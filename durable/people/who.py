@@ -1,7 +1,7 @@
-"""People as short texts (users, groups, holders of permissions), and which users they fit.
+"""Specs of people (``user:kim``, ``group:finance``, ``perm:…``), and which users match them.
 
-The texts are for showing. Whom they meant when they were stored is remembered by id: a new name
-takes nobody's duties or exclusions away, and whoever gets a name that is free again inherits none.
+A spec is a text to show. The ids of its users and groups are stored beside it: a renamed user
+keeps all duties and exclusions, and a user who later gets a freed name inherits none.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ KINDS = ("user", "group", "perm")
 ASSIGNEES, EXCLUDE, ESCALATE = "assignees", "exclude", "escalate"
 
 
-#: The accounts and groups (by id, as text) that specs meant when they were stored, by spec. What
-#: is not in it had nobody's name then, or was stored before ids were: it is taken by its name.
+#: The ids (as text) of the accounts and groups that each spec meant when it was stored. A spec not
+#: in it matched nobody then, or was stored before ids were; it is matched by name.
 Ids = Mapping[str, Sequence[str]]
 
 
 class NamedPeople(NamedTuple):
-    """People as texts, with the ids of those that were given as rows."""
+    """People as specs, with the ids of those given as users or groups."""
 
     specs: list[str]
     ids: dict[str, list[str]]
 
 
 def normalise(who: Any) -> list[str]:
-    """People as stored: ``"user:kim"``, ``"group:finance"``, ``"perm:shop.approve"``.
+    """People as stored specs: ``"user:kim"``, ``"group:finance"``, ``"perm:shop.approve"``.
 
-    Takes users, groups and such texts, one or several. ``DefinitionError`` names anything else.
+    Takes users, groups and specs, one or several; ``DefinitionError`` names anything else.
     """
     return named_people(who).specs
 
 
 def named_people(who: Any) -> NamedPeople:
-    """People as ``normalise`` writes them, with what else is known of them."""
+    """Specs as ``normalise`` writes them, with the ids of the given users and groups."""
     if who is None:
         return NamedPeople([], {})
     single = _spec(who)
@@ -80,7 +80,7 @@ def _refuse(who: Any) -> NoReturn:
 
 
 def by_kind(specs: Iterable[str]) -> dict[str, list[str]]:
-    """The names of the users, the groups and the permissions among people."""
+    """The names of users, groups and permissions among the specs, by kind."""
     named: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for spec in specs:
         kind, _, name = spec.partition(":")
@@ -91,10 +91,10 @@ def by_kind(specs: Iterable[str]) -> dict[str, list[str]]:
 def ids_of(
     roles: Mapping[str, Sequence[str]], given: Mapping[str, Ids] | None = None
 ) -> dict[str, dict[str, Sequence[str]]]:
-    """Whose the names of each role are now: the column ``Wait.people``.
+    """The ids of the people named in each role: the column ``Wait.people``.
 
-    ``given`` is what is known already. Names are exact; only who is to be excluded is found in
-    any letter case, if nobody has exactly that name.
+    ``given`` are the ids already known. Names match exactly; but an excluded name that nobody has
+    exactly matches in any letter case.
     """
     found = {role: dict((given or {}).get(role, {})) for role in roles}
     if apps.is_installed("django.contrib.auth"):
@@ -136,11 +136,11 @@ def matches(
     *,
     any_case: bool = False,
 ) -> bool:
-    """Whether the user is one of the people; nobody inactive ever is.
+    """Whether the user is one of the people; an inactive user never is.
 
-    By id where ``ids`` knows it, else by name (in ``any_case``: where a match takes rights away).
-    A superuser has every permission, but is no other user and in no group that he is not in.
-    ``groups`` are those of the user (``groups_of``), if the caller has read them already.
+    Matches by id where ``ids`` has the spec, else by name; ``any_case`` ignores letter case, for
+    matches that take rights away. A superuser has every permission, but is no other user and in no
+    group without being a member. ``groups`` are the user's (``groups_of``), if already read.
     """
     if not is_active(user):
         return False
@@ -171,7 +171,7 @@ def groups_of(user: Any) -> dict[str, str]:
 
 
 def is_active(user: Any) -> bool:
-    """Whether it is somebody who may act at all: known, and not deactivated."""
+    """Whether the user may act at all: authenticated, and not deactivated."""
     return (
         user is not None
         and bool(getattr(user, "is_authenticated", False))

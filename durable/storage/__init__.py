@@ -1,4 +1,4 @@
-"""The database as the engine uses it: transactions, statements, audit. No workflow is known here.
+"""Database services for the engine: transactions, statements, limits, audit; no workflow logic.
 
 May import: the vocabulary and models.
 """

@@ -1,4 +1,4 @@
-"""Write down who changed what, in the transaction of the change."""
+"""Write audit entries: who changed what, in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from durable.errors import DurableError
 from durable.models import AuditEntry
 from durable.models.fields import Stored
 
-#: where the change comes from ("admin", "rest 10.0.0.7", "command"); set by the doors
+#: the door of the change ("admin", "rest 10.0.0.7", "command"); set by the doors
 origin: ContextVar[str] = ContextVar("durable_origin", default="")
 
-#: why, in the words of whoever acts; set by the doors that ask
+#: the reason given by the acting person; set by the doors that ask for one
 reason: ContextVar[str] = ContextVar("durable_reason", default="")
 
 
 def is_due(by: Any) -> bool:
-    """Whether somebody outside has asked for a change: a person, or whoever uses a door.
+    """Whether a change needs an audit entry: a person made it, or it came through a door.
 
-    What programs start and send by themselves is on record in its own rows.
+    Starts and sends of programs are on record in their own rows.
     """
     return by is not None or bool(origin.get())
 
@@ -38,7 +38,7 @@ def record(
     before: Any = None,
     after: Any = None,
 ) -> None:
-    """One entry; ``by`` is a user, or ``None`` for the program itself (else ``DurableError``)."""
+    """Write one entry; ``by`` is a user, or ``None`` for the program (else ``DurableError``)."""
     check_actor(by)
     AuditEntry.objects.create(
         at=clock.now(),
@@ -55,7 +55,7 @@ def record(
 
 
 def _with_reason(after: Any) -> Any:
-    """What came of it, with the reason beside it if one was given."""
+    """The entry's ``after`` value, with the reason added if one was given."""
     why = reason.get()
     if not why:
         return after
@@ -72,5 +72,5 @@ def check_actor(by: Any) -> None:
 
 
 def _stored(value: Any) -> Any:
-    """The doors have checked each part; together they may be larger than data may be."""
+    """A value without a size limit: the doors checked each part, but not their sum."""
     return None if value is None else Stored(codec.dumps(value, limit=1 << 40))

@@ -1,4 +1,4 @@
-"""Named points of the protocol at which a test may kill, raise or block. Nothing arms them here."""
+"""Named points of the protocol at which a test may kill, raise or block; unarmed in production."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ POINTS = (
     *_around("checkpoint", "finish", "wait", "deliver", "failure"),
 )
 
-#: what only trees reach: blocks that open and close, items of a batch, ends that are told,
-#: the time before, between and after compensations
+#: points reached only by trees: blocks that open and close, batches, reports, and the commits
+#: around compensations
 TREE_POINTS = _around("fan_out", "batch", "report", "join", "rollback")
 
-#: what only schedules reach
+#: points reached only by schedules
 CALENDAR_POINTS = _around("fire")
 
 ALL = (*POINTS, *TREE_POINTS, *CALENDAR_POINTS)
@@ -31,6 +31,6 @@ armed: Callable[[str], None] | None = None
 
 
 def reach(point: str) -> None:
-    """Say that ``point`` is reached."""
+    """Call the armed test, if any, with the name of the point reached."""
     if armed is not None:
         armed(point)

@@ -1,4 +1,4 @@
-"""Find rows by id or by the beginning of one, as people type and copy them."""
+"""Find rows by id, or by the first characters of an id, as people type and copy them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SHOWN = 5
 
 
 class AmbiguousId(DurableError):
-    """Several rows have an id that begins like this."""
+    """Several rows have ids with these first characters."""
 
 
 class UnknownId(DurableError):
-    """No row has an id that begins like this."""
+    """No row has an id with these first characters."""
 
 
 def id_range(text: str) -> tuple[UUID, UUID] | None:
@@ -34,7 +34,7 @@ def id_range(text: str) -> tuple[UUID, UUID] | None:
 
 
 def begins_with(rows: QuerySet[M], text: str, column: str = "pk") -> QuerySet[M]:
-    """The rows whose id begins with ``text``; by an index, as it is a range."""
+    """The rows whose id begins with ``text``, as a range that an index can serve."""
     found = id_range(text)
     if found is None:
         return rows.none()
@@ -42,7 +42,10 @@ def begins_with(rows: QuerySet[M], text: str, column: str = "pk") -> QuerySet[M]
 
 
 def find(rows: QuerySet[M], text: Any) -> M:
-    """The one row that is meant; ``UnknownId``, ``AmbiguousId`` (naming some), too short a text."""
+    """The one row whose id begins with ``text``; ``UnknownId``, ``AmbiguousId`` (names some).
+
+    A text shorter than ``SHORTEST`` characters is ``UnknownId``, too.
+    """
     text = str(text)
     name = rows.model._meta.verbose_name
     if id_range(text) is not None and len(text.replace("-", "")) < SHORTEST:

@@ -1,4 +1,4 @@
-"""Find the execution that a caller means, and the parts that it consists of."""
+"""Find an execution by id, its root and its parts; protect executions from removal."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def _is_there(root_id: UUID) -> bool:
 
 
 def find(execution_id: Any) -> Execution:
-    """The execution with this id, or the one whose id begins like this; ``ExecutionNotFound``.
+    """The execution with this id, or with an id that begins with it; ``ExecutionNotFound``.
 
-    Branches and items are no executions of their own: only their whole id finds them.
+    Branches and items have no address: only their whole id finds them.
     """
     if (
         not isinstance(execution_id, str)
@@ -49,12 +49,12 @@ def find(execution_id: Any) -> Execution:
 
 
 def unknown(execution_id: Any) -> ExecutionNotFound:
-    """The same words whether it doesn't exist or may not be seen."""
+    """``ExecutionNotFound`` with the same message for missing and for invisible executions."""
     return ExecutionNotFound(f"there is no execution {str(execution_id)[:100]}")
 
 
 def refuse_part(execution: Execution, verb: str) -> None:
-    """``InvalidTransition`` for a branch or item: nothing is done to one by itself."""
+    """``InvalidTransition`` for a branch or item: operators act on whole executions."""
     if execution.role in PARTS:
         raise InvalidTransition(
             f"execution {execution.pk} can't be {verb} by itself: it is a part "
@@ -63,23 +63,23 @@ def refuse_part(execution: Execution, verb: str) -> None:
 
 
 def root_of(execution_id: Any) -> Execution:
-    """The addressable execution: a branch or item is reached through its root."""
+    """The addressable execution: itself, or the root of a branch or item."""
     execution = get(execution_id)
     return execution if execution.root_id == execution.pk else get(execution.root_id)
 
 
 def keep(execution: Execution) -> Execution:
-    """The execution, which stays until this transaction ends; ``ExecutionNotFound``."""
+    """The execution, protected from removal in this transaction; ``ExecutionNotFound``."""
     if not kept([execution.pk]):
         raise unknown(execution.pk)
     return execution
 
 
 def kept(executions: Sequence[UUID]) -> list[UUID]:
-    """Those of them that still exist, in their order; nobody removes one in this transaction.
+    """The executions that still exist, in order, protected from removal in this transaction.
 
     ``FOR KEY SHARE``, as PostgreSQL takes it for a foreign key: no lock of the engine waits for it.
-    On SQLite the caller's transaction writes, and keeps everybody else from writing.
+    On SQLite the caller's transaction writes, and so excludes all others.
     """
     conn = connection()
     if conn.vendor != "postgresql" or not executions:
@@ -99,9 +99,9 @@ def parts_of(execution: Execution) -> ExecutionQuerySet:
 
 
 def whole_of(execution: Execution) -> QuerySet[Any, Any]:
-    """The ids of all that an execution consists of: its branches and items too.
+    """The ids of an execution and of its branches and items.
 
-    By the primary key and the index of parts, whatever the number of executions.
+    Found by the primary key and the index of parts, however many executions there are.
     """
     own = Execution.objects.filter(pk=execution.pk).order_by().values("pk")
     if execution.root_id != execution.pk:

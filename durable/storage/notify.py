@@ -1,4 +1,4 @@
-"""Tell listening workers that there is work: a hint that shortens their wait, never the truth."""
+"""Wake listening workers with NOTIFY, as a hint only: polling finds all work without it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from durable.storage.transaction import connection, of_its_own
 
 CHANNEL = "durable_work"
 
-#: asks and notifies at once; a process remembers nothing: a worker that has just come up hears it
+#: looks for a listener and notifies it in one statement; nothing is cached over transactions, so
+#: a worker that has just started is notified
 _HINT = """
 SELECT pg_notify('{channel}', '') FROM durable_worker
 WHERE listening AND stopped_at IS NULL AND expires_at > {now} LIMIT 1
 """
 
 
-#: seconds for which a transaction that has found nobody who listens does not ask again
+#: seconds before a transaction that found no listener looks for one again
 MEMORY = 1.0
 
 
@@ -42,7 +43,7 @@ def hint() -> None:
 
 
 def _has_asked(conn: Any) -> bool:
-    """Whether this transaction has given its hint, or found a moment ago that nobody listens."""
+    """Whether this transaction has notified already, or found no listener a moment ago."""
     if not conn.in_atomic_block:
         return False
     block, until = getattr(conn, "_durable_unheard", (None, 0.0))
@@ -52,11 +53,11 @@ def _has_asked(conn: Any) -> bool:
 
 
 def _said() -> None:
-    """Marks a transaction that has given its hint: no hook is there where nobody listens."""
+    """An ``on_commit`` hook that marks a transaction as notified; added only if someone listens."""
 
 
 def from_elsewhere(channel: str) -> None:
-    """Notify on a connection that is opened for it, as every other process would."""
+    """Notify on a new connection, as another process would."""
     other = of_its_own()
     try:
         with other.cursor() as cursor:

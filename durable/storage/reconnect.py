@@ -1,4 +1,4 @@
-"""Go on after the database went away: wait for it, and say what a lost connection has undone."""
+"""Survive a database outage: tell it from other errors, wait, reconnect, and repeat the call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 LONGEST_PAUSE = 1.0  # seconds
 
-#: how the codes of errors begin that end by themselves, or once an operator has done something
+#: prefixes of the error codes that pass by themselves, or after an operator's action
 UNAVAILABLE = (
     "08",  # the connection
     "25006",  # a failover is under way: this server takes no writes (any more, or yet)
@@ -35,12 +35,12 @@ UNAVAILABLE = (
     "SQLITE_READONLY",
 )
 
-#: the one refusal of a statement by psycopg that has no code; a lost server has none either
+#: psycopg's only refusal of a statement without a code; a lost server has no code either
 TOO_MANY_VALUES = "number of parameters must be between"
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the database can't be reached, or takes no writes, for now.
+    """Whether the database can't be reached, or accepts no writes, for now.
 
     False for a statement that will never work (too deep, too large, a missing table): repeating it
     would only hold the slot.
@@ -57,10 +57,10 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def was_cut(error: BaseException, used: Iterable[Any]) -> bool:
-    """Whether ``error`` comes of the loss of a connection, transaction included.
+    """Whether the loss of a connection, and so of its transaction, caused ``error``.
 
-    ``used`` are the driver's connections that the transaction may have had (or ``None`` where
-    there was none): Django may have opened another one by now.
+    ``used`` are the driver's connections that the transaction may have used (``None`` for none), as
+    Django may have opened another one since.
     """
     conn = connection()
     if conn.vendor != "postgresql":
@@ -76,10 +76,10 @@ def was_cut(error: BaseException, used: Iterable[Any]) -> bool:
 
 
 def persist(call: Callable[[], R]) -> R:
-    """``call()``, repeated while the database is unavailable, for as long as a lease lasts.
+    """Repeat ``call()`` while the database is unavailable, for as long as a lease lasts.
 
-    Whether a call that failed was committed is not known: a write must be guarded by a fence
-    and a position, so that the repetition of one that is in changes nothing.
+    A failed call may have been committed: a write must be guarded by a fence and a position, so
+    that repeating a committed one changes nothing.
     """
     end, tries = time.monotonic() + conf.duration("LEASE").total_seconds(), 0
     while True:
@@ -98,7 +98,7 @@ def persist(call: Callable[[], R]) -> R:
 
 
 def persistent(function: Callable[P, R]) -> Callable[P, R]:
-    """``persist`` for each call of a function whose repetition changes nothing that is in."""
+    """Decorate a function with ``persist``; repeating a committed call must change nothing."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -117,7 +117,7 @@ def disconnect() -> None:
 
 
 def reconnect() -> None:
-    """Have a connection that works, if the one that there was does not."""
+    """Replace this thread's connection if it no longer works."""
     conn = connection()
     if conn.in_atomic_block:
         return

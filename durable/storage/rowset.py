@@ -1,6 +1,6 @@
-"""Many rows as one table inside a statement: they travel together, as one JSON parameter.
+"""Pass many rows to one SQL statement as a table, in a single JSON parameter.
 
-A parameter for each value would cost the driver five times what it costs to write the JSON.
+One parameter per value would cost the driver five times as much as writing the JSON.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-IN_ONE_STATEMENT = 500  # rows that a statement names by their ids
+IN_ONE_STATEMENT = 500  # ids in one statement
 
 T = TypeVar("T")
 
 
 def in_portions(ids: Sequence[T]) -> Iterator[Sequence[T]]:
-    """As many ids at once as one statement may name: databases have limits."""
+    """Split ids into portions that one statement may hold: databases have limits."""
     return (ids[at : at + IN_ONE_STATEMENT] for at in range(0, len(ids), IN_ONE_STATEMENT))
 
 
 class Rowset:
-    """The columns of such a table, each with its type on PostgreSQL; at least two of them.
+    """The columns of such a table, each with its PostgreSQL type; at least two of them.
 
-    ``Rowset(id="uuid", path="text to.path").select(conn, objects)`` is a SELECT that yields the
-    attribute of that name (or of the path behind the type) of each object, with its parameters:
-    to stand in ``WITH v AS (…)``.
+    ``Rowset(id="uuid", path="text to.path").select(conn, objects)`` returns a SELECT for
+    ``WITH v AS (…)``, with its parameters. It has one row for each object; the values are the
+    attributes with the columns' names, or at the path after the type.
     """
 
     def __init__(self, **columns: str) -> None:
@@ -43,7 +43,7 @@ class Rowset:
         )
 
     def select(self, conn: BaseDatabaseWrapper, objects: Sequence[Any]) -> tuple[str, list[Any]]:
-        """The statement that yields a row for each object, in no particular order."""
+        """A statement with a row for each object, in no particular order, and its parameters."""
         rows = [dict(zip(self._keys, self._values(one), strict=True)) for one in objects]
         if conn.vendor == "postgresql":
             # the planner takes the LIMIT for the number of rows; it would guess a hundred
@@ -55,7 +55,7 @@ class Rowset:
 
 
 def _encoder(default: Callable[[datetime | UUID], Any]) -> json.JSONEncoder:
-    """An encoder that writes times and ids as ``default`` says."""
+    """An encoder that writes times and ids with ``default``."""
     return json.JSONEncoder(
         separators=(",", ":"), ensure_ascii=False, check_circular=False, default=default
     )

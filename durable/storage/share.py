@@ -1,4 +1,4 @@
-"""A share of time for due work: a worker leaves what doesn't fit into it for its next look."""
+"""Limit the time of due work: each thread stops after its share and leaves the rest for later."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _local = _Local()
 
 @contextmanager
 def share(seconds: float | None) -> Iterator[None]:
-    """Within, this thread's portions end after so long; ``None``: whenever they are done."""
+    """Limit this thread's due work to ``seconds`` within the block; ``None``: no limit."""
     before = _local.until
     _local.until = None if seconds is None else time.monotonic() + seconds
     try:
@@ -36,12 +36,12 @@ def share(seconds: float | None) -> Iterator[None]:
 
 
 def is_over() -> bool:
-    """Whether the share of this thread is used up."""
+    """Whether this thread's share is used up."""
     return _local.until is not None and time.monotonic() >= _local.until
 
 
 def within_share(things: Iterable[T], at_least: int = 1) -> Iterator[T]:
-    """The first ``at_least`` of these, and more until the share of this thread is used up."""
+    """The first ``at_least`` things, then more until this thread's share is used up."""
     for number, thing in enumerate(things, 1):
         yield thing
         if number >= at_least and is_over():
@@ -49,10 +49,10 @@ def within_share(things: Iterable[T], at_least: int = 1) -> Iterator[T]:
 
 
 def each(do: Callable[[T], int], things: Iterable[T], *, at_least: int = 1) -> int:
-    """Do the things within the share of this thread; the sum of what that returns.
+    """Call ``do`` for the things within this thread's share; return the sum of the results.
 
-    One with which the engine fails keeps it from none of the others. The first error is raised
-    in the end, and so the duty rests; an outage of the database ends it at once.
+    An error with one does not stop the others. The first error is raised at the end, so that the
+    duty rests; a database outage ends the loop at once.
     """
     done, failed = 0, None
     for thing in within_share(things, at_least):

@@ -1,4 +1,4 @@
-"""What the columns can hold: checked at every door, so that each database refuses the same."""
+"""Check values against what the columns can hold, so that every database refuses the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_SCOPE = 100
 
 
 def text(what: str, value: Any, longest: int = 255) -> str:
-    """A text of 1 to ``longest`` characters that every database can hold; ``DurableError``."""
+    """A text of 1 to ``longest`` characters, checked to fit every database; ``DurableError``."""
     if not isinstance(value, str) or not 1 <= len(value) <= longest:
         shown = (
             repr(value) if not isinstance(value, str) or len(value) <= 60 else f"{value[:60]!r}…"
@@ -30,7 +30,7 @@ def text(what: str, value: Any, longest: int = 255) -> str:
 
 
 def is_text(value: Any, longest: int = 255) -> bool:
-    """Whether a row could have this text at all: no database is asked for what it can't hold."""
+    """Whether a row could hold this text; if not, no query is needed."""
     try:
         text("text", value, longest)
     except DurableError:
@@ -39,7 +39,7 @@ def is_text(value: Any, longest: int = 255) -> bool:
 
 
 def scoped(scope: str, key: str) -> str:
-    """The key as it is stored: behind what keeps it apart from the same key of others."""
+    """The key as stored: after its scope, and hashed if both are too long together."""
     whole = scope + key
     if not scope or len(whole) <= LONGEST_KEY:
         return whole
@@ -55,14 +55,14 @@ def free_text(what: str, value: Any) -> str:
 
 
 def flag(what: str, value: Any) -> bool:
-    """True or False, and nothing that only looks like it; ``DurableError``."""
+    """A checked bool; ``DurableError`` for other true or false values."""
     if not isinstance(value, bool):
         raise DurableError(f"{what} is True or False, not {type(value).__name__}")
     return value
 
 
 def several(what: str, value: Any) -> Iterable[Any]:
-    """Something to iterate over, but no text; ``DurableError``."""
+    """A checked iterable, not a text; ``DurableError``."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise DurableError(f"{what} must be a list, not {type(value).__name__}")
     return value
@@ -79,7 +79,7 @@ def priority(value: Any) -> int:
 
 
 def tags(value: Any) -> dict[str, Any]:
-    """Tags are plain JSON, so that a database can search in them; ``DurableError``."""
+    """Checked tags: plain JSON, so that a database can search them; ``DurableError``."""
     if not isinstance(value, Mapping):
         raise DurableError(f"tags are a dict of names and values, not {value!r}")
     plain = dict(value)
@@ -100,7 +100,7 @@ def _plain(value: Any, path: str) -> None:
 
 
 def wait(ask: WaitSpec) -> None:
-    """The names of a wait; ``DurableError``."""
+    """Check the names and the key of a wait; ``DurableError``."""
     for name in ask.names or (ask.name,):
         text("the name of a wait", name)
     if ask.key is not None:
@@ -122,21 +122,21 @@ def later(what: str, delay: timedelta) -> timedelta:
 
 
 def positive(what: str, span: timedelta) -> timedelta:
-    """A time span that has a length, and ends within the calendar; ``DurableError``."""
+    """A time span longer than zero that ends within the calendar; ``DurableError``."""
     if later(what, span) <= timedelta(0):
         raise DurableError(f"{what} must be longer than nothing, not {span!r}")
     return span
 
 
 def age(what: str, span: timedelta) -> timedelta:
-    """A time span that began within the calendar; ``DurableError``."""
+    """A time span that, counted back from now, stays within the calendar; ``DurableError``."""
     if why := beyond_past(_span(what, span)):
         raise DurableError(f"{what} {why}")
     return span
 
 
 def _span(what: str, value: Any) -> timedelta:
-    """A ``timedelta``: a number could be seconds, or days; ``DurableError``."""
+    """A checked ``timedelta``, as a plain number could be seconds or days; ``DurableError``."""
     if not isinstance(value, timedelta):
         raise DurableError(f"{what} must be a timedelta such as minutes(5), not {value!r}")
     return value

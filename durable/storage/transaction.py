@@ -1,4 +1,4 @@
-"""One transaction per engine function, run again when the database asks for it."""
+"""Transactions: one per engine function, repeated after conflicts; savepoints and row locks."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ UNIQUE_VIOLATION = "23505"
 
 
 class StaleSnapshot(OperationalError):
-    """A row is in the way that this transaction's snapshot is too old to show.
+    """A row conflicts that this transaction's snapshot is too old to show.
 
-    Only above READ COMMITTED. As after a serialization failure the transaction is to be run again:
-    the engine does that with its own, whoever opened one around the call with theirs.
+    Only above READ COMMITTED. As after a serialization failure, the transaction must run again: the
+    engine repeats its own transactions, callers must repeat theirs.
     """
 
 
@@ -40,7 +40,7 @@ def connection() -> BaseDatabaseWrapper:
 
 
 def of_its_own() -> BaseDatabaseWrapper:
-    """A new connection beside this thread's, and beside every pool: whoever opens it closes it."""
+    """A new connection, apart from this thread's and from every pool; the caller closes it."""
     fresh = connections.create_connection(database())
     options = {k: v for k, v in fresh.settings_dict["OPTIONS"].items() if k != "pool"}
     fresh.settings_dict = {**fresh.settings_dict, "OPTIONS": options}
@@ -48,7 +48,7 @@ def of_its_own() -> BaseDatabaseWrapper:
 
 
 def is_retriable(error: BaseException) -> bool:
-    """Whether the database says that the same transaction may succeed if it is run again."""
+    """Whether the same transaction may succeed if it runs again, by the database's error."""
     if isinstance(error, StaleSnapshot):
         return True
     cause = error.__cause__
@@ -58,10 +58,10 @@ def is_retriable(error: BaseException) -> bool:
 
 
 def insert(row: Model, again: Callable[[], T | None], *, unique: bool = True) -> T | None:
-    """Insert a row; if somebody else was first with its key, what ``again`` finds of theirs.
+    """Insert a row; if its key is taken, return the row that ``again`` finds.
 
-    Above READ COMMITTED what the snapshot does not show is a ``StaleSnapshot``. Without
-    ``unique`` nobody can have been first.
+    Raises ``StaleSnapshot`` if the snapshot, above READ COMMITTED, does not show that row. Without
+    ``unique`` the key can't be taken.
     """
     alias = database()
     try:
@@ -81,10 +81,10 @@ def insert(row: Model, again: Callable[[], T | None], *, unique: bool = True) ->
 
 
 def in_transaction(function: Callable[P, R]) -> Callable[P, R]:
-    """Run ``function`` in one transaction; inside the caller's own, join that.
+    """Run ``function`` in one transaction; inside the caller's, join that.
 
-    As the outermost transaction it is run again, at most three times, after a deadlock, a
-    serialization failure or a busy database: nothing of the first try is left then.
+    As the outermost transaction it is repeated, at most three times, after a deadlock, a
+    serialization failure or a busy database, which leave nothing of the first try.
     """
 
     @functools.wraps(function)
@@ -99,9 +99,9 @@ def in_transaction(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def in_callers_transaction(function: Callable[P, R]) -> Callable[P, R]:
-    """``in_transaction`` for what users call: in their own transaction it is a savepoint.
+    """``in_transaction`` for public functions: a savepoint inside the user's own transaction.
 
-    A refusal leaves nothing behind, and who catches it may go on with the transaction.
+    An error leaves nothing behind, and a caller who catches it can go on with the transaction.
     """
 
     @functools.wraps(function)
@@ -115,9 +115,9 @@ def in_callers_transaction(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _alone(alias: str, function: Callable[..., R], args: Any, kwargs: Any) -> R:
-    """One transaction in READ COMMITTED, whatever ``DATABASES`` says.
+    """Run one transaction in READ COMMITTED, whatever ``DATABASES`` says.
 
-    What the engine reads under a lock must be newer than the lock.
+    Rows read under a lock must be newer than the lock.
     """
     with transaction.atomic(using=alias):
         if is_strict():
@@ -127,7 +127,7 @@ def _alone(alias: str, function: Callable[..., R], args: Any, kwargs: Any) -> R:
 
 
 def is_strict() -> bool:
-    """Whether ``DATABASES`` asks for an isolation above READ COMMITTED."""
+    """Whether ``DATABASES`` sets an isolation above READ COMMITTED."""
     level = getattr(connection(), "isolation_level", None)
     return level is not None and level.name != "READ_COMMITTED"
 
@@ -139,10 +139,10 @@ def _once(alias: str, function: Callable[..., R], args: Any, kwargs: Any) -> R:
 
 @contextmanager
 def savepoint() -> Iterator[None]:
-    """Inside of a caller's transaction, a savepoint: an error in it leaves the rest usable.
+    """A savepoint inside a caller's transaction: an error in it leaves the rest usable.
 
-    The end of the process (``KeyboardInterrupt``, ``SystemExit``) undoes nothing: where each part
-    has a transaction of its own, what is committed stays as well.
+    The end of the process (``KeyboardInterrupt``, ``SystemExit``) rolls nothing back, just as
+    committed transactions stay where there is no caller's transaction.
     """
     alias = database()
     if not connections[alias].in_atomic_block:
@@ -161,7 +161,7 @@ def savepoint() -> Iterator[None]:
 
 
 def repeated(call: Callable[[], R]) -> R:
-    """``call()``, again after a conflict that the database wants repeated (bounded)."""
+    """``call()``, repeated a few times after a retriable conflict."""
     for attempt in range(1, ATTEMPTS):
         try:
             return call()
@@ -173,14 +173,14 @@ def repeated(call: Callable[[], R]) -> R:
 
 
 def step_aside(attempt: int) -> None:
-    """Step aside for a moment before the transaction is tried again."""
+    """Wait a short random time before a transaction is repeated."""
     time.sleep(random.uniform(0.002, 0.02) * attempt)  # noqa: TID251
 
 
 def one_at_a_time(what: str) -> None:
-    """Wait until no other transaction is open that has called this for the same ``what``.
+    """Wait until all other transactions that called this with the same ``what`` have ended.
 
-    On SQLite a transaction that writes is alone anyway.
+    On SQLite a writing transaction is alone anyway.
     """
     conn = connection()
     if conn.vendor == "postgresql":
@@ -189,13 +189,13 @@ def one_at_a_time(what: str) -> None:
 
 
 def lock(queryset: Any, **options: Any) -> Any:
-    """``FOR NO KEY UPDATE``: a plain FOR UPDATE would block inserts that reference the row."""
+    """Lock rows ``FOR NO KEY UPDATE``: plain FOR UPDATE would block inserts that refer to them."""
     return queryset.select_for_update(no_key=True, of=("self",), **options)
 
 
 def lock_out(queryset: Any) -> Any:
-    """``FOR UPDATE``, for rows to delete: nothing can be inserted that refers to them.
+    """Lock rows to delete with ``FOR UPDATE``: no row that refers to them can be inserted.
 
-    Rows that somebody else has locked, or refers to in a transaction, are left out.
+    Rows that another transaction has locked, or refers to, are left out.
     """
     return queryset.select_for_update(of=("self",), skip_locked=True)

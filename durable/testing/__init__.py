@@ -1,4 +1,4 @@
-"""The testing kit: run workflows in process, move the clock, say what should have happened.
+"""The testing kit: run workflows in process, move the clock, assert on the result.
 
 Works in ``django.test.TestCase`` and under pytest, without a worker, and never sleeps.
 """

@@ -1,4 +1,4 @@
-"""What should have happened; and if it has not, where the execution stands and why."""
+"""Assertions on executions, whose messages describe where the execution stands and why."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from durable.models import Execution, Role, StepRun, Wait
 from durable.states import WaitKind
 from durable.storage import lookup
 
-SHOWN = 20  # places that a message names
+SHOWN = 20  # the most places that a message lists
 
 
 def assert_completed(execution: Execution) -> None:
-    """The execution is completed; if not, the message says where it stands and why."""
+    """Assert that the execution is completed; the message says where it stands and why."""
     execution.refresh_from_db()
     if execution.status != "completed":
         raise AssertionError(f"expected a completed execution:\n{describe(execution)}")
@@ -29,10 +29,10 @@ def assert_waiting_for(
     timer: timedelta | datetime | Literal[True] | None = None,
     child: type[Workflow] | str | None = None,
 ) -> None:
-    """The execution (or a branch or item of it) has an open wait for what is named.
+    """Assert that the execution (or a branch or item of it) has an open wait of this kind.
 
-    A ``timer`` is known by how long it takes (a ``timedelta``), by when it ends (an aware
-    ``datetime``), or is any (``True``); a ``child`` by its workflow, or the name of that.
+    A ``timer`` is given by its length (a ``timedelta``) or its end (an aware ``datetime``);
+    ``True`` means any. A ``child`` is given by its workflow or the workflow's name.
     """
     asked = {"input": input, "event": event, "timer": timer, "child": child}
     given = {kind: value for kind, value in asked.items() if value is not None}
@@ -68,7 +68,7 @@ def _timer_in_words(timer: object) -> str:
 
 
 def _open_waits(execution: Execution) -> Iterable[Wait]:
-    """The open waits of the execution that ``execution`` is, or is a part of."""
+    """The open waits of the whole execution to which ``execution`` belongs."""
     return Wait.objects.open().filter(root_id=execution.root_id).select_related("child")
 
 
@@ -92,10 +92,11 @@ def assert_step(
     attempts: int | None = None,
     item: int | None = None,
 ) -> None:
-    """The last attempt of ``step`` (a name or a path) has this status, after so many attempts.
+    """Assert that the last attempt of ``step`` (a name or a path) has this status.
 
-    The step is looked for in the branches and items, too. If it ran in several places the
-    assertion fails and names them: give the path of one, or the number of its ``item``.
+    ``attempts`` is the expected number of attempts. The step is looked for in branches and items,
+    too. If it ran in several places the assertion fails and lists them: give the path of one, or
+    the number of its ``item``.
     """
     execution.refresh_from_db()
     runs = [each for each in _runs(execution) if step in (each.run.name, each.run.path)]
@@ -126,7 +127,7 @@ def assert_step(
 
 
 class Ran(NamedTuple):
-    """An attempt, and the number of the item that it was made for."""
+    """An attempt, with the number of its item, if any."""
 
     run: StepRun
     item: int | None
@@ -147,7 +148,7 @@ def _runs(execution: Execution) -> list[Ran]:
 
 
 def describe(execution: Execution) -> str:
-    """Status, error, steps and open waits of an execution, for a person who reads a failed test."""
+    """Status, error, steps and open waits of an execution, for the message of a failed test."""
     execution.refresh_from_db()
     lines = [f"{execution.workflow} {execution.pk}: {execution.status} at {execution.path or '-'}"]
     if execution.error:

@@ -1,4 +1,4 @@
-"""Which schedules fire in a test: none, unless the test asks for them."""
+"""Choose the schedules that fire in a test: none, unless the test asks for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from durable.errors import ScheduleNotFound
 from durable.models import Schedule
 from durable.models.schedule import ScheduleQuerySet
 
-#: what ``time_travel(schedules=…)`` takes: all or none, or names of schedules and workflows
+#: the argument of ``time_travel(schedules=…)``: a bool, or names of schedules and workflows
 Wanted = bool | Iterable[str | type[Workflow]]
 
 
@@ -26,12 +26,12 @@ class Choice:
 
     everything: bool = False
     names: Collection[str] = ()
-    workflows: Collection[str] = ()  # all schedules of these
-    since: datetime | None = None  # the earliest time that the clock of the block has shown
+    workflows: Collection[str] = ()  # workflows all of whose schedules fire
+    since: datetime | None = None  # the earliest time shown by the block's clock
 
     @classmethod
     def of(cls, wanted: Wanted) -> Choice:
-        """What a test has asked for; ``TypeError`` if that is neither a bool nor such a list."""
+        """The choice of a test; ``TypeError`` if it is neither a bool nor such a list."""
         if isinstance(wanted, bool):
             return cls(everything=wanted)
         listed = [] if isinstance(wanted, str) or not isinstance(wanted, Iterable) else [*wanted]
@@ -60,23 +60,26 @@ _choice = Choice()
 
 
 def chosen() -> Choice:
-    """The choice that holds now."""
+    """The current choice."""
     return _choice
 
 
 def choose(choice: Choice) -> None:
-    """Let this choice hold from now on."""
+    """Set the current choice."""
     global _choice
     _choice = choice
 
 
 def rows() -> ScheduleQuerySet:
-    """The schedules that fire now."""
+    """The schedules that fire under the current choice."""
     return _choice.rows()
 
 
 def register() -> int:
-    """Register what classes declare; what fires begins with its block, unless made inside it."""
+    """Register the declared schedules, and restart the firing ones at the block's clock.
+
+    Schedules made inside the block keep their times.
+    """
     changed = deployed.register_declared()
     if _choice.since is not None:
         outside = Q(created_at__lt=_choice.since) | Q(created_at__gt=clock.now())
@@ -85,7 +88,7 @@ def register() -> int:
 
 
 def check_names() -> None:
-    """``ScheduleNotFound`` if a name was asked for that no schedule has."""
+    """``ScheduleNotFound`` if the choice names an unknown schedule."""
     known = set(Schedule.objects.values_list("name", flat=True)) if _choice.names else set()
     for name in _choice.names:
         if name not in known:

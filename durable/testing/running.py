@@ -1,4 +1,4 @@
-"""Run what is due in this thread, or in a real worker."""
+"""Run due executions in a test: in its own thread, or in a real worker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_STEPS = 10_000
 def run(
     workflow: type[Workflow] | str, input: Mapping[str, Any] | None = None, **options: Any
 ) -> Execution:
-    """Start an execution, work everything that is due, and return it as it is then.
+    """Start an execution, do all due work, and return the execution's row after that.
 
     ``options`` are those of ``durable.start``.
     """
@@ -34,7 +34,7 @@ def run(
 
 
 def drain(max_steps: int = MAX_STEPS) -> int:
-    """Work what is due, in a fixed order, until nothing is; the number of claims it took.
+    """Do due work, in a fixed order, until nothing is due; return the number of claims.
 
     Schedules fire within ``time_travel(schedules=…)`` only.
 
@@ -54,8 +54,8 @@ def drain(max_steps: int = MAX_STEPS) -> int:
 def worker(concurrency: int = 4, queues: list[str] | None = None) -> Iterator[Any]:
     """Run a real worker in threads of this process; for ``TransactionTestCase``.
 
-    ``DurableError`` inside a transaction (``TestCase``): its threads would see nothing of it; and
-    on an SQLite database in memory.
+    ``DurableError`` inside a transaction (``TestCase``), of which its threads would see nothing;
+    and on an SQLite database in memory.
     """
     from django.db import connections
 

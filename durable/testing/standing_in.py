@@ -1,4 +1,4 @@
-"""Other code for the length of a block: a stand-in for a step, workflows of a test alone."""
+"""Replace a step, or isolate workflow classes, for the length of a test's block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from durable.errors import DurableError
 
 @contextmanager
 def replace_step(workflow: type[Workflow], step: str, fake: Callable[..., Any]) -> Iterator[None]:
-    """Let ``fake(self, data)`` stand in for a step; its options stay those of the step."""
+    """Let ``fake(self, data)`` replace a step's function; the step's options stay."""
     definition = workflow.definition
     resolved = definition.steps.get(step)
     if resolved is None:
@@ -37,6 +37,6 @@ def replace_step(workflow: type[Workflow], step: str, fake: Callable[..., Any]) 
 
 @contextmanager
 def isolate_workflows() -> Iterator[None]:
-    """Forget, at the end, the workflows that are defined inside: for classes made in tests."""
+    """Forget workflows defined in the block when it ends: for classes made in tests."""
     with registry.isolate():
         yield

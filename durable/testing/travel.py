@@ -1,4 +1,4 @@
-"""The clock of a test: it stands still, and moves by ``advance`` alone."""
+"""Freeze the clock of a test (``time_travel``), and move it to due times (``advance``)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class time_travel(ContextDecorator):
     """Stop the engine's clock at ``at`` (or the present); within, ``advance`` moves it.
 
-    No schedule fires in a test, unless ``schedules`` says so: ``True`` for all, or a list of
-    workflows and names of schedules. They begin anew with the block. Inside another block,
-    what is not given is as there.
+    Only schedules chosen by ``schedules`` fire: ``True`` for all, or a list of workflows and names
+    of schedules. They begin anew with the block. A block inside another inherits what is not
+    given.
 
     A context manager, and a decorator of test functions and ``TestCase`` classes.
     """
@@ -97,9 +97,9 @@ class time_travel(ContextDecorator):
 
 
 def advance(*, work: bool = True, **span: float) -> datetime:
-    """Move the clock by ``span`` (the arguments of ``timedelta``) and do what falls due on the way.
+    """Move the clock by ``span`` (as for ``timedelta``), and do the work that falls due on the way.
 
-    It goes from due time to due time, in order; ``work=False`` only moves the clock, as if no
+    The clock goes from due time to due time, in order; ``work=False`` only moves it, as if no
     worker had been up. Returns the new present; ``ClockNotFrozen`` outside ``time_travel``.
     """
     start_at = clock.frozen_at()
@@ -119,7 +119,7 @@ def advance(*, work: bool = True, **span: float) -> datetime:
         while (due := _next_due()) is not None and due <= end:
             clock.set_frozen(max(due, clock.frozen_at() or due))
             if not drain() and _next_due() == due:
-                break  # it stays due, whatever it is
+                break  # the due work makes no progress
     clock.set_frozen(end)
     if work:
         drain()
@@ -127,7 +127,7 @@ def advance(*, work: bool = True, **span: float) -> datetime:
 
 
 def _in_event_loop() -> bool:
-    """Whether this is async code, in which only the clock can be moved."""
+    """Whether the caller is async code, in which only the clock can be moved."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

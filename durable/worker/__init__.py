@@ -1,4 +1,4 @@
-"""The worker process: its threads, its slots, its heartbeat, and how it stops.
+"""The worker process: main loop, slots, heartbeat, watchdog, group commit, shutdown.
 
 May import: the engine and everything below; no door.
 """

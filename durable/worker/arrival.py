@@ -1,4 +1,4 @@
-"""Wait for a database that is away when a worker starts, and give up in time."""
+"""Wait for an unavailable database when a worker starts, for as long as a lease lasts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST_PAUSE = 15.0
 
 
 class NoDatabase(DurableError):
-    """No worker could be started: the database is away, or takes nothing of what is said to it."""
+    """A worker can't start: the database does not answer, or refuses its statements."""
 
 
 def patiently(
@@ -30,10 +30,10 @@ def patiently(
     pause: Callable[[float], object] = time.sleep,
     stopping: Callable[[], bool] = lambda: False,
 ) -> R:
-    """``call()``, again and again until the database answers, for as long as a lease lasts.
+    """Repeat ``call()`` until the database answers, for as long as a lease lasts.
 
-    ``NoDatabase`` after that, when ``stopping`` says so, or if it answers with a refusal that no
-    waiting mends (tables that are missing). ``pause`` waits so many seconds, or less.
+    ``NoDatabase`` after that, or when ``stopping()`` is true, or for an error that waiting does not
+    mend (missing tables). ``pause`` waits for at most the given seconds.
     """
     begun, patience = time.monotonic(), conf.duration("LEASE").total_seconds()
     longest = FIRST_PAUSE

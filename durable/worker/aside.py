@@ -1,4 +1,4 @@
-"""A thread of its own for a duty that may be slow: a mail server holds nothing else up."""
+"""Run a slow duty (mail) in a separate thread, so that nothing else waits for the duty."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from durable.worker.connections import refresh_connections, release_connections
 
 logger = logging.getLogger("durable.worker")
 
-LAST_WORDS = 5.0  # seconds that a worker which stops waits for what is being done
+LAST_WORDS = 5.0  # seconds that a stopping worker waits for the portion being done
 
 
 class Aside:
-    """Works while there is something to do, and ends then; a daemon, so that it can't hold exit."""
+    """Works until nothing is left to do; a daemon thread, so that it can't block the exit."""
 
     def __init__(self, duty: Duty, rota: Rota, done: Callable[[], None]) -> None:
         self._duty, self._rota, self._done = duty, rota, done
@@ -25,11 +25,11 @@ class Aside:
 
     @property
     def busy(self) -> bool:
-        """Whether it works now."""
+        """Whether the thread runs now."""
         return self._thread is not None and self._thread.is_alive()
 
     def begin(self) -> None:
-        """Do the duty, unless that goes on already."""
+        """Start the thread, unless it runs already."""
         if self.busy or self._stopping:
             return
         name = f"durable-{self._duty.name}"
@@ -37,7 +37,7 @@ class Aside:
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin no other portion; the one that is being done may end."""
+        """Begin no more portions, and wait a little for the current one."""
         self._stopping = True
         if self._thread is not None:
             self._thread.join(timeout=LAST_WORDS)
@@ -47,7 +47,7 @@ class Aside:
             refresh_connections()
             while not self._stopping and self._rota.perform(self._duty):
                 pass
-        except Exception:  # of the database, perhaps: what is due stays due
+        except Exception:  # perhaps from the database: due work stays due
             logger.exception("the duty %r failed", self._duty.name)
         finally:
             release_connections()

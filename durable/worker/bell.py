@@ -1,4 +1,4 @@
-"""End a wait from elsewhere: another thread, or a signal handler."""
+"""Wake the worker's main thread from another thread or from a signal handler."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import queue
 
 
 class Bell:
-    """Waits are ended by a ring, which is heard later if nobody waits yet.
+    """Ends a wait; a ring without a waiting thread ends the next wait.
 
-    A ``threading.Event`` would do, but for signal handlers: its lock may be held by the very
-    line that the handler interrupts. ``SimpleQueue.put`` may be called at any point.
+    Not a ``threading.Event``: its lock may be held by the very line that a signal handler
+    interrupts. ``SimpleQueue.put`` may be called at any point.
     """
 
     def __init__(self) -> None:
         self._rings: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def ring(self) -> None:
-        """End the wait that there is, or else the next one."""
+        """End the current wait, or else the next one."""
         if self._rings.empty():
             self._rings.put(None)
 

@@ -1,4 +1,4 @@
-"""One thread that writes the checkpoints of all slots: many in one commit, each under its fence."""
+"""Group commit: one thread writes the checkpoints of all slots, many in one commit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_ONCE = 64
 
 
 class _Reply(NamedTuple):
-    """What came of a checkpoint in a shared commit; not accepted may mean lost, or locked."""
+    """The result of a checkpoint in a shared commit; not accepted means a lost fence or a lock."""
 
     accepted: Accepted | None
     in_doubt: bool = False
@@ -32,8 +32,8 @@ _Item = tuple[Checkpoint, "Future[_Reply]"]
 class Committer:
     """Group commit: each slot waits for its own checkpoint, the database sees few commits.
 
-    It never waits for a row that somebody has locked, nor for a database that is away: such a
-    checkpoint goes back to its slot, which writes it on a connection of its own.
+    The thread waits neither for locked rows nor for an unavailable database: such a checkpoint
+    goes back to its slot, which writes it on its own connection.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="durable-committer", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -79,7 +79,7 @@ class Committer:
         try:
             refresh_connections()
             accepted.update(checkpoints.write([c for c, _ in batch], skip_locked=True))
-        except BaseException as error:  # one of them, or the connection: each slot will tell
+        except BaseException as error:  # a checkpoint or the connection: each slot writes its own
             in_doubt = True
             logger.info("a batch of %d checkpoints is written singly: %s", len(batch), error)
         return_to_pool()

@@ -1,4 +1,4 @@
-"""The connections of a worker's threads: sane before each piece of work, closed at the end."""
+"""Keep the connections of a worker's threads usable: reset, refresh, return and close them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def refresh_connections() -> None:
     """Close connections that broke, or that are older than a CONN_MAX_AGE above zero.
 
     Zero (Django's default) means "for one request"; a worker thread keeps its connection. Call
-    it between two pieces of work: what was left open by the last one is rolled back.
+    this between two pieces of work: a transaction left open by the last one is rolled back.
     """
     for connection in connections.all(initialized_only=True):
         if connection.connection is None or not restore(connection):
@@ -38,7 +38,7 @@ def refresh_connections() -> None:
 def refuse_memory() -> None:
     """``DurableError`` if the engine's tables are in memory (SQLite's default in tests).
 
-    Threads share such a database by its cache, and there the lock of one is an error in another:
+    Threads share such a database through its cache, where one thread's lock is an error in another:
     SQLite waits only for locks of files.
     """
     if getattr(connections[database()], "is_in_memory_db", bool)():
@@ -50,19 +50,19 @@ def refuse_memory() -> None:
 
 
 def return_to_pool() -> None:
-    """Give the connections of a pool back: this thread has nothing to ask now."""
+    """Return pooled connections to their pool while this thread needs none."""
     for connection in connections.all(initialized_only=True):
         if is_pooled(connection) and not connection.in_atomic_block:
             _close(connection)
 
 
 def is_pooled(connection: BaseDatabaseWrapper) -> bool:
-    """Whether its connections come out of a pool of this process (``OPTIONS["pool"]``)."""
+    """Whether the connection comes from a pool of this process (``OPTIONS["pool"]``)."""
     return bool(connection.settings_dict["OPTIONS"].get("pool"))
 
 
 def release_connections() -> None:
-    """Close this thread's connections: the thread ends."""
+    """Close this thread's connections before the thread ends."""
     for connection in connections.all(initialized_only=True):
         _close(connection)
 
@@ -75,7 +75,7 @@ def _close(connection: BaseDatabaseWrapper) -> None:
 
 
 def _was_spoken_to(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a server that was asked nothing has said something: mostly, that it hangs up."""
+    """Whether the server has sent something unasked, usually that it closed the connection."""
     raw: Any = connection.connection
     if connection.vendor != "postgresql":
         return False
@@ -88,11 +88,11 @@ def _was_spoken_to(connection: BaseDatabaseWrapper) -> bool:
 
 
 def cut_off(connection: BaseDatabaseWrapper, watch: Watch) -> None:
-    """End, from another thread, whatever a given-up attempt is doing; its locks are gone at once.
+    """End, from another thread, the statement of a given-up attempt; its locks are released.
 
     PostgreSQL sees its client vanish. SQLite can't bear its connection closed under a running
-    statement: that is interrupted, the transaction rolled back, and the connection made unable
-    to write (the thread that wakes up must not find itself outside of any transaction).
+    statement: the statement is interrupted, the transaction rolled back, and the connection made
+    read-only (the waking thread must not write outside of any transaction).
     """
     raw: Any = connection.connection
     if raw is None:
@@ -102,7 +102,7 @@ def cut_off(connection: BaseDatabaseWrapper, watch: Watch) -> None:
             _hang_up(raw)
         else:
             _disarm(raw, watch)
-    except Exception:  # closed meanwhile: that is what was wanted
+    except Exception:  # closed meanwhile, as intended
         return
 
 
@@ -118,7 +118,7 @@ def _disarm(raw: Any, watch: Watch) -> None:
     end = time.monotonic() + 1.0
     raw.interrupt()
     while not watch.gate.acquire(timeout=0.01):
-        if time.monotonic() > end:  # it waits for the lock, so it holds none; it is refused later
+        if time.monotonic() > end:  # it waits for a lock, so it holds none; it is refused later
             return
         raw.interrupt()
     try:
@@ -130,10 +130,10 @@ def _disarm(raw: Any, watch: Watch) -> None:
 
 
 def open_caches() -> None:
-    """Make this thread's clients of the caches, which live in its context.
+    """Create this thread's cache clients, which live in the thread's context.
 
-    Each step runs in a copy of that: one that had to make its own would connect anew each time.
+    Each step runs in a copy of that context; without a client there, each would connect anew.
     """
     for alias in settings.CACHES:
-        with suppress(InvalidCacheBackendError):  # whoever uses it will be told
+        with suppress(InvalidCacheBackendError):  # its user gets the error
             _ = caches[alias]

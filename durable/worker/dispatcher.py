@@ -1,4 +1,4 @@
-"""Look at what is due, fill the free slots with it, and tell when to look again."""
+"""The worker's main loop: do due work, claim executions for free slots, choose the next wait."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from durable.worker.slots import Slots
 
 logger = logging.getLogger("durable.worker")
 
-LISTENING_POLL = 5.0  # seconds; polling is the truth even where notifications arrive
-SHARE = 0.1  # seconds for each duty, in each look: free slots wait for no more than that
-NO_PROGRESS = 0.05  # seconds; something is due, but somebody else has it locked
-PATIENCE = 0.5  # seconds; what that grows to
+LISTENING_POLL = 5.0  # seconds; polling goes on, slower, while notifications arrive
+SHARE = 0.1  # seconds for each duty in each pass, as free slots wait meanwhile
+NO_PROGRESS = 0.05  # seconds; the first pause while all due work is locked by others
+PATIENCE = 0.5  # seconds; the longest such pause
 
 
 class Dispatcher:
-    """One look after the other, in the worker's main thread."""
+    """Runs one pass after the other, in the worker's main thread."""
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class Dispatcher:
             duty.name: Aside(duty, self.rota, ring) for duty in self.rota.duties if duty.own_thread
         }
         self.claimed = 0
-        self.finished = False  # nothing is due (in a burst), or all that was asked for is done
+        self.finished = False  # nothing is due (in a burst), or max_executions are done
 
     def look(self) -> float:
-        """Do what is due now; how many seconds to wait before the next look."""
+        """Do all due work and claim; return the seconds to wait before the next pass."""
         kinds = registry.kinds()
         idle_before = not self._busy()
         if self._left is not None and self._left <= 0 and idle_before:
@@ -72,7 +72,7 @@ class Dispatcher:
         return self._until_next(seen)
 
     def stop(self) -> None:
-        """Begin nothing more; what threads of their own are doing may end."""
+        """Start no more work in threads of their own, and wait a little for them."""
         for aside in self._asides.values():
             aside.stop()
 
@@ -88,7 +88,7 @@ class Dispatcher:
         return self.rota.is_idle(seen) and not any(one.busy for one in self._asides.values())
 
     def _bring_about(self, seen: Pulse) -> int:
-        """Do what is due, whoever will run what it makes ready; how much that was."""
+        """Do the due duties, for executions of all workers; return how much was done."""
         progress = 0
         for duty in self.rota.due(seen):
             if duty.own_thread:
@@ -98,7 +98,7 @@ class Dispatcher:
         return progress
 
     def _perform(self, duty: Duty) -> int:
-        """Do a portion of a duty; one that fails keeps the worker from nothing else."""
+        """Do a portion of a duty; an error in it does not stop the worker."""
         try:
             return self.rota.perform(duty)
         except Error as error:
@@ -109,7 +109,7 @@ class Dispatcher:
         return 0
 
     def _claim(self, kinds: frozenset[str]) -> int:
-        """Fill the free slots of each queue."""
+        """Claim executions for the free slots of each queue."""
         taken = 0
         for name in self._open_queues():
             slots = self._slots[name]
@@ -134,7 +134,7 @@ class Dispatcher:
             poll = max(poll, LISTENING_POLL)
         if not self.rota.is_idle(
             seen
-        ):  # locked by somebody else: look again, but not in a hot loop
+        ):  # all due work is locked by others: look again, but not in a hot loop
             self._fruitless = min(self._fruitless + 1, 10)
             return min(poll, PATIENCE, NO_PROGRESS * 2.0 ** (self._fruitless - 1))
         self._fruitless = 0

@@ -1,4 +1,4 @@
-"""A thread that keeps the worker's lease, and sees what the database says of its claims."""
+"""The heartbeat thread: renews the lease, sees requested cancellations, writes progress."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from durable.worker.connections import refresh_connections, release_connections
 
 logger = logging.getLogger("durable.worker")
 
-LONGEST_LOOK = 1.0  # seconds between two looks at what is asked of running executions
+LONGEST_LOOK = 1.0  # seconds between two looks for requests to cancel running executions
 AFTER_FAILURE = 1.0  # seconds until the next try when the database did not answer
 
 
 class Heartbeat:
-    """Renews on a connection of its own, so that no step's transaction can starve it."""
+    """Renews the lease on a separate connection: no step's transaction can delay it."""
 
     def __init__(
         self,
@@ -54,37 +54,37 @@ class Heartbeat:
 
     @property
     def lease(self) -> timedelta:
-        """How long the worker counts as alive without a sign of life."""
+        """How long the worker counts as alive without a renewal."""
         return conf.duration("LEASE")
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Beat no more."""
+        """Stop the thread."""
         self._stopping = True
         self._soon.set()
         self._thread.join(timeout=5)
 
-    # -- what others tell it ----------------------------------------------------------------------
+    # -- called by other threads ------------------------------------------------------------------
 
     def look_soon(self) -> None:
-        """There is something to look at: executions have been claimed."""
+        """Look soon at the claims: executions have been claimed."""
         self._soon.set()
 
     def beat_soon(self) -> None:
-        """The worker's row has to change."""
+        """Renew soon: the worker's row has to change."""
         self._beat_now = True
         self._soon.set()
 
     def doubt(self) -> None:
-        """A claim may be held by nobody here: compare with the database, soon and twice."""
+        """Compare the claims with the database soon, and again: one may have no thread here."""
         self._doubtful = True
         self._soon.set()
 
     def show(self, claim: Claim, value: Any) -> None:
-        """Let others see a step's progress within a second; only the last of many is written."""
+        """Publish a step's progress within a second; only the latest value is written."""
         open_transaction = connections[database()].in_atomic_block
         with self._lock:
             self._progress[claim.execution_id] = StepProgress(
@@ -113,7 +113,7 @@ class Heartbeat:
             self._soon.clear()
             now = time.monotonic()
             if self._stopping or now < due:
-                continue  # woken early: what is due may have changed
+                continue  # woken early: the due time may have changed
             looked = now
             try:
                 refresh_connections()
@@ -123,10 +123,10 @@ class Heartbeat:
                     self._beat()
                     renewed = now
                 if changed:
-                    self._look_again()  # at what came before senders could know that we listen
+                    self._look_again()  # for work sent before senders knew that we listen
                 self._look()
                 failed = False
-            except Exception as error:  # whatever it was: the lease must be kept
+            except Exception as error:  # any error: the lease must be kept
                 failed = True
                 logger.warning("no heartbeat: %s", error)
                 _hang_up()
@@ -150,11 +150,14 @@ class Heartbeat:
         self._write_progress()
 
     def _free_unknown(self) -> None:
-        """Free what the database thinks we hold, seen twice: a commit in doubt, a failed write."""
+        """Free executions that only the database holds for us, if seen twice.
+
+        A commit in doubt or a failed write leaves such claims.
+        """
         unknown = workers.held(self.worker) - self._held()
         if forgotten := unknown & self._unknown:
             freed = workers.free(self.worker, forgotten)
-            logger.warning("freed %d executions that nobody here works on", freed)
+            logger.warning("freed %d executions without a thread in this worker", freed)
         self._unknown = unknown
 
     def _write_progress(self) -> None:
@@ -168,10 +171,10 @@ class Heartbeat:
                 if self._progress.get(pk) is pending[pk]:
                     del self._progress[pk]
 
-    # -- the dead ---------------------------------------------------------------------------------
+    # -- dead workers -----------------------------------------------------------------------------
 
     def dead(self, expired: Expired) -> list[UUID]:
-        """Which of the workers whose lease has run out are dead; never this one.
+        """Which workers with an expired lease are dead; never this one.
 
         On SQLite a step that holds the write lock starves the heartbeats of all others: there a
         worker is dead only if it has not beaten between two looks, a heartbeat apart.

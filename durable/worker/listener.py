@@ -1,4 +1,4 @@
-"""Hear, on a connection of its own, that there may be work: shortens the wait, never the truth."""
+"""Listen for notifications of work, on its own connection; only shortens the polling wait."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ logger = logging.getLogger("durable.worker")
 
 RECONNECT_AFTER = 5.0  # seconds
 LOOK_EVERY = 0.02  # seconds between two looks at SQLite's data version
-SETTLED = 4.0  # seconds after which transactions that found nobody listening are over
-PROOF = 2.0  # seconds within which a notification of another connection must arrive
+SETTLED = 4.0  # seconds; transactions that found no listener have ended by then
+PROOF = 2.0  # seconds within which a notification from another connection must arrive
 PROVE_EVERY = 30.0  # seconds
 
 
 class Listener:
     """Calls ``wake`` at each notification; ``works`` is true once one has really arrived.
 
-    Behind pgbouncer in transaction mode LISTEN is accepted, and nothing comes but what is sent on
-    the same connection of the server. A notification of another connection tells the difference,
-    again and again, as poolers come and go; while it does not arrive, the worker polls.
+    Behind pgbouncer in transaction mode LISTEN is accepted, but only notifications sent on the same
+    server connection arrive. A notification sent from another connection shows the difference; it
+    is repeated, as poolers come and go. While it does not arrive, the worker polls.
     """
 
     def __init__(self, wake: Callable[[], None], changed: Callable[[], None]) -> None:
@@ -38,15 +38,15 @@ class Listener:
 
     @property
     def trusted(self) -> bool:
-        """Whether it has worked for long enough that all senders know of it."""
+        """Whether listening has worked long enough that every sender notifies."""
         return self.works and time.monotonic() - self._since > SETTLED
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop the thread."""
         self._stopping.set()
         self._thread.join(timeout=2)
 
@@ -74,7 +74,7 @@ class Listener:
             self._changed()
 
     def _look(self, raw: Any) -> None:
-        """SQLite has no NOTIFY, but says for nothing whether another connection has committed."""
+        """SQLite has no NOTIFY: look at its data version, which any other commit changes."""
         seen = None
         while not self._stopping.wait(LOOK_EVERY):
             (version,) = raw.execute("PRAGMA data_version").fetchone()

@@ -1,4 +1,4 @@
-"""The event loop on which the bodies of ``async def`` steps run, in a thread of its own."""
+"""The event loop, in its own thread, that runs the bodies of ``async def`` steps."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ ALIVE_WITHIN = 1.0  # seconds in which a loop must answer, or it counts as block
 
 
 class _Raised:
-    """What a body raised: asyncio would let some of it (SystemExit) end the whole loop."""
+    """An error of a body, returned as a value: raised, some (SystemExit) would end the loop."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
 
 class EventLoop:
-    """One loop a process; a slot waits for each body, so their number stays bounded.
+    """One event loop per process; a slot waits for each body, so their number stays bounded.
 
-    A loop that a body blocks (``time.sleep`` in ``async def``) is left to it when that body is
-    given up; the next bodies run on a new one.
+    A body that blocks its loop (``time.sleep`` in ``async def``) keeps that loop when it is given
+    up; the next bodies run on a new one.
     """
 
     def __init__(self) -> None:
@@ -42,11 +42,11 @@ class EventLoop:
         return threading.Thread(target=_run, args=(loop,), name="durable-asyncio", daemon=True)
 
     def start(self) -> None:
-        """Begin to run."""
+        """Start the loop's thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Run no more."""
+        """Stop the loop."""
         with self._lock:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(timeout=ALIVE_WITHIN)
@@ -59,7 +59,8 @@ class EventLoop:
     ) -> Any:
         """Run ``coroutine`` to its end and return its result in the calling thread.
 
-        ``watch`` looks at the statements of the body; ``on_give_up`` gets what ends it early.
+        ``watch`` sees the statements of the body; ``on_give_up`` receives a function that ends
+        the body early.
         """
         with self._lock:
             loop = self._loop
@@ -91,7 +92,7 @@ class EventLoop:
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
-    """Run a loop until it is stopped, whatever tasks raise in it."""
+    """Run a loop until stopped; restart it after an error such as SystemExit in a task."""
     asyncio.set_event_loop(loop)
     while True:
         try:
@@ -107,7 +108,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _apart(coroutine: Coroutine[Any, Any, Any], watch: Watch | None) -> Any:
-    """Give the body's ORM work a thread of its own, and close that thread's connections."""
+    """Run the body with its own thread for ORM work, and close that thread's connections."""
     async with ThreadSensitiveContext():
         if watch is not None:
             await sync_to_async(_attend)(watch)
@@ -122,6 +123,6 @@ async def _apart(coroutine: Coroutine[Any, Any, Any], watch: Watch | None) -> An
 
 
 def _attend(watch: Watch) -> None:
-    """Let ``watch`` see every statement of this thread, for as long as the thread lives."""
+    """Add ``watch`` to this thread's connections; the thread ends with the body."""
     for connection in connections.all():
         connection.execute_wrappers.append(watch)

@@ -1,4 +1,4 @@
-"""Several worker processes under one parent: started, replaced when they die, stopped together."""
+"""Run several worker processes under a parent that restarts dead ones and stops all together."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ RESTART_PAUSE = 1.0  # seconds between a death and the replacement; doubles whil
 LONGEST_PAUSE = 30.0
 YOUNG = 10.0  # seconds
 
-#: the variable in which a child finds the process id of its parent
+#: the environment variable with the parent's process id, for its children
 PARENT = "DURABLE_WORKER_PARENT"
 
 
 def supervise(processes: int, arguments: Sequence[str]) -> int:
-    """Run ``processes`` children of this command until stopped; the exit code.
+    """Run ``processes`` children of this command until stopped; return the exit code.
 
-    A child that ends with 0 was done (a burst) or told to stop, and is not replaced.
+    A child that ends with 0 has finished (a burst) or was stopped, and is not replaced.
     """
     return _Supervisor(processes, [*_python(), *arguments]).run()
 
 
 def _python() -> list[str]:
-    """How this program was started: as a script, or with ``python -m``."""
+    """The command that started this program: a script, or ``python -m``."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is None or not spec.name:
         return [sys.executable, sys.argv[0]]
@@ -90,7 +90,7 @@ class _Supervisor:
 
 
 def stop_with_parent(stop: Callable[[], None]) -> None:
-    """In a child: stop when the parent is gone (killed), rather than work on unsupervised."""
+    """In a child: stop when the parent has been killed, rather than work on unsupervised."""
     parent = os.environ.pop(PARENT, None)
     if parent is None:
         return

@@ -1,4 +1,4 @@
-"""``--reload``: watch the code while a worker works; on a change drain it and begin anew."""
+"""``--reload``: when a code file changes, drain the worker and restart the process."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ logger = logging.getLogger("durable.worker")
 def run_reloading(worker: WorkerProcess, leave: Callable[[], None]) -> None:
     """Run ``worker`` until it stops; when code changes, drain it and replace this process.
 
-    The process keeps its id. A file that is no Python (yet) is waited for: the worker goes on
-    with the old code. ``leave`` is called before the process is replaced.
+    The process keeps its id. While a changed file has syntax errors, the worker goes on with the
+    old code. ``leave`` is called before the process is replaced.
     """
     _Reloading(worker, leave).run()
 
 
 class _Watcher(autoreload.StatReloader):
-    """Looks once a second, and knows from its beginning how the files were: no change is missed."""
+    """Checks the files once a second, from a snapshot taken at its start: no change is missed."""
 
     def __init__(self) -> None:
         super().__init__()
         self._known = dict(self.snapshot_files())
 
     def tick(self) -> Iterator[None]:
-        """One look after the other."""
+        """Compare the files with the last snapshot, once a second."""
         while True:
             for file, changed_at in self.snapshot_files():
                 if changed_at > self._known.setdefault(file, changed_at):
@@ -75,7 +75,7 @@ class _Reloading:
             self._reloader.stop()
 
     def _changed(self, file_path: Path, **kwargs: Any) -> bool:
-        """Called by Django when a watched file has another time; true: nothing more to be done."""
+        """Called by Django when a watched file has changed; True: Django does nothing more."""
         if file_path.suffix != ".py" or self._worker.stopping:
             return True
         try:
@@ -87,7 +87,7 @@ class _Reloading:
         self._worker.request_stop()
         self._thread.join()
         failed = self._error is not None and not isinstance(self._error, NoDatabase)
-        if self._worker.hurrying or failed:  # a signal came, or an error: that is the end
+        if self._worker.hurrying or failed:  # a signal or an error: end the process
             return True
         self._leave()
         arguments = [str(argument) for argument in autoreload.get_child_arguments()]

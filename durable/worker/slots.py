@@ -1,4 +1,4 @@
-"""The threads that run steps: a bounded number, each replaced when its attempt is given up."""
+"""The slots: a bounded number of threads that run claims; given-up threads are replaced."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ logger = logging.getLogger("durable.worker")
 
 
 class Slots:
-    """At most ``size`` claims of one queue at a time. Daemon threads: a hung one can't hold exit.
+    """At most ``size`` claims of one queue at a time. Daemon threads: none can block the exit.
 
-    ``freed`` is told when a slot is free again, ``doubtful`` when the engine itself failed with
-    a claim, so that nobody here works on it any more.
+    ``freed`` is called when a slot is free again, ``doubtful`` when the engine failed on a claim,
+    so that no thread works on it any more.
     """
 
     def __init__(
@@ -41,23 +41,23 @@ class Slots:
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._held: dict[UUID, Claim] = {}
-        self._along: dict[UUID, set[tuple[UUID, int]]] = {}  # the rest of its batch
+        self._along: dict[UUID, set[tuple[UUID, int]]] = {}  # the rest of a claim's batch
         self._jobs: dict[threading.Thread, Claim] = {}
 
     @property
     def free(self) -> int:
-        """How many claims it could take now."""
+        """How many more claims fit now."""
         with self._lock:
             return self.size - len(self._held)
 
     def held(self) -> set[tuple[UUID, int]]:
-        """The executions in its hands, each with the fence of its claim."""
+        """The executions held here, each with the fence of its claim."""
         with self._lock:
             held = {(pk, claim.fence) for pk, claim in self._held.items()}
             return held.union(*self._along.values())
 
     def submit(self, claim: Claim) -> None:
-        """Run ``claim`` as soon as a thread is there."""
+        """Queue ``claim`` for a thread, and start one if needed."""
         with self._lock:
             self._held[claim.execution_id] = claim
             if claim.rest:
@@ -72,7 +72,7 @@ class Slots:
         self._queue.put(claim)
 
     def abandon(self, thread: threading.Thread) -> bool:
-        """Count no longer on a thread whose attempt was given up; False if it is not ours."""
+        """Stop counting on a thread with a given-up attempt; False if it is not one of these."""
         with self._lock:
             if thread not in self._threads:
                 return False
@@ -117,6 +117,6 @@ class Slots:
             if failed:
                 self._doubtful()
             if not mine:
-                break  # given up meanwhile: another thread is here in its stead
+                break  # given up meanwhile: another thread has replaced this one
             self._freed()
         release_connections()

@@ -1,4 +1,4 @@
-"""A thread that ends attempts whose time is over, while their bodies still run."""
+"""The watchdog thread: gives up attempts when their time is over, while their bodies still run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STALE = 100
 
 @dataclass
 class _Guarded:
-    attempt: Limited | None  # None once it is over: what it carries may be large
+    attempt: Limited | None  # None once it has ended, to free its data
     thread: threading.Thread
     connection: Any
     cancel: Callable[[], object] | None = None
@@ -40,10 +40,10 @@ class _Guarded:
 
 
 class Watchdog:
-    """Knows which attempt must end when.
+    """Knows when each attempt must end, and gives it up then.
 
-    ``abandoned`` is told of each thread that is given up, ``doubtful`` that the failure of one
-    could not be written (its claim may be held by nobody then).
+    ``abandoned`` is called with each given-up thread, ``doubtful`` when the failure of an attempt
+    could not be written (its claim may have no thread then).
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Watchdog:
         self._thread = threading.Thread(target=self._run, name="durable-watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop the thread."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -73,7 +73,7 @@ class Watchdog:
 
     @contextmanager
     def limit(self, attempt: Limited, limit: timedelta | None) -> Iterator[None]:
-        """Give ``attempt`` (in this thread) up when ``limit`` is over: ``Abandoned`` then."""
+        """Give up ``attempt``, which runs in this thread, after ``limit``: ``Abandoned`` then."""
         if limit is None:
             yield
             return
@@ -94,7 +94,10 @@ class Watchdog:
             raise Abandoned("its time was over")
 
     def _leave(self, guarded: _Guarded) -> bool:
-        """Whether it came too late; the thread must not touch anything then that is not its own."""
+        """End the watch. True if the attempt was already given up.
+
+        The thread must then touch no shared state.
+        """
         self._here.guarded = None
         with guarded.lock:
             fired = guarded.fired
@@ -112,7 +115,7 @@ class Watchdog:
         return False
 
     def on_give_up(self, cancel: Callable[[], object]) -> None:
-        """Call ``cancel`` if the attempt of this thread is given up (or has been)."""
+        """Call ``cancel`` when the attempt of this thread is given up, at once if it has been."""
         guarded: _Guarded | None = getattr(self._here, "guarded", None)
         if guarded is None:
             return
@@ -124,7 +127,7 @@ class Watchdog:
 
     @property
     def watch(self) -> Watch | None:
-        """What sees the statements of this thread's attempt, if its time is limited."""
+        """The ``Watch`` of this thread's attempt, if its time is limited."""
         guarded: _Guarded | None = getattr(self._here, "guarded", None)
         attempt = guarded.attempt if guarded is not None else None
         return attempt.watch if attempt is not None else None
@@ -171,12 +174,12 @@ class Watchdog:
         refresh_connections()
         try:
             attempt.give_up()
-        except ClaimLost:  # or its checkpoint came in at the last moment, and nobody goes on
+        except ClaimLost:  # or its checkpoint was just committed, and no thread goes on with it
             self._doubtful()
 
 
 def labels(claim: Claim) -> dict[str, object]:
-    """What structured log lines say about the execution."""
+    """The fields that structured log lines carry about the execution."""
     return {
         "execution": str(claim.execution_id),
         "workflow": claim.workflow,

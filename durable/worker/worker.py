@@ -1,4 +1,4 @@
-"""A worker: the life of its threads, and what the engine asks of the place where claims run."""
+"""The worker: starts and stops its threads, and is the session in which claims run."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class WorkerProcess:
         self._burst, self._max_executions, self._on_up = burst, max_executions, on_up
         self._bell = Bell()
         self._stopping = self._hurry = False
-        self.claimed = 0  # executions taken so far, each time counted
-        self.done: Mapping[str, int] = Counter()  # how much of each duty
+        self.claimed = 0  # claims so far; an execution claimed twice counts twice
+        self.done: Mapping[str, int] = Counter()  # the amount done of each duty
         self._given_up: set[threading.Thread] = set()
         self.exhausted = False  # too many threads hang in given-up steps: start a new process
         self._thread: threading.Thread | None = None
@@ -92,7 +92,7 @@ class WorkerProcess:
             self._thread.join()
 
     def request_stop(self) -> None:
-        """Claim nothing more; what runs leaves at its next checkpoint. Safe in signal handlers."""
+        """Claim nothing more; running steps end at their checkpoint. Safe in signal handlers."""
         self._stopping = True
         self._bell.ring()
 
@@ -138,7 +138,7 @@ class WorkerProcess:
                 self._drain(dispatcher)
 
     def _look(self, dispatcher: Dispatcher) -> float:
-        """One look at what is due; whatever goes wrong with it, there will be another."""
+        """One pass of the dispatcher; after any error another pass follows."""
         try:
             refresh_connections()
             pause = dispatcher.look()
@@ -147,12 +147,12 @@ class WorkerProcess:
         except Error as error:
             logger.warning("the database does not answer as it should: %s", error)
         except Exception:
-            logger.exception("could not look at what is due")
+            logger.exception("a pass over the due work failed")
         disconnect()
         return conf.duration("POLL_INTERVAL").total_seconds()
 
     def _drain(self, dispatcher: Dispatcher) -> None:
-        """Let what runs reach its next checkpoint, within the grace period; then let it go."""
+        """Let running steps reach a checkpoint within the grace period, then release them."""
         self._stopping = True
         grace = conf.duration("SHUTDOWN_GRACE").total_seconds()
         end = time.monotonic() + grace
@@ -196,12 +196,12 @@ class WorkerProcess:
 
     @property
     def worker(self) -> UUID:
-        """The id under which this worker is known; a new one if it was declared dead."""
+        """The id of this worker; it gets a new one when it was declared dead."""
         return self._heartbeat.worker
 
     @property
     def stopping(self) -> bool:
-        """Whether no further step is to be started here."""
+        """Whether no further step may start here."""
         return self._stopping
 
     @property
@@ -215,7 +215,7 @@ class WorkerProcess:
         return self._committer.commit(checkpoint)
 
     def committed(self) -> None:
-        """Commits are real here: Django runs the hooks. The next step gets a sane connection."""
+        """Reset the connection for the next step; Django has run the hooks of the real commit."""
         refresh_connections()
 
     def await_result(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -228,11 +228,11 @@ class WorkerProcess:
         return self._watchdog.limit(attempt, limit)
 
     def cancel_requested(self, claim: Claim) -> bool:
-        """What the heartbeat has seen, at most a poll interval old."""
+        """Whether the heartbeat has seen a request to cancel, at most a poll interval old."""
         return claim.cancel_requested or claim.execution_id in self._heartbeat.cancelling
 
     def show_progress(self, claim: Claim, progress: Any) -> None:
-        """The heartbeat writes it, within a second; the step does not wait for that."""
+        """Pass the progress to the heartbeat, which writes it within a second."""
         self._heartbeat.show(claim, progress)
 
     def _execute(self, claim: Claim) -> None:

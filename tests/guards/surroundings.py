@@ -37,7 +37,7 @@ SURROUNDINGS: tuple[Mutation, ...] = (
         0,
         "decimal's context is changed in place, so a step gets a copy of it",
         "context:_by_default",
-        "    decimal.setcontext(decimal.getcontext().copy())  # the one variable that is changed"
+        "    decimal.setcontext(decimal.getcontext().copy())  # the only variable changed"
         " in place\n",
         "",
         _STEPS + "a_step_begins_in_djangos_defaults_whatever_ran_before_it",

@@ -1,4 +1,4 @@
-"""Cron expressions, and the instants at which they fire.
+"""Cron expressions, and the slots at which they fire.
 
 May import: the vocabulary, values.
 """

@@ -1,4 +1,4 @@
-"""Schedules and triggers: what may stand in ``Meta``, and at which instants a schedule fires."""
+"""``Cron`` and ``OnEvent`` of ``Meta``; parse a cron expression and compute its next slots."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ TERM = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>[0-9]+)
 class Cron(KnownOptions):
     """A schedule: one execution per slot, in the local time of ``timezone``.
 
-    ``timezone`` is Django's ``TIME_ZONE`` if not given, ``name`` the workflow's. ``catch_up``
-    says what becomes of slots missed in a downtime, ``overlap`` what happens while the execution
-    of an earlier slot is unfinished, ``jitter`` spreads starts over that long.
+    ``timezone`` defaults to Django's ``TIME_ZONE``, ``name`` to the workflow's. ``catch_up``
+    decides about slots missed in a downtime, ``overlap`` about slots while the execution of an
+    earlier one is unfinished; ``jitter`` spreads starts over this span.
     """
 
     expression: str
@@ -67,7 +67,7 @@ class Cron(KnownOptions):
         value = {} if given is None else given
         if not isinstance(value, Mapping):
             refuse(where, f"input must be a dict, not {value!r}.")
-        # how large it may be is a setting, and there may be none yet
+        # no size limit: that is a setting, which may not be loaded yet
         codec.dumps(dict(value), path="input", limit=sys.maxsize)
         object.__setattr__(self, "input", value)
         jitter: Any = self.jitter
@@ -77,13 +77,13 @@ class Cron(KnownOptions):
             refuse(where, f"jitter {why}.")
 
     def slots_after(self, after: datetime) -> Iterator[datetime]:
-        """The instants (UTC) at which it fires, later than ``after``, without end."""
+        """The slots (instants in UTC) later than ``after``, without end."""
         return slots_after(self.expression, zone_of(self.timezone), after)
 
 
 @dataclass(frozen=True)
 class OnEvent(KnownOptions):
-    """A trigger: a published event of this name that no execution takes starts one."""
+    """A trigger: a published event of this name, received by no execution, starts the workflow."""
 
     name: str
 
@@ -94,10 +94,10 @@ class OnEvent(KnownOptions):
 
 
 def slots_after(expression: str, zone: tzinfo | str, after: datetime) -> Iterator[datetime]:
-    """The instants (UTC) of a cron expression in a zone, later than ``after``, in order.
+    """The slots of a cron expression in a zone (UTC instants), later than ``after``, in order.
 
-    A local time that a change of clocks skips fires at the first instant after the gap; one
-    that comes twice fires the first time. A schedule for every hour (``*``, ``*/2``) follows
+    A local time that a change of clocks skips fires at the first instant after the gap; a local
+    time that comes twice fires the first time. A schedule for every hour (``*``, ``*/2``) follows
     real time instead: it has no slot in the gap, and slots in both of the repeated hours.
     """
     if after.utcoffset() is None:
@@ -114,13 +114,13 @@ def slots_after(expression: str, zone: tzinfo | str, after: datetime) -> Iterato
 
 
 def five_fields(expression: str) -> str:
-    """The expression itself, or what an alias such as ``@daily`` stands for."""
+    """The expression in five fields, with an alias such as ``@daily`` replaced."""
     text = " ".join(expression.split()).lower()
     return ALIASES.get(text, text)
 
 
 def check_expression(expression: Any, where: str) -> None:
-    """Refuse what isn't standard five-field cron or an alias, or names no date that exists."""
+    """Refuse an expression that isn't five-field cron or an alias, or that never fires."""
     if not isinstance(expression, str):
         refuse(where, f"takes a cron expression as text, not {expression!r}.")
     text = five_fields(expression)
@@ -142,7 +142,7 @@ def check_expression(expression: Any, where: str) -> None:
 
 
 def check_zone(name: Any, where: str) -> None:
-    """Refuse a time zone that doesn't exist; ``None`` is Django's."""
+    """Refuse an unknown time zone; ``None`` means Django's."""
     if name is None:
         return
     try:
@@ -154,7 +154,7 @@ def check_zone(name: Any, where: str) -> None:
 
 
 def zone_of(name: str | None) -> tzinfo:
-    """The zone of this name; Django's ``TIME_ZONE``, as it is set now, without one."""
+    """The zone with this name; without a name, Django's current ``TIME_ZONE``."""
     if name is not None:
         return ZoneInfo(name)
     from django.utils.timezone import get_default_timezone

@@ -1,4 +1,4 @@
-"""From local wall times to instants: what happens where the clocks change."""
+"""Turn local wall times into instants, also where the clocks change."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def instants(
 ) -> Iterator[datetime]:
     """The instants (UTC) of a schedule's wall times, later than ``after``, strictly ascending.
 
-    ``by_the_hour``: it follows real time through a change (skips the gap, runs in both of two
-    equal hours); else each wall time fires once: the first time, or right after the gap.
+    ``by_the_hour``: the schedule follows real time through a change (skips the gap, runs in both
+    of two equal hours); else each wall time fires once: the first time, or right after the gap.
     """
     after = after.astimezone(UTC)
     found = _in_real_time if by_the_hour else _once_each
@@ -61,7 +61,7 @@ def _offset(instant: datetime, zone: tzinfo) -> timedelta:
 
 
 def _end_of_gap(wall: datetime, zone: tzinfo) -> datetime:
-    """The first instant after the gap that a wall time lies in, to the second."""
+    """The first instant after the gap around a skipped wall time, to the second."""
     before, beyond = sorted(_instant(wall, zone, fold=fold) for fold in (0, 1))
     offset = _offset(before, zone)
     while beyond - before > timedelta(seconds=1):

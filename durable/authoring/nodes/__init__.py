@@ -1,4 +1,4 @@
-"""The nodes of a flow: steps, blocks, waits and child workflows, and the tree that they form.
+"""The nodes of a flow: steps, blocks, waits, child workflows; and their tree.
 
 May import: the vocabulary, values.
 """

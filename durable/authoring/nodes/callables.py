@@ -1,4 +1,4 @@
-"""Callables in a flow: methods get ``self``, any other gets the arguments; text is a key."""
+"""Bind a flow's callables: methods get ``self``, others only arguments; a text is a data key."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def lookup(data: Any, path: str) -> Any:
 
 
 def is_callable(value: object) -> bool:
-    """Whether this can stand where a flow takes a callable."""
+    """Whether a flow accepts the value as a callable."""
     return callable(value) or isinstance(value, Method | staticmethod | classmethod)
 
 
 def label_of(function: object) -> str | None:
-    """The name of a callable, unless it has none of its own (a lambda, a partial)."""
+    """The name of a callable; ``None`` for a lambda or a partial."""
     inner = getattr(function, "function", getattr(function, "__func__", function))
     name = getattr(inner, "__name__", None)
     return name if isinstance(name, str) and name != "<lambda>" else None
@@ -40,7 +40,7 @@ def label_of(function: object) -> str | None:
 def bind_callable(cls: type[Any], function: Any) -> Bound:
     """``function`` as ``(instance, *args)``: a method of ``cls`` is called on the instance.
 
-    By its name, so that a subclass's override is the one that is called.
+    It is called by name, so that a subclass's override runs.
     """
     attribute = _method_name(cls, function)
     if attribute is not None:
@@ -50,9 +50,9 @@ def bind_callable(cls: type[Any], function: Any) -> Bound:
 
 
 def bind_key_or_callable(cls: type[Any], value: Any) -> Bound:
-    """A key becomes a look-up in the data; a callable is bound, to get the data.
+    """Bind a key as a look-up in the data, or a callable as a function of the data.
 
-    In a ``foreach`` it gets item and index too, if it takes them.
+    In a ``foreach`` a callable also gets item and index, if it takes them.
     """
     if isinstance(value, str):
         return lambda instance, data, *item: lookup(data, value)
@@ -69,7 +69,7 @@ def _takes_item(cls: type[Any], instance: Any, function: Any) -> bool:
         inspect.signature(called).bind(None, None, None)  # data, item, index
     except TypeError:
         return False
-    except ValueError:  # a builtin tells nobody what it takes
+    except ValueError:  # a builtin without a signature
         return True
     return True
 

@@ -1,4 +1,4 @@
-"""How a case of a branch matches: equality of value and JSON type, any of several, a predicate."""
+"""Match the cases of a branch: by value and JSON type, by one of several, or by predicate."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def json_type(value: Any) -> Any:
-    """The kind of JSON value; for other storable values (a date, …) their class."""
+    """The JSON type of a value; for other storable values (a date, …) their class."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -41,7 +41,7 @@ def json_type(value: Any) -> Any:
 
 
 def matcher(cls: type[Any], case: Any) -> Matcher:
-    """``(instance, value) -> bool`` for what an author wrote as a case."""
+    """``(instance, value) -> bool`` for a case."""
     if isinstance(case, When):
         predicate = bind_callable(cls, case.predicate)
         return lambda instance, value: bool(predicate(instance, value))

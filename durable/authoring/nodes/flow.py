@@ -1,4 +1,7 @@
-"""The combinators that authors write in ``flow``; they check their options at once."""
+"""The functions that authors write in ``flow``: ``chain``, ``branch``, ``parallel``, ``foreach``, …
+
+They check their options at once.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ PARALLEL_OPTIONS = ("merge", "on_error", "name")
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A part of a flow as written; ``tree.py`` has what becomes of it."""
+    """A block of a flow as written; ``build`` turns it into a node of the tree."""
 
     name: str | None = field(default=None, kw_only=True)
 
@@ -75,13 +78,13 @@ class CatchBlock(Block):
 
 @dataclass(frozen=True, eq=False)
 class When:
-    """A case that matches by a predicate."""
+    """A branch's case that matches by a predicate."""
 
     predicate: Any
 
 
 def chain(*nodes: Part, **unknown: Never) -> Block:
-    """One after the other."""
+    """Run nodes one after the other."""
     where = place("flow")
     for option in unknown:
         refuse(where, f"chain takes steps and blocks, and no option {option!r}.")
@@ -98,10 +101,10 @@ def branch(
     name: str | None = None,
     **unknown: Never,
 ) -> Block:
-    """The first case that equals ``on`` (a key of the data, or ``data -> value``).
+    """Run the first case that equals ``on`` (a key of the data, or ``data -> value``).
 
     A case matches by value and JSON type; a tuple means any of its values; ``when(…)`` is a
-    predicate. No match and no ``default``: the block is skipped.
+    predicate. Without a match the ``default`` runs; without a ``default`` the block is skipped.
     """
     where = place("flow")
     refuse_unknown(f"{where}: branch", unknown, ("on", "cases", "default", "name"))
@@ -132,7 +135,7 @@ def parallel(
     name: str | None = None,
     **branches: Part,
 ) -> Block:
-    """Branches side by side, each on its own copy of the data; named after step or keyword."""
+    """Run branches in parallel, each on a copy of the data; named by step or keyword."""
     where = place("flow")
     for keyword, node in branches.items():
         if not isinstance(node, Step | Block | str):
@@ -159,7 +162,10 @@ def foreach(
     name: str | None = None,
     **unknown: Never,
 ) -> Block:
-    """``do`` for each of ``items`` (a key, or ``data -> iterable``), as ``(data, item, index)``."""
+    """Run ``do`` with ``(data, item, index)`` for each of ``items`` (a key, or a callable).
+
+    The callable gets the data and returns an iterable.
+    """
     where = place("flow")
     known = ("items", "do", "concurrency", "on_error", "collect_as", "batch_size", "max_failures")
     refuse_unknown(f"{where}: foreach", unknown, (*known, "name"))
@@ -188,7 +194,7 @@ def repeat(
     name: str | None = None,
     **unknown: Never,
 ) -> Block:
-    """``do``, again and again, until ``until`` (a key, or ``data -> bool``) is true after it."""
+    """Repeat ``do`` until ``until`` (a key, or ``data -> bool``) is true after a round."""
     where = place("flow")
     refuse_unknown(f"{where}: repeat", unknown, ("do", "until", "max_iterations", "name"))
     _check_key_or_callable(until, where, "repeat(until=)")
@@ -207,7 +213,7 @@ def catch(
     name: str | None = None,
     **unknown: Never,
 ) -> Block:
-    """``node``; if it fails with a listed type of error, that handler with the data before it."""
+    """Run ``node``; on a listed error type, run that handler on the data before ``node``."""
     where = place("flow")
     refuse_unknown(f"{where}: catch", unknown, ("node", "handlers", "into", "name"))
     given: Any = handlers
@@ -236,7 +242,7 @@ def when(predicate: Callable[..., Any]) -> When:
 
 
 def part(value: Any, where: str, what: str) -> Part:
-    """Something that can stand in a flow; ``DefinitionError`` for anything else."""
+    """A checked part of a flow; ``DefinitionError`` for anything else."""
     if isinstance(value, Step | Block | str):
         return value
     hint = "give it a step, a block such as chain(…), or the name of a step."
@@ -252,7 +258,7 @@ def part(value: Any, where: str, what: str) -> Part:
 
 
 def percent(text: str) -> float | None:
-    """The number in ``"2%"``, if it is one from 0 to 100."""
+    """The number in ``"2%"``, if it is from 0 to 100; else ``None``."""
     try:
         number = float(text.removesuffix("%")) if text.endswith("%") else -1.0
     except ValueError:

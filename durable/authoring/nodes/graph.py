@@ -1,4 +1,4 @@
-"""A flow as nodes and edges, to be drawn or written down."""
+"""The graph of a flow, as nodes and edges, for drawings and lists."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ START, END, JOIN, OTHERWISE = "#start", "#end", "#join", "#otherwise"
 
 @dataclass(frozen=True)
 class GraphNode:
-    """``path`` is the node's in the tree; start, end and joins have one with a ``#``.
+    """A node of the drawing. ``path`` is its path in the tree; added ones have a ``#`` in it.
 
-    ``kind``: start, end, join, branch, parallel, foreach, repeat, catch, or a leaf's: step,
-    sleep, event, approval, workflow.
+    Added are start, end and joins. ``kind``: start, end, join, branch, parallel, foreach, repeat,
+    catch, or a leaf's: step, sleep, event, approval, workflow.
     """
 
     path: str
@@ -36,10 +36,10 @@ class GraphNode:
 
 @dataclass(frozen=True)
 class GraphEdge:
-    """A way from one node (by path) to another; ``label`` says when it is taken, if it matters.
+    """An edge between two nodes, by their paths; ``label`` is its condition, if any.
 
-    ``way`` is the path of the body that it leads into (``decide/approved``), if it leads into
-    one; the edge of a branch that passes by all its cases has ``<branch>#otherwise``.
+    ``way`` is the path of the body that the edge enters (``decide/approved``), if any; the edge of
+    a branch past all its cases has ``<branch>#otherwise``.
     """
 
     source: str
@@ -50,14 +50,14 @@ class GraphEdge:
 
 @dataclass(frozen=True)
 class Graph:
-    """What there is to draw, in written order."""
+    """The nodes and edges of a flow, in written order."""
 
     nodes: tuple[GraphNode, ...]
     edges: tuple[GraphEdge, ...]
 
 
 class OpenEnd(NamedTuple):
-    """An edge that has left its node and not yet reached another."""
+    """An edge that still lacks its target."""
 
     source: str
     label: str = ""
@@ -77,13 +77,13 @@ def graph(source: Tree | type[Any]) -> Graph:
 
 
 def tree_of(source: Tree | type[Any]) -> Tree:
-    """The tree itself, or that of a workflow class."""
+    """The tree itself, or the tree of a workflow class."""
     tree: Tree = source if isinstance(source, Tree) else source.definition.tree
     return tree
 
 
 def label_of_leaf(node: Leaf) -> str:
-    """What people read on a step: its ``verbose_name``, or its name."""
+    """The label of a step: its ``verbose_name``, or its name."""
     return str(node.step.verbose_name or node.name)
 
 
@@ -102,7 +102,7 @@ class _Drawing:
         }
 
     def draw(self, node: Node, entries: Exits) -> Exits:
-        """Add a node, reached from ``entries``; returns its open ends."""
+        """Add a node, reached from ``entries``; return its open ends."""
         return self.drawers[type(node)](node, entries)
 
     def add(self, path: str, label: str, kind: str, entries: Exits) -> None:

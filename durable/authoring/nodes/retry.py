@@ -1,4 +1,4 @@
-"""When a failed attempt is tried again, and after what delay."""
+"""``Retry``: whether a failed attempt is retried, and after what delay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ErrorTypes = type[Exception] | tuple[type[Exception], ...]
 
 @dataclass(frozen=True)
 class Retry(KnownOptions):
-    """How often, and at what intervals, a step is tried again.
+    """The number and the delays of a step's attempts.
 
     ``max_attempts`` counts the first attempt too. The delay after attempt n is
     ``base * 2**(n-1)`` (exponential), ``base * n`` (linear) or ``base`` (constant), spread by
@@ -51,7 +51,7 @@ class Retry(KnownOptions):
 
     @classmethod
     def of(cls, value: Retry | int | None) -> Retry | None:
-        """What an author wrote for ``retry=``: a ``Retry``, a number of attempts, or nothing."""
+        """The ``Retry`` for ``retry=``, given as a ``Retry``, a number of attempts, or ``None``."""
         if value is None or isinstance(value, Retry):
             return value
         if isinstance(value, bool) or not isinstance(value, int):
@@ -59,7 +59,7 @@ class Retry(KnownOptions):
         return cls(max_attempts=value)
 
     def delay(self, attempt: int, random: float | None = None) -> timedelta:
-        """How long to wait after ``attempt`` (1-based); ``random`` in 0…1 replaces chance."""
+        """The delay after ``attempt`` (1-based); ``random`` in 0…1 replaces chance."""
         n = max(attempt, 1)
         base, longest = self.base.total_seconds(), self.max_delay.total_seconds()
         if self.backoff == "exponential":
@@ -70,7 +70,7 @@ class Retry(KnownOptions):
         return timedelta(seconds=min(min(base, longest) * spread, longest))
 
     def retries(self, error: BaseException) -> bool:
-        """Whether this kind of error is worth another attempt."""
+        """Whether an error of this class is retried."""
         on: Any = self.on
         give_up_on: Any = self.give_up_on
         return isinstance(error, on) and not isinstance(error, give_up_on)

@@ -1,4 +1,4 @@
-"""Standing nodes: waits and child workflows that stand in a flow without a method of their own."""
+"""Waits and child workflows written directly in a flow, without a method (standing nodes)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Standing = Step[..., Any]
 
 
 def sleep(duration: timedelta, *, name: str | None = None, **unknown: Never) -> Standing:
-    """Go on after ``duration``."""
+    """Wait for ``duration``, then go on."""
     _refuse_unknown("sleep", unknown, ("name",))
     asks.timer(duration).checked()
 
@@ -97,9 +97,8 @@ def call_workflow(
 ) -> Standing:
     """Run a child workflow; its final data goes ``into`` the data.
 
-    ``input`` is a key of the data (dotted), or a callable that gets what a step would get;
-    without it the child is started with the whole data. ``tags``, ``subject`` and ``keys`` may
-    be such callables too.
+    ``input`` is a key of the data (dotted), or a callable with the arguments of a step; without it
+    the child gets the whole data. ``tags``, ``subject`` and ``keys`` may be such callables too.
     """
     where = place("flow")
     options = ("queue", "priority", "tags", "subject", "keys")

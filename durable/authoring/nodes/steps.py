@@ -1,4 +1,4 @@
-"""Steps and their compensations: methods that carry the options of their execution."""
+"""``@step`` and ``@s.compensate``: methods with options for their execution."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMPENSATION_OPTIONS = ("retry", "timeout", "always", "atomic")
 
 
 class Method(Generic[P, R]):
-    """A method with options. The class sees the object; an instance sees the plain method."""
+    """A method with options: this object on the class, the plain method on an instance."""
 
     kinds = "method"
 
@@ -64,7 +64,7 @@ class Method(Generic[P, R]):
 
 
 class Compensation(Method[P, R]):
-    """How the effects of one step are undone."""
+    """The method that undoes one step."""
 
     kinds = "a compensation"
 
@@ -81,16 +81,16 @@ class Compensation(Method[P, R]):
         self.always = flag(self.given.get("always", False), self.where, "always")
 
     def over(self, base: Compensation[..., Any] | None) -> Compensation[..., Any]:
-        """This one, with the options of the one that it overrides where none were given."""
+        """This compensation, with missing options taken from the overridden one."""
         given = {**(base.given if base else {}), **self.given}
         return Compensation(self.function, given, self.step, self.name)
 
     def replaced_by(self, function: Callable[..., Any]) -> Compensation[..., Any]:
-        """The same compensation with another body (a subclass's method of its name)."""
+        """The same compensation with another body: a subclass's method of the same name."""
         return Compensation(function, self.given, self.step, self.name)
 
     def resolved(self, step: Step[..., Any], retry: Retry | None) -> Compensation[..., Any]:
-        """With nothing left open: ``retry`` from ``Meta``, ``atomic`` from the step."""
+        """With all options set: ``retry`` from ``Meta``, ``atomic`` from the step."""
         atomic = step.atomic if self.atomic is None else self.atomic
         return self._with(
             retry=self.retry if "retry" in self.given else retry,
@@ -99,7 +99,7 @@ class Compensation(Method[P, R]):
 
 
 class Step(Method[P, R]):
-    """One step of a workflow: a method, and how it is executed.
+    """A step of a workflow: a method with the options of its execution.
 
     In ``cls.definition`` steps are resolved: ``atomic`` is a ``bool``, ``retry`` has the class's
     default. On the class itself they are as written. ``kind`` is ``"step"``, or for standing
@@ -118,8 +118,8 @@ class Step(Method[P, R]):
     ):
         super().__init__(function, given or {})
         self.kind, self.fixed_name = kind, fixed_name
-        self.attribute: str | None = None  # its name in the class body
-        self.origin: Step[..., Any] = self  # what a renamed copy is a copy of
+        self.attribute: str | None = None  # the name in the class body
+        self.origin: Step[..., Any] = self  # of a renamed copy: the step in the class body
         self.compensation: Compensation[..., Any] | None = None
         self.name = name_of(
             self.given.get("name", getattr(function, "__name__", None)), self.where, "its name"
@@ -140,7 +140,7 @@ class Step(Method[P, R]):
         return f"<step {self.name}>"
 
     def named(self, name: str) -> Self:
-        """The same step under another name, for a second place in a flow."""
+        """A copy of the step under another name, for a second place in a flow."""
         name_of(name, self.where, "the name in named()")
         return self._with(
             name=name,
@@ -150,7 +150,7 @@ class Step(Method[P, R]):
         )
 
     def over(self, base: Step[..., Any] | None) -> Step[..., Any]:
-        """This one, with the options of the step that it overrides where none were given."""
+        """This step, with missing options taken from the overridden one."""
         if base is None:
             return self
         other: Step[..., Any] = Step(self.function, {**base.given, **self.given}, kind=self.kind)
@@ -161,7 +161,7 @@ class Step(Method[P, R]):
     def resolved(
         self, retry: Retry | None, atomic: bool, compensation: Compensation[..., Any] | None
     ) -> Step[..., Any]:
-        """With nothing left open: the class's defaults where nothing was given."""
+        """With all options set, missing ones from the class's defaults."""
         atomic = atomic if self.atomic is None else self.atomic
         other = self._with(
             retry=self.retry if "retry" in self.given else retry,
@@ -186,7 +186,7 @@ class Step(Method[P, R]):
         **unknown: Never,
     ) -> Callable[[Callable[Concatenate[Any, P2], R2]], Compensation[P2, R2]]: ...
     def compensate(self, function: Any = None, /, **given: Any) -> Any:
-        """Declare how this step is undone: ``@s.compensate`` or ``@s.compensate(retry=5)``."""
+        """Declare this step's compensation: ``@s.compensate`` or ``@s.compensate(retry=5)``."""
         refuse_unknown(
             f"{self.where}.compensate",
             [k for k in given if k not in COMPENSATION_OPTIONS],
@@ -195,7 +195,7 @@ class Step(Method[P, R]):
 
         def declare(function: Callable[..., Any]) -> Compensation[..., Any]:
             compensation: Compensation[..., Any] = Compensation(function, given, self)
-            if self.attribute is None:  # its class body is still being executed
+            if self.attribute is None:  # the class body is still being executed
                 if self.compensation is not None:
                     refuse(self.where, "has two compensations; a step can have only one.")
                 self.compensation = compensation

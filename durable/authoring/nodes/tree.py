@@ -57,7 +57,7 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Branch(Node):
-    """The first matching case. ``on``: ``(instance, data, …) -> value``."""
+    """A branch: the first matching case runs. ``on``: ``(instance, data, …) -> value``."""
 
     on: Callable[..., Any]
     cases: tuple[Case, ...]
@@ -68,7 +68,7 @@ class Branch(Node):
         return bodies if self.default is None else (*bodies, self.default)
 
     def choose(self, value: Any, instance: Any = None) -> Case | None:
-        """The case for a value; ``default``'s if none matches; ``None`` to skip the block.
+        """The case for a value, or else ``default`` as a case; ``None`` skips the block.
 
         ``instance`` is needed only where ``when`` names a method of the class.
         """
@@ -87,7 +87,7 @@ class Branch(Node):
 
 @dataclass(frozen=True, eq=False)
 class Parallel(Node):
-    """Branches side by side. ``merge``: its name, or ``(instance, data, results) -> data``."""
+    """Branches run in parallel. ``merge``: a name, or ``(instance, data, results) -> data``."""
 
     branches: dict[str, Chain]
     merge: str | Callable[..., Any]
@@ -99,7 +99,7 @@ class Parallel(Node):
 
 @dataclass(frozen=True, eq=False)
 class Foreach(Node):
-    """A body per item. ``items``: ``(instance, data, …) -> iterable``."""
+    """A body run for each item. ``items``: ``(instance, data, …) -> iterable``."""
 
     items: Callable[..., Any]
     body: Chain
@@ -121,7 +121,7 @@ class Foreach(Node):
 
 @dataclass(frozen=True, eq=False)
 class Repeat(Node):
-    """A body, again until ``until`` (``(instance, data, …) -> truth``) holds after it."""
+    """A body repeated until ``until`` (``(instance, data, …) -> truth``) is true after a round."""
 
     body: Chain
     until: Callable[..., Any]
@@ -133,7 +133,7 @@ class Repeat(Node):
 
 @dataclass(frozen=True, eq=False)
 class Handler:
-    """What runs for one type of error: a ``Fail``'s type (text) or an exception class."""
+    """A handler for one type of error: the ``type`` of a ``Fail``, or an exception class."""
 
     label: str
     error: str | type[Exception]
@@ -142,7 +142,7 @@ class Handler:
 
 @dataclass(frozen=True, eq=False)
 class Catch(Node):
-    """A body, and handlers for its errors; the error goes into the data under ``into``."""
+    """A body with handlers for its errors; the error is put into the data under ``into``."""
 
     body: Chain
     handlers: tuple[Handler, ...]
@@ -154,7 +154,7 @@ class Catch(Node):
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """A whole flow, and the way about in it."""
+    """A whole flow: find a node, its parent, the next one."""
 
     root: Chain
     nodes: dict[str, Node] = field(init=False)
@@ -170,7 +170,7 @@ class Tree:
         object.__setattr__(self, "_parents", parents)
 
     def find(self, path: str) -> Node | None:
-        """The node at a path, or ``None`` if the flow has no such place (any more)."""
+        """The node at a path, or ``None`` if the flow has no such path (any more)."""
         return self.nodes.get(path)
 
     def parent(self, path: str) -> Node | None:
@@ -178,7 +178,7 @@ class Tree:
         return self._parents.get(path)
 
     def following(self, path: str) -> Node | None:
-        """The next node in the same chain; ``None`` at its end, or if it stands in no chain."""
+        """The next node in the same chain; ``None`` at the chain's end, or outside of a chain."""
         chain = self.parent(path)
         if not isinstance(chain, Chain):
             return None

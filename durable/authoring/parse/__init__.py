@@ -1,4 +1,4 @@
-"""From a class to its definition: options, steps and flow are read, checked and registered.
+"""Parse a workflow class: read, check and register its options, steps and flow.
 
 May import: the vocabulary, nodes, calendar, self.
 """

@@ -1,4 +1,4 @@
-"""What ``manage.py check`` says about a workflow that works, but perhaps not as meant."""
+"""Warnings of ``manage.py check`` about valid workflows that may be mistaken."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Advice(NamedTuple):
 
 
 def workflow_warnings(cls: type[Workflow]) -> list[Advice]:
-    """Branches that may match nothing, and steps that the flow never uses."""
+    """Warn about branches without a default, and about steps that the flow never uses."""
     definition = cls.definition
     name = cls.__qualname__
     found = [

@@ -1,4 +1,4 @@
-"""From what an author wrote as ``flow`` to the validated tree: names, paths, bound callables."""
+"""Build the tree of a class from its ``flow``: assign names and paths, bind callables."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ AnyStep = Step[..., Any]
 
 
 def build_tree(cls: type[Any], flow: Any, steps: Mapping[str, AnyStep]) -> Tree:
-    """The tree of a class; ``steps`` are its resolved steps by attribute.
+    """The tree of a class; ``steps`` are the resolved steps by attribute.
 
     Without a ``flow`` the steps run in the order written.
     """
@@ -55,26 +55,23 @@ def build_tree(cls: type[Any], flow: Any, steps: Mapping[str, AnyStep]) -> Tree:
     return Tree(builder.chain(part(flow, builder.where, "flow"), "", item=False))
 
 
-#: paths that begin with it are the engine's own: where an execution stands that undoes its steps
-
-
 class LevelNames:
-    """The names of one level: fixed ones must differ, the others give way with ``-2``, ``-3``."""
+    """The names in one body: fixed ones must differ, others give way with ``-2``, ``-3``."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.taken = set(taken)
 
     def fix(self, name: str, where: str, hint: str) -> str:
-        """Take a name that the author chose."""
+        """Take a name chosen by the author."""
         if name.startswith(ROLLBACK):
-            refuse(where, f"{name!r} begins with {ROLLBACK!r}, which marks what is undone.")
+            refuse(where, f"{name!r} begins with {ROLLBACK!r}, which marks a rollback in paths.")
         if name in self.taken:
             refuse(where, f"{name!r} is used twice {hint}")
         self.taken.add(name)
         return name
 
     def free(self, name: str) -> str:
-        """Take a name, or the next free one of its kind."""
+        """Take a name, or its first free variant."""
         name = name.replace(ROLLBACK, "-", 1) if name.startswith(ROLLBACK) else name
         number, candidate = 1, name
         while candidate in self.taken:
@@ -101,7 +98,7 @@ class _Builder:
     # -- chains and leaves ---------------------------------------------------------------
 
     def chain(self, body: Part, path: str, *, item: bool) -> Chain:
-        """A part as the body of something: always a chain, nested ones flattened."""
+        """A part as the body of a block: always a chain, with nested chains flattened."""
         parts = list(self.flat(body))
         names = LevelNames()
         hint = "in one chain; give the second another name: step.named(…) or name=."
@@ -133,7 +130,7 @@ class _Builder:
         return self.builders[type(one)](one, path, name, item)
 
     def step(self, written: AnyStep | str, keyword: str | None = None) -> AnyStep:
-        """The class's own step for what stands in the flow: a step (of a base, too) or a name."""
+        """The class's own step for a step (also of a base) or a name in the flow."""
         if isinstance(written, str):
             found = self.by_name.get(written) or self.by_attribute.get(written)
             if found is None:
@@ -160,7 +157,7 @@ class _Builder:
             try:
                 signature = inspect.signature(function)
             except (TypeError, ValueError):
-                continue  # a builtin or a mock: the call will tell
+                continue  # a builtin or a mock: an error comes with the call
             try:
                 signature.bind(*wanted)
             except TypeError:
@@ -174,7 +171,7 @@ class _Builder:
     # -- names ---------------------------------------------------------------------------------
 
     def proposed(self, one: Part) -> tuple[str, bool]:
-        """The name of a part, and whether the author chose it (so that it can't give way)."""
+        """The name of a part, and whether the author chose it (then it can't give way)."""
         if isinstance(one, str):
             one = self.step(one)
         if isinstance(one, Step):
@@ -210,7 +207,7 @@ class _Builder:
         labels: list[str | None] = []
         for keyword, node in block.branches:
             if keyword is not None and isinstance(node, str):
-                self.step(node, keyword)  # an unknown one may be a misspelt option
+                self.step(node, keyword)  # an unknown name may be a misspelt option
             label, fixed = (keyword, True) if keyword else self.proposed(node)
             labels.append(names.fix(label, self.where, hint) if fixed else None)
         branches = {}

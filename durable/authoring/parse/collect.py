@@ -1,4 +1,4 @@
-"""Which steps and compensations a class has: its own and inherited ones, overrides applied."""
+"""Collect the steps and compensations of a class, inherited ones included, overrides applied."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def collect_steps(cls: type[Any], *, retry: Retry | None, atomic: bool) -> dict[
                 _check_name(attribute, where)
                 target = owner_attribute(value.step)
                 if target is None or target not in steps:
-                    refuse(where, f"compensates {value.step.name!r}, which isn't a step of it.")
+                    refuse(
+                        where,
+                        f"compensates {value.step.name!r}, which isn't a step of this class.",
+                    )
                 if value.step.compensation is not value:
                     undo[target] = value.over(undo.get(target))
             elif attribute in steps:
@@ -47,7 +50,7 @@ def collect_steps(cls: type[Any], *, retry: Retry | None, atomic: bool) -> dict[
 
 
 def owner_attribute(step: AnyStep) -> str | None:
-    """The name in a class body under which this step (or what it is a copy of) stands."""
+    """The name in the class body of this step, or of the step that it copies."""
     return step.attribute or step.origin.attribute
 
 

@@ -1,4 +1,4 @@
-"""What a workflow class comes down to, once it is validated: the engine reads nothing else."""
+"""``Definition``: a validated workflow class, and all that the engine reads of it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BLOCKS = {Parallel: "parallel", Foreach: "foreach", Repeat: "repeat", Catch: "ca
 class Definition:
     """One version of one workflow.
 
-    ``steps`` are resolved (class defaults applied), by name, inherited ones first; ``uses`` says
-    which features beyond plain steps, branches and waits it needs, out of ``parallel foreach
-    repeat catch compensation call_workflow schedules triggers on_failure``.
+    ``steps`` are resolved (class defaults applied), by name, inherited ones first; ``uses`` lists
+    the features used beyond plain steps, branches and waits, out of ``parallel foreach repeat
+    catch compensation call_workflow schedules triggers on_failure``.
     """
 
     cls: type[Workflow]
@@ -36,12 +36,12 @@ class Definition:
 
     @property
     def kind(self) -> str:
-        """``name@version``: what a worker must have to take its executions."""
+        """``name@version``: a worker needs this code to claim the executions."""
         return f"{self.name}@{self.version}"
 
 
 def define(cls: type[Workflow], options: Options) -> Definition:
-    """Validate a class that isn't abstract."""
+    """Validate a class that isn't abstract, and return its definition."""
     steps = collect_steps(cls, retry=options.retry, atomic=options.atomic)
     tree = build_tree(cls, cls.flow, steps)
     return Definition(

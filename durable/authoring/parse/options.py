@@ -1,4 +1,4 @@
-"""``Meta``: what a workflow class says about itself, checked, inherited and normalised."""
+"""Read the ``Meta`` of a workflow class: check, inherit and normalise its options."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class WorkflowMeta:
 
 @dataclass(frozen=True)
 class Options:
-    """The options of one class, with nothing left open."""
+    """The options of one class, all set."""
 
     name: str
     version: int = 1
@@ -61,14 +61,14 @@ class Options:
     schedules: tuple[Cron, ...] = ()
     triggers: tuple[OnEvent, ...] = ()
     subject: str | None = None
-    given: frozenset[str] = frozenset()  # those that the class or a base has in its Meta
+    given: frozenset[str] = frozenset()  # names of the options set in a Meta
 
 
 KNOWN = tuple(field.name for field in dataclasses.fields(Options) if field.name != "given")
 
 
 def read_options(cls: type[Any]) -> Options:
-    """The options of a class: its own ``Meta`` over those of its bases."""
+    """The options of a class: its own ``Meta`` over the ``Meta`` of its bases."""
     given: dict[str, Any] = {}
     for klass in reversed(cls.__mro__):
         for option, value in _given(klass, cls):
@@ -171,7 +171,7 @@ def _model_label(value: Any, where: str) -> str | None:
 
 
 def _named(options: Options, where: str) -> tuple[Cron, ...]:
-    """The schedules with their names: one may be called after the workflow."""
+    """The schedules with names; one may have the workflow's name."""
     names: Mapping[str, None] = {}
     named: list[Cron] = []
     for schedule in options.schedules:

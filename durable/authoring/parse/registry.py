@@ -1,4 +1,4 @@
-"""Which workflow classes there are, by name and version."""
+"""The registry of workflow classes, by name and version."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 _classes: dict[tuple[str, int], type[Workflow]] = {}
 
-#: names from outside of ``isolate``, which a class defined inside may take for the time being
+#: keys registered outside of ``isolate``, which a class defined inside may take meanwhile
 _shadowed: set[tuple[str, int]] = set()
 
 
 def register(cls: type[Workflow]) -> None:
-    """Make a class known. One of the same module and qualified name is replaced (reloading)."""
+    """Register a class; it replaces one of the same module and qualified name (reloading)."""
     key = (cls.definition.name, cls.definition.version)
     other = _classes.get(key)
     taken = other is not None and key not in _shadowed and _origin(other) != _origin(cls)
@@ -34,18 +34,18 @@ def register(cls: type[Workflow]) -> None:
 
 
 def get(name: str, version: int) -> type[Workflow] | None:
-    """The class of exactly this name and version, if there is one."""
+    """The class of exactly this name and version, or ``None``."""
     return _classes.get((name, version))
 
 
 def newest(name: str) -> type[Workflow] | None:
-    """The class of this name with the highest version, if there is one."""
+    """The class of this name with the highest version, or ``None``."""
     versions = [version for known, version in _classes if known == name]
     return _classes[name, max(versions)] if versions else None
 
 
 def latest(name: str) -> type[Workflow]:
-    """The same; ``WorkflowNotFound`` if there is none."""
+    """``newest``, but ``WorkflowNotFound`` instead of ``None``."""
     found = newest(name)
     if found is None:
         raise WorkflowNotFound(_missing(name))
@@ -53,7 +53,10 @@ def latest(name: str) -> type[Workflow]:
 
 
 def resolve(workflow: type[Workflow] | str, version: int | None = None) -> type[Workflow]:
-    """The class that is meant: by itself, or by name (the highest version unless one is said)."""
+    """The class given itself or by name; without a version, the highest one.
+
+    ``WorkflowNotFound`` if there is none.
+    """
     if not isinstance(workflow, str):
         definition = getattr(workflow, "definition", None)
         if definition is None:
@@ -65,7 +68,7 @@ def resolve(workflow: type[Workflow] | str, version: int | None = None) -> type[
         return latest(name)
     found = get(name, version)
     if found is None:
-        latest(name)  # says so if not even the name is known
+        latest(name)  # raises if the name is unknown
         versions = sorted(one for known, one in _classes if known == name)
         raise WorkflowNotFound(
             f"There is no version {version} of workflow {name!r}, only "
@@ -75,7 +78,7 @@ def resolve(workflow: type[Workflow] | str, version: int | None = None) -> type[
 
 
 def lacks(name: str, version: int) -> str:
-    """What this code lacks of a workflow, in words; empty if it has the version."""
+    """A text about the workflow or version missing in this code; empty if the version is there."""
     if get(name, version) is not None:
         return ""
     versions = sorted(one for known, one in _classes if known == name)
@@ -85,7 +88,7 @@ def lacks(name: str, version: int) -> str:
 
 
 def kinds() -> frozenset[str]:
-    """All ``name@version`` that this process can execute."""
+    """All ``name@version`` that this process can run."""
     return frozenset(f"{name}@{version}" for name, version in list(_classes))
 
 
@@ -96,9 +99,9 @@ def all() -> list[type[Workflow]]:
 
 @contextmanager
 def isolate() -> Iterator[None]:
-    """Forget, at the end, what is defined inside; bring back what was replaced. For tests.
+    """Forget classes defined in the block when it ends, and restore replaced ones. For tests.
 
-    A class inside may take a name that is taken outside.
+    A class inside may take a name that is registered outside.
     """
     before, outer = dict(_classes), set(_shadowed)
     _shadowed.update(before)

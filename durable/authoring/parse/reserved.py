@@ -1,4 +1,4 @@
-"""The names on ``self`` (and of the class) that no step and no compensation may have."""
+"""The names that no step or compensation may have: the attributes of ``self`` and the class."""
 
 from __future__ import annotations
 

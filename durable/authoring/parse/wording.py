@@ -1,4 +1,4 @@
-"""The words of definition errors: where the mistake is, and what was probably meant."""
+"""Raise definition errors: the place of the mistake, and a suggestion."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from durable.errors import DefinitionError
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest known word; empty if none is near."""
+    """A sentence that suggests the nearest known word; empty if none is near."""
     near = difflib.get_close_matches(wrong, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def place(attribute: str) -> str:
-    """``Class.attribute`` if a class body is being executed right now, else ``attribute``.
+    """``Class.attribute`` while a class body is being executed, else ``attribute``.
 
-    A combinator or ``Cron`` is called inside a class body, before the class exists; the frame
-    of that body is the only one who knows its name.
+    ``branch(…)`` or ``Cron(…)`` is called inside a class body, before the class exists; only the
+    frame of that body has its name.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -32,17 +32,17 @@ def place(attribute: str) -> str:
 
 
 def short(qualname: str) -> str:
-    """A qualified name without the function it was defined in."""
+    """A qualified name without the functions around it."""
     return qualname.rpartition("<locals>.")[2]
 
 
 def refuse(where: str, why: str) -> NoReturn:
-    """Raise the ``DefinitionError`` that names the place and says what to do."""
+    """Raise ``DefinitionError`` with the place and the reason."""
     raise DefinitionError(f"{where}: {why}")
 
 
 def refuse_unknown(where: str, unknown: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse options that don't exist, with a suggestion for the first."""
+    """Refuse unknown options, with a suggestion for the first."""
     options = list(known)
     for name in unknown:
         hint = did_you_mean(name, options) or f" Known are: {', '.join(options)}."

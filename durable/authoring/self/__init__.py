@@ -1,4 +1,4 @@
-"""The self of a running step: its calls, its facts, its typed data, and a stand-in for tests.
+"""The ``self`` of a running step: calls, attributes, typed data, and a stub for tests.
 
 May import: the vocabulary, nodes.
 """

@@ -1,4 +1,4 @@
-"""What a step asks for when it waits: the calls' arguments, checked and put into a ``WaitSpec``."""
+"""Check the arguments of waits and questions, and put them into a ``WaitSpec``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from durable.errors import DefinitionError
 if TYPE_CHECKING:
     from durable.authoring.workflow import Workflow
 
-LONGEST_LABEL = 400  # of the names of several events together
+LONGEST_LABEL = 400  # characters of several events' names together
 
 FIELD_TYPES = ("text", "number", "integer", "boolean", "date", "datetime", "email", "choice")
 QUESTION_TYPES = (*FIELD_TYPES, "form", "approval")
@@ -23,7 +23,7 @@ FIELD_KEYS = ("name", "type", "label", "required", "choices", "help_text")
 
 
 class Asking(TypedDict, total=False):
-    """The keyword arguments that all questions to people share."""
+    """The keyword arguments shared by all questions to people."""
 
     prompt: str
     metadata: Mapping[str, Any] | None
@@ -106,7 +106,7 @@ def child(
 
 
 def started_with(call: str, options: ChildOptions) -> ChildOptions:
-    """The options of a child, of names that are known; any other is a ``TypeError``."""
+    """A child's options, checked for unknown names (``TypeError``)."""
     _refuse_unknown(call, options, ChildOptions.__annotations__)
     return options
 
@@ -119,7 +119,7 @@ def _refuse_unknown(call: str, given: Iterable[str], known: Mapping[str, Any]) -
 
 
 def workflow_name(workflow: type[Workflow] | str) -> str:
-    """The registered name of a workflow, given as its class or already as its name."""
+    """The registered name of a workflow, given as class or name."""
     if isinstance(workflow, str):
         return workflow
     definition = getattr(workflow, "definition", None)
@@ -141,10 +141,10 @@ def question(
     quorum: int = 1,
     forms: Mapping[str, Any] | None = None,
 ) -> WaitSpec:
-    """A question to people; ``forms`` are those of the class (``None``: not known yet).
+    """A question to people; ``forms`` are the class's (``None``: not known yet).
 
-    A question that is wrong is only ``refused`` when it is asked: its answer may be on record
-    from a time when the form, or the rows that the choices are made of, were still there.
+    An invalid question is only ``refused`` when it is asked anew: an answer may be recorded from a
+    time when its form, or the rows behind its choices, still existed.
     """
     _refuse_unknown(call, asking, Asking.__annotations__)
     where = f"{call}({_name(name, call + '()')!r})"
@@ -201,7 +201,7 @@ def _question(
 
 
 def choice_pairs(choices: Iterable[Any], where: str) -> tuple[tuple[Any, str], ...]:
-    """Values, or (value, label) pairs, as pairs; at least one."""
+    """Choices as (value, label) pairs, given as values or pairs; at least one."""
     if isinstance(choices, str | bytes) or not isinstance(choices, Iterable):
         refuse(where, f"choices takes a list of values or (value, label) pairs, not {choices!r}.")
     pairs: list[tuple[Any, str]] = []
@@ -218,7 +218,7 @@ def choice_pairs(choices: Iterable[Any], where: str) -> tuple[tuple[Any, str], .
 
 
 def field_spec(spec: Any, where: str) -> dict[str, Any]:
-    """One field of a form, complete: name, type, label, required, choices, help_text."""
+    """One field of a form, with all keys: name, type, label, required, choices, help_text."""
     if not isinstance(spec, Mapping):
         refuse(where, f'a field is a dict such as {{"name": "city"}}, not {spec!r}.')
     refuse_unknown(f"{where}: field", [key for key in spec if key not in FIELD_KEYS], FIELD_KEYS)

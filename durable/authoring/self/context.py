@@ -1,4 +1,4 @@
-"""What a step's ``self`` stands on: the context that the engine provides, and ``current()``."""
+"""``Context``: the interface that the engine implements for a step's ``self``; ``current()``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNSET: Final = Unset.UNSET
 
 @dataclass(frozen=True)
 class People:
-    """Who may answer a question, and how they are reminded. Specs as the author wrote them."""
+    """The people of a question, and their reminders, as the author wrote them."""
 
     assignees: tuple[Any, ...] = ()
     exclude: tuple[Any, ...] = ()
@@ -48,7 +48,7 @@ class People:
 
 @dataclass(frozen=True)
 class QuestionSpec:
-    """What a step asks. ``type``: approval, choice, text, form, or a field type."""
+    """The form of a question. ``type``: approval, choice, text, form, or a field type."""
 
     type: str = ""
     prompt: str = ""
@@ -61,7 +61,7 @@ class QuestionSpec:
 
 
 class ChildOptions(TypedDict, total=False):
-    """How a child is started. Priority, tags and subject that are not given are the parent's."""
+    """The options of a child's start; priority, tags and subject default to the parent's."""
 
     queue: str | None
     priority: int | None
@@ -71,12 +71,12 @@ class ChildOptions(TypedDict, total=False):
 
 
 OnCancel = Literal["leave", "cancel"]
-"""What becomes of a started child when its parent is cancelled."""
+"""The fate of a started child when its parent is cancelled."""
 
 
 @dataclass(frozen=True)
 class WaitSpec:
-    """One wait that a step asks for; ``kind`` is a value of ``states.WaitKind``."""
+    """A wait requested by a step; ``kind`` is a value of ``states.WaitKind``."""
 
     kind: str
     name: str
@@ -91,10 +91,10 @@ class WaitSpec:
     input: Mapping[str, Any] | None = None  # child
     ref: str | None = None  # child
     options: ChildOptions = field(default_factory=ChildOptions)  # child
-    refused: DefinitionError | None = None  # input: why it can't be asked anew
+    refused: DefinitionError | None = None  # input: why the question can't be asked anew
 
     def checked(self) -> Self:
-        """This wait, if it may be asked anew; one that is on record needs no such question."""
+        """This wait, checked before it is opened; a recorded wait needs no check."""
         if self.refused is not None:
             raise self.refused
         times = {
@@ -111,12 +111,12 @@ class WaitSpec:
 
     @property
     def is_approval(self) -> bool:
-        """Whether it is answered with a decision."""
+        """Whether the answer is a ``Decision``."""
         return self.question is not None and self.question.type == "approval"
 
 
 class Context(Protocol):
-    """What the engine (or a stub, in unit tests) provides to a step's ``self``."""
+    """The interface behind a step's ``self``, implemented by the engine or by a stub."""
 
     id: UUID
     branch_id: UUID
@@ -141,13 +141,13 @@ class Context(Protocol):
 
     @property
     def cancel_requested(self) -> bool:
-        """Whether somebody has asked to cancel the execution."""
+        """Whether a cancellation of the execution is requested."""
 
     def now(self) -> datetime:
-        """The engine's present."""
+        """The engine's present time."""
 
     def ask(self, ask: WaitSpec) -> Any:
-        """The recorded answer, or leave the step to wait for it (``Suspend``)."""
+        """Return the recorded answer, or leave the step to wait for it (``Suspend``)."""
 
     def start_workflow(
         self,
@@ -157,16 +157,16 @@ class Context(Protocol):
         on_cancel: OnCancel,
         options: ChildOptions,
     ) -> UUID:
-        """Start a child that nobody waits for; its id."""
+        """Start a child that is not awaited; return its id."""
 
     def run(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
-        """``fn(*args)`` once; its remembered result ever after."""
+        """Call ``fn(*args)`` once per visit and record its result for later attempts."""
 
     async def arun(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
-        """The same for async steps; ``fn`` may be a coroutine function."""
+        """``run`` for async steps; ``fn`` may be a coroutine function."""
 
     def heartbeat(self, progress: Any) -> None:
-        """Say that the step is alive, and how far it is."""
+        """Report that the step is alive, with its progress."""
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags of the execution, written with the checkpoint."""
@@ -176,7 +176,7 @@ _current: ContextVar[Any] = ContextVar("durable_current", default=None)
 
 
 def current() -> Any:
-    """The ``self`` of the step that is running here, or ``None`` outside of one."""
+    """The ``self`` of the step running here, or ``None`` outside of a step."""
     return _current.get()
 
 
@@ -191,9 +191,9 @@ def leave(token: Any) -> None:
 
 
 def apart(function: Callable[..., T], *args: Any) -> T:
-    """``function(*args)`` in Django's time zone and language, and in a copy of the context.
+    """Call ``function(*args)`` with Django's default time zone and language, in a copied context.
 
-    Whatever it activates, or sets in a context variable, is gone when it returns or raises.
+    Time zones, languages and context variables that it sets are reset when it returns or raises.
     """
     return copy_context().run(_by_default, function, *args)
 
@@ -201,5 +201,5 @@ def apart(function: Callable[..., T], *args: Any) -> T:
 def _by_default(function: Callable[..., T], *args: Any) -> T:
     timezone.deactivate()
     translation.deactivate()
-    decimal.setcontext(decimal.getcontext().copy())  # the one variable that is changed in place
+    decimal.setcontext(decimal.getcontext().copy())  # the only variable changed in place
     return function(*args)

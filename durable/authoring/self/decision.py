@@ -1,4 +1,4 @@
-"""The answer to an approval: a text that knows who gave it."""
+"""``Decision``: the answer to an approval, as a text with the person, comment and time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ REJECTED = "rejected"
 class Decision(str):
     """``"approved"`` or ``"rejected"`` (or the timeout value); true only if approved.
 
-    ``by`` says who decided, ``comment`` what they wrote, ``at`` when. Stored, it is plain text.
+    ``by`` is the person's name, ``comment`` their text, ``at`` the time. It is stored as plain
+    text.
     """
 
     __slots__ = ("at", "by", "comment")

@@ -1,4 +1,4 @@
-"""What a step can know of the execution that it is part of."""
+"""The read-only attributes of ``self`` in a step: ids, input, attempt, deadline, log, …"""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from durable.errors import NotInExecution
 
 
 class Facts:
-    """What a step can know. On a bare instance all but ``log`` raise ``NotInExecution``."""
+    """The read-only attributes of ``self``. On a bare instance all but ``log`` raise.
+
+    They raise ``NotInExecution``.
+    """
 
     forms: ClassVar[Mapping[str, Any]] = {}
     _context: Context | None = None
@@ -46,7 +49,7 @@ class Facts:
 
     @property
     def attempt(self) -> int:
-        """Which attempt of the step this is, from 1."""
+        """The number of this attempt at the step, from 1."""
         return needed(self, "attempt").attempt
 
     @property
@@ -56,32 +59,32 @@ class Facts:
 
     @property
     def deadline(self) -> datetime | None:
-        """When this attempt's time is over, if it has a limit."""
+        """The end of this attempt's time, if it is limited."""
         return needed(self, "deadline").deadline
 
     @property
     def error(self) -> Mapping[str, Any] | None:
-        """In a compensation: what started the rollback."""
+        """In a compensation: the error that started the rollback."""
         return needed(self, "error").error
 
     @property
     def cancel_requested(self) -> bool:
-        """Whether somebody has asked to cancel the execution."""
+        """Whether a cancellation of the execution is requested."""
         return needed(self, "cancel_requested").cancel_requested
 
     @property
     def log(self) -> logging.Logger:
-        """A logger whose records are kept with the attempt."""
+        """A logger whose records are stored with the attempt."""
         context = self._context
         return logging.getLogger("durable.step") if context is None else context.log
 
     def now(self) -> datetime:
-        """The engine's present."""
+        """The engine's present time."""
         return needed(self, "now()").now()
 
 
 def needed(self: Facts, attribute: str) -> Context:
-    """The context of a running execution, or ``NotInExecution`` that names who needs it."""
+    """The context of a running execution; else ``NotInExecution``, which names ``attribute``."""
     if self._context is None:
         name = type(self).__name__
         raise NotInExecution(

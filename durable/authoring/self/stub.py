@@ -1,4 +1,4 @@
-"""A stand-in for the engine in unit tests of single steps: it answers waits from a dict."""
+"""A stub of the engine for unit tests of single steps; it answers waits from a dict."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STUB_ID = uuid5(NAMESPACE_OID, "durable.stub")
 
 @dataclass
 class Started:
-    """A child that the step started without waiting for it."""
+    """A child that the step started with ``start_workflow``."""
 
     workflow: type[Workflow] | str
     input: Mapping[str, Any] | None
@@ -37,10 +37,10 @@ class Started:
 
 @dataclass
 class StubContext:
-    """A ``Context`` without an engine. What the step recorded is in its attributes.
+    """A ``Context`` without an engine. Its attributes hold the calls of the step.
 
-    ``answers`` maps the name of a wait to its answer. A callable is called with the ``WaitSpec``;
-    an exception is raised; any other value answers every wait of that name.
+    ``answers`` maps names of waits to answers. A callable is called with the ``WaitSpec``; an exception
+    is raised; any other value answers every wait of that name.
     """
 
     input: Data
@@ -63,11 +63,11 @@ class StubContext:
 
     @property
     def execution(self) -> Any:
-        """There is none."""
+        """Raises ``NotInExecution``: a stub has no row."""
         raise NotInExecution("A stub has no execution row; use durable.testing.run() instead.")
 
     def now(self) -> datetime:
-        """The time it was given, or the present (a test's frozen clock included)."""
+        """The given time, or the present (a test's frozen clock included)."""
         if self.present is not None:
             return self.present
         from durable import clock  # it imports the ORM, which authoring must not
@@ -75,7 +75,7 @@ class StubContext:
         return clock.frozen_at() or clock.local_now()
 
     def ask(self, ask: WaitSpec) -> Any:
-        """The answer to a wait, at once."""
+        """Answer a wait at once, from ``answers``."""
         self.asked.append(ask.checked())
         if ask.kind == "timer":
             return None
@@ -113,27 +113,27 @@ class StubContext:
         on_cancel: OnCancel,
         options: ChildOptions,
     ) -> UUID:
-        """Record the start; the id is the same in each run of the test."""
+        """Record the start; return an id that is the same in each run of the test."""
         name = f"{ref or workflow_name(workflow)}:{len(self.started)}"
         id = uuid5(self.id, name)
         self.started.append(Started(workflow, input, ref, id, on_cancel, options))
         return id
 
     def run(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
-        """Just ``fn(*args)``."""
+        """Call ``fn(*args)``."""
         return fn(*args)
 
     async def arun(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
-        """Just ``fn(*args)``, awaited if need be."""
+        """Call ``fn(*args)``, and await the result if needed."""
         result = fn(*args)
         return await result if inspect.isawaitable(result) else result
 
     def heartbeat(self, progress: Any) -> None:
-        """Keep the progress, to look at."""
+        """Store the progress for assertions."""
         self.progress = progress
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
-        """Keep the tags, to look at."""
+        """Store the tags for assertions."""
         self.tags.update(tags)
 
 

@@ -1,4 +1,4 @@
-"""Everything that ``self`` offers inside a step, in its sync and its async form."""
+"""The calls of ``self`` in a step: waits, children, ``run``, progress; sync, with async twins."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def blocking(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """The sync form: refused in an ``async def`` step, which has the twin."""
+    """The sync form of a call: refused in an ``async def`` step, which has the twin."""
 
     @functools.wraps(method)
     def sync(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -58,23 +58,23 @@ def twin(
 
 
 class Surface(Facts):
-    """The running execution as its step uses it. On a bare instance: ``NotInExecution``."""
+    """The calls of a running step. On a bare instance they raise ``NotInExecution``."""
 
     # -- waiting -----------------------------------------------------------------------------
 
     @blocking
     def sleep(self, duration: timedelta) -> None:
-        """Go on after ``duration``."""
+        """Wait for ``duration``."""
         needed(self, "sleep()").ask(asks.timer(duration))
 
     @blocking
     def sleep_until(self, at: datetime) -> None:
-        """Go on at an instant (aware); a past one returns at once."""
+        """Wait until an instant (aware); a past one returns at once."""
         needed(self, "sleep_until()").ask(asks.alarm(at))
 
     @blocking
     def schedule_at(self, at: datetime) -> None:
-        """``sleep_until`` under its other name."""
+        """Another name of ``sleep_until``."""
         needed(self, "schedule_at()").ask(asks.alarm(at))
 
     @blocking
@@ -85,7 +85,7 @@ class Surface(Facts):
         timeout: timedelta | datetime | None = None,
         timeout_value: Any = UNSET,
     ) -> Any:
-        """The payload of the next event ``name``."""
+        """Wait for the next event ``name``; return its payload."""
         ask = asks.event(name, key, timeout, timeout_value)
         return needed(self, "wait_for_event()").ask(ask)
 
@@ -97,7 +97,7 @@ class Surface(Facts):
         timeout: timedelta | datetime | None = None,
         timeout_value: Any = UNSET,
     ) -> Any:
-        """``(name, payload)`` of the first of several events."""
+        """Wait for the first of several events; return ``(name, payload)``."""
         ask = asks.events("any", names, key, timeout, timeout_value)
         return needed(self, "wait_for_any()").ask(ask)
 
@@ -109,7 +109,7 @@ class Surface(Facts):
         timeout: timedelta | datetime | None = None,
         timeout_value: Any = UNSET,
     ) -> Any:
-        """``{name: payload}`` once all of several events are there."""
+        """Wait for all of several events; return ``{name: payload}``."""
         ask = asks.events("all", names, key, timeout, timeout_value)
         return needed(self, "wait_for_all()").ask(ask)
 
@@ -124,8 +124,8 @@ class Surface(Facts):
         form: str | None = None,
         **asking: Unpack[Asking],
     ) -> Any:
-        """What a person enters, validated."""
-        if type == "text":  # what is asked may say more than the default
+        """Ask people for a value; return it validated."""
+        if type == "text":  # the default: the other arguments may imply another type
             type = "form" if form or fields is not None else "choice" if choices else type
         ask = asks.question(
             "wait_for_input",
@@ -143,7 +143,7 @@ class Surface(Facts):
     def wait_for_approval(
         self, name: str, *, quorum: int = 1, **asking: Unpack[Asking]
     ) -> Decision:
-        """A ``Decision``: true only if approved (by ``quorum`` different people)."""
+        """Ask people to approve; the ``Decision`` is true if approved (by ``quorum`` people)."""
         ask = asks.question("wait_for_approval", name, "approval", asking, quorum=quorum)
         decision: Decision = needed(self, "wait_for_approval()").ask(ask)
         return decision
@@ -157,7 +157,7 @@ class Surface(Facts):
         multiple: bool = False,
         **asking: Unpack[Asking],
     ) -> Any:
-        """The chosen value; a list of them if ``multiple``."""
+        """Ask people to choose; return the value, or a list of values if ``multiple``."""
         ask = asks.question(
             "wait_for_choice", name, "choice", asking, choices=choices, multiple=multiple
         )
@@ -165,7 +165,7 @@ class Surface(Facts):
 
     @blocking
     def wait_for_text(self, name: str, **asking: Unpack[Asking]) -> Any:
-        """A text."""
+        """Ask people for a text."""
         return needed(self, "wait_for_text()").ask(
             asks.question("wait_for_text", name, "text", asking)
         )
@@ -179,7 +179,10 @@ class Surface(Facts):
         form: str | None = None,
         **asking: Unpack[Asking],
     ) -> Any:
-        """A dict: one value per field, or the ``cleaned_data`` of a form of the class."""
+        """Ask people to fill in a form; return a dict.
+
+        It has a value per field, or is the ``cleaned_data`` of a form of the class.
+        """
         ask = asks.question(
             "wait_for_form", name, "form", asking, fields=fields, form=form, forms=self.forms
         )
@@ -195,7 +198,7 @@ class Surface(Facts):
         ref: str | None = None,
         **options: Unpack[ChildOptions],
     ) -> Any:
-        """The final data of a child workflow; ``ChildFailed`` if it fails or is cancelled."""
+        """Run a child workflow, return its final data; ``ChildFailed`` if it did not complete."""
         ask = asks.child(workflow, input, ref, timeout, timeout_value, options)
         return needed(self, "call_workflow()").ask(ask)
 
@@ -210,9 +213,9 @@ class Surface(Facts):
         on_cancel: OnCancel = "leave",
         **options: Unpack[ChildOptions],
     ) -> UUID:
-        """Start a workflow that nobody waits for; its id, at once.
+        """Start a workflow that is not awaited; return its id at once.
 
-        ``on_cancel="cancel"``: it is cancelled with this execution; otherwise it goes on.
+        ``on_cancel="cancel"``: the child is cancelled with this execution; otherwise it goes on.
         """
         asks.workflow_name(workflow)
         if on_cancel not in get_args(OnCancel):
@@ -223,13 +226,13 @@ class Surface(Facts):
 
     @blocking
     def run(self, fn: Callable[..., T], *args: Any, name: str | None = None) -> T:
-        """``fn(*args)``, run once and remembered (in steps with ``atomic=False``)."""
+        """Call ``fn(*args)`` once and record its result (in steps with ``atomic=False``)."""
         result: T = needed(self, "run()").run(fn, args, name)
         return result
 
     @blocking
     def heartbeat(self, progress: Any = None) -> None:
-        """Say that the step is alive, and how far it is (JSON)."""
+        """Report that the step is alive, with its progress (JSON)."""
         needed(self, "heartbeat()").heartbeat(progress)
 
     @blocking
@@ -259,5 +262,5 @@ class Surface(Facts):
         return await needed(self, "arun()").arun(fn, args, name)
 
     async def aheartbeat(self, progress: Any = None) -> None:
-        """The async twin of ``heartbeat``; what it writes is written in a thread."""
+        """The async twin of ``heartbeat``; its writes happen in a thread."""
         await sync_to_async(needed(self, "aheartbeat()").heartbeat)(progress)

@@ -1,4 +1,4 @@
-"""Typed steps: the data as the dataclass, TypedDict or Pydantic model that a step asks for."""
+"""Typed steps: convert data to an annotated dataclass, TypedDict or Pydantic model, and back."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from weakref import WeakKeyDictionary
 from durable.authoring.self.context import Data
 from durable.errors import DefinitionError, InvalidStepInput
 
-# -- what the engine calls ---------------------------------------------------------------------
+# -- called by the engine ----------------------------------------------------------------------
 
 
 class Typed:
-    """What the annotations of one step ask for; a step without any gets and gives plain values."""
+    """The annotated types of one step; without annotations it gets and returns plain values."""
 
     __slots__ = ("_data", "_item", "_lays_dict", "_objects", "_typed")
 
@@ -38,18 +38,18 @@ class Typed:
         )
 
     def data_in(self, data: Data) -> Any:
-        """The data as the body wants it; ``InvalidStepInput`` says where it doesn't fit."""
+        """The data in the annotated type; ``InvalidStepInput`` names the place that doesn't fit."""
         return data if self._data is None else self._data.load(data)
 
     def item_in(self, item: Any) -> Any:
-        """The item of a ``foreach`` as the body wants it; ``InvalidStepInput`` as above."""
+        """A ``foreach``'s item in the annotated type; ``InvalidStepInput`` as in ``data_in``."""
         return item if self._item is None else self._item.load(item)
 
     def data_out(self, returned: Any, data: Data, received: Any = None) -> Any:
-        """What the body returned, as data: an object of a type that it names is laid over ``data``.
+        """The body's result as data; the fields of an annotated object are laid over ``data``.
 
-        With ``received`` (what ``data_in`` gave) a body that returned ``None`` passes on what it
-        changed in that object. ``None``, dicts and whatever is no such object pass as they are.
+        ``received`` is the object that ``data_in`` made: a body that returned ``None`` passes on
+        its changes to that object. ``None``, dicts and other values are returned unchanged.
         """
         if returned is None:
             if received is None or self._data is None or received is data:
@@ -68,7 +68,7 @@ _bound: WeakKeyDictionary[Any, Typed] = WeakKeyDictionary()
 
 
 def bind(function: Callable[..., Any]) -> Typed:
-    """What the annotations of a step's function ask for, read when it first runs."""
+    """The annotated types of a step's function, read at its first run."""
     typed = _bound.get(function)
     if typed is None:
         typed = _bound[function] = Typed(function)
@@ -77,7 +77,7 @@ def bind(function: Callable[..., Any]) -> Typed:
 
 @dataclasses.dataclass(frozen=True)
 class TypedModel:
-    """The type that one parameter of a step asks for; ``classes`` are the models in it."""
+    """The annotated type of one parameter; ``classes`` are the models in it."""
 
     kind: Any
     classes: tuple[type, ...]
@@ -86,7 +86,7 @@ class TypedModel:
 
     @property
     def is_dict(self) -> bool:
-        """Whether the body gets a dict (a TypedDict) rather than an object."""
+        """Whether the body receives a dict (a TypedDict) rather than an object."""
         return all(_is_typed_dict(cls) for cls in self.classes)
 
     def load(self, value: Any) -> Any:
@@ -97,13 +97,13 @@ class TypedModel:
             raise InvalidStepInput(f"{self.where}: {misfit.at(self.name)}") from misfit.__cause__
 
     def changed(self, received: Any, data: Data) -> Data:
-        """The data with what the body changed in the object that it received."""
+        """The data with the body's changes to the object ``received``."""
         if isinstance(received, dict):
             return {**storable(received)}
         after = overlay(received, data)
         try:
             before = overlay(self.load(data), data)
-        except InvalidStepInput:  # the body changed what the object and the data share
+        except InvalidStepInput:  # the body changed a value shared by object and data
             return after
         return {
             key: data[key] if key in data and _same(before[key], value) else value
@@ -112,7 +112,7 @@ class TypedModel:
 
 
 def overlay(instance: Any, data: Mapping[str, Any]) -> Data:
-    """The data with the fields of a typed object laid over it; other keys stay as they are."""
+    """The data with a typed object's fields laid over it; other keys stay unchanged."""
     fields = _fields_of(instance)
     laid = dict(data)
     for key, value in fields.items():
@@ -125,7 +125,7 @@ def overlay(instance: Any, data: Mapping[str, Any]) -> Data:
 
 
 def storable(value: Any) -> Any:
-    """The value with typed objects and enum members made storable; itself if there are none."""
+    """The value with typed objects and enum members made storable; unchanged if there are none."""
     if isinstance(value, Enum):
         return value.value
     if _is_object(type(value)):
@@ -144,11 +144,11 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-# -- what a step's annotations say ---------------------------------------------------------------
+# -- read a step's annotations -------------------------------------------------------------------
 
 
 def model_of(function: Callable[..., Any], index: int) -> TypedModel | None:
-    """The type that the positional parameter asks for (0 is ``self``); ``None``: plain values."""
+    """The annotated type of a positional parameter (0 is ``self``); ``None`` for plain values."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -162,7 +162,7 @@ def model_of(function: Callable[..., Any], index: int) -> TypedModel | None:
 
 
 def _annotation(function: Callable[..., Any], name: str) -> Any:
-    """The resolved annotation of one parameter (or ``"return"``); ``Any`` if there is none."""
+    """The resolved annotation of a parameter (or ``"return"``); ``Any`` without one."""
     function = inspect.unwrap(function)
     scope: Data = getattr(function, "__globals__", {})
     owner: Any = None
@@ -176,7 +176,7 @@ def _annotation(function: Callable[..., Any], name: str) -> Any:
             {**vars(owner or object), **closure},
             include_extras=True,
         )[name]
-    except Exception:  # not annotated, or with a name that exists for type checkers only
+    except Exception:  # not annotated, or by a name known to type checkers only
         return Any
 
 
@@ -189,7 +189,7 @@ def _model(annotation: Any, where: str = "", name: str = "data") -> TypedModel |
 
 
 def _is_object(cls: Any) -> bool:
-    """Whether it is a dataclass or (without importing Pydantic) a Pydantic model."""
+    """Whether a class is a dataclass or (checked without importing Pydantic) a Pydantic model."""
     return isinstance(cls, type) and (
         dataclasses.is_dataclass(cls)
         or (hasattr(cls, "model_validate") and hasattr(cls, "model_dump"))
@@ -208,7 +208,7 @@ _WRAPPERS = ("Required", "NotRequired", "ReadOnly", "Final")
 
 
 def _unwrapped(kind: Any) -> Any:
-    """The type inside ``Annotated``, ``Required``, a ``NewType``, a type alias."""
+    """The type inside ``Annotated``, ``Required``, a ``NewType`` or a type alias."""
     while True:
         origin = get_origin(kind)
         if getattr(origin, "_name", None) in _WRAPPERS or origin is Annotated:
@@ -221,24 +221,24 @@ def _unwrapped(kind: Any) -> Any:
             return kind
 
 
-# -- whether a value fits --------------------------------------------------------------------------
+# -- check and convert a value ---------------------------------------------------------------------
 
 
 class _Misfit(Exception):
-    """The value doesn't fit; ``steps`` lead to the place, the outermost first."""
+    """The value doesn't fit; ``steps`` is the path to the place, the outermost first."""
 
     def __init__(self, reason: str, steps: Sequence[Any] = ()) -> None:
         self.reason = reason
         self.steps = list(steps)
 
     def at(self, name: str) -> str:
-        """Where in ``name``, and why."""
+        """The place inside ``name``, and the reason."""
         steps = (f"[{step}]" if isinstance(step, int) else f'["{step}"]' for step in self.steps)
         return f"{name}{''.join(steps)} {self.reason}"
 
 
 def _fit(kind: Any, value: Any) -> Any:
-    """The value as the type asks for it (itself if nothing has to be built), or ``_Misfit``."""
+    """The value converted to a type (the value itself if nothing is to convert), or ``_Misfit``."""
     kind = _unwrapped(kind)
     parts = get_args(kind)
     if _is_union(kind):
@@ -247,7 +247,7 @@ def _fit(kind: Any, value: Any) -> Any:
         return _fit_choice(parts, value)
     cls = type(None) if kind is None else get_origin(kind) or kind
     if not isinstance(cls, type) or cls is object:
-        return value  # Any, a TypeVar: nothing to look at
+        return value  # Any, a TypeVar: nothing to check
     if _is_object(cls) or _is_typed_dict(cls):
         if not isinstance(value, dict):
             raise _Misfit(f"is {_named(type(value))}, not a dict with the fields of {_named(cls)}")
@@ -267,7 +267,7 @@ def _fit(kind: Any, value: Any) -> Any:
 
 
 def _fit_subclass(cls: Any, value: Any) -> Any:
-    """Storage keeps the plain value of a text subclass, a named tuple and the like."""
+    """Rebuild a text subclass, a named tuple and the like, stored as their plain values."""
     if type(value) in cls.__mro__ and cls is not bool:
         with suppress(TypeError, ValueError):
             return getattr(cls, "_make", cls)(value)
@@ -322,7 +322,7 @@ def _fit_object(cls: Any, value: Data) -> Any:
 
 
 def _refused(cls: type, error: Exception) -> _Misfit:
-    """What a model's own validation says; Pydantic's first error with its place."""
+    """The error of a model's own validation; Pydantic's first error with its place."""
     found = error.errors() if hasattr(error, "errors") else []
     if not found:
         return _Misfit(f"is refused by {_named(cls)}: {error}")
@@ -367,12 +367,12 @@ def _is_a(value: Any, cls: type) -> bool:
         return False
     try:
         return isinstance(value, (int, float) if cls is float else cls)
-    except TypeError:  # a protocol that can't be looked at
+    except TypeError:  # a protocol without runtime checks
         return True
 
 
 def _mapped(value: Any, change: Callable[[Any, Any], Any]) -> Any:
-    """The container with each item changed; itself if none was (or if it is no container)."""
+    """The container with each item changed; the same object if none changed (or no container)."""
     if isinstance(value, dict):
         changed = {key: change(item, key) for key, item in value.items()}
         return changed if any(changed[key] is not item for key, item in value.items()) else value

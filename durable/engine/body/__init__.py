@@ -1,4 +1,4 @@
-"""What surrounds the body of a step while it runs: its transaction, its logs, its progress.
+"""Support for a running body: transaction, captured logs, progress.
 
 May import: storage.
 """

@@ -1,4 +1,4 @@
-"""Keep what a step logs, by any logger, with its attempt."""
+"""Capture the log records of a step, from any logger, and store them with its attempt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _lines: ContextVar[list[str] | None] = ContextVar("durable_log_lines", default=N
 
 
 def _keep(record: logging.LogRecord, level: int) -> None:
-    """Write a record as one JSON line to the attempt that runs in this context, if one does."""
+    """Add a record, as one JSON line, to the attempt that runs in this context, if any."""
     lines = _lines.get()
     if lines is None or record.levelno < level or sum(map(len, lines)) > MAX_BYTES:
         return
@@ -38,10 +38,11 @@ _installed = False
 
 @contextmanager
 def installed() -> Iterator[None]:
-    """Let records from ``LOG_CAPTURE`` on reach the attempt, and print no more than before.
+    """Capture records from the level ``LOG_CAPTURE`` on, without printing more than before.
 
-    Records are kept as they are made, so that loggers which don't propagate are heard too. The
-    root logger lets them be made; all handlers keep to the level that the root logger had.
+    Records are captured when they are created, so loggers that don't propagate are included. The
+    root logger's level is lowered so that they are created; a filter keeps all handlers to the
+    level that it had.
     """
     global _installed
     level_name = conf.get("LOG_CAPTURE")
@@ -80,14 +81,14 @@ def installed() -> Iterator[None]:
 
 
 def _handlers() -> list[logging.Handler]:
-    """Every handler that there is, those of the root logger first."""
+    """All handlers of all loggers, the root logger's first."""
     root = logging.getLogger()
     named = [one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
     return list(dict.fromkeys(h for logger in (root, *named) for h in logger.handlers))
 
 
 class _AsBefore(logging.Filter):
-    """Passes what the root logger's former level (or a logger's own) would have passed."""
+    """Passes the records that a logger's own level, or the root logger's former one, would pass."""
 
     def __init__(self, root_level: int) -> None:
         super().__init__()
@@ -103,7 +104,7 @@ class _AsBefore(logging.Filter):
 
 
 def _last_resort() -> logging.Handler:
-    """What Python does with warnings when no handler is installed at all."""
+    """A handler that treats warnings as Python does when no handler is installed."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.addFilter(_is_unheard)
@@ -111,7 +112,7 @@ def _last_resort() -> logging.Handler:
 
 
 def _is_unheard(record: logging.LogRecord) -> bool:
-    """Whether no handler below the root logger has had the record."""
+    """Whether no handler below the root logger has received the record."""
     logger: logging.Logger | None = logging.getLogger(record.name)
     while logger is not None and logger.parent is not None:
         if logger.handlers:
@@ -132,5 +133,5 @@ def captured() -> Iterator[list[str]]:
 
 
 def text(lines: list[str]) -> str:
-    """The lines as they are stored."""
+    """The lines as one text, for storage."""
     return "".join(line + "\n" for line in lines)

@@ -1,4 +1,4 @@
-"""Show how far steps are while they still run: never in their way, never after their claim."""
+"""Write the progress of running steps, without waiting for locks, and only while claimed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from durable.storage.transaction import connection, in_transaction, is_strict, l
 
 
 class StepProgress(NamedTuple):
-    """What a step said of its progress, and under which claim."""
+    """The progress that a step reported, with its claim."""
 
     root_id: UUID
     fence: int
     progress: Any
-    in_transaction: bool  # said by a body that has a transaction open
+    in_transaction: bool  # the body has a transaction open
 
 
 @in_transaction
 def show(pending: Mapping[UUID, StepProgress]) -> set[UUID]:
-    """Write what can be written without waiting for a lock; the executions that are done with.
+    """Write all progress that needs no waiting for a lock; return the executions that are done.
 
-    A claim that was superseded is done with, unwritten. Where a row that changes meanwhile would
-    make an atomic body's own transaction fail (isolation above READ COMMITTED), its progress
-    comes with its checkpoint only.
+    A superseded claim is done too, but unwritten. Above READ COMMITTED, a change to the row would
+    make an atomic body's own transaction fail: its progress is written with its checkpoint only.
     """
     strict = _is_strict()
     done = set()
@@ -46,7 +45,7 @@ def show(pending: Mapping[UUID, StepProgress]) -> set[UUID]:
 
 
 def _is_strict() -> bool:
-    """Whether the transactions of atomic bodies are, by ``DATABASES`` or by the server."""
+    """Whether transactions run above READ COMMITTED, by ``DATABASES`` or the server's default."""
     conn = connection()
     if conn.vendor != "postgresql" or is_strict():
         return is_strict()

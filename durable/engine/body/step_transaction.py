@@ -1,4 +1,4 @@
-"""The transaction of an atomic step: it begins with the body's first statement, if there is one."""
+"""The transaction of an atomic step, begun with the body's first statement, if there is one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from durable.errors import Abandoned, TransactionBroken, TransactionEnded
 class Watch:
     """Sees each statement of an attempt; refuses them once the attempt has been given up.
 
-    ``gate`` is held while a statement, or the transaction's end, is on its way: who holds it
-    besides the attempt's own thread knows that nothing is.
+    ``gate`` is held while a statement, or the transaction's end, is under way: another thread that
+    gets it knows that nothing is.
     """
 
     def __init__(self) -> None:
@@ -28,14 +28,14 @@ class Watch:
     def __call__(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
     ) -> Any:
-        """A Django execute wrapper."""
+        """Django's execute wrapper: run a statement unless the attempt was given up."""
         with self.gate:
             self.check()
             self.sent = True
             return execute(sql, params, many, context)
 
     def check(self) -> None:
-        """``Abandoned`` if the attempt has been given up."""
+        """Raise ``Abandoned`` if the attempt has been given up."""
         if self.abandoned:
             raise Abandoned("this attempt was given up: its statements are refused")
 
@@ -51,9 +51,8 @@ class Watch:
 class StepTransaction:
     """``with StepTransaction(alias, watch) as tx``: commit at the end, roll back on any exception.
 
-    ``tx.touched`` tells whether anything hangs on the commit: statements that the body sent
-    (through Django or on the driver's connection) or hooks that it registered with
-    ``transaction.on_commit``.
+    ``tx.touched`` is true if the body needs the commit: it sent statements (through Django or on
+    the driver's connection) or registered hooks with ``transaction.on_commit``.
     """
 
     def __init__(self, alias: str, watch: Watch) -> None:
@@ -84,7 +83,7 @@ class StepTransaction:
 
     @property
     def touched(self) -> bool:
-        """Whether the body's work needs this commit."""
+        """Whether the body sent statements or registered hooks that need this commit."""
         return (
             self._watch.sent
             or len(self._connection.run_on_commit) > self._hooks
@@ -92,7 +91,7 @@ class StepTransaction:
         )
 
     def check(self) -> None:
-        """Refuse to checkpoint in a transaction that the body has ended or broken."""
+        """Raise if the body has ended or broken this transaction: no checkpoint may go into it."""
         conn = self._connection
         if self._outermost and self._watch.sent and not self._is_open():
             raise TransactionEnded(
@@ -122,7 +121,7 @@ class StepTransaction:
         )
 
     def _begin_late(self) -> None:
-        """SQLite: no BEGIN at entry; the first statement brings BEGIN IMMEDIATE with it.
+        """SQLite: send BEGIN IMMEDIATE with the first statement, not at entry.
 
         A body without SQL then never holds the database's one write lock.
         """
@@ -146,7 +145,7 @@ class StepTransaction:
 
 
 def restore(connection: BaseDatabaseWrapper) -> bool:
-    """Make a connection sane after a body that ran in autocommit; False if it was not.
+    """Reset a connection after a body ran in autocommit; False if a reset was necessary.
 
     A body may leave a transaction open or switch autocommit off; what it left is rolled back.
     """

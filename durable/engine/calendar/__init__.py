@@ -1,4 +1,4 @@
-"""Schedules: which there are, what a deploy declares, and the start of one execution per slot.
+"""Schedules: register the declared ones, change the others, and start an execution per slot.
 
 May import: start and storage.
 """

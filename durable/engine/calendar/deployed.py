@@ -1,4 +1,4 @@
-"""What a deploy brings into the database: the schedules that its classes declare."""
+"""Register the schedules that workflow classes declare: at ``migrate`` and at a worker's start."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ logger = logging.getLogger("durable.schedules")
 
 
 def register_declared() -> int:
-    """Bring the rows in line with ``Meta.schedules`` of this process; how many rows changed.
+    """Bring the schedule rows in line with ``Meta.schedules``; return how many rows changed.
 
-    The highest version of a workflow counts, also one that only other live workers have: then
-    this process changes nothing. New ones begin with the next slot; what an operator has switched
-    off stays off; what a known workflow no longer declares goes.
+    The highest version of a workflow counts; if only another live worker has it, this process
+    changes nothing. New schedules begin with the next slot; schedules that an operator switched off
+    stay off; schedules that a known workflow no longer declares are removed.
 
-    One process declares at a time; but not in a transaction of the caller's, where all others
-    would have to wait for its end. A worker signs on before it declares, so the rows are read
-    before the live workers: whoever has written a row that is seen here is seen there, too.
+    One process registers at a time; but inside a caller's transaction no lock is taken, as all
+    others would wait for its end. A worker signs on before it registers, and here the rows are
+    read before the live workers: so the worker behind each row read is seen as well.
     """
     return _register(alone=not connection().in_atomic_block)
 
@@ -69,7 +69,7 @@ def _register(*, alone: bool) -> int:
             continue
         try:
             changed += _bring_in_line(row, workflow, cron, present)
-        except DurableError as error:  # too large, or too long: the others must not wait for it
+        except DurableError as error:  # too large, or too long: the other schedules go on
             logger.error("the schedule %r of %s can't be registered: %s", name, workflow, error)
     gone = [row.pk for row in rows.values() if row.declared]
     if gone:
@@ -79,7 +79,7 @@ def _register(*, alone: bool) -> int:
 
 
 def _concerned() -> list[Schedule]:
-    """The rows that this process may change, locked: those of its workflows, or of its names."""
+    """The rows that this process may change, locked: by their workflow, or by their name."""
     names = [str(cron.name) for options in declared_options() for cron in options.schedules]
     declared = Q(declared=True, workflow__in=known_workflows())
     return list(lock(Schedule.objects.filter(Q(name__in=names) | declared).order_by("name")))
@@ -121,7 +121,7 @@ def _bring_in_line(row: Schedule | None, workflow: str, cron: Cron, present: dat
     if row.failures and (
         row.next_run_at is None or (first is not None and first < row.next_run_at)
     ):
-        changes["next_run_at"] = first  # perhaps this deploy repairs it: no longer back off
+        changes["next_run_at"] = first  # this deploy may repair the schedule: end its back-off
     if not changes:
         return 0
     if {"cron", "timezone"} & changes.keys():
@@ -131,7 +131,7 @@ def _bring_in_line(row: Schedule | None, workflow: str, cron: Cron, present: dat
 
 @in_transaction
 def restart(rows: Any) -> int:
-    """Let these schedules begin anew at the present, with no slot missed. For tests."""
+    """Restart these schedules at the present, without missed slots. For tests."""
     present = clock.read(database())
     return sum(
         Schedule.objects.filter(pk=row.pk).update(
@@ -144,10 +144,10 @@ def restart(rows: Any) -> int:
 
 
 def register_after_migrate(using: str) -> int:
-    """Register the declared schedules after ``migrate``; how many rows changed.
+    """Register the declared schedules after ``migrate``; return how many rows changed.
 
-    Nothing happens on another database, or after a migration to an earlier state: tables (or
-    columns) that are missing are not the end of a ``migrate``.
+    Does nothing on another database, or after a migration to an earlier state: missing tables or
+    columns must not make ``migrate`` fail.
     """
     if using != database():
         return 0
@@ -162,6 +162,6 @@ def register_after_migrate(using: str) -> int:
 
 
 def give_way(loaded: Schedule, using: str) -> None:
-    """Remove the declared schedule in whose place ``loaded`` comes; one that has fired stays."""
+    """Remove the declared schedule that ``loaded`` replaces; one that has fired stays."""
     rows = Schedule.objects.using(using).filter(name=loaded.name, declared=True)
     rows.filter(firings__isnull=True).exclude(pk=loaded.pk).delete()

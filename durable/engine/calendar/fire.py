@@ -1,4 +1,4 @@
-"""Start what the calendar says: one execution per slot of a schedule, however many workers."""
+"""Fire schedules: start one execution per due slot, with any number of workers."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from durable.storage.transaction import in_callers_transaction, in_transaction, 
 
 logger = logging.getLogger("durable.schedules")
 
-AT_ONCE = 100  # schedules that a pass looks at
-SLOTS_AT_ONCE = 100  # starts in one transaction, where each missed slot is to run
+AT_ONCE = 100  # schedules per pass
+SLOTS_AT_ONCE = 100  # starts in one transaction, if all missed slots are to run
 GRACE = timedelta(seconds=60)  # a slot seen no later than this was not missed
 LONGEST_PAUSE = timedelta(minutes=10)  # between the attempts of a schedule that can't start
-RECENT = 20  # firings in which an unfinished execution is looked for
+RECENT = 20  # the last firings, searched for an unfinished execution
 
-#: spans in which the last missed slot is looked for, before all that was missed is read
+#: spans before the present, ever longer, in which to look for the last missed slot
 SPANS = tuple(timedelta(days=days) for days in (1 / 24, 1, 8, 63, 732, 36_525))
 
 
 def all_schedules() -> ScheduleQuerySet:
-    """Every schedule that there is."""
+    """All schedules."""
     found: ScheduleQuerySet = Schedule.objects.all()
     return found
 
 
 def fire_due(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> int:
-    """Fire the due schedules whose workflow this process knows; how many slots were dealt with."""
+    """Fire the due schedules whose workflow this process knows; return how many slots that was."""
     mine = (all_schedules() if rows is None else rows).filter(workflow__in=known_workflows())
     due = mine.due().values_list("pk", flat=True)[:limit]
     fired = each(lambda pk: _fire(pk), due)
@@ -56,7 +56,7 @@ def fire_due(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> int:
 
 
 def fail_orphans(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> int:
-    """Note that nobody alive can start what is due: it is counted, shown and moved on."""
+    """Fire due schedules whose workflow no live worker knows: they fail, are counted and shown."""
     others = (
         (all_schedules() if rows is None else rows).due().exclude(workflow__in=known_workflows())
     )
@@ -69,9 +69,9 @@ def fail_orphans(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> 
 
 @in_transaction
 def _fire(pk: UUID) -> int:
-    """Deal with the slots of one schedule that have passed: starts and advance, one commit.
+    """Handle the passed slots of one schedule: start them and advance, in one commit.
 
-    0 if somebody else is at it.
+    0 if another process has the schedule locked.
     """
     due = lock(Schedule.objects.due().filter(pk=pk), skip_locked=True)
     schedule: Schedule | None = due.annotate(present=clock.now()).first()
@@ -81,7 +81,7 @@ def _fire(pk: UUID) -> int:
     try:
         slots, missed = _passed(schedule, schedule.next_run_at, present)
         following = _following(schedule, (slots + missed)[-1])
-    except (ValueError, OSError, KeyError) as error:  # a row that something else has written
+    except (ValueError, OSError, KeyError) as error:  # a row not written by this code
         _count_failure(schedule, error, None)
         return 1
     known = set(schedule.firings.filter(slot__in=slots + missed).values_list("slot", flat=True))
@@ -99,7 +99,7 @@ def _fire(pk: UUID) -> int:
 def _passed(
     schedule: Schedule, first: datetime, present: datetime
 ) -> tuple[list[datetime], list[datetime]]:
-    """The slots to run, and those to note as missed, of all from ``first`` to the present."""
+    """The slots to run and the slots to record as missed, from ``first`` to the present."""
     if schedule.catch_up == CatchUp.ALL:
         upcoming = _slots(schedule, first - timedelta(microseconds=1))
         passed = takewhile(lambda slot: slot <= present, upcoming)
@@ -111,7 +111,7 @@ def _passed(
 
 
 def _last_slot(schedule: Schedule, first: datetime, present: datetime) -> datetime:
-    """The last slot that has passed, without reading all that were missed in a long downtime."""
+    """The last passed slot, found without reading all slots of a long downtime."""
     for span in SPANS:
         begin = max(present - span, first) - timedelta(microseconds=1)
         last: datetime | None = None
@@ -134,7 +134,7 @@ def _following(schedule: Schedule, last: datetime) -> datetime | None:
 
 
 def _fire_slot(schedule: Schedule, slot: datetime, present: datetime) -> bool:
-    """Start, queue or skip one slot; False if nothing can be started."""
+    """Start, queue or skip one slot; False if the start failed."""
     if schedule.overlap != Overlap.ALLOW:
         unfinished = _unfinished(schedule)
         if schedule.overlap == Overlap.SKIP and unfinished is not None:
@@ -151,7 +151,7 @@ def _fire_slot(schedule: Schedule, slot: datetime, present: datetime) -> bool:
 
 
 def _unfinished(schedule: Schedule) -> Execution | None:
-    """An execution of this schedule that still goes on; a firing may refer to it."""
+    """An unfinished execution of this schedule, to which a firing may refer."""
     recent = schedule.firings.filter(execution__isnull=False).order_by("-slot")
     ids = list(recent.values_list("execution", flat=True)[:RECENT])
     alive = Execution.objects.unfinished().filter(pk__in=ids).order_by("-created_at").first()
@@ -165,8 +165,9 @@ def _record(schedule: Schedule, slot: datetime, outcome: Outcome, **links: Any) 
 
 
 def _start(schedule: Schedule, slot: datetime, present: datetime) -> Execution | None:
-    """Start the execution of a slot, at its time plus its share of the jitter; or count that it
-    can't be started.
+    """Start a slot's execution, at the slot's time plus its share of the jitter.
+
+    If it can't be started, count that as a failure of the schedule; ``None`` then.
     """
     planned = slot + share_of_jitter(schedule, slot)
     options = StartOptions(
@@ -187,7 +188,7 @@ def _start(schedule: Schedule, slot: datetime, present: datetime) -> Execution |
 
 
 def share_of_jitter(schedule: Schedule, slot: datetime) -> timedelta:
-    """How much later the execution of a slot begins: the same whoever computes it."""
+    """The delay of a slot's execution within the jitter: the same on every worker."""
     if not schedule.jitter:
         return timedelta(0)
     digest = hashlib.sha256(f"{schedule.name}/{slot.isoformat()}".encode()).digest()
@@ -195,9 +196,9 @@ def share_of_jitter(schedule: Schedule, slot: datetime) -> timedelta:
 
 
 def _count_failure(schedule: Schedule, error: Exception, present: datetime | None) -> None:
-    """Show the failure, and try again no sooner than the next slot, later each time.
+    """Record a failed start, and move on to a later slot: the pause doubles each time.
 
-    ``present`` is ``None`` if the schedule has no slots at all: it rests until it is changed.
+    ``present`` is ``None`` if the schedule's slots can't be computed: it rests until it is changed.
     """
     logger.warning(
         "the schedule %s could not start %s: %s", schedule.name, schedule.workflow, error
@@ -220,7 +221,10 @@ def _count_failure(schedule: Schedule, error: Exception, present: datetime | Non
 
 @in_transaction
 def _start_queued(pk: UUID) -> int:
-    """Start the slot whose turn has come; those behind it wait for its execution then."""
+    """Start the first queued slot, if no execution of the schedule is unfinished.
+
+    The slots queued after it then wait for its execution.
+    """
     row = lock(Schedule.objects.filter(pk=pk, enabled=True), skip_locked=True)
     schedule: Schedule | None = row.annotate(present=clock.now()).first()
     if schedule is None:
@@ -248,10 +252,10 @@ def _start_queued(pk: UUID) -> int:
 def trigger(
     name: str, *, by: Any, tags: Mapping[str, Any] | None = None, scope: str = ""
 ) -> Execution:
-    """Start an execution of a schedule now, whatever its slots, overlap and ``enabled`` say.
+    """Start an execution of a schedule now, regardless of its slots, overlap and ``enabled``.
 
-    Its tags are those of the schedule, and ``tags``; its scope that of the schedule, or ``scope``.
-    It is on record as a firing at an instant of its own, which never is a slot's.
+    It gets the schedule's tags and ``tags``, and the schedule's scope or else ``scope``. Its firing
+    is recorded at an instant that is never a slot's.
     """
     schedule = find(name, lock(Schedule.objects.all()))
     options = StartOptions(

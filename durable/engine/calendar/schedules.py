@@ -1,6 +1,6 @@
-"""Which schedules there are: those that classes declare, and those made at run time.
+"""Find, create, change and switch schedules, declared in classes or made at run time.
 
-``deployed`` registers the former; what fires them all is in ``fire``.
+``deployed`` registers the declared ones, ``fire`` starts the executions of all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from durable.storage.transaction import in_callers_transaction, insert, lock
 
 logger = logging.getLogger("durable.schedules")
 
-#: what a schedule is made of, apart from its name and its workflow
+#: the columns of a schedule that a ``Cron`` sets
 OPTIONS = ("cron", "timezone", "catch_up", "overlap", "jitter")
 
 
@@ -46,7 +46,7 @@ def known_workflows() -> list[str]:
 
 
 def columns_of(cron: Cron) -> dict[str, Any]:
-    """What a row holds of a ``Cron``."""
+    """The columns that a ``Cron`` sets."""
     return {
         "cron": sizes.text("a cron expression", cron.expression, 200),
         "timezone": cron.timezone or settings.TIME_ZONE,
@@ -64,7 +64,7 @@ def first_slot(columns: dict[str, Any], present: datetime) -> datetime | None:
 def new_row(
     name: str, workflow: str, columns: dict[str, Any], data: str, present: datetime, declared: bool
 ) -> Schedule:
-    """A schedule that is not saved yet; it begins with the next slot."""
+    """An unsaved schedule that begins with the next slot."""
     return Schedule(
         name=sizes.text("the name of a schedule", name, 200),
         workflow=workflow,
@@ -77,7 +77,7 @@ def new_row(
 
 
 def differences(row: Schedule, workflow: str, wanted: dict[str, Any], data: str) -> dict[str, Any]:
-    """What is different in the row."""
+    """The columns to change in the row, with their new values."""
     changes = {name: wanted[name] for name in OPTIONS if getattr(row, name) != wanted[name]}
     if row.workflow != workflow:
         changes["workflow"] = workflow
@@ -98,9 +98,9 @@ def schedule(
     tags: Mapping[str, Any] | None = None,
     scope: str = "",
 ) -> Schedule:
-    """Create the schedule ``cron.name``, or change it; a changed time begins with the next slot.
+    """Create or change the schedule ``cron.name``; a changed time begins with the next slot.
 
-    ``tags`` and ``scope`` are those of whoever creates it: a change leaves them.
+    ``tags`` and ``scope`` are set when the schedule is created, and never changed.
     """
     definition = startable(workflow)
     name = sizes.text("the name of a schedule", cron.name, 200)
@@ -130,7 +130,7 @@ def schedule(
 
 @in_callers_transaction
 def unschedule(name: str, *, by: Any) -> None:
-    """Remove a schedule that was made at run time, with the list of its firings."""
+    """Remove a schedule made at run time, with its firings."""
     row = find(name, lock(Schedule.objects.all()))
     if row.declared:
         raise DurableError(
@@ -143,10 +143,9 @@ def unschedule(name: str, *, by: Any) -> None:
 
 @in_callers_transaction
 def switch(name: str, *, on: bool, by: Any) -> Schedule:
-    """Let a schedule fire, beginning with the next slot, or fire no more.
+    """Enable a schedule, beginning with the next slot, or disable it.
 
-    Slots in its queue are missed when it is switched off: switched on again, it must not start what
-    is long past.
+    Disabling marks queued slots as missed, so that enabling it later does not start old slots.
     """
     row = find(name, lock(Schedule.objects.all()))
     before = _shown(row)
@@ -160,7 +159,7 @@ def switch(name: str, *, on: bool, by: Any) -> Schedule:
 
 
 def find(name: str, rows: Any = None) -> Schedule:
-    """The schedule of this name; ``ScheduleNotFound``."""
+    """The schedule with this name, or ``ScheduleNotFound``."""
     rows = Schedule.objects.all() if rows is None else rows
     found: Schedule | None = rows.filter(name=name).first() if sizes.is_text(name, 200) else None
     if found is None:

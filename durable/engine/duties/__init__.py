@@ -1,4 +1,4 @@
-"""What is due, seen and done by whoever runs executions: a worker, or the testing kit.
+"""Due work: the list of duties, the query that finds what is due, and the workers' leases.
 
 May import: every other room of the engine.
 """

@@ -1,4 +1,4 @@
-"""All due work, listed once: whoever runs executions does it by this list, and by nothing else.
+"""The list of all due work (duties): workers, testing kit and doctor do exactly this list.
 
 To add a duty, write its function and add an entry to ``duties_of``; a duty that is due by the
 state of a row also gets a column in the pulse, and a line in the doctor's ``LATE``. Workers, the
@@ -24,7 +24,7 @@ from durable.engine.run import claim
 from durable.models.schedule import ScheduleQuerySet
 from durable.people import notices
 
-ONCE = timedelta.max  # as ``Duty.every``: at the first look of a process only
+ONCE = timedelta.max  # as ``Duty.every``: once per process, at its first pass
 UPKEEP = timedelta(seconds=5)
 SELDOM = timedelta(seconds=30)
 HOURLY = timedelta(hours=1)
@@ -34,18 +34,18 @@ Expired = Sequence[tuple[UUID, Any]]  # workers whose lease has run out, with th
 
 @dataclass(frozen=True)
 class Duty:
-    """A kind of due work: when it is due, and how a bounded portion of it is done."""
+    """A kind of due work: the test for being due, and the function for one portion."""
 
     name: str
     do: Callable[[int], int]  # takes the limit of a portion, returns how much was done
     at_once: int  # the limit that a runner passes: rows, keys, parents, workers or schedules
     due: Callable[[Pulse], bool] = lambda seen: False
     every: timedelta | None = None  # due by the clock, too: at least so often
-    own_thread: bool = False  # may be slow (mail): a worker does it beside everything else
+    own_thread: bool = False  # may be slow (mail): a worker does it in a thread of its own
 
 
 def all_dead(expired: Expired) -> Iterable[UUID]:
-    """A worker is dead as soon as its lease has run out."""
+    """Count every worker with an expired lease as dead."""
     return [worker for worker, _ in expired]
 
 
@@ -58,11 +58,11 @@ def duties_of(
 ) -> tuple[Duty, ...]:
     """The duties of one process, in the order in which they are done.
 
-    ``kinds`` are the workflows and versions that this process can run, ``dead`` picks, among
-    workers whose lease has run out, those that count as dead; ``schedules`` are those that fire,
-    ``declare`` brings in those of the classes.
+    ``kinds`` are the workflow versions that this process can run; ``dead`` picks the dead among
+    the workers with an expired lease; ``schedules`` are the schedules to fire; ``declare``
+    registers the declared ones.
     """
-    everything = 1_000_000  # what the classes of this process declare, in one transaction
+    everything = 1_000_000  # all declared schedules in one transaction
     return (
         Duty(
             "tell",

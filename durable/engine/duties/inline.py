@@ -1,4 +1,4 @@
-"""Run due executions in this very thread, one after the other, on this thread's connection."""
+"""Run due executions in the calling thread, one after the other, on its own connection."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ logger = logging.getLogger("durable.engine")
 
 
 class InlineSession:
-    """A session without threads: what the testing kit works with."""
+    """A session without threads, used by the testing kit."""
 
     stopping = False
 
@@ -46,14 +46,14 @@ class InlineSession:
         self._hooks = len(connection().run_on_commit)
 
     def commit(self, checkpoint: Checkpoint) -> Accepted | None:
-        """One checkpoint, one commit."""
+        """Write one checkpoint in its own commit."""
         return direct.commit(checkpoint)
 
     def committed(self) -> None:
-        """Inside a test's transaction nothing commits: run what was registered since then.
+        """Inside a test's transaction nothing commits: run the hooks registered since the start.
 
-        As after a commit: a hook that raises is logged, undoes nothing, and is the last one that
-        runs, unless it was registered as robust.
+        As after a commit, a hook that raises is logged and undoes nothing; the hooks after it
+        don't run, unless it was registered as robust.
         """
         conn = connection()
         if not conn.in_atomic_block:
@@ -66,12 +66,12 @@ class InlineSession:
             try:
                 apart(hook)
             except Exception:
-                logger.exception("what followed the commit of a step failed: %r", hook)
+                logger.exception("a hook after the commit of a step failed: %r", hook)
                 if not robust:
                     return
 
     def await_result(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a body on an event loop of its own; its ORM work comes back to this thread."""
+        """Run a coroutine on an event loop of its own; its ORM work comes back to this thread."""
 
         async def run() -> Any:
             return await coroutine
@@ -80,7 +80,7 @@ class InlineSession:
 
     @contextmanager
     def limit(self, attempt: Limited, limit: timedelta | None) -> Iterator[None]:
-        """One thread can't stop a body, but it can look at the clock afterwards."""
+        """Check the time when the body has ended; a single thread can't stop it earlier."""
         begun, at = time.monotonic(), attempt.claim.now()
 
         def look() -> None:
@@ -92,7 +92,7 @@ class InlineSession:
         yield
 
     def cancel_requested(self, claim: Claim) -> bool:
-        """Ask the row; an async body, which can't, gets what the claim knew."""
+        """Read the row; inside an async body, which can't query, use the claim's value."""
         with suppress(RuntimeError):
             asyncio.get_running_loop()
             return claim.cancel_requested
@@ -101,17 +101,16 @@ class InlineSession:
         ).exists()
 
     def show_progress(self, claim: Claim, progress: Any) -> None:
-        """Progress comes with the transaction that ends the attempt."""
+        """Do nothing: progress is written by the transaction that ends the attempt."""
 
 
 def work(
     max_claims: int, rota: Rota | None = None, stopping: Callable[[], bool] = lambda: False
 ) -> int:
-    """Do all duties, claim and run until nothing is due; say how many claims there were.
+    """Do duties, claim and run until nothing is due; return the number of claims.
 
-    A fixed order: what is due first by priority, then by time, one execution at a time. What a
-    worker does every few seconds is done at the beginning, and again after the last claim.
-    ``stopping`` is asked before each claim.
+    One execution at a time, by priority and then by due time. Duties by the clock (``every``) are
+    done at the beginning, and again after the last claim. ``stopping`` is asked before each claim.
     """
     done, complete = 0, True
     rota = Rota(duties_of()) if rota is None else rota
@@ -134,9 +133,9 @@ def work(
 
 
 class _Presence:
-    """The row under which this thread claims: what it holds is due again if its process dies.
+    """The worker row for this thread's claims; if the process dies, the lease frees them.
 
-    There is none until something is claimed, and none when all went well.
+    The row is created with the first claim, and removed when all went well.
     """
 
     def __init__(self) -> None:
@@ -144,7 +143,7 @@ class _Presence:
         self._seen: tuple[Any, float] = None, 0.0
 
     def worker(self) -> UUID:
-        """The worker's id, its lease renewed if it is not fresh."""
+        """The worker's id, with its lease renewed once a third of it is over."""
         lease, (frozen, renewed) = conf.duration("LEASE"), self._seen
         now = clock.frozen_at(), time.monotonic()
         if self._worker is not None:
@@ -159,7 +158,7 @@ class _Presence:
         return self._worker
 
     def end(self) -> None:
-        """Leave nothing behind."""
+        """Remove the row, and free the claims still held."""
         if self._worker is not None:
             workers.forget(self._worker)
 
@@ -170,7 +169,7 @@ def _present() -> Iterator[_Presence]:
     try:
         yield presence
     except BaseException:
-        with suppress(Exception):  # what was raised is what matters; else the lease will run out
+        with suppress(Exception):  # the first error matters more; the lease frees the claims
             presence.end()
         raise
     presence.end()

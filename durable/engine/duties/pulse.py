@@ -1,4 +1,4 @@
-"""See in one statement what is due, and know when the next thing will be."""
+"""The pulse: one statement that tells what is due now, and when the next work falls due."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from durable.storage.transaction import connection
 
 @dataclass(frozen=True)
 class Pulse:
-    """What there is to do, seen in one statement."""
+    """The due work and the next due times, read in one statement."""
 
     now: datetime
     next_wake: datetime | None  # of the sleepers
     next_expiry: datetime | None  # of the workers' leases
     next_slot: datetime | None  # of the schedules whose workflows the worker knows
-    next_notice: datetime | None  # to people who are asked
-    messages: bool  # events, keys or answers to deliver
-    ready: bool  # something of the worker's own kinds and queues
-    queued: bool  # a slot whose turn has come
+    next_notice: datetime | None  # to people with an open question
+    messages: bool  # events, keys or answers to deliver, or ends to report
+    ready: bool  # executions of the worker's own kinds and queues
+    queued: bool  # a queued slot that can start now
 
     def has_come(self, moment: datetime | None) -> bool:
-        """Whether something is due whose next time is ``moment``."""
+        """Whether the time ``moment`` has come; False for ``None``."""
         return moment is not None and moment <= self.now
 
     def seconds_to_next(self) -> float | None:
-        """Seconds until something falls due by time; ``None`` if nothing will."""
+        """Seconds until the next due time; ``None`` if there is none."""
         moments = (self.next_wake, self.next_expiry, self.next_slot)
         times = [moment for moment in moments if moment is not None]
         if self.next_notice is not None and not self.has_come(self.next_notice):
@@ -63,7 +63,7 @@ SELECT {now},
 
 
 def pulse(queues: Iterable[str], kinds: Iterable[str]) -> Pulse:
-    """Look at everything that can make progress: one statement, index probes only."""
+    """Read all that can make progress: one statement with index probes only."""
     conn = connection()
     now, params = clock.now_sql(conn)
     # an empty IN list is not SQL; nothing is called ""

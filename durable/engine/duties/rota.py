@@ -1,4 +1,4 @@
-"""Which duties a process is to do now, and when it last did them."""
+"""Choose the duties due in a process: by the pulse, and by the time since their last run."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from durable.storage.share import is_over, share
 
 
 class Rota:
-    """The duties of one process; the times are this process's, not the database's.
+    """The duties of one process; times are this process's monotonic clock, not the database's.
 
-    ``share``: seconds after which a portion of a duty ends, so that others get their turn.
+    ``share``: seconds after which a portion of a duty ends, so that the others are done too.
     """
 
     def __init__(self, duties: Sequence[Duty], share: float | None = None) -> None:
         self.duties, self._share = duties, share
-        self.done: Counter[str] = Counter()  # how much, by the names of the duties
-        self._again: dict[str, float] = {}  # when a duty is due by its ``every``
-        self._rests: dict[str, float] = {}  # until when one that failed is left alone
+        self.done: Counter[str] = Counter()  # the amount done, by name of duty
+        self._again: dict[str, float] = {}  # when a duty is next due by its ``every``
+        self._rests: dict[str, float] = {}  # until when a failed duty rests
 
     def due(self, seen: Pulse) -> Iterator[Duty]:
-        """Those to do now, in their order."""
+        """The duties to do now, in their order."""
         for duty in self.duties:
             now = time.monotonic()
             by_clock = duty.every is not None and now >= self._again.get(duty.name, now)
@@ -34,7 +34,7 @@ class Rota:
                 yield duty
 
     def perform(self, duty: Duty) -> int:
-        """Do one portion of a duty; say how much it was.
+        """Do one portion of a duty; return its amount.
 
         A duty that raises rests for a poll interval; one with more to do than a portion is due
         again at once.
@@ -53,12 +53,12 @@ class Rota:
         return count
 
     def is_idle(self, seen: Pulse) -> bool:
-        """Whether there is nothing to do or to claim, but for what has a thread of its own."""
+        """Whether there is nothing to do or to claim, apart from duties with their own thread."""
         here = (duty for duty in self.duties if not duty.own_thread)
         return not (seen.ready or any(duty.due(seen) for duty in here))
 
     def restart(self, within: timedelta) -> None:
-        """Let what is done at least so often be due."""
+        """Make due at once the duties whose ``every`` is at most ``within``."""
         for duty in self.duties:
             if duty.every is not None and duty.every <= within:
                 self._again.pop(duty.name, None)

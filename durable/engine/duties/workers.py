@@ -1,4 +1,4 @@
-"""The worker processes as the engine sees them: their leases, their deaths, what they can run."""
+"""The worker rows: sign on, renew leases, bury the dead, free their executions, block orphans."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Held = Set[tuple[UUID, int]]  # executions, each with the fence of its claim
 def register(
     name: str, queues: Sequence[str], kinds: Iterable[str], lease: timedelta, *, listening: bool
 ) -> UUID:
-    """Make a worker known; what was blocked for want of it, or of its code, is due again."""
+    """Sign a worker on, and retry executions blocked for lack of a worker or of code."""
     kinds = list(kinds)
     worker = sign_on(name, queues, kinds, lease, listening=listening)
     unblock(kinds)
@@ -40,7 +40,7 @@ def register(
 def sign_on(
     name: str, queues: Sequence[str], kinds: Iterable[str], lease: timedelta, *, listening: bool
 ) -> UUID:
-    """A row for a worker, with a lease: what it holds is due again when that has run out."""
+    """Insert the row of a worker with a lease; when the lease expires, its executions are freed."""
     worker = Worker.objects.create(
         id=uuid7(),
         name=name,
@@ -55,9 +55,9 @@ def sign_on(
 
 
 def unblock(kinds: Iterable[str], *, only_by: str | None = None) -> int:
-    """Give blocked executions of these workflows another try.
+    """Retry the blocked executions of these workflow versions.
 
-    ``only_by`` is for those who come back for what somebody has locked at this moment.
+    ``only_by`` limits that to one ``blocked_by``, and leaves locked rows for the next pass.
     """
     rows = Execution.objects.filter(status=Status.BLOCKED, kind__in=list(kinds))
     if only_by is not None:
@@ -66,27 +66,27 @@ def unblock(kinds: Iterable[str], *, only_by: str | None = None) -> int:
 
 
 def _unlocked(rows: ExecutionQuerySet) -> ExecutionQuerySet:
-    """A portion of the rows that nobody else has locked, locked for this transaction."""
+    """A portion of the rows that no other transaction has locked; locked for this one."""
     found = lock(rows, skip_locked=True).order_by().values_list("pk", flat=True)[:BLOCKED_AT_ONCE]
     return rows.filter(pk__in=list(found))
 
 
 @in_transaction
 def renew(worker: UUID, lease: timedelta, running: int, *, listening: bool) -> bool:
-    """Extend the lease; False if the worker has been declared dead meanwhile."""
+    """Extend the lease; False if the worker has been declared dead."""
     return bool(Worker.objects.renew(worker, lease, running=running, listening=listening))
 
 
 @in_transaction
 def sign_off(worker: UUID) -> int:
-    """A worker leaves: what it still holds is due again at once."""
+    """Mark a worker as stopped; its executions are due again at once. Returns how many."""
     Worker.objects.filter(pk=worker).update(stopped_at=clock.now())
     return _free(worker, died=False)
 
 
 @in_transaction
 def forget(worker: UUID) -> int:
-    """``sign_off``, and nothing is left of the worker that nobody has seen."""
+    """``sign_off`` a worker and delete its row; for workers that no one has seen."""
     held = Execution.objects.filter(worker=worker)
     idle = Worker.objects.filter(~Exists(held), pk=worker)
     if idle.delete()[0]:
@@ -98,11 +98,11 @@ def forget(worker: UUID) -> int:
 
 @in_transaction
 def bury(worker: UUID) -> int:
-    """Declare a worker dead whose lease has run out; say how many executions were freed.
+    """Declare a worker with an expired lease dead; return how many executions were freed.
 
-    Their fences are raised here, so that from now on nothing that it still writes is accepted.
-    A row that is locked (perhaps by a transaction of the dead worker that its server still
-    believes in) is not waited for: ``free_strays`` comes back for it.
+    Raising their fences makes the database refuse all later writes of the worker. A locked row
+    (perhaps locked by a transaction of the dead worker that its server still keeps open) is not
+    waited for: ``free_strays`` frees it later.
     """
     row = lock(Worker.objects.expired().filter(pk=worker), skip_locked=True).first()
     if row is None:
@@ -112,20 +112,20 @@ def bury(worker: UUID) -> int:
 
 
 def strays() -> ExecutionQuerySet:
-    """Executions held under the id of a stopped worker, or of one whose row is gone.
+    """Executions held under the id of a stopped or deleted worker.
 
-    Claimed in the moment in which the worker was declared dead, locked when it was; or somebody
-    has removed its row by hand.
+    They were claimed just as the worker was declared dead, or locked at that moment; or the
+    worker's row was deleted by hand.
     """
     working = Worker.objects.filter(stopped_at__isnull=True)
     return Execution.objects.filter(worker__isnull=False).exclude(worker__in=working.values("pk"))
 
 
 def free_strays(limit: int = STRAYS_AT_ONCE) -> int:
-    """Free what stopped and unknown workers hold; how many executions that were.
+    """Free the executions held by stopped and unknown workers; return how many.
 
-    ``limit`` is how many strays are looked at. In the order of the index of held executions:
-    without it PostgreSQL would read the whole table, when its statistics are old.
+    ``limit`` is how many strays are looked at. They are read in the order of the index of held
+    executions: otherwise PostgreSQL, with old statistics, would read the whole table.
     """
     ids = strays().order_by("worker").values_list("worker", flat=True)[:limit]
     unknown = (worker for worker in dict.fromkeys(ids) if worker is not None)
@@ -138,12 +138,12 @@ def _free_all(worker: UUID) -> int:
 
 
 def bury_all(dead: Iterable[UUID]) -> int:
-    """``bury`` each of these workers, in a transaction of its own."""
+    """``bury`` each of these workers, in its own transaction."""
     return each(bury, dead)
 
 
 def expired(limit: int | None = None) -> list[tuple[UUID, Any]]:
-    """The workers whose lease has run out, each with its last heartbeat; the longest dead first."""
+    """The workers with an expired lease and their last heartbeats; the longest expired first."""
     rows = Worker.objects.expired().order_by("expires_at")
     return list(rows.values_list("pk", "heartbeat_at")[:limit])
 
@@ -162,18 +162,18 @@ def _free(worker: UUID, *, died: bool, only: Held | None = None) -> int:
 
 
 def held(worker: UUID) -> set[tuple[UUID, int]]:
-    """The executions that a worker holds, each with its fence, as the database sees it."""
+    """The executions that a worker holds, by the database, with their fences."""
     return set(Execution.objects.filter(worker=worker).values_list("pk", "fence"))
 
 
 @in_transaction
 def free(worker: UUID, claims: Held) -> int:
-    """Take executions from a worker that does not know that it has them."""
+    """Free executions that a worker holds without knowing of them."""
     return _free(worker, died=False, only=claims)
 
 
 def asked_to_cancel(worker: UUID) -> set[UUID]:
-    """Of the executions that a worker holds, those that somebody wants cancelled."""
+    """The executions held by a worker with a requested cancellation."""
     return set(
         Execution.objects.filter(worker=worker, cancel_requested_at__isnull=False).values_list(
             "pk", flat=True
@@ -182,10 +182,10 @@ def asked_to_cancel(worker: UUID) -> set[UUID]:
 
 
 def block_orphans(own_kinds: Iterable[str], limit: int = BLOCKED_AT_ONCE) -> int:
-    """Mark what is due while no live worker has its workflow and version; and unmark it.
+    """Block due executions whose workflow version no live worker has; unblock those found since.
 
-    ``own_kinds`` are the caller's, who is alive whatever its row says. Mostly there is neither,
-    which two probes tell.
+    ``own_kinds`` are the caller's, who counts as alive. Usually there is nothing to do, as two
+    index probes tell.
     """
     mine = set(own_kinds)
     if Execution.objects.filter(status=Status.BLOCKED, blocked_by__in=("worker", "child")).exists():
@@ -218,7 +218,7 @@ def _block(own_kinds: Set[str], limit: int) -> int:
 
 
 def _unblock_parents(own_kinds: Set[str]) -> int:
-    """Give those another try that lacked the workflow of a child, which is here."""
+    """Retry executions blocked for lack of a child's workflow, if this process has it."""
     waiting = Execution.objects.filter(
         status=Status.BLOCKED, blocked_by="child", kind__in=list(own_kinds)
     )

@@ -1,4 +1,4 @@
-"""How executions come to rest or end, and hand on: what every floor above stands on.
+"""How executions stop running: checkpoint, release, end, and pass turns on.
 
 May import: row and storage.
 """

@@ -1,4 +1,4 @@
-"""Go on where something has failed: with fresh attempts, keeping all that is done."""
+"""Retry failed executions in place: fresh attempts from where each one failed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from durable.engine.row.position import Position
 from durable.models import Execution, StepRun
 from durable.states import FINAL, Status, StepStatus
 
-#: nobody has asked to cancel it
+#: the columns of an execution without a request to cancel
 _UNASKED: dict[str, Any] = {
     "cancel_requested_at": None,
     "cancel_reason": "",
@@ -32,10 +32,10 @@ def retry(execution: Execution, *, restart_step: bool) -> None:
 
 
 def go_on(executions: Iterable[Execution]) -> None:
-    """Executions that failed or were stopped continue in place, and all that did so below them.
+    """Continue failed or stopped executions in place, with all below that failed or stopped too.
 
-    What has completed does not run again. Each begins where it ended, with fresh attempts, and so
-    do its branches, its items, and the children of ``call_workflow`` that it waited for.
+    Completed steps do not run again. Each execution begins where it ended, with fresh attempts, and
+    so do its branches, its items, and the children of ``call_workflow`` that it waited for.
     """
     standing = list(executions)
     while standing:
@@ -58,21 +58,24 @@ def go_on(executions: Iterable[Execution]) -> None:
 
 
 def _new_deadline(execution: Execution) -> Any:
-    """A workflow that had run out of time gets its timeout anew, or it would fail at once."""
+    """A full workflow timeout from now, as an expired deadline would fail the retry at once.
+
+    Without a timeout the deadline stays.
+    """
     cls = registry.get(execution.workflow, execution.version)
     timeout = cls.definition.options.timeout if cls is not None else None
     return execution.deadline_at if timeout is None else clock.now() + timeout
 
 
 def restart(execution: Execution) -> None:
-    """Forget the waits and records of the step at which an execution stands."""
+    """Delete the waits and records of an execution's current step, and close its parked attempt."""
     journal.forget(execution.pk, execution.path, execution.visit)
     parked = StepRun.objects.parked(execution.pk)
     parked.close(StepStatus.CANCELLED, ended_at=clock.now())
 
 
 def _revive_below(execution: Execution, deadline: Any) -> list[Execution]:
-    """Revive the parts of the block at which an execution stands; those that had begun.
+    """Revive the failed or cancelled parts of an execution's block; return the started ones.
 
     Items wait for their turns as before.
     """

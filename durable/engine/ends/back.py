@@ -1,4 +1,4 @@
-"""Send an execution back into the rollback of its completed steps, wherever it stands."""
+"""Send an execution into the rollback of its completed steps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from durable.models.execution import ExecutionQuerySet
 
 
 def send_back(rows: ExecutionQuerySet, at: Position, rollback: Rollback) -> int:
-    """Send the execution that ``rows`` selects (guarded, one, at ``at``) into its rollback."""
+    """Move the execution that ``rows`` selects (guarded, one, at ``at``) into ``rollback``."""
     leave(rows)
     return rows.due(rolls=False, **at.to_undo(rollback).columns())

@@ -1,8 +1,8 @@
-"""Write results and positions, many in one commit, each under its own fence.
+"""Write checkpoints: results and next positions, many in one commit, each under its own fence.
 
-Two statements, whatever the number of checkpoints: one UPDATE that joins on the fence and
-returns what it accepted, one INSERT of the attempts' records for those. A row that has lost its
-fence is simply not returned; the others are in.
+Two statements for any number of checkpoints: one UPDATE that joins on the fence and returns
+the rows it accepted, one INSERT of the attempts' records for those rows. A row that lost its
+fence is not returned; the others are committed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from durable.storage.transaction import connection, in_transaction, lock
 
 @dataclass(frozen=True)
 class Attempt:
-    """The record of one attempt, as it will stand in the history."""
+    """The record of one attempt, as the history shows it."""
 
     execution_id: UUID
     path: str
@@ -50,7 +50,7 @@ class Attempt:
 
     @classmethod
     def of(cls, claim: Claim, identity: Identity, status: StepStatus, **rest: Any) -> Self:
-        """The record of the attempt for which a claim stands where it does."""
+        """The record of an attempt at the claim's position."""
         return cls(
             execution_id=identity.execution_id,
             path=identity.path,
@@ -66,13 +66,13 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A step's result and where the execution goes next (``to.path`` is empty at the end)."""
+    """A step's result and the next position (``to.path`` is empty at the end)."""
 
     execution_id: UUID
     fence: int
     data: str | None
-    # the position that it leaves: a step is done once, and a commit in doubt may still be on its
-    # way when it is repeated
+    # the position before: the UPDATE requires it, since an unanswered commit may still arrive
+    # while its repetition runs, and a step must count once
     was: Position
     to: Position
     at: datetime
@@ -82,13 +82,13 @@ class Checkpoint:
     outcome: str | None = None
     root_id: UUID | None = None
     role: str = Role.ROOT
-    block: Block | None = None  # whose branch or item it is
-    released: bool = True  # an item that has a turn to hand on
-    heir: Heir | None = None  # the item of the same batch that gets it
+    block: Block | None = None  # the block of which it is a branch or item
+    released: bool = True  # whether an item has a turn to hand on
+    heir: Heir | None = None  # the item of the same batch that gets the turn
 
     @classmethod
     def of(cls, claim: Claim, data: str | None, to: Position, **rest: Any) -> Self:
-        """The checkpoint that leads a claim from where it stands to the position ``to``."""
+        """The checkpoint that moves a claim to the position ``to``."""
         return cls(
             execution_id=claim.execution_id,
             fence=claim.fence,
@@ -105,17 +105,17 @@ class Checkpoint:
 
     @property
     def finishes(self) -> bool:
-        """Whether it was the last step."""
+        """Whether this is the checkpoint of the last step."""
         return not self.to.path
 
     @cached_property
     def frames(self) -> str | None:
-        """The frames of the next position, as they are stored."""
+        """The frames of the next position as stored text."""
         return encode(self.to.frames)
 
     @property
     def size(self) -> int:
-        """About how many characters it takes to write it."""
+        """The approximate number of characters written for this checkpoint."""
         texts = [self.data, self.outcome, self.frames]
         if (attempt := self.attempt) is not None:
             texts += [attempt.input, attempt.output, attempt.error, attempt.logs]
@@ -124,11 +124,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Accepted:
-    """What the row said when it took the checkpoint."""
+    """The requests found in the row when it accepted the checkpoint."""
 
     pause_requested: bool
     cancel_requested: bool
-    unfinished: bool = False  # the last step is taken, but a child is still in a step
+    unfinished: bool = False  # the last step is taken, but an awaited child is not finished
 
     @property
     def may_end(self) -> bool:
@@ -136,7 +136,7 @@ class Accepted:
         return not (self.cancel_requested or self.unfinished)
 
 
-#: characters that are enough for one commit: more only takes memory
+#: characters after which a commit is full: larger ones only take memory
 ENOUGH = 4 << 20
 
 _POSITIONS = Rowset(
@@ -207,9 +207,9 @@ SET status = excluded.status, output = excluded.output, error = excluded.error,
 def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUID, Accepted]:
     """Write the checkpoints of ``batch`` (one per execution) that still hold their fence.
 
-    Returns those that are in. With ``skip_locked`` a row that somebody else has locked is left
-    out rather than waited for (PostgreSQL); it can't be told from one that lost its fence, so
-    try what is missing once more alone.
+    Returns the accepted ones. With ``skip_locked`` a row locked by another transaction is left out
+    rather than waited for (PostgreSQL); it looks the same as a lost fence, so write each missing
+    checkpoint once more alone.
     """
     batch = _with_their_roots(batch, skip_locked)
     accepted = _advance(connection(), batch, skip_locked)
@@ -228,7 +228,10 @@ def write(batch: Sequence[Checkpoint], *, skip_locked: bool = False) -> dict[UUI
 
 
 def _with_their_roots(batch: Sequence[Checkpoint], skip_locked: bool) -> Sequence[Checkpoint]:
-    """Lock the roots that branches and items write to; without ``skip_locked`` that is all."""
+    """Lock the roots that branches and items write to; leave out checkpoints without their lock.
+
+    Without ``skip_locked`` every root is waited for, and all checkpoints stay.
+    """
     roots = {
         c.execution_id: c.root_id
         for c in batch
@@ -242,7 +245,7 @@ def _with_their_roots(batch: Sequence[Checkpoint], skip_locked: bool) -> Sequenc
 
 
 def _hand_on(items: Sequence[Checkpoint], accepted: dict[UUID, Accepted]) -> None:
-    """Finished items give their turns to the next ones of their blocks."""
+    """Pass the turns of finished items to the next items of their blocks."""
     turns: dict[tuple[Block, Heir | None], list[Checkpoint]] = {}
     for item in items:
         assert item.block is not None
@@ -274,7 +277,7 @@ def _advance(
 
 
 def write_attempts(attempts: Sequence[Attempt]) -> None:
-    """Insert the records of attempts; one that was parked is brought up to date."""
+    """Insert the records of attempts; the record of a parked attempt is updated."""
     if not attempts:
         return
     conn = connection()

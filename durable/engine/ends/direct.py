@@ -1,4 +1,4 @@
-"""Write checkpoints in a commit of their own, whatever happens to the connection meanwhile."""
+"""Write checkpoints in a commit of their own, repeated safely if the connection breaks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def commit(checkpoint: Checkpoint, *, in_doubt: bool = False) -> Accepted | None
 
 
 def commit_all(batch: Sequence[Checkpoint], *, in_doubt: bool = False) -> dict[UUID, Accepted]:
-    """Write checkpoints in one commit; those whose fence is lost are not returned.
+    """Write checkpoints in one commit; those that lost their fence are not returned.
 
-    When the connection breaks, nobody knows whether the commit happened: read back under the
-    fence, and write again only what is not in. ``in_doubt`` says that this happened before.
+    After a broken connection the COMMIT is in doubt: read each row back under its fence, and write
+    only the missing checkpoints again. ``in_doubt``: such a COMMIT already came before this call.
     """
     doubtful = in_doubt
 
@@ -36,12 +36,12 @@ def commit_all(batch: Sequence[Checkpoint], *, in_doubt: bool = False) -> dict[U
 
 
 def settle(checkpoint: Checkpoint) -> Accepted | None:
-    """After a COMMIT without an answer: what the row took, or ``None`` if it was rolled back."""
+    """Read back a COMMIT without an answer: what the row accepted, or ``None`` if rolled back."""
     return persist(lambda: _read_back(checkpoint))
 
 
 def _read_back(checkpoint: Checkpoint) -> Accepted | None:
-    """What the row says if this very checkpoint is in it, else ``None``."""
+    """What the row accepted if this very checkpoint is in it, else ``None``."""
     row = (
         Execution.objects.filter(
             pk=checkpoint.execution_id,

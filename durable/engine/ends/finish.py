@@ -1,4 +1,4 @@
-"""End executions: the one owner of every final status, and of what must not outlive it."""
+"""End executions: set the final status, and close their open waits and parked attempts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
 
 
 def finish(rows: ExecutionQuerySet, target: Status, error: Error = None, **beside: Any) -> bool:
-    """Bring the executions that ``rows`` selects to a final status; False if none may move.
+    """Move the executions that ``rows`` selects to a final status; False if none may move.
 
     The rows are guarded or locked. Their open waits and parked attempts are closed in the same
     transaction, which the caller has opened.
@@ -46,7 +46,7 @@ def finish(rows: ExecutionQuerySet, target: Status, error: Error = None, **besid
 
 
 def leave(rows: ExecutionQuerySet) -> None:
-    """Executions leave the step at which they stand: what is on record of it is closed."""
+    """Close the waits and the attempt of the step that each execution leaves."""
     standing = list(rows.light())
     close([row.pk for row in standing])
     for row in standing:
@@ -58,7 +58,7 @@ def leave(rows: ExecutionQuerySet) -> None:
 
 
 def _note_crash(row: Execution) -> None:
-    """A worker died in the attempt, and it is not run again: nobody knows what it has done."""
+    """Record a failed attempt if workers died in it and it will not run again: outcome unknown."""
     if row.steps.filter(path=row.path, visit=row.visit, attempt=row.attempt).exists():
         return
     at = completed_after(clock.read(database()), row.last_completed_at)
@@ -78,7 +78,7 @@ def _note_crash(row: Execution) -> None:
 
 
 def _close_compensation(run_id: str) -> None:
-    """Close the compensation of a step run that is parked: its record is that of its step."""
+    """Close a step run's parked compensation, whose record belongs to the step's own execution."""
     undone = StepRun.objects.get(pk=run_id)
     parked = StepRun.objects.parked(undone.execution_id).filter(compensation=True)
     parked.filter(path=undone.path, visit=undone.visit).close(
@@ -87,7 +87,7 @@ def _close_compensation(run_id: str) -> None:
 
 
 def close(executions: Sequence[UUID]) -> None:
-    """Close what finished executions leave open: waits, and an attempt parked in one."""
+    """Close the open waits of executions, and the attempts parked in them."""
     Wait.objects.filter(execution__in=executions).resolve(WaitStatus.CANCELLED)
     Wait.objects.tell(executions)
     StepRun.objects.parked(*executions).close(StepStatus.CANCELLED, ended_at=clock.now())

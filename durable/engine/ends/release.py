@@ -1,4 +1,4 @@
-"""Let go of a claim: the one place where what an operator has asked for meanwhile is obeyed."""
+"""Release a claim: due, asleep, parked or blocked; but a requested pause or cancel comes first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from durable.storage.transaction import in_transaction, lock
 
 @dataclass(frozen=True)
 class Asked:
-    """What the row says while the claim is still ours."""
+    """An operator's requests, read from the row while the claim is held."""
 
     pause: bool
     cancel: bool
@@ -33,7 +33,7 @@ class Asked:
 
     @property
     def stops(self) -> bool:
-        """Whether nothing new is to begin."""
+        """Whether the execution has to stop before anything new begins."""
         return self.pause or self.cancel
 
 
@@ -61,7 +61,7 @@ def give_back(claim: Claim, **beside: Any) -> None:
 @settled_by(let_go_before)
 @in_transaction
 def put_to_sleep(claim: Claim, until: Any, **beside: Any) -> None:
-    """Release an execution that is to go on at ``until``, a time or an expression of it."""
+    """Release an execution until the time ``until`` (or an SQL expression of it)."""
     if not _obeyed(claim, until, **beside):
         _landed(claim.row().asleep(until, rolls=claim.is_compensating, **beside))
 
@@ -69,7 +69,7 @@ def put_to_sleep(claim: Claim, until: Any, **beside: Any) -> None:
 @settled_by(let_go_before)
 @in_transaction
 def park(claim: Claim, until: Any = None) -> None:
-    """Release an execution that waits: for an answer, or until ``until``."""
+    """Release an execution that waits for an answer, or until the time ``until``."""
     if not _obeyed(claim, until):
         _landed(claim.row().parked(until, rolls=claim.is_compensating))
 
@@ -77,15 +77,16 @@ def park(claim: Claim, until: Any = None) -> None:
 @settled_by(let_go_before)
 @in_transaction
 def set_aside(claim: Claim, by: str, error: Error) -> None:
-    """Release an execution that can't go on until ``by`` is there; see ``Landings.blocked``."""
+    """Block an execution until ``by`` is there; see ``Landings.blocked``."""
     if not _obeyed(claim, clock.now()):
         _landed(claim.row().blocked(by, error))
 
 
 def _obeyed(claim: Claim, resume_at: Any, **beside: Any) -> bool:
-    """Cancel or pause the claimed execution if somebody has asked for that; False if nobody has.
+    """Carry out a requested cancel or pause on the claimed execution; False if none is requested.
 
-    ``resume_at`` is when it would have been due. What undoes all it has done is asked in vain.
+    ``resume_at`` is when the execution would be due without the pause. An execution that rolls back
+    as a whole ignores both requests.
     """
     asked = hold(claim)
     if claim.at.undoes_all:
@@ -98,15 +99,15 @@ def _obeyed(claim: Claim, resume_at: Any, **beside: Any) -> bool:
 
 
 def _landed(rows: int) -> None:
-    """``ClaimLost`` if no row was there to move."""
+    """Raise ``ClaimLost`` if the guarded write moved no row."""
     if not rows:
         raise ClaimLost
 
 
 def end_cancelled(rows: ExecutionQuerySet, at: Position, *, compensate: bool) -> None:
-    """Bring one guarded row towards the end that a cancellation asks for.
+    """Cancel one guarded row as requested.
 
-    What is alive below it is stopped first; the row parks until the last of that has ended.
+    Live executions below it are stopped first; the row parks until the last of them has ended.
     """
     execution = rows.get()
     ended = tree_of.stop_below(execution, reasons.cancelled(execution), cancelled=True)
@@ -123,9 +124,9 @@ def end_cancelled(rows: ExecutionQuerySet, at: Position, *, compensate: bool) ->
 @settled_by(let_go_before)
 @in_transaction
 def complete(claim: Claim, *, in_sequence: bool) -> None:
-    """Finish an execution that has taken its last step, once nothing below it is alive.
+    """Finish an execution after its last step; park it while an awaited child is alive.
 
-    One that somebody has cancelled since it was claimed ends cancelled.
+    If a cancellation was requested since the claim, the execution ends cancelled.
     """
     asked = hold(claim)
     if asked.cancel:
@@ -141,12 +142,12 @@ def complete(claim: Claim, *, in_sequence: bool) -> None:
 
 
 def block(claim: Claim, error: DurableError) -> None:
-    """Set an execution aside that this code can't continue: nothing failed, nothing is lost."""
+    """Block an execution that this code can't continue; nothing failed, no work is lost."""
     told = failures.describe(error, step=claim.at.path or None, attempt=None)
     set_aside(claim, "code", failures.encode({**told, "traceback": ""}))
 
 
 def block_for_child(claim: Claim, kind: str) -> None:
-    """Set an execution aside until a live worker has the workflow of a child of it."""
+    """Block an execution until a live worker has the workflow ``kind`` of one of its children."""
     message = f"this worker lacks {kind}, whose completed steps are to be undone"
     set_aside(claim, "child", failures.encode(failures.no_worker(message, kind=kind)))

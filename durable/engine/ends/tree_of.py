@@ -1,4 +1,4 @@
-"""The executions below an execution: which are alive, and how they are stopped."""
+"""Find and stop the executions below an execution."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from durable.states import ROLLBACK, Status
 from durable.storage.rowset import in_portions
 from durable.storage.transaction import lock
 
-#: what an execution waits for: its branches, its items, and children of call_workflow
+#: executions that their parent waits for: branches, items, and children of call_workflow
 AWAITED = Q(awaited=True)
 
 
 def live_below(*executions: UUID) -> ExecutionQuerySet:
-    """The awaited executions directly below that are not finished."""
+    """The unfinished awaited executions directly below ``executions``."""
     return Execution.objects.unfinished().filter(AWAITED, parent__in=executions)
 
 
 def stop(rows: ExecutionQuerySet, why: str) -> None:
     """Cancel executions and all below them.
 
-    All of them get ``why`` as their reason (see ``row/reasons``). A row in a step ends with that
-    step's checkpoint, one that undoes all it has done with its rollback; until then the rows
-    above wait for it.
+    All of them get ``why`` as their reason (see ``row/reasons``). A running row ends with its
+    step's checkpoint, a row that rolls back as a whole with its rollback; until then the rows above
+    wait for it.
     """
     _stop(_locked(rows.unfinished()), why)
 
@@ -38,7 +38,8 @@ def stop(rows: ExecutionQuerySet, why: str) -> None:
 def stop_below(execution: Execution, why: str, *, cancelled: bool = False) -> bool:
     """Cancel the unfinished executions below one; True if all awaited ones have ended.
 
-    ``cancelled``: it is cancelled itself, and so are the children that were started for that.
+    ``cancelled``: the execution itself is cancelled, so children started with
+    ``on_cancel="cancel"`` are cancelled too.
     """
     below = _locked_below([execution.pk], why, cancelled=cancelled)
     staying = _stop(below, why)
@@ -46,9 +47,10 @@ def stop_below(execution: Execution, why: str, *, cancelled: bool = False) -> bo
 
 
 def _stop(level: list[Execution], why: str) -> set[UUID]:
-    """``level`` is locked. Each level is read once the level above is: nobody adds to it then.
+    """Cancel the locked rows of ``level`` and all below; return those that end later.
 
-    Returned are the executions that end by themselves, later.
+    Each level is read once the level above is locked: nobody adds to it then. Running rows, rows
+    that roll back as a whole, and rows that await one of these end later, by themselves.
     """
     levels: list[list[Execution]] = []
     undoing: set[UUID] = set()
@@ -77,7 +79,7 @@ def _stop(level: list[Execution], why: str) -> set[UUID]:
 
 
 def _undoes_all(row: Execution) -> bool:
-    """Whether the execution ends by itself; the frames are read only where they may say so."""
+    """Whether the execution rolls back as a whole; frames are read only for paths in a rollback."""
     return row.path.startswith(ROLLBACK) and Position.of(row).undoes_all
 
 
@@ -86,7 +88,7 @@ def _locked(rows: ExecutionQuerySet) -> list[Execution]:
 
 
 def _locked_below(parents: Sequence[UUID], why: str, *, cancelled: bool) -> list[Execution]:
-    """What is alive directly below, locked; items without a turn end here, however many."""
+    """The unfinished executions directly below, locked; items without a turn are cancelled here."""
     ending = AWAITED | Q(cancelled_with_parent=True) if cancelled else AWAITED
     found: list[Execution] = []
     for ids in in_portions(parents):
@@ -97,5 +99,5 @@ def _locked_below(parents: Sequence[UUID], why: str, *, cancelled: bool) -> list
 
 
 def _hurry(rows: ExecutionQuerySet) -> None:
-    """Let a worker take up what nobody would move, but has to reach its end."""
+    """Make paused and blocked executions due, so that a worker brings them to their end."""
     rows.filter(status__in=(Status.PAUSED, Status.BLOCKED)).due()

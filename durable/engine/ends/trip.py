@@ -1,4 +1,4 @@
-"""Count an error of the engine against the execution with which it happened."""
+"""Count an engine error against an execution: retry it later, and block it after too many."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ LONGEST_PAUSE = timedelta(minutes=10)
 
 @in_transaction
 def trip(claim: Claim, error: BaseException, allowed: int) -> None:
-    """Release a claim with which the engine failed; after ``allowed`` recoveries, block it.
+    """Release a claim on which the engine failed; after ``allowed`` recoveries, block it.
 
-    Each recovery comes later than the one before. The row may stand elsewhere than the claim
-    knows, or have been let go: then nothing is counted. A cancellation or pause that nobody has
-    heard yet gets one more recovery, in which it is obeyed.
+    Each recovery comes later than the one before. If the claim was released or lost meanwhile,
+    nothing is counted. A cancel or pause not yet carried out gets one more recovery to do so.
     """
     rows = Execution.objects.held_by(claim.execution_id, claim.fence)
     row = lock(rows.light()).first()
@@ -41,7 +40,7 @@ def trip(claim: Claim, error: BaseException, allowed: int) -> None:
 
 @in_transaction
 def trip_unclaimed(pk: UUID, error: BaseException, allowed: int) -> None:
-    """``trip`` for an execution with whose claim the engine failed: nobody holds it."""
+    """``trip`` for an execution that the engine failed to claim: no worker holds it."""
     rows = Execution.objects.filter(pk=pk, ready_at__isnull=False)
     row = lock(rows.light(), skip_locked=True).first()
     if row is None:
@@ -55,7 +54,7 @@ def trip_unclaimed(pk: UUID, error: BaseException, allowed: int) -> None:
 
 
 def _pause(row: Execution) -> timedelta:
-    """How long until the next recovery: longer each time."""
+    """The delay before the next recovery: it doubles each time, up to ``LONGEST_PAUSE``."""
     return min(timedelta(seconds=2 ** min(row.recoveries, 30)), LONGEST_PAUSE)
 
 

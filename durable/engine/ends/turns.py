@@ -1,8 +1,8 @@
-"""The turns of a foreach: which items may be worked on, handed from finished ones to the next.
+"""The turns of a foreach: which items may run, and how finished items pass turns to the next.
 
-No row is shared by the items: a finished one releases the next with SKIP LOCKED. An item in
-sequence (``concurrency=1``) also hands on the data. A batch has one turn, which its first
-unwritten item holds (``released``); the others of the batch are running without one.
+The items share no row: a finished item releases the next with SKIP LOCKED. In a sequence
+(``concurrency=1``) it also hands on the data. A batch has one turn, held (``released``) by its
+first unwritten item; the other items of the batch run without one.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ Block = tuple[UUID, str, int]  # the parent, the block's path, the visit
 
 
 def is_sequence(block: Node | None) -> bool:
-    """Whether the items of a block run one after the other, each with the data of the last."""
+    """Whether the items run one after the other, each on the data of the one before."""
     return isinstance(block, Foreach) and block.concurrency == 1 and block.collect_as is None
 
 
 def batch_size(block: Node | None) -> int:
-    """How many items one claim takes; those that pass data on go one by one."""
+    """How many items one claim takes; 1 in a sequence, whose items pass data on."""
     return block.batch_size if isinstance(block, Foreach) and not is_sequence(block) else 1
 
 
 def waiting_for_turn(block: Block) -> ExecutionQuerySet:
-    """The items of a block that have not had their turn, in order."""
+    """The items of a block without a turn, in order."""
     return (
         Execution.objects.of_block(*block)
         .filter(released=False, status=Status.PENDING)
@@ -48,9 +48,10 @@ def waiting_for_turn(block: Block) -> ExecutionQuerySet:
 
 
 def release_next(block: Block, turns: int, handed_on: str | None) -> int:
-    """Let up to ``turns`` more items begin; say how many did. None while the block is paused.
+    """Give up to ``turns`` more items a turn; return how many got one.
 
-    ``handed_on`` is the data of the item before, for blocks whose items pass it on.
+    No item gets one while the block is paused. ``handed_on``: the previous item's data, in a
+    sequence.
     """
     if turns <= 0:
         return 0
@@ -81,7 +82,7 @@ WHERE id IN (SELECT id FROM chosen)
 
 
 def _release(block: Block, turns: int) -> int:
-    """``release_next`` where nothing is handed on: one statement, which every item's end sends."""
+    """``release_next`` without data to hand on, in one statement: each item's end sends it."""
     conn = connection()
     postgres = conn.vendor == "postgresql"
     now, present = clock.now_sql(conn)
@@ -97,7 +98,7 @@ def _release(block: Block, turns: int) -> int:
 
 
 def _rebased(handed_on: str, base: Any, data: Any) -> str:
-    """The data of an item whose turn comes again: it keeps what it had changed."""
+    """The data of a revived item: its own earlier changes, applied to the data handed on."""
     changed = merge.apply(codec.loads(handed_on), merge.changes(base, data), base)
     return codec.dumps(changed, keep_increments=True, limit=1 << 30)
 
@@ -110,9 +111,10 @@ def hand_on(
     *,
     paused: bool = False,
 ) -> None:
-    """Finished items give their turns to the next ones; the last to finish tell the parent.
+    """Pass the turns of finished items to the next ones; mark turns left over for the parent.
 
-    ``heir`` is the next item of the same batch, if they had only one turn; it pauses with them.
+    ``heir`` is the next item of the same batch: it inherits the batch's one turn. If ``paused``, it
+    pauses too.
     """
     if heir is not None:
         next_one = Execution.objects.held_by(heir.execution_id, heir.fence)
@@ -125,13 +127,13 @@ def hand_on(
 
 
 def _let_go_of_data(items: Sequence[UUID]) -> None:
-    """The next in sequence has the data of completed items: it is not kept with each of them."""
+    """Clear the data of completed items in a sequence: the next item has it."""
     done = Execution.objects.filter(pk__in=list(items), status=Status.COMPLETED)
     done.update(base=None, data=None)
 
 
 def count_alone(claim: Claim) -> None:
-    """Before an item may fail whose block allows some failures: lock the parent.
+    """Lock the parent before an item fails, if its block allows some failures.
 
     Two items that fail at the same moment would not count each other. Parents are locked before
     their children.
@@ -145,7 +147,7 @@ def count_alone(claim: Claim) -> None:
 def after_failure(
     block: Block, node: Foreach, item: UUID, heir: Heir | None, base: str | None
 ) -> None:
-    """What the failure of an item that had a turn means for those that have not had theirs."""
+    """Hand on the turn of a failed item; cancel the waiting items if too many have failed."""
     if is_stopped(block, node):
         _await_batches(block)
         stop_turns(block)
@@ -153,25 +155,25 @@ def after_failure(
 
 
 def _await_batches(block: Block) -> None:
-    """Let whoever is giving back what a batch has not begun finish: that waits for turns again.
+    """Wait for transactions that return unstarted items of a batch to the ones without a turn.
 
-    Who comes to it later locks the same rows first, and sees the failure then.
+    A later one locks the same rows first, and then sees the failure.
     """
     along = Execution.objects.of_block(*block).filter(released=False, status=Status.RUNNING)
     list(lock(along.order_by("index")).values_list("pk", flat=True))
 
 
 def stop_turns(block: Block, why: str = "") -> int:
-    """Cancel the items without a turn: because too many have failed, or for the reason ``why``."""
+    """Cancel the items without a turn, because too many failed or for the reason ``why``."""
     waiting = waiting_for_turn(block).order_by()
     why = why or reasons.too_many_failed(block[1])
     return waiting.ended(Status.CANCELLED, None, report=False, cancel_reason=why)
 
 
 def stop_if_too_large(block: Block) -> None:
-    """No new item starts once the results of a block are more than may be collected.
+    """Cancel the items without a turn once the block's results exceed ``MAX_COLLECTED_BYTES``.
 
-    The block itself finds that out, and fails, when the items in flight have ended.
+    The block itself finds the excess, and fails, when the running items have ended.
     """
     rows = Execution.objects.of_block(*block).filter(status=Status.COMPLETED)
     size = rows.aggregate(size=Sum(Length("outcome")))["size"]
@@ -190,16 +192,16 @@ def is_stopped(block: Block, node: Foreach) -> bool:
 
 
 class Last(NamedTuple):
-    """Where a sequence of items stands: who ended last, and the data with which it did."""
+    """The item of a sequence that ended last, and the data for the next one."""
 
     item: UUID
     data: str
 
 
 def mend(block: Block, node: Foreach, last: Last | None = None) -> int:
-    """Give out the turns that nobody has: after a pause, a retry, the death of a worker.
+    """Give out turns that no item holds: after a pause, a retry, the death of a worker.
 
-    ``last`` is where a sequence stood before items that had ended were revived.
+    ``last`` is the state of a sequence before its ended items were revived.
     """
     if not waiting_for_turn(block).exists():
         return 0
@@ -218,7 +220,7 @@ def mend(block: Block, node: Foreach, last: Last | None = None) -> int:
 
 
 def last_in_sequence(block: Block) -> Last | None:
-    """The item that ended last of those that had a turn, and the data that the next one gets."""
+    """The item of a sequence that ended last, with the data for the next; ``None`` if none has."""
     ended = Execution.objects.of_block(*block).filter(base__isnull=False, finished_at__isnull=False)
     last = ended.order_by("-finished_at", "-index").only("status", "base", "data").first()
     if last is None:

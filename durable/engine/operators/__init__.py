@@ -1,4 +1,4 @@
-"""What operators do: control executions as wholes, steer queues, remove what is over.
+"""Operators' actions: control executions, steer queues, list, and remove old rows.
 
 May import: every other room of the engine but duties.
 """

@@ -1,4 +1,4 @@
-"""What an operator does to an execution: cancel, pause, resume, retry, compensate. All audited."""
+"""Operators' actions on an execution, all audited: cancel, pause, resume, retry, compensate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from durable.storage.transaction import in_callers_transaction, lock
 
 
 def _locked(execution_id: Any, verb: str, *, ended: bool = False) -> Execution:
-    """The execution, held for this transaction; only if it is unfinished, unless ``ended``."""
+    """Lock an execution for this transaction; refuse a finished one, unless ``ended``."""
     execution = lookup.get(execution_id, rows=lock(Execution.objects.all()))
     lookup.refuse_part(execution, verb)
     if execution.is_finished and not ended:
@@ -28,7 +28,7 @@ def _locked(execution_id: Any, verb: str, *, ended: bool = False) -> Execution:
 
 
 def _locked_below_parent(execution_id: Any, verb: str) -> Execution:
-    """Lock an execution, finished or not; before it its parent, if the parent waits for it."""
+    """Lock an execution, finished or not, after its parent if it is an awaited child."""
     execution = lookup.get(execution_id)
     if execution.parent_id is not None and _awaited(execution):
         lock(Execution.objects.filter(pk=execution.parent_id)).values_list("pk").first()
@@ -60,7 +60,7 @@ def _note(action: str, execution: Execution, by: Any, after: Any = None) -> Exec
 
 @in_callers_transaction
 def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Execution:
-    """End an execution; one whose step is running ends with that step's checkpoint."""
+    """Cancel an execution; a running step ends with its checkpoint first."""
     sizes.free_text("reason", reason)
     sizes.flag("compensate", compensate)
     execution = _locked(execution_id, "cancelled")
@@ -76,7 +76,7 @@ def cancel(execution_id: Any, reason: str, *, compensate: bool, by: Any) -> Exec
 
 @in_callers_transaction
 def pause(execution_id: Any, *, by: Any) -> Execution:
-    """Stop at the next checkpoint; what is not running stops at once."""
+    """Pause an execution: at the next checkpoint, or at once if no step runs."""
     execution = _locked(execution_id, "paused")
     if Position.of(execution).undoes_all:
         raise _refuse(execution, "paused", "it rolls back")
@@ -86,7 +86,7 @@ def pause(execution_id: Any, *, by: Any) -> Execution:
 
 @in_callers_transaction
 def resume(execution_id: Any, *, by: Any) -> Execution:
-    """Go on after a pause: deadlines that passed meanwhile take effect now."""
+    """Resume a paused execution; deadlines that passed meanwhile take effect now."""
     execution = _locked(execution_id, "resumed")
     if execution.status != Status.PAUSED and not execution.pause_requested:
         raise _refuse(execution, "resumed", "it is not paused")
@@ -96,7 +96,7 @@ def resume(execution_id: Any, *, by: Any) -> Execution:
 
 @in_callers_transaction
 def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
-    """Continue a failed execution at its step, with fresh attempts; or what is blocked of it."""
+    """Continue a failed execution with fresh attempts, or retry its blocked parts."""
     sizes.flag("restart_step", restart_step)
     execution = _locked_below_parent(execution_id, "retried")
     if execution.status == Status.COMPENSATION_FAILED:
@@ -115,7 +115,7 @@ def retry(execution_id: Any, *, restart_step: bool, by: Any) -> Execution:
 
 @in_callers_transaction
 def compensate(execution_id: Any, *, by: Any) -> Execution:
-    """Undo what a failed execution has done whose compensations were held back."""
+    """Run the held-back compensations of a failed execution (``on_failure = "hold"``)."""
     execution = _locked_below_parent(execution_id, "compensated")
     if execution.status != Status.FAILED:
         raise _refuse(execution, "compensated", "only a failed execution can be")
@@ -129,7 +129,7 @@ def compensate(execution_id: Any, *, by: Any) -> Execution:
 
 
 def _undo(execution: Execution, why: Rollback, action: str, by: Any) -> Execution:
-    """Out of a final status into the rollback."""
+    """Move a finished execution into a rollback."""
     at = Position.of(execution).to_undo(why).columns()
     Execution.objects.filter(pk=execution.pk).rolling(
         why.stored_error, held=False, out_of=FINAL, **at

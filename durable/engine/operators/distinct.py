@@ -1,4 +1,4 @@
-"""Which workflows and queues executions have: for choices, however many executions there are."""
+"""List the distinct workflows and queues of executions, by index jumps, for choices."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from django.db import connections
 from durable.conf import database
 from durable.models import Execution, Role
 
-NAMES = 200  # names that a choice offers
+NAMES = 200  # the most names returned
 
 
 def distinct(column: str) -> list[str]:
-    """The values of an indexed column of executions, jumping from each to the next."""
+    """The distinct values of an indexed column of executions, read by jumps in the index."""
     connection = connections[database()]
     quote = connection.ops.quote_name
     table, name = quote(Execution._meta.db_table), quote(column)

@@ -1,4 +1,4 @@
-"""Which executions a caller asks for: of a workflow, in a status, in a queue, about a row."""
+"""Select executions by workflow, status, queue, tags and subject, for ``list_executions``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Rows = TypeVar("Rows", bound=QuerySet[Any])
 def listed(
     workflow: Any, status: Any, *, queue: Any, tags: Mapping[str, Any] | None, subject: Any
 ) -> ExecutionQuerySet:
-    """Executions and children (not branches and items), newest first; ``None`` asks for all."""
+    """Executions and children (not branches and items), newest first; ``None`` means no filter."""
     found: ExecutionQuerySet = Execution.objects.roots().order_by("-created_at", "-id")
     if workflow is not None:
         found = of_workflow(found, workflow)
@@ -38,21 +38,21 @@ def listed(
 
 
 def of_workflow(rows: Rows, workflow: Any) -> Rows:
-    """Those of ``rows`` that are of a workflow, a class or a name.
+    """The rows of one workflow, given as a class or a name.
 
-    ``WorkflowNotFound`` if neither this code nor any of ``rows`` has the name: an execution may be
+    ``WorkflowNotFound`` if neither this code nor any of ``rows`` has the name; an execution may be
     older than the code.
     """
     if not isinstance(workflow, str):
         return rows.filter(workflow=registry.resolve(workflow).definition.name)
     found = rows.filter(workflow=workflow) if sizes.is_text(workflow, 200) else rows.none()
     if registry.newest(workflow) is None and not found.exists():
-        registry.latest(workflow)  # says what is known
+        registry.latest(workflow)  # raises, with a list of the known names
     return found
 
 
 def _statuses(asked: Any) -> Collection[str]:
-    """One status, or several; ``DurableError`` for what is none."""
+    """One status or several, checked; ``DurableError`` for an unknown one."""
     one = isinstance(asked, str) or not isinstance(asked, Iterable)
     statuses = [asked] if one else [*asked]
     for status in statuses:

@@ -1,8 +1,8 @@
-"""Remove finished executions whose time is over, each with all that it has waited for.
+"""Remove finished executions after their retention, each with its branches, items and children.
 
-An execution takes its branches and items with it, and the children of ``call_workflow``. A child
-that nobody waited for has a time of its own; it becomes a root when its parent goes first. What
-goes is marked before: no door finds it then, and a removal that is cut short is taken up again.
+Awaited children (``call_workflow``) go with their parent. A child that is not awaited has a
+retention of its own; it becomes a root when its parent is removed first. Executions are marked
+before removal: no door finds them then, and the next pass finishes an interrupted removal.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from durable.storage.transaction import in_transaction, lock_out
 
 logger = logging.getLogger("durable.retention")
 
-TREES_AT_ONCE = 200  # executions that are marked together, each with all that goes with it
+TREES_AT_ONCE = 200  # executions marked in one transaction, each with its tree
 
 
 def prune(
     older_than: timedelta | None = None, statuses: Collection[str] = (), *, dry_run: bool = False
 ) -> int:
-    """Remove what ended longer ago than that; how many executions that was (or would be).
+    """Remove executions finished longer ago than ``older_than``; return how many.
 
-    Without ``older_than`` each workflow's ``Meta.retention`` says how long, else the setting
-    ``RETENTION``; where neither does, everything is kept. One of which anything is unfinished
-    stays, whole. What a removal before this one has left goes too.
+    Without ``older_than``, each workflow's ``Meta.retention`` applies, else the setting
+    ``RETENTION``; without either, everything is kept. An execution with anything unfinished below
+    stays whole. Interrupted removals are finished too. ``dry_run`` only counts.
     """
     if older_than is not None:
         sizes.age("older_than", older_than)
@@ -53,7 +53,7 @@ def prune(
 
 
 def _pages(rows: QuerySet[Execution]) -> Iterator[list[UUID]]:
-    """The ids of ``rows``, a page at a time; what is removed meanwhile is not missed."""
+    """The ids of ``rows``, a page at a time; rows removed meanwhile do not shift the pages."""
     page = rows.order_by("pk")
     while ids := list(page.values_list("pk", flat=True)[:TREES_AT_ONCE]):
         yield ids
@@ -63,7 +63,7 @@ def _pages(rows: QuerySet[Execution]) -> Iterator[list[UUID]]:
 def _overdue(
     older_than: timedelta | None, statuses: Collection[str]
 ) -> Iterable[QuerySet[Execution]]:
-    """The finished executions whose retention is over, by retention."""
+    """One queryset for each retention: the finished executions older than it."""
     own_time = Q(role=Role.ROOT) | Q(role=Role.CHILD, awaited=False)
     rows = Execution.objects.filter(own_time, status__in=statuses or sorted(FINAL))
     return by_retention(rows, "workflow", "finished_at", older_than)
@@ -72,7 +72,10 @@ def _overdue(
 def by_retention(
     rows: QuerySet[Any], workflow: str, since: str, older_than: timedelta | None
 ) -> Iterable[QuerySet[Any]]:
-    """The rows whose time is over since the column ``since``; ``workflow`` says which is theirs."""
+    """One queryset for each retention: the rows with a ``since`` before it.
+
+    ``workflow`` and ``since`` are names of columns.
+    """
     if older_than is not None:
         yield rows.filter(**{f"{since}__lte": clock.now() + -older_than})
         return
@@ -85,7 +88,7 @@ def by_retention(
 
 
 def _retentions() -> tuple[dict[str, timedelta], timedelta | None]:
-    """How long is kept what belongs to the workflows that say so, and everything else."""
+    """The retentions of workflows that declare one, and the general retention."""
     own = {
         options.name: options.retention
         for options in declared_options()
@@ -97,10 +100,10 @@ def _retentions() -> tuple[dict[str, timedelta], timedelta | None]:
 
 @in_transaction
 def _mark(rows: QuerySet[Execution], executions: Sequence[UUID]) -> list[UUID]:
-    """Mark those of ``executions`` that may go; what somebody holds is left for the next time.
+    """Mark the removable among ``executions``; locked ones are left for the next pass.
 
-    ``rows`` are those whose time is over: asked again under the lock, for one that was retried
-    may have ended a moment ago.
+    ``rows`` selects those past their retention. It is applied again under the lock, as one may have
+    been retried and ended a moment ago.
     """
     held = list(lock_out(rows.filter(pk__in=executions)).values_list("pk", flat=True))
     going = _whole(held)
@@ -109,7 +112,7 @@ def _mark(rows: QuerySet[Execution], executions: Sequence[UUID]) -> list[UUID]:
 
 
 def _whole(executions: Sequence[UUID]) -> list[UUID]:
-    """Those of the finished executions in which nothing is unfinished, however deep."""
+    """The executions with nothing unfinished below them, at any depth."""
     top_of = {pk: pk for pk in executions}
     alive: set[UUID] = set()
     level: Sequence[UUID] = executions
@@ -129,7 +132,7 @@ def _whole(executions: Sequence[UUID]) -> list[UUID]:
 
 
 def _remove(executions: Sequence[UUID]) -> int:
-    """Remove marked executions; one that can't be removed costs only itself."""
+    """Remove marked executions; one that can't be removed keeps no other from being removed."""
     if not executions:
         return 0
     try:

@@ -1,4 +1,4 @@
-"""What an operator does to a queue: pause it, resume it, limit it. All audited."""
+"""Operators' actions on a queue, all audited: pause, resume, limit; and the state of queues."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from durable.storage.transaction import in_callers_transaction, insert, lock
 
 @dataclass(frozen=True)
 class QueueState:
-    """How a queue stands: what is due and since when, what runs, what an operator has set."""
+    """The state of a queue: its depth, what runs, and the settings of operators."""
 
     name: str
     paused: bool
@@ -25,11 +25,11 @@ class QueueState:
     concurrency: int | None  # per worker process, as configured; None: only by --queues
     depth: int  # executions that are due
     running: int
-    due_since: datetime | None  # the oldest of those that are due
+    due_since: datetime | None  # the due time of the oldest one
 
 
 def states() -> list[QueueState]:
-    """Every queue that is configured, set by an operator, or in use, by name."""
+    """The state of every queue that is configured, set by an operator, or in use, by name."""
     rows = Execution.objects.filter(Q(ready_at__isnull=False) | Q(worker__isnull=False)).order_by()
     counts = {
         row["queue"]: row
@@ -52,19 +52,19 @@ def states() -> list[QueueState]:
 
 @in_callers_transaction
 def pause_queue(name: str, *, by: Any) -> Queue:
-    """Claim nothing more from a queue; what runs goes on to its end."""
+    """Pause a queue: workers claim nothing more from it; running steps go on."""
     return _change("pause_queue", name, by, paused=True)
 
 
 @in_callers_transaction
 def resume_queue(name: str, *, by: Any) -> Queue:
-    """Let workers claim from a queue again."""
+    """Resume a queue: workers claim from it again."""
     return _change("resume_queue", name, by, paused=False)
 
 
 @in_callers_transaction
 def limit_queue(name: str, concurrency: int | None, *, by: Any) -> Queue:
-    """Run at most so many executions of a queue at once, over all workers; ``None``: no limit."""
+    """Limit how many executions of a queue run at once, over all workers; ``None``: no limit."""
     whole = isinstance(concurrency, int) and not isinstance(concurrency, bool)
     if concurrency is not None and not (whole and 1 <= concurrency <= sizes.HIGHEST):
         raise DurableError(

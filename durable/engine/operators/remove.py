@@ -1,4 +1,4 @@
-"""Delete rows: those that refer to others first, and never many in one transaction."""
+"""Delete rows in bounded transactions, after the rows that refer to them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from durable.states import FINAL
 from durable.storage.rowset import IN_ONE_STATEMENT
 from durable.storage.transaction import in_transaction, lock
 
-AT_ONCE = 1000  # rows that one transaction changes or removes
+AT_ONCE = 1000  # rows changed or removed in one transaction
 
 
 class StillNeeded(Exception):
-    """Something below a marked execution goes on, or somebody holds it."""
+    """Something below a marked execution is unfinished, or locked by another transaction."""
 
 
 def mark(executions: Sequence[UUID]) -> None:
-    """From here on no door finds these executions; their idempotency keys are free again."""
+    """Hide executions from all doors before their removal, and free their idempotency keys."""
     Execution.objects.filter(pk__in=executions).update(
         role=Role.REMOVED, idempotency_key=None, cancelled_with_parent=False
     )
 
 
 def remove_trees(executions: Sequence[UUID]) -> None:
-    """Remove marked executions with all that goes with them; ``StillNeeded``.
+    """Remove marked executions with all below them; ``StillNeeded`` if something is unfinished.
 
-    Depth first, a page at a time: what that takes does not grow with the tree.
+    Depth first, a page at a time: memory does not grow with the tree.
     """
     pages = [executions]
     while pages:
@@ -48,7 +48,7 @@ def remove_trees(executions: Sequence[UUID]) -> None:
 
 @in_transaction
 def _let_go(parents: Sequence[UUID]) -> int | None:
-    """Make roots of children that go by themselves; how many. ``None``: somebody holds them."""
+    """Turn children that are not awaited into roots; return how many. ``None``: all are locked."""
     outliving = Execution.objects.filter(parent__in=parents, awaited=False).order_by("pk")
     found = list(outliving.values_list("pk", flat=True)[:IN_ONE_STATEMENT])
     if not found:
@@ -67,7 +67,7 @@ def _let_go(parents: Sequence[UUID]) -> int | None:
 
 @in_transaction
 def _mark_below(parents: Sequence[UUID]) -> list[UUID] | None:
-    """Some of what is directly below, children marked; ``None`` if any of it is unfinished."""
+    """A page of the rows directly below, children marked; ``None`` if any of them is unfinished."""
     below = Execution.objects.filter(parent__in=parents).order_by("pk")
     going = list(below.values_list("pk", "role", "status")[:IN_ONE_STATEMENT])
     if any(status not in FINAL for _, _, status in going):
@@ -78,7 +78,7 @@ def _mark_below(parents: Sequence[UUID]) -> list[UUID] | None:
 
 
 def remove_all(rows: QuerySet[Any]) -> int:
-    """Delete all of ``rows``, in as many transactions as that takes; how many were deleted."""
+    """Delete all of ``rows``, in several transactions; return how many were deleted."""
     removed = 0
     while True:
         done, deleted = _remove_portion(rows)
@@ -93,16 +93,16 @@ def _remove_portion(rows: QuerySet[Any]) -> tuple[int, int]:
 
 
 def remove(rows: QuerySet[Any], at_most: int) -> tuple[int, int]:
-    """Delete rows as ``on_delete`` says, without reading them: data may be large.
+    """Delete rows by the rules of ``on_delete``, without reading them: data may be large.
 
-    How many rows of all tables were deleted or changed, at most ``at_most``; and how many of
-    ``rows``: what refers to them comes first.
+    Returns how many rows of all tables were deleted or changed, at most ``at_most``, and how many
+    of ``rows`` themselves. Rows that refer to them come first.
     """
     done = 0
     for field in rows.model._meta.get_fields(include_hidden=True):
         name = field.field.name if field.auto_created and field.one_to_many else ""
         if not name or (field.related_model is Execution and name == "parent"):
-            continue  # its own columns; and children, which are removed before
+            continue  # not a reference; or children, which are removed before
         related = field.related_model._base_manager.using(database())
         others = related.filter(**{f"{name}__in": rows.order_by().values("pk")})
         if field.on_delete is CASCADE:
@@ -116,7 +116,7 @@ def remove(rows: QuerySet[Any], at_most: int) -> tuple[int, int]:
 
 
 def _some(rows: QuerySet[Any], at_most: int) -> Any:
-    """At most so many of the rows, in a form that may be changed or deleted."""
+    """At most ``at_most`` of the rows, as a queryset that can be updated or deleted."""
     return rows.model._base_manager.using(database()).filter(
         pk__in=rows.order_by().values("pk")[:at_most]
     )

@@ -1,4 +1,4 @@
-"""Remove what no execution takes with it: delivered events, past slots, workers that are gone."""
+"""Remove old rows that belong to no execution: delivered events, past slots, stopped workers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from durable.states import EventStatus
 from durable.storage import sizes
 from durable.storage.transaction import in_transaction, lock
 
-AT_ONCE = 500  # rows that one transaction looks at
+AT_ONCE = 500  # rows looked at in one transaction
 
-#: how long the rows of stopped workers stay where no retention is set: nobody's data is in them
+#: how long rows of stopped workers stay without a retention; they hold no user data
 WORKERS_FOR = timedelta(days=30)
 
 
 class Swept(NamedTuple):
-    """How many rows were (or would be) removed."""
+    """The numbers of rows that were (or would be) removed."""
 
     events: int
     firings: int
@@ -32,11 +32,11 @@ class Swept(NamedTuple):
 
 
 def sweep(older_than: timedelta | None = None, *, dry_run: bool = False) -> Swept:
-    """Remove what is older than that; without it, what ``RETENTION`` and ``KEEP_EVENTS`` say.
+    """Remove rows older than ``older_than``, else by ``RETENTION`` and ``KEEP_EVENTS``.
 
-    Firings follow the retention of their schedule's workflow. What somebody may still need stays:
-    an event that is kept for a key (until its time is over), a slot that waits or whose execution
-    is unfinished, a worker that holds something.
+    Firings follow the retention of their schedule's workflow. Rows still in use stay: an event kept
+    for a key (until its own time is over), a queued slot, a slot with an unfinished execution, a
+    worker that holds executions. ``dry_run`` only counts.
     """
     if older_than is not None:
         sizes.age("older_than", older_than)
@@ -51,7 +51,7 @@ def sweep(older_than: timedelta | None = None, *, dry_run: bool = False) -> Swep
 
 
 def expire_events(limit: int) -> int:
-    """Remove some of the events that nobody gets any more; how many rows that concerned."""
+    """Remove a portion of the events past their time; return how many rows changed."""
     return _remove_some(Event.objects.over(), limit)[0]
 
 
@@ -62,9 +62,10 @@ def _general(older_than: timedelta | None) -> timedelta | None:
 
 
 def _events(older_than: timedelta | None) -> QuerySet[Any]:
-    """Published events whose time is over.
+    """Published events past their time.
 
-    With an age, also younger ones of which copies lie in inboxes, or that nobody will ever get.
+    With an age, also those older than it that have been delivered to inboxes, or were kept without
+    a key and can't be delivered.
     """
     over = Event.objects.over()
     if older_than is None:
@@ -75,7 +76,7 @@ def _events(older_than: timedelta | None) -> QuerySet[Any]:
 
 
 def _firings(older_than: timedelta | None) -> Iterable[QuerySet[Any]]:
-    """Slots with which nothing more will happen, by the retention of their workflow."""
+    """Firings with nothing left to happen, older than their workflow's retention."""
     over = Firing.objects.exclude(outcome=Outcome.QUEUED).filter(
         Q(execution__isnull=True) | Q(execution__finished_at__isnull=False)
     )
@@ -90,7 +91,7 @@ def _workers(older_than: timedelta | None) -> QuerySet[Any]:
 
 
 def _mailboxes() -> QuerySet[Any]:
-    """Rows that are locked while events meet carriers of their key; made anew when needed."""
+    """Mailboxes without events; such a row is only a lock for its key, made anew when needed."""
     mail = Event.objects.filter(execution__isnull=True, key=OuterRef("pk"))
     return Mailbox.objects.filter(~Exists(mail))
 
@@ -108,6 +109,6 @@ def _remove(rows: QuerySet[Any], dry_run: bool) -> int:
 
 @in_transaction
 def _remove_some(rows: QuerySet[Any], at_most: int) -> tuple[int, int]:
-    """One portion: see ``remove``. What somebody has locked is left for the next time."""
+    """Remove one portion (see ``remove``); locked rows are left for the next pass."""
     found = list(lock(rows.order_by("pk"), skip_locked=True).values_list("pk", flat=True)[:at_most])
     return remove(rows.model._base_manager.filter(pk__in=found), ROWS) if found else (0, 0)

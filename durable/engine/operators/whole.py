@@ -1,4 +1,4 @@
-"""An execution's id means the whole: pause, resume and retry reach its branches and items."""
+"""Apply pause, resume and retry to a whole execution: to its branches and items as well."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from durable.storage.transaction import lock
 def _levels(execution: Execution) -> Iterator[list[Execution]]:
     """The execution, then its unfinished parts level by level, each level locked when it comes.
 
-    Who opens a block holds the row that the level above has locked: none is missed.
+    Opening a block needs the lock on a row of the level above, so no part is missed.
     """
     level = [execution]
     while level:
@@ -30,9 +30,9 @@ def _levels(execution: Execution) -> Iterator[list[Execution]]:
 
 
 def _begun_below(parents: list[UUID]) -> list[Execution]:
-    """The unfinished parts that have had their turn, locked.
+    """The unfinished parts that have a turn, locked.
 
-    While a lock was waited for, the item that had it may have handed its turn on.
+    While waiting for a lock, an item may have handed its turn on, so the query is repeated.
     """
     below = Execution.objects.unfinished().filter(parent__in=parents, role__in=PARTS, released=True)
     found: list[Execution] = []
@@ -44,7 +44,7 @@ def _begun_below(parents: list[UUID]) -> list[Execution]:
 
 
 def pause(execution: Execution) -> None:
-    """Stop at the next checkpoint; what is not running stops at once."""
+    """Pause all parts: at the next checkpoint, or at once where no step runs."""
     for level in _levels(execution):
         rows = Execution.objects.filter(pk__in=[row.pk for row in level])
         rows.ask_to_pause()
@@ -53,7 +53,7 @@ def pause(execution: Execution) -> None:
 
 
 def resume(execution: Execution) -> None:
-    """Go on after a pause, all parts; items whose turn came meanwhile begin."""
+    """Resume all parts after a pause; items that got a turn meanwhile begin."""
     for level in _levels(execution):
         for row in level:
             rows = Execution.objects.filter(pk=row.pk)
@@ -65,7 +65,7 @@ def resume(execution: Execution) -> None:
 
 
 def _unpause(execution: Execution, rows: Any) -> None:
-    """Park again if a wait is still open, else go on; both at the time that was due."""
+    """Park again if a wait is still open, else go on; both with the time due before the pause."""
     if Wait.objects.open().filter(execution=execution).exists():
         rows.parked(execution.resume_at, rolls=False)
     elif StepRun.objects.parked(execution.pk).filter(attempt=execution.attempt).exists():
@@ -92,7 +92,7 @@ def _give_turns(execution: Execution) -> None:
 
 
 def unblock(execution: Execution, *, restart_step: bool) -> int:
-    """Give blocked rows another try: the execution, its branches, its items; how many."""
+    """Retry the blocked rows of an execution, its branches and items; return how many."""
     blocked = [r for level in _levels(execution) for r in level if r.status == Status.BLOCKED]
     for row in blocked:
         at = Position.of(row)

@@ -1,4 +1,4 @@
-"""The parts of an execution: branches and items, from the opening of a block to its end.
+"""Run the branches and items of a block: open it, batch items, report ends, join results.
 
 May import: start, ends, row and storage.
 """

@@ -1,4 +1,4 @@
-"""The data that the items of a block start from: read once per block and process."""
+"""The data with which a block's items start, read once per block and process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLOCKS_KEPT = 64
 
 
 class Base:
-    """Data as its text, which a step reads afresh, and as a value, which nobody may change."""
+    """The base data: as text, decoded anew for each step, and as a shared value, never changed."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -29,7 +29,7 @@ _blocks: OrderedDict[tuple[Any, ...], Base] = OrderedDict()
 
 
 def base_of(claim: Claim) -> Base:
-    """What an item starts from: its own base in a sequence, else its parent's data, which waits."""
+    """The data an item starts from: its own base in a sequence, else its parked parent's data."""
     if claim.base is not None:
         return Base(claim.base)
     assert claim.block is not None
@@ -44,5 +44,5 @@ def base_of(claim: Claim) -> Base:
 
 
 def without_increments(data: str) -> str:
-    """Data without what its increments remember: the base that branches start from."""
+    """Data without its increments' memory: the base with which branches start."""
     return codec.dumps(codec.loads(data))

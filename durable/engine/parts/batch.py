@@ -1,10 +1,10 @@
-"""Several items of a foreach in one claim: run one after the other, checkpointed together.
+"""Run several items of a foreach in one claim, one after the other, with shared commits.
 
-An item whose last step ends without anything that needs a commit of its own is kept; what was
-kept is written when the batch ends, or a moment after the first of it. An item that needs more
-(a wait, another attempt, its failure) goes on by itself: what was kept is written before, the
-rest of the batch is given back, as it is when the batch has had its slot for long enough: other
-work waits too. So a crash makes run again what was not written.
+A finished item that needs no commit of its own is kept; kept items are written together at the
+batch's end, or ``KEPT_FOR`` seconds after the first of them. An item that needs more (a wait, a
+retry, a failure) leaves the batch: the kept items are written first, the unstarted ones given
+back. They are also given back after ``HELD_FOR`` seconds, as other work needs the slot. After a
+crash the items not yet written run again.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from durable.storage.reconnect import persistent
 from durable.storage.transaction import in_transaction, lock
 
 KEPT_FOR = 0.5  # seconds; longer steps are written one by one
-HELD_FOR = 2.0  # seconds in which a batch begins items: its slot is not its own
+HELD_FOR = 2.0  # seconds in which a batch begins items: other work needs the slot too
 
 
 class Batch:
-    """The items of one claim: those that are done but not written, and those to come."""
+    """The items of one claim: finished ones kept for the next write, and those still to run."""
 
     def __init__(self, first: Claim, node: Foreach) -> None:
         assert first.block is not None
@@ -45,7 +45,7 @@ class Batch:
         self._begun = time.monotonic()
 
     def __iter__(self) -> Iterator[Claim]:
-        """The items, one at a time; the batch may end early."""
+        """The items, one at a time; the batch may end before all have run."""
         self._first.heir = self._next()
         yield self._first
         while self._rest and not self._over and time.monotonic() - self._begun < HELD_FOR:
@@ -56,7 +56,7 @@ class Batch:
             yield claim
 
     def keep(self, claim: Claim, checkpoint: Checkpoint) -> None:
-        """An item is done."""
+        """Keep a finished item for the next write."""
         if not self._kept:
             self._since, self._size = time.monotonic(), 0
         self._size += checkpoint.size
@@ -64,7 +64,7 @@ class Batch:
         reach("batch.before_commit")
 
     def finished(self, claim: Claim, accepted: Accepted | None) -> None:
-        """An item has been written by itself; its turn is with the next one."""
+        """Note an item that was written by itself, and whose turn passed to the next item."""
         if accepted is None:
             return
         self._over = self._over or accepted.pause_requested or accepted.cancel_requested
@@ -72,9 +72,9 @@ class Batch:
             self._rest[0].released = True
 
     def leave(self, claim: Claim) -> None:
-        """``claim`` goes on by itself, with the turn; the batch is over.
+        """Let ``claim`` go on by itself, with the turn, and end the batch.
 
-        One that is done, and only tripped on its way out, has no use for the turn.
+        An item already finished, which failed only afterwards, does not need the turn.
         """
         if any(done is claim for done, _ in self._kept):
             self.end()
@@ -84,12 +84,12 @@ class Batch:
         claim.heir = None
 
     def end(self) -> None:
-        """Give back what was not begun, write what was kept: its turn goes to the next item."""
+        """Give back the unstarted items, then write the kept ones; the next item gets a turn."""
         self._return_rest()
         self._write(None)
 
     def write(self) -> bool:
-        """Write what was kept; False if no further item may begin."""
+        """Write the kept items; False if no further item may begin."""
         if turns.is_stopped(self._block, self._node):
             self._over = True
             return False
@@ -97,7 +97,7 @@ class Batch:
         return not self._over
 
     def _is_enough(self) -> bool:
-        """Whether what was kept has been kept for long, or is much."""
+        """Whether the kept items have waited long enough, or have grown large enough, to write."""
         if not self._kept:
             return False
         return self._size > checkpoints.ENOUGH or time.monotonic() - self._since > KEPT_FOR
@@ -106,7 +106,7 @@ class Batch:
         return Heir(self._rest[0].execution_id, self._rest[0].fence) if self._rest else None
 
     def _write(self, heir: Claim | None) -> None:
-        """Write what was kept, and pass the turn on if it is among that."""
+        """Write the kept items; if one of them has the turn, it passes to ``heir``."""
         kept, self._kept = self._kept, []
         if not kept:
             return
@@ -122,7 +122,7 @@ class Batch:
         for claim, checkpoint in kept:
             asked = accepted.get(claim.execution_id)
             if asked is None:
-                continue  # lost: whoever has it now runs it again
+                continue  # claim lost: its new holder runs the item again
             self._over = self._over or asked.pause_requested or asked.cancel_requested
             if asked.cancel_requested:
                 claim.at = checkpoint.to
@@ -138,15 +138,16 @@ class Batch:
 @persistent
 @in_transaction
 def return_unstarted(claims: list[Claim], node: Foreach) -> None:
-    """Items that were not begun wait for their turn again; one that has it is ready at once.
+    """Give back batch items that the worker claimed but never started; they wait for a turn again.
 
-    If the block has been stopped meanwhile, they are cancelled. Those that are not held any more
-    are left alone: they are another's, or this is repeated after a COMMIT without an answer.
+    One that has a turn is ready at once. If the block has been stopped meanwhile, they are
+    cancelled. Items no longer held are left alone: another worker has them, or this is a repetition
+    after a COMMIT without an answer.
     """
     block = claims[0].block
     assert block is not None
     all_of_them = Execution.objects.filter(pk__in=[claim.execution_id for claim in claims])
-    locked = lock(all_of_them.order_by("index"))  # in this order: see ``turns``
+    locked = lock(all_of_them.order_by("index"))  # the order of ``turns._await_batches``
     held = set(locked.values_list("pk", "fence", "worker"))
     claims = [c for c in claims if (c.execution_id, c.fence, c.worker) in held]
     stopped = turns.is_stopped(block, node)
@@ -167,7 +168,7 @@ def return_unstarted(claims: list[Claim], node: Foreach) -> None:
     )
     found = lock(rows).values_list("pk", "fence", "released")
     ours = {pk: turn for pk, fence, turn in found if fences[pk] == fence}
-    for turn in set(ours.values()):  # one that gives up a turn which nobody takes is reported
+    for turn in set(ours.values()):  # an item that gives up its turn is reported to the parent
         of_turn = rows.filter(pk__in=[pk for pk in ours if ours[pk] == turn])
         of_turn.turnless(unreported=turn)
     for claim in waiting:

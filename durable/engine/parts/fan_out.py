@@ -1,4 +1,4 @@
-"""Open a block: its branches or items become executions of their own, and the parent parks."""
+"""Open a block: insert its branches or items as executions, and park the parent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PORTION = 1000
 @settled_by(let_go_before)
 @in_transaction
 def open_parallel(claim: Claim, node: Parallel) -> None:
-    """Start the branches, each on its own copy of the data."""
+    """Insert the branches, each with its own copy of the data, and park the parent."""
     if hold(claim).stops:
         give_back(claim)
         return
@@ -49,10 +49,10 @@ def open_parallel(claim: Claim, node: Parallel) -> None:
 
 
 def open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> bool:
-    """Store the items, each an execution, and give the first ones their turns; False without any.
+    """Insert the items as executions, and give the first ones turns; False if there are none.
 
-    The items are read once, in portions: what is not committed when the connection is lost is
-    not repeated here, but by whoever claims the block next.
+    The iterable is read once, in portions. If the connection breaks before the commit, nothing is
+    repeated here: the next claim of the block reads the items anew.
     """
     try:
         return bool(_open_foreach(claim, node, items))
@@ -66,13 +66,13 @@ def open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> bool:
 
 @in_callers_transaction
 def _open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
-    """How many items there are. Without any, nothing is written."""
+    """Insert the items and return how many there are; without any, nothing is written."""
     if hold(claim).stops:
         give_back(claim)
         return 1
     sequence = is_sequence(node)
     data = without_increments(claim.data)
-    # its catches begin with the data that it is given with its turn, so their frames have none
+    # frames of catches hold no data: an item gets its data only with its turn
     template = _child(claim, Role.ITEM, 0, "", node.body, node.path, None)
     template.base = template.data = Stored(data) if sequence else None
     number = 0
@@ -91,7 +91,7 @@ def _open_foreach(claim: Claim, node: Foreach, items: Iterable[Any]) -> int:
 
 
 def _store(claim: Claim) -> None:
-    """The row of an item does not repeat its block's data, until others are to start from it."""
+    """Write an item's data to the row, usually without it: parts start with this data."""
     if claim.role == Role.ITEM:
         claim.row().update(data=Stored(claim.data))
 

@@ -1,4 +1,4 @@
-"""Insert the items of a foreach, a portion in one statement: all but a few columns are alike."""
+"""Insert the rows of a foreach's items by SQL: one statement for each portion of items."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SELECT {values} FROM v
 
 
 class Item(NamedTuple):
-    """What one item has of its own; ``element`` is the text of its item and index."""
+    """The values in which one item differs; ``element`` is its item and index as text."""
 
     id: UUID
     number: int
@@ -29,9 +29,9 @@ class Item(NamedTuple):
 
 
 def insert(template: Execution, items: Sequence[Item], turns: int) -> None:
-    """Insert ``items`` like ``template``; those numbered below ``turns`` have theirs at once.
+    """Insert ``items`` as copies of ``template``; those numbered below ``turns`` have a turn.
 
-    If the template has data, the items are a sequence: the first gets it, the others will.
+    A template with data means a sequence: only the first item gets the data now.
     """
     conn = connection()
     now, now_params = clock.now_sql(conn)

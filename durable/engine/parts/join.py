@@ -1,4 +1,4 @@
-"""Close a block: bring the ends of its branches or items together into the parent's data."""
+"""Close a block: merge the results of its branches or items into the parent's data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class BlockFailed(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """What a branch came to, as a ``merge`` callable sees it."""
+    """The result of one branch, as passed to a ``merge`` callable."""
 
     ok: bool
     value: Any = None
@@ -64,12 +64,12 @@ def has_children(claim: Claim) -> bool:
 
 
 def is_open(claim: Claim) -> bool:
-    """Whether a branch or item of the block is still to finish."""
+    """Whether a branch or item of the block is unfinished."""
     return bool(_children(claim).unfinished().exists())
 
 
 def _parked_before(claim: Claim) -> tuple[bool] | None:
-    """Whether the claim has been let go already."""
+    """Whether the claim has been released already."""
     return (True,) if let_go(claim) else None
 
 
@@ -78,8 +78,8 @@ def _parked_before(claim: Claim) -> tuple[bool] | None:
 def park(claim: Claim) -> bool:
     """Park the execution at its open block; False if the last part has ended meanwhile.
 
-    Decided under the lock of the execution's row, which a report takes too: an end that was
-    reported earlier is seen here, one that is reported later finds the execution parked.
+    Decided under the lock of the execution's row, which a report takes too: an end reported earlier
+    is seen here, one reported later finds the execution parked.
     """
     hold(claim)
     if not is_open(claim):
@@ -93,14 +93,14 @@ def _children(claim: Claim) -> Any:
 
 
 def last_completed_at(claim: Claim) -> datetime | None:
-    """The time of the last checkpoint in the block, or of the one before it."""
+    """The latest checkpoint time in the block, or of the claim before it."""
     latest = _children(claim).aggregate(latest=Max("last_completed_at"))["latest"]
     times = [time for time in (claim.last_completed_at, latest) if time is not None]
     return max(times, default=None)
 
 
 def join_parallel(claim: Claim, node: Parallel, instance: Any) -> Any:
-    """The data after a parallel; ``BlockFailed`` if it failed, or whatever ``merge`` raises."""
+    """The data after a parallel; ``BlockFailed`` if it failed, or an error raised by ``merge``."""
     data = codec.loads(claim.data)
     base = codec.loads(without_increments(claim.data))
     rows = {row.branch: row for row in _children(claim).order_by("index")}
@@ -151,7 +151,7 @@ def _parallel_failure(node: Parallel, failed: list[Execution]) -> Failure:
 
 
 def join_foreach(claim: Claim, node: Foreach) -> Any:
-    """The data after a foreach; ``BlockFailed`` if more items failed than it allows."""
+    """The data after a foreach; ``BlockFailed`` if more items failed than allowed."""
     data = codec.loads(claim.data)
     items = _children(claim)
     total = items.count()
@@ -175,7 +175,7 @@ def join_foreach(claim: Claim, node: Foreach) -> Any:
 
 
 def _apply_sequence(data: Any, claim: Claim) -> Any:
-    """The last item's data holds the changes of all: each began where the one before ended."""
+    """Apply the last item's changes; they include all, as each item began on its predecessor's."""
     last = turns.last_in_sequence((claim.execution_id, claim.at.path, claim.at.visit))
     assert last is not None
     base = codec.loads(codec.dumps(data))
@@ -232,7 +232,7 @@ def _foreach_failure(node: Foreach, failed: Any, failures: int, total: int) -> F
 def _reported(
     data: dict[str, Any], name: str, failed: Any, total: int, failures: int
 ) -> dict[str, Any]:
-    """The data with the block's report, which lists as many errors as the data has room for."""
+    """The data with the block's report, which lists as many errors as fit into the data."""
     errors = [{"index": i, "error": error} for i, error in _first_errors(failed)]
     counts = {"total": total, "succeeded": total - failures, "failed": failures}
     for listed in (errors, errors[: LISTED_ERRORS // 10]):

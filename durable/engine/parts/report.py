@@ -1,4 +1,4 @@
-"""Tell parents that a branch, an item or an awaited child has ended: due work, exactly once."""
+"""Report the end of branches, items and awaited children to their parents, exactly once."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from durable.storage.share import each
 from durable.storage.transaction import connection, in_transaction, lock
 
 AT_ONCE = 100
-#: parents that are told in one look, however long it takes: where more runs than the machine can
-#: do, one takes as long as the share of all
+#: parents told in one pass even beyond its share of time: on an overloaded machine a single
+#: report may take the whole share
 AT_LEAST = 5
 
 
 def report_due(limit: int = AT_ONCE) -> int:
-    """Report to the parents of what has ended; say how many parents were told something."""
+    """Report ended executions to their parents, as due work; return how many parents were told."""
     told = each(lambda parent: report_to(parent), _parents(limit), at_least=AT_LEAST)
     if told:
         reach("report.after_commit")
@@ -46,7 +46,7 @@ SELECT parent_id FROM found WHERE parent_id IS NOT NULL LIMIT %s
 
 
 def _parents(limit: int) -> list[UUID]:
-    """Those that do not know yet what has ended below them, the oldest first."""
+    """The parents with unreported executions below them, the oldest first."""
     with connection().cursor() as cursor:
         cursor.execute(_PARENTS, [limit])
         found = [row[0] for row in cursor.fetchall()]
@@ -55,7 +55,7 @@ def _parents(limit: int) -> list[UUID]:
 
 @in_transaction
 def report_to(parent_id: UUID) -> int:
-    """Look at what has ended below ``parent_id``, under its lock; 0 if it is locked elsewhere."""
+    """Report all ends below ``parent_id`` under its lock; 0 if it is locked elsewhere."""
     parent: Execution | None = lock(
         Execution.objects.filter(pk=parent_id), skip_locked=True
     ).first()
@@ -78,7 +78,7 @@ def report_to(parent_id: UUID) -> int:
 
 
 def _answer(child: Execution) -> None:
-    """Give a child's end to the wait of its parent."""
+    """Answer the parent's wait with a child's result or error."""
     cancelled = {"type": "Cancelled", "message": child.cancel_reason or "cancelled"}
     error = failures.carried(child.error) if child.error else cancelled
     ended: dict[str, Any] = (
@@ -98,7 +98,7 @@ def _received(child: Execution, error: dict[str, Any]) -> dict[str, Any]:
 
 
 def _give_out_turns(parent: Execution, ended: list[Execution]) -> None:
-    """Items of a batch that was given up wait for their turns again: somebody must give them."""
+    """Give out the turns of items that a batch gave back."""
     blocks = {
         (parent.pk, child.parent_path, child.parent_visit)
         for child in ended
@@ -112,7 +112,7 @@ def _give_out_turns(parent: Execution, ended: list[Execution]) -> None:
 
 
 def _follow(parent: Execution, child: Execution) -> None:
-    """What the parent does next comes after all that the child has done."""
+    """Raise the parent's ``last_completed_at`` to the child's, so that its later ends follow."""
     if child.last_completed_at is None:
         return
     Execution.objects.filter(pk=parent.pk, worker__isnull=True).filter(
@@ -121,7 +121,7 @@ def _follow(parent: Execution, child: Execution) -> None:
 
 
 def _stop_siblings(parent: Execution, failed: Execution) -> None:
-    """``parallel(on_error="fail_fast")``: what is parked or unstarted ends at once."""
+    """``parallel(on_error="fail_fast")``: cancel the siblings of a failed branch."""
     cls = registry.get(parent.workflow, parent.version)
     node = cls.definition.tree.find(failed.parent_path) if cls is not None else None
     if isinstance(node, Parallel) and node.on_error == "fail_fast":
@@ -131,13 +131,13 @@ def _stop_siblings(parent: Execution, failed: Execution) -> None:
 
 
 def _wake(parent: Execution) -> None:
-    """Make a parent ready that has nothing left to wait for."""
+    """Make a parent ready if it has nothing left to wait for."""
     if parent.worker is None and not _waits_for_more(parent):
         Execution.objects.standing_by().filter(pk=parent.pk).due()
 
 
 def idle() -> ExecutionQuerySet:
-    """Executions that are parked although nothing is left that could wake them: a fault.
+    """Parked executions that nothing can wake any more: a fault.
 
     None of their waits is open or untold, and nothing below them is alive or unreported.
     """
@@ -153,7 +153,7 @@ def idle() -> ExecutionQuerySet:
 
 @in_transaction
 def wake_idle(limit: int = AT_ONCE) -> int:
-    """Make idle executions ready: they look themselves at what they waited for; how many."""
+    """Make idle executions ready, so that they check their wait themselves; return how many."""
     found = list(lock(idle(), skip_locked=True).values_list("pk", flat=True)[:limit])
     return idle().filter(pk__in=found).due() if found else 0
 

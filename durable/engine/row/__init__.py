@@ -1,4 +1,4 @@
-"""What the row of an execution says, as values: position, failure, journal, changes of its data.
+"""Values read from an execution's row: position, failure, journal, data changes.
 
 May import: storage, models, authoring.
 """

@@ -1,4 +1,4 @@
-"""Describe an exception as storable data; describing never fails."""
+"""Describe an exception as storable data: type, message, traceback, details; never fails itself."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MESSAGE_CHARACTERS = 4_000
 TRACEBACK_CHARACTERS = 20_000
 BRIEF_CHARACTERS = 500
 
-#: before the type of a child's error, among the names of classes
+#: prefix that marks the type of a child's error in the list of class names
 _TYPED = "type:"
 
-#: levels of details whose parts are described one by one; what lies deeper is described as a whole
+#: levels of details whose parts are described one by one; deeper levels as a whole
 DETAIL_LEVELS = 8
-#: levels that errors around an error add: frames, waits, the details of a parent's error
+#: nesting levels that frames, waits and the details of parents' errors may add around an error
 LEVELS_AROUND = 10
 
 
@@ -47,7 +47,7 @@ def described(
     traceback: str = "",
     details: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """An error as it is stored, also of what no exception has told."""
+    """A described error as it is stored; also for errors that no exception was raised for."""
     return {
         "type": type,
         "message": message,
@@ -65,9 +65,9 @@ def no_worker(message: str, *, kind: str = "") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Failure:
-    """A described error, and the names of its classes, by which ``catch`` knows it.
+    """A described error with the names of its exception classes, by which ``catch`` matches.
 
-    Where a child failed, the classes and types of the child's own error are among them.
+    If a child workflow failed, the classes and type of the child's own error are included.
     """
 
     error: dict[str, Any]
@@ -82,7 +82,7 @@ class Failure:
         return cls(describe(error, step=step, attempt=attempt), tuple(dict.fromkeys(names)))
 
     def is_a(self, wanted: str | type[BaseException]) -> bool:
-        """Whether it is meant by a name (of a ``Fail``'s type, or of a class) or a class."""
+        """Whether ``wanted`` (an exception class, its name, or the type of a ``Fail``) matches."""
         if isinstance(wanted, str):
             return self.error["type"] == wanted or _TYPED + wanted in self.classes
         return _name(wanted) in self.classes
@@ -93,19 +93,19 @@ def _name(kind: type) -> str:
 
 
 def known_as(child: Any, error: Mapping[str, Any]) -> list[str]:
-    """By what a ``catch`` of the parent knows the error of a child: its classes, and its type."""
+    """The names for a child's error in a parent's ``catch``: the error's classes and type."""
     return [*(child.outcome or ()), f"{_TYPED}{error['type']}"]
 
 
 def from_stored(execution: Any) -> Failure:
-    """The failure of a branch or item, as its row tells it."""
+    """The failure of a branch or item, read from its row."""
     told = execution.cancel_reason or "cancelled"
     error = execution.error or described("Cancelled", told, execution.path)
     return Failure(error, tuple(execution.outcome or ()))
 
 
 def brief(error: Mapping[str, Any]) -> dict[str, Any]:
-    """``{"type", "message", "step"}``: an error in a list of them, which many can't make large."""
+    """``{"type", "message", "step"}``: an error shortened, so that a list of many stays small."""
     message = str(error["message"])
     if len(message) > BRIEF_CHARACTERS:
         message = _text(lambda: message, BRIEF_CHARACTERS - len("\n…\n"))
@@ -113,12 +113,12 @@ def brief(error: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def carried(error: dict[str, Any]) -> dict[str, Any]:
-    """The error of a child as its parent carries it: the traceback stays with the child."""
+    """A child's error as its parent stores it: the traceback stays with the child."""
     return {**error, "traceback": "", "details": _storable(error.get("details", {}))}
 
 
 def lighter(error: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The error, then with less and less in it, for whoever has little room; the keys stay."""
+    """The error, then ever smaller versions for data with little room; all keep the same keys."""
     yield error
     error = {**error, "traceback": ""}
     yield error
@@ -128,7 +128,7 @@ def lighter(error: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def encode(error: dict[str, Any]) -> Stored:
-    """The text of a described error, as it is stored; its parts are bounded, each by itself."""
+    """A described error as the text stored; each part has a size bound of its own."""
     return Stored(codec.dumps(error, path="error", limit=sys.maxsize))
 
 
@@ -153,7 +153,7 @@ def _details(error: BaseException) -> dict[str, Any]:
 def _storable(value: Any, path: str = "details", around: tuple[int, ...] = ()) -> Any:
     """The value, with each part that can't be stored replaced by the reason.
 
-    ``around`` are the ids of the values that it lies in: a value inside itself has no end.
+    ``around`` holds the ids of the enclosing values, so that a value inside itself ends.
     """
     try:
         codec.dumps(value, path=path)
@@ -174,14 +174,14 @@ def _storable(value: Any, path: str = "details", around: tuple[int, ...] = ()) -
 
 
 def _nested(value: Any) -> Any:
-    """The value as deep as it may come to stand within the errors around it."""
+    """The value wrapped as deeply as the errors stored around it may nest it."""
     for _ in range(LEVELS_AROUND):
         value = [value]
     return value
 
 
 def _parts(value: Any, path: str, around: tuple[int, ...]) -> Any:
-    """A dict or list whose parts can all be stored, together too; ``None`` for anything else."""
+    """A dict or list with every part storable, alone and together; ``None`` for other types."""
     if isinstance(value, dict):
         named = {
             _text(lambda key=key: key, TYPE_CHARACTERS): _storable(
@@ -200,7 +200,7 @@ def _parts(value: Any, path: str, around: tuple[int, ...]) -> Any:
 
 
 def _within_limit(parts: dict[str, Any], path: str) -> dict[str, Any]:
-    """The smallest parts as they are, as long as there is room; the others are described."""
+    """Keep the smallest parts that fit the room; replace the others by a note of their size."""
     room = int(conf.get("MAX_DATA_BYTES")) * 9 // 10
     sizes = {name: len(codec.dumps(part, limit=sys.maxsize)) for name, part in parts.items()}
     if sum(sizes.values()) <= room:

@@ -1,4 +1,4 @@
-"""An execution in a worker's hands: its position, and the fence that proves the claim."""
+"""The claim: an execution in a worker's hands, with its position, data and fence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from durable.states import Status
 
 
 class Heir(NamedTuple):
-    """The next item of a batch, which gets the turn of the one before."""
+    """The next item of a batch, which inherits the turn of the item before it."""
 
     execution_id: UUID
     fence: int
@@ -28,7 +28,7 @@ class Heir(NamedTuple):
 
 @dataclass
 class Claim:
-    """An execution in a worker's hands: its position, and the fence that proves the claim.
+    """An execution held by a worker, with the fence that proves the claim on every write.
 
     ``data`` is the text as stored; ``now()`` is the database's clock, carried on from the
     moment of the claim by this machine's monotonic clock.
@@ -65,7 +65,7 @@ class Claim:
     _monotonic: float = field(default_factory=time.monotonic)
 
     def now(self) -> datetime:
-        """The database's present, as far as this process can know it without asking."""
+        """The database's present time, estimated without a query."""
         frozen = clock.frozen_at()
         if frozen is not None:
             return frozen
@@ -73,23 +73,23 @@ class Claim:
 
     @property
     def block(self) -> tuple[UUID, str, int] | None:
-        """The visit of the block whose branch or item this is."""
+        """The block (parent, path, visit) whose branch or item this is; ``None`` for others."""
         if self.parent_id is None or self.role not in PARTS:
             return None
         return self.parent_id, self.parent_path, self.parent_visit
 
     @property
     def limit_at(self) -> datetime | None:
-        """The workflow's deadline, which does not bound its rollback."""
+        """The workflow's deadline; ``None`` in a rollback, which no deadline bounds."""
         return self.deadline_at if self.at.rollback is None else None
 
     @property
     def is_compensating(self) -> bool:
-        """Whether the row keeps its status wherever it lands, but at an end."""
+        """Whether the row is rolling back: every landing but a final one then keeps its status."""
         return self.status == Status.COMPENSATING
 
     def labels(self) -> dict[str, object]:
-        """What structured log lines say about the execution."""
+        """The fields that structured log lines carry about the execution."""
         return {
             "execution": str(self.execution_id),
             "workflow": self.workflow,
@@ -98,7 +98,7 @@ class Claim:
         }
 
     def start_from(self, base: str) -> None:
-        """An item begins with its block's data, which its row does not repeat."""
+        """Fill in the block's data ``base``, which rows and frames of new items leave out."""
         if self.data is None:
             self.data = base
         for frame in self.at.frames.values():
@@ -106,20 +106,20 @@ class Claim:
                 frame["data"] = base
 
     def row(self) -> ExecutionQuerySet:
-        """The claimed row at this position, or nothing: the start of every guarded write."""
+        """The claimed row at this position, or no row if the claim is lost; for guarded writes."""
         return Execution.objects.held_by(self.execution_id, self.fence).filter(
             path=self.at.path, visit=self.at.visit, attempt=self.at.attempt
         )
 
 
 def text_of(column: str) -> Any:
-    """A coded column as the text that is stored."""
+    """A JSON column as its stored text, not decoded."""
     return ExpressionWrapper(F(column), output_field=TextField())
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which step run of which execution a body belongs to."""
+    """The execution, path and visit whose step (or compensation) a body runs."""
 
     execution_id: UUID
     path: str
@@ -139,10 +139,10 @@ def next_completed_at(claim: Claim) -> datetime:
 
 
 def completed_after(present: datetime, last: datetime | None) -> datetime:
-    """The present as the time of an end, after the ``last`` one that the row knows.
+    """The time of an end: the present, but later than ``last``, the last end known to the row.
 
-    Ends in one process are in the order in which they ask; ends in several, which the row does
-    not know of, in that of the database's clock (see docs/decisions/0011).
+    Ends in one process are ordered by their calls; ends in several processes, unknown to the row,
+    by the database's clock (see docs/decisions/0011).
     """
     if last is not None:
         present = max(present, last + timedelta(microseconds=1))

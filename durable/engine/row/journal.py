@@ -1,4 +1,4 @@
-"""What a visit of a step has on record, and the match between that and what the code asks for."""
+"""Match the requests of a step with the waits and records stored for its visit."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from durable.errors import JournalMismatch
 from durable.models import Execution, Record, Wait
 from durable.states import Status, WaitKind, WaitStatus
 
-Place = tuple[str, str, int]  # kind, name, how many of both came before
+Place = tuple[str, str, int]  # kind, name, number of earlier calls with the same kind and name
 
 
 @dataclass
 class Journal:
-    """The records of one visit, by place; what was asked for so far."""
+    """The waits and records of one visit, by place, and the places asked for so far."""
 
     path: str
     waits: dict[Place, Wait] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Journal:
 
     @classmethod
     def of_visit(cls, execution_id: UUID, path: str, visit: int) -> Journal:
-        """Read what is on record."""
+        """Read the waits and records of a visit."""
         where = {"execution": execution_id, "path": path, "visit": visit}
         return cls(
             path,
@@ -37,26 +37,26 @@ class Journal:
         )
 
     def place(self, kind: str, name: str) -> Place:
-        """The place of the next call of this kind and name."""
+        """The place of the next call with this kind and name."""
         ordinal = self._counts[kind, name]
         self._counts[kind, name] += 1
         return kind, name, ordinal
 
     def wait(self, place: Place) -> Wait | None:
-        """The wait on record at ``place``, which is now asked for."""
+        """The wait stored at ``place``, if any; marks the place as asked for."""
         self._asked.add(place)
         return self.waits.get(place)
 
     def record(self, place: Place) -> Record | None:
-        """The record at ``place``, which is now asked for."""
+        """The record stored at ``place``, if any; marks the place as asked for."""
         self._asked.add(place)
         return self.records.get(place)
 
     def check_new(self, place: Place, *, among_gathered: bool = False) -> None:
-        """A call without a record fits only if nothing recorded is still unasked.
+        """Refuse a new call while stored records are still unasked: ``JournalMismatch``.
 
-        ``among_gathered``: results of ``arun`` may come back in any order, so records of that
-        kind are not held against another one. Raises ``JournalMismatch``.
+        ``among_gathered``: results of ``arun`` may come back in any order, so unasked records of
+        that kind do not count.
         """
         recorded = [at for at, one in self.waits.items() if one.status != WaitStatus.CANCELLED]
         recorded += [at for at in self.records if not (among_gathered and at[0] == place[0])]
@@ -75,7 +75,7 @@ def _words(place: Place) -> str:
 
 
 def forget(execution_id: UUID, path: str, visit: int) -> int:
-    """Drop all records of a visit; say how many there were."""
+    """Delete all waits and records of a visit; return how many there were."""
     where: dict[str, Any] = {"execution": execution_id, "path": path, "visit": visit}
     waits, _ = Wait.objects.filter(**where).delete()
     records, _ = Record.objects.filter(**where).delete()
@@ -83,12 +83,12 @@ def forget(execution_id: UUID, path: str, visit: int) -> int:
 
 
 def reopen(execution_id: UUID, path: str, visit: int) -> list[Execution]:
-    """Drop what went wrong: a failed step that is tried again asks anew.
+    """Prepare the records of a failed step for another try; return the children to continue.
 
-    That is waits without an answer, and children that did not complete. But a child that has
-    failed, or was stopped together with the step, is waited for again under its own id; those that
-    have to continue for that are returned. A child that was cancelled by itself, has timed out or
-    was undone is forgotten.
+    Waits without an answer, and children that did not complete, are forgotten: the step asks for
+    them anew. But a child that failed, or that was stopped together with the step, is waited for
+    again under its own id; those that have to continue for that are returned. A child that was
+    cancelled by itself, has timed out or was undone is forgotten.
     """
     waits = Wait.objects.of_visit(execution_id, path, visit)
     failed = Q(status=WaitStatus.ANSWERED, child__status=Status.FAILED)

@@ -1,4 +1,4 @@
-"""Three-way merge: what a branch changed against the data before the block, applied elsewhere.
+"""Three-way merge: the changes a branch made to the block's data, applied to other data.
 
 Changes are plain storable data, a dict of operations by key: ``["set", value]``,
 ``["add", amount]`` (from ``increment``), ``["more", items]`` (from ``append``) and
@@ -18,7 +18,7 @@ Changes = dict[str, list[Any]]
 
 
 def changes(base: Mapping[str, Any], data: Mapping[str, Any]) -> Changes:
-    """What must be done to ``base`` to make it ``data`` (but for keys left out)."""
+    """The operations that turn ``base`` into ``data``; keys missing in ``data`` are ignored."""
     made = ((key, _operation(base.get(key, MISSING), value)) for key, value in data.items())
     return {key: operation for key, operation in made if operation is not None}
 
@@ -40,7 +40,7 @@ _SIMPLE = frozenset({str, int, float, bool, type(None)})
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two stored values are equal, in their types too, all the way down."""
+    """Whether two stored values are equal, in their types too, at every level."""
     if type(one) is not type(other) or one != other:
         return False
     if isinstance(one, list):
@@ -56,10 +56,10 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def apply(data: Mapping[str, Any], made: Changes, base: Mapping[str, Any]) -> dict[str, Any]:
-    """``data`` with the operations of ``made`` done to it; a new dict.
+    """A new dict: ``data`` with the operations of ``made`` applied.
 
-    Where somebody else has put a value of another kind, to which nothing can be added, they are
-    done to the value of ``base``, which they were made from: the whole of the result wins.
+    If ``data`` holds a value of another kind, to which nothing can be added, the operation starts
+    from the value in ``base``, from which it was made: the branch's whole result wins.
     """
     result = dict(data)
     for key, (operation, value) in made.items():
@@ -83,22 +83,22 @@ def _applied(old: Any, operation: str, value: Any, origin: Any) -> Any:
 
 
 def _first(kind: type, *values: Any) -> Any:
-    """The first of the values that is of a kind, or the last of them."""
+    """The first of the values that is an instance of ``kind``, or else the last value."""
     return next((value for value in values if isinstance(value, kind)), values[-1])
 
 
 def replaced(
     data: Mapping[str, Any], base: Mapping[str, Any], branch: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The data of ``branch`` in the place of ``data``, whose plain copy ``base`` it began with.
+    """The data of ``branch`` instead of ``data``, whose plain copy ``base`` the branch began with.
 
-    Only what the increments in ``data`` remember is still known, for where that meets others.
+    The increments that ``data`` remembers are kept, for an outer merge.
     """
     return _cut(apply(data, changes(base, branch), base), branch)
 
 
 def _cut(whole: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
-    """``whole`` without the keys that ``shape`` lacks, all the way down."""
+    """``whole`` without the keys that ``shape`` lacks, at every level."""
     return {
         key: _cut(whole[key], value) if isinstance(value, dict) else whole[key]
         for key, value in shape.items()
@@ -106,7 +106,7 @@ def _cut(whole: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def conflicts(one: Changes, other: Changes, prefix: str = "data") -> list[str]:
-    """The places that both change to different ends; additions never conflict with each other."""
+    """The places that both set to different values; additions never conflict with each other."""
     found: list[str] = []
     for key in one.keys() & other.keys():
         (mine, left), (theirs, right) = one[key], other[key]
@@ -121,9 +121,9 @@ def conflicts(one: Changes, other: Changes, prefix: str = "data") -> list[str]:
 
 
 def deep(data: Any, base: Any, branches: Iterable[tuple[str, Any]]) -> Any:
-    """``data`` with all changes of all branches, in written order: a later one wins a conflict.
+    """``data`` with the changes of all branches, in written order: a later branch wins a conflict.
 
-    ``base`` is what the branches began with: ``data`` without what its increments carry.
+    ``base`` is the data that the branches began with: ``data`` without remembered increments.
     """
     for _, changed in branches:
         data = apply(data, changes(base, changed), base)

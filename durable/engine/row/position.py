@@ -18,17 +18,17 @@ FRAMES_BYTES = 1 << 30
 
 Frames = dict[str, dict[str, Any]]
 
-#: the columns of a row that say where it stands, in the order of the fields below
+#: the columns of a row that hold its position, in the order of the fields below
 COLUMNS = ("path", "visit", "attempt", "attempt_floor", "recoveries", "journaled", "frames")
 
 
 @dataclass(frozen=True)
 class Position:
-    """The node at which an execution stands, and what is on record of its attempts there.
+    """The node at which an execution stands, with its visit, attempt and frames.
 
     ``path`` is empty once all steps are taken, and begins with ``~`` in a rollback. ``visit``
-    counts the rounds of loops, so that a path is visited once for each value. ``frames`` keep what
-    loops, catches and a rollback need to know, by their paths.
+    goes up with each round of a loop, so each path is visited once per value. ``frames`` hold, by
+    path, the state of the loops, catches and rollback around the position.
     """
 
     path: str
@@ -46,23 +46,23 @@ class Position:
 
     @classmethod
     def read(cls, values: Iterable[Any]) -> Self:
-        """The position that the values of ``COLUMNS`` say."""
+        """The position from the values of ``COLUMNS``, in that order."""
         path, visit, attempt, floor, recoveries, journaled, frames = values
         return cls(path, visit, attempt, floor, recoveries, journaled, frames or {})
 
     @cached_property
     def rollback(self) -> Rollback | None:
-        """The rollback in which the execution stands; ``None`` on its way forward."""
+        """The rollback in which the execution stands; ``None`` on the way forward."""
         return Rollback.at(self.path, self.frames)
 
     @property
     def undoes_all(self) -> bool:
-        """Whether the whole execution rolls back; it then ends without anybody's help."""
+        """Whether the whole execution rolls back; it then ends without a parent or a catch."""
         return self.rollback is not None and not self.rollback.scope
 
     @property
     def undone_run(self) -> str:
-        """The id of the step run whose compensation stands here; empty: it looks for the next."""
+        """The id of the step run being compensated here; empty while looking for the next."""
         return self.path[len(ROLLBACK) :]
 
     @property
@@ -71,28 +71,28 @@ class Position:
         return self.attempt - self.floor
 
     def next_attempt(self) -> Self:
-        """Another attempt at the same step."""
+        """The next attempt at the same step."""
         return replace(self, attempt=self.attempt + 1, recoveries=0)
 
     def afresh(self) -> Self:
-        """The same step, as if it were tried for the first time."""
+        """The same step with a fresh count of attempts, as after an operator's retry."""
         return replace(self, attempt=self.attempt + 1, floor=self.attempt, recoveries=0)
 
     def with_records(self) -> Self:
-        """The same attempt, once its visit has waits or records."""
+        """The same attempt, marked as having waits or records in its visit."""
         return replace(self, journaled=True)
 
     def to_undo(self, rollback: Rollback) -> Position:
-        """Look for the next step to undo."""
+        """The position ``~``, which looks for the next step to undo in ``rollback``."""
         return Position(ROLLBACK, self.visit, frames={**self.frames, ROLLBACK: rollback.frame()})
 
     def compensating(self, run_id: object, tried: int) -> Position:
-        """Stand at the compensation of a step run, which was tried so many times before."""
+        """The position of a step run's compensation; ``tried`` attempts at it were made before."""
         path, known = f"{ROLLBACK}{run_id}", bool(tried)
         return Position(path, self.visit, tried + 1, tried, journaled=known, frames=self.frames)
 
     def outside(self, block: str | None = None) -> Frames:
-        """The frames without a rollback's, and without those of a block and all inside it."""
+        """The frames but for the rollback's, and but for those of ``block`` and inside it."""
         return {
             path: frame
             for path, frame in self.frames.items()
@@ -100,11 +100,11 @@ class Position:
         }
 
     def columns(self) -> dict[str, Any]:
-        """The columns of the row."""
+        """All columns of the position, for a write to the row."""
         return {**self._small(), "frames": encode(self.frames)}
 
     def since(self, before: Position) -> dict[str, Any]:
-        """The columns that differ from those of another position: those that must be written."""
+        """The columns to write: those that differ from the position ``before``."""
         old = before._small()
         changed = {name: value for name, value in self._small().items() if old[name] != value}
         if self.frames != before.frames:
@@ -117,5 +117,5 @@ class Position:
 
 
 def encode(frames: Frames) -> Stored | None:
-    """Frames as they are stored; ``None`` if there are none."""
+    """Frames as stored text; ``None`` if there are none."""
     return Stored(codec.dumps(frames, path="frames", limit=FRAMES_BYTES)) if frames else None

@@ -1,4 +1,4 @@
-"""Repeat a write whose COMMIT got no answer: first read back, under the fence, whether it is in."""
+"""Repeat a write whose COMMIT got no answer, after reading back whether it is already committed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ R = TypeVar("R")
 
 
 def settled_by(told: Callable[..., tuple[R] | None]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A function whose writes carry a claim is repeated while the database is unavailable.
+    """Decorate a function that writes under a claim: repeat it while the database is unavailable.
 
-    ``told`` gets the same arguments and reads the result that an earlier try has left, in a tuple;
-    ``None`` if nothing of it is in the database. It is asked before each repetition;
-    and after one that found the claim gone or its rows there, since that earlier COMMIT may have
-    been on its way still.
+    ``told`` gets the same arguments and reads back the result of an earlier try, in a tuple;
+    ``None`` if nothing of it is in the database. It is called before each repetition, and again
+    after a repetition that raised ``ClaimLost`` or ``IntegrityError``: the earlier COMMIT may
+    have arrived only then.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -55,14 +55,14 @@ def settled_by(told: Callable[..., tuple[R] | None]) -> Callable[[Callable[P, R]
 
 
 def let_go(claim: Claim) -> bool:
-    """Whether the holder of ``claim`` has let go of the row by itself.
+    """Whether the claim was already released by its own holder.
 
-    Whoever takes a claim away raises the fence, so the row still has that of the claim.
+    Taking a claim away raises the fence; a row that still has the claim's fence was released.
     """
     rows = Execution.objects.filter(pk=claim.execution_id, fence=claim.fence, worker=None)
     return rows.exists()
 
 
 def let_go_before(claim: Claim, *_: object, **__: object) -> tuple[None] | None:
-    """For functions that return nothing: whether the claim has been let go already."""
+    """``told`` for functions that return nothing: whether the claim is released already."""
     return (None,) if let_go(claim) else None

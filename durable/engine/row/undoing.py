@@ -1,4 +1,4 @@
-"""A rollback, as a value: what started it, what it undoes, how far it is, where it leads."""
+"""The state of one rollback: error, scope, progress and final status."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from durable.states import ROLLBACK, Status
 class Rollback:
     """One rollback of an execution, kept in the frame ``~`` of its position.
 
-    ``error`` is the described error that started it; ``None``: somebody cancelled. ``scope`` is the
-    path of the catch whose inside is undone; empty: all that the execution has done. ``visit``:
-    steps of earlier visits stay done. ``undo=False``: nothing is undone, the execution only waits
-    for what is alive below it. ``path``, ``attempt`` and ``floor`` say where it failed.
+    ``error`` is the described error that started it; ``None`` after a cancellation. ``scope`` is
+    the path of the catch whose inside is undone; empty: the whole execution. Steps of visits
+    before ``visit`` stay done. ``undo=False``: nothing is undone, the execution only waits until
+    all below it has ended. ``path``, ``attempt`` and ``floor`` say where the execution failed.
     """
 
     error: dict[str, Any] | None
@@ -49,30 +49,30 @@ class Rollback:
         )
 
     def frame(self) -> dict[str, Any]:
-        """The frame that keeps it."""
+        """The rollback as a storable dict, for the frame ``~``."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**values, "classes": list(self.classes), "failed": list(self.failed)}
 
     @property
     def stored_error(self) -> Stored | None:
-        """The error as the execution's row keeps it, however large; ``None`` if cancelled."""
+        """The error as the execution's row keeps it, with no size limit; ``None`` if cancelled."""
         return None if self.error is None else encode(self.error)
 
     @property
     def failed_runs(self) -> list[UUID]:
-        """The step runs that are passed over."""
+        """The ids of the step runs that are skipped: their compensation failed for good."""
         return [UUID(pk) for pk in self.failed]
 
     def one_undone(self) -> Self:
-        """A compensation has completed."""
+        """The rollback after one more compensation completed."""
         return replace(self, undone=self.undone + 1)
 
     def passing_over(self, run_id: str) -> Self:
-        """A compensation has failed for good: the others still run."""
+        """The rollback after a compensation failed for good: ``run_id`` is skipped, others run."""
         return replace(self, failed=(*self.failed, run_id))
 
     def again(self) -> Self:
-        """What could not be undone is tried again."""
+        """The rollback with its failed compensations to be tried again."""
         return replace(self, failed=())
 
     @property

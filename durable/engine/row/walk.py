@@ -1,4 +1,4 @@
-"""Where an execution goes next: a walk over the tree of its definition, by paths."""
+"""Find an execution's next step: a walk over the tree of its definition, by paths."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from durable.authoring.self.context import apart
 from durable.engine.row.position import Frames
 from durable.errors import ControlFlow, Fail
 
-#: what is kept beside the data carries what its limits have let pass already
+#: bytes; no limit in practice: texts beside the data hold only values already within its limits
 KEPT_BYTES = 1 << 40
 
 
@@ -31,11 +31,11 @@ class ChoiceFailed(Exception):
 
 @dataclass
 class Walk:
-    """A position on the move. After each method it stands at a step, a block, or the end.
+    """A moving position. After each method it stands at a step, at a block, or at the end.
 
-    ``path`` is empty at the end. ``visit`` counts the rounds of loops, so that a path is visited
-    once for each value. ``frames`` keep what loops and catches need to know, by their paths.
-    ``arguments`` gives what a callable of the flow gets, made anew for each.
+    ``path`` is empty at the end. ``visit`` goes up with each round of a loop, so each path is
+    visited once per value. ``frames`` hold the state of loops and catches, by their paths.
+    ``arguments`` makes fresh arguments for each callable of the flow.
     """
 
     tree: Tree
@@ -47,7 +47,7 @@ class Walk:
     frames: Frames = field(default_factory=dict)
 
     def enter(self, node: Node) -> None:
-        """Go to the first step of ``node``, making the choices on the way."""
+        """Go to the first step of ``node``; on the way, ask the branches which case applies."""
         while True:
             self.path = node.path
             match node:
@@ -68,7 +68,7 @@ class Walk:
                     return None
 
     def leave(self, path: str) -> None:
-        """Go on behind the node at ``path``."""
+        """Go on to the node that follows the one at ``path``."""
         while True:
             following = self.tree.following(path)
             if following is not None:
@@ -89,7 +89,7 @@ class Walk:
                     return None
 
     def decide(self) -> None:
-        """Stand at a branch or loop whose callable has not answered yet: ask it."""
+        """Ask the callable of the branch or loop at which the walk stands, then move on."""
         node = self.tree.find(self.path)
         if isinstance(node, Repeat):
             if self._another_round(node):
@@ -100,7 +100,7 @@ class Walk:
             self.enter(node)
 
     def _owner(self, path: str) -> Node | None:
-        """The block whose chain the node at ``path`` stands in."""
+        """The block in whose chain the node at ``path`` stands."""
         chain = self.tree.parent(path)
         return None if chain is None else self.tree.parent(chain.path)
 
@@ -124,7 +124,7 @@ class Walk:
         return True
 
     def _asked(self, node: Node, function: Callable[..., Any]) -> Any:
-        """What a callable of the flow answers."""
+        """Call a callable of the flow; ``ChoiceFailed`` if it raises."""
         try:
             return apart(function, self.instance, *self.arguments())
         except ControlFlow:
@@ -134,7 +134,7 @@ class Walk:
 
 
 def start_of(node: Node, data: str | None) -> tuple[str, Frames]:
-    """Where a flow (or the body of a block) begins: at a step, or a block that must decide."""
+    """The path and frames at which a flow or a block's body begins: at a step or a block."""
     frames: Frames = {}
     while True:
         match node:

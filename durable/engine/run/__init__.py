@@ -1,4 +1,4 @@
-"""A claim, from the claim to the checkpoint: which step, its body, its waits, its result.
+"""Run claimed executions: take due ones, run their steps, open their waits, give results.
 
 May import: every room of the engine but calendar, duties and operators; and people.
 """

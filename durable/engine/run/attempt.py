@@ -1,4 +1,4 @@
-"""Run the body of a step once, and say how it ended."""
+"""Run the body of a step once, with transaction, timeout and outcome."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ logger = logging.getLogger("durable.engine")
 
 @dataclass(frozen=True)
 class Completed:
-    """The body returned; ``accepted`` is set if its own transaction took the checkpoint along."""
+    """The body returned; ``accepted`` is set if its own transaction wrote the checkpoint."""
 
     checkpoint: Checkpoint
     accepted: Accepted | None
@@ -57,7 +57,7 @@ class Completed:
 
 @dataclass(frozen=True)
 class Parked:
-    """The body asked for something that is not there yet."""
+    """The body asked for a wait that has no answer yet."""
 
     request: Request
 
@@ -71,7 +71,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Stuck:
-    """The body asked for what does not fit the record."""
+    """The body asked for something that does not match the journal of its visit."""
 
     error: DurableError
 
@@ -80,7 +80,7 @@ Outcome = Completed | Parked | Failed | Stuck
 
 
 class StepAttempt:
-    """One run of one body: everything that belongs to it, from the first line to the outcome."""
+    """One run of one body, from reading its journal to its outcome."""
 
     def __init__(self, claim: Claim, work: Work, session: Session) -> None:
         self.claim, self.work, self.session = claim, work, session
@@ -90,10 +90,10 @@ class StepAttempt:
         self.lines: list[str] = []
 
     def run(self) -> Outcome:
-        """Run the body; raises ``ClaimLost``, ``Abandoned``, or that the database stays away.
+        """Run the body; raises ``ClaimLost``, ``Abandoned``, or the error of a database outage.
 
-        An atomic body that the database rolled back, for a conflict with others or because the
-        connection is gone, is run again, at most three times; that is not an attempt.
+        An atomic body that the database rolled back, because of a conflict or a lost connection,
+        runs again, at most three times; these repetitions do not count as attempts.
         """
         for again in range(1, ATTEMPTS):
             outcome = apart(self._once)
@@ -155,27 +155,27 @@ class StepAttempt:
         return swallowed
 
     def _rolled_back(self, outcome: Outcome) -> bool:
-        """Whether nothing is left of the body's run, and the database is the reason."""
+        """Whether the database rolled back the body's run, so that nothing of it is left."""
         return isinstance(outcome, Failed) and (
             self._undone or is_retriable(outcome.error) or was_cut(outcome.error, self._used)
         )
 
     def _limit(self) -> timedelta | None:
-        """The time this attempt has: the step's, or what the workflow's deadline leaves."""
+        """The time for this attempt: the step's timeout, or less if the deadline is near."""
         deadline = self.claim.limit_at
         left = deadline - self.started_at if deadline is not None else None
         limits = [limit for limit in (self.step.timeout, left) if limit is not None]
         return min(limits) if limits else None
 
     def overdue(self) -> DurableError:
-        """What it means that the time is over."""
+        """The error for an expired time: ``WorkflowTimeout`` or ``StepTimeout``."""
         deadline = self.claim.limit_at
         if deadline is not None and self.claim.now() >= deadline:
             return WorkflowTimeout(f"{self.claim.workflow} took longer than its timeout")
         return StepTimeout(f"step {self.step.name!r} took longer than {self.step.timeout}")
 
     def give_up(self) -> None:
-        """Fail this attempt for its time; its thread may still be in the body."""
+        """Record this attempt as timed out, while its thread may still run the body."""
         try:
             self.fail(self.overdue(), self.extras(failed=True))
         except Exception as error:
@@ -184,7 +184,7 @@ class StepAttempt:
             trip(self.claim, error, self.work.definition.options.max_recoveries)
 
     def fail(self, error: BaseException, extras: Sequence[Callable[[], object]] = ()) -> None:
-        """Write down that this attempt failed: another one will follow, or the execution ends."""
+        """Record this attempt as failed: a retry follows, or the failure goes up."""
         claim = self.claim
         failure = fail.describe(claim, error, step=self.work.identity.path)
         described = failure.error
@@ -207,7 +207,7 @@ class StepAttempt:
     # -- the two ways to run a body -----------------------------------------------------------
 
     def _atomic(self) -> Outcome:
-        """The body's writes, its checkpoint and the move to the next step in one transaction."""
+        """Run the body, and write its checkpoint in the same transaction if the body used it."""
         completed: Completed | None = None
         try:
             with StepTransaction(conf.database(), self.watch) as transaction:
@@ -224,7 +224,7 @@ class StepAttempt:
         return completed
 
     def _written(self, checkpoint: Checkpoint) -> Accepted:
-        """Write the checkpoint in the body's transaction; what fails here is not its fault."""
+        """Write the checkpoint in the body's transaction; errors here are not the body's."""
         try:
             accepted = checkpoints.write([checkpoint]).get(self.claim.execution_id)
         except Exception:
@@ -235,13 +235,13 @@ class StepAttempt:
         return accepted
 
     def _settled(self, checkpoint: Checkpoint, error: BaseException) -> Completed:
-        """The COMMIT, or a hook after it, raised: only the row knows whether it is in."""
+        """After the COMMIT or its hooks raised, read back whether the checkpoint is committed."""
         accepted = direct.settle(checkpoint)
         if accepted is None:
             self._undone = True
             raise error
         logger.error(
-            "step %s of %s is done, but what followed its commit was not",
+            "step %s of %s is done, but its commit or a hook after it raised an error",
             self.claim.at.path,
             self.claim.execution_id,
             exc_info=error,
@@ -250,7 +250,7 @@ class StepAttempt:
         return Completed(checkpoint, accepted)
 
     def _plain(self) -> Outcome:
-        """No transaction is held; what the body leaves open is an error."""
+        """Run the body without a transaction; one that it leaves open is an error."""
         try:
             returned = self._body()
         except BaseException:
@@ -271,7 +271,7 @@ class StepAttempt:
         try:
             returned, finish = apart(call, self.step, self.instance, data, self.work.element())
         finally:
-            if os.getpid() != process:  # a fork that the body made: it shares our connections
+            if os.getpid() != process:  # a process forked by the body: it shares our connections
                 os._exit(1)
         if self.step.is_async:
             returned = apart(self.session.await_result, returned)
@@ -282,7 +282,7 @@ class StepAttempt:
         result = apart(finish, returned)
         return data if result is None else result
 
-    # -- what is written ------------------------------------------------------------------------
+    # -- checkpoint and record ------------------------------------------------------------------
 
     def _checkpoint(self, result: Any) -> Checkpoint:
         checkpoint = self.work.checkpoint(result, self.instance, self.context.choose)
@@ -300,7 +300,7 @@ class StepAttempt:
         output: str | None = None,
         error: str | None = None,
     ) -> Attempt:
-        """The attempt as it will stand in the history."""
+        """The record of this attempt for the history."""
         return Attempt.of(
             self.claim,
             self.work.identity,
@@ -314,9 +314,10 @@ class StepAttempt:
         )
 
     def extras(self, *, failed: bool = False) -> Sequence[Callable[[], object]]:
-        """What the body told the engine besides its result, for the transaction that ends it.
+        """The writes for progress, tags and children that the body requested, besides its result.
 
-        A failed attempt starts no children: another one will ask for them.
+        They run in the transaction that ends the attempt. A failed attempt starts no children: its
+        retry asks for them again.
         """
         if self.context.new_progress is UNSET and not self.context.new_tags:
             return () if failed else tuple(self.context.children)

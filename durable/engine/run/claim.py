@@ -1,4 +1,4 @@
-"""Take due executions for a worker."""
+"""Claim due executions for a worker: the SQL of a claim, of batches, and of waking sleepers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROMOTED_AT_ONCE = 500
 LOOK_AGAIN = timedelta(seconds=1)
 
 
-#: what a claim is made of; of the second ones it has the values as they are
+#: columns read for a claim: the first are converted, the second copied into it unchanged
 _MADE_OVER = (
     "id",
     "status",
@@ -50,9 +50,9 @@ _COLUMNS = (
 def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> list[Claim]:
     """Claim up to ``limit`` ready executions of ``queue``: priority first, then due time.
 
-    Waits whose deadline has passed get their outcome here, so that the step that is run next
-    finds it. An error of the engine counts against the execution with whose row it happens, and
-    keeps no other from being claimed; what an outage of the database breaks is raised.
+    Waits past their deadline get their outcome here, before their step runs again. An engine error
+    counts against the execution whose row raised it, and the others are still claimed; an error
+    of an unavailable database is raised.
     """
     kinds = list(kinds)
     try:
@@ -66,9 +66,10 @@ def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> lis
 
 
 def _one_by_one(worker: UUID, queue: str, kinds: Sequence[str], limit: int) -> list[Claim]:
-    """Claim what ``_claim_due`` could not claim together, and count what can't be claimed at all.
+    """Claim rows singly after ``_claim_due`` failed on them together; count each one that fails.
 
-    Claims of earlier rows stand: an error that counts against nobody ends it, if none was made.
+    Earlier claims stand: an error that no execution can be blamed for ends the loop, and is raised
+    only if nothing has been claimed.
     """
     claims: list[Claim] = []
     ready = Execution.objects.ready(queue, kinds).values_list("pk", "workflow", "version")
@@ -114,7 +115,7 @@ def _claim_due(
 
 
 def _read(rows: Any) -> Any:
-    """What a claim needs to know of the rows."""
+    """The columns of a claim, with data as stored text."""
     return rows.annotate(
         stored=text_of("data"),
         own_base=text_of("base"),
@@ -124,9 +125,9 @@ def _read(rows: Any) -> Any:
 
 
 def _fill_batches(claims: Sequence[Claim]) -> None:
-    """Items of a block with a ``batch_size`` take others along that have not had their turn.
+    """Let items of a block with a ``batch_size`` take along items that wait for their turn.
 
-    One in whose step a worker has died is left alone, so that it is known what killed it.
+    An item in which a worker died runs alone, so that the culprit is known.
     """
     blocks: dict[Any, list[Claim]] = {}
     for claim in claims:
@@ -153,7 +154,7 @@ def _take_along(block: Any, queue: str, heads: Sequence[Claim], each: int) -> No
 
 
 def stop_overdue_children(parents: list[UUID]) -> None:
-    """A child whose parent waits no longer for it is cancelled."""
+    """Cancel the children whose parents' waits have timed out."""
     overdue = Execution.objects.unfinished().filter(
         awaited_by__execution__in=parents, awaited_by__status=WaitStatus.TIMED_OUT
     )
@@ -163,10 +164,10 @@ def stop_overdue_children(parents: list[UUID]) -> None:
 
 
 def _expire(parked: list[UUID]) -> set[UUID]:
-    """Give waits whose deadline has passed their outcome; those that can't have it yet.
+    """Time out waits past their deadline; return executions whose wait is locked by an answer.
 
-    A transaction that is not over may be answering such a wait. Nobody waits for it: its
-    execution is looked at again a moment later.
+    A transaction that is still open may be answering such a wait. It is not waited for: its
+    execution is looked at again ``LOOK_AGAIN`` later.
     """
     due = Wait.objects.expired().filter(execution__in=parked)
     if Wait.objects.filter(
@@ -197,7 +198,7 @@ def _claim(row: dict[str, Any], worker: UUID) -> Claim:
 
 @in_transaction
 def promote(limit: int = PROMOTED_AT_ONCE) -> int:
-    """Make sleepers ready whose time has come (a start, a retry, a timer, a deadline)."""
+    """Make sleepers ready when their time has come: a start, a retry, a timer, a deadline."""
     due = lock(Execution.objects.sleepers_due(), skip_locked=True)
     ids = list(due.values_list("pk", flat=True)[:limit])
     if not ids:

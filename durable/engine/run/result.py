@@ -1,4 +1,4 @@
-"""Block a client until an execution is finished."""
+"""Wait for an execution's result in a client, blocking or async."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIRST_PAUSE = 0.01  # seconds; doubled up to POLL_INTERVAL
 
 
 def wait_for_result(execution_id: Any, timeout: timedelta | None) -> Any:
-    """The final data; see ``durable.wait_for_result``."""
+    """Block until the execution is finished; return its data. See ``durable.wait_for_result``."""
     for execution in follow(execution_id, timeout):
         if execution.is_finished:
             break
@@ -32,7 +32,7 @@ async def await_for_result(
     execution_id: Any,
     timeout: timedelta | None,  # noqa: ASYNC109 - a result's, as in the call that blocks
 ) -> Any:
-    """``wait_for_result``, with nothing held between two looks: no thread that others need."""
+    """``wait_for_result`` for async callers; it holds no thread between two looks."""
     pauses = _pauses(timeout)
     while True:
         execution = await sync_to_async(_look)(execution_id)
@@ -42,7 +42,7 @@ async def await_for_result(
 
 
 def follow(execution_id: Any, timeout: timedelta | None) -> Iterator[Execution]:
-    """The execution as it is now, again and again, until it is finished: then for the last time.
+    """Yield the execution's current row repeatedly; the last time when it is finished.
 
     ``ResultTimeout`` when ``timeout`` is over before that, ``InTransaction`` inside a transaction.
     """
@@ -56,7 +56,7 @@ def follow(execution_id: Any, timeout: timedelta | None) -> Iterator[Execution]:
 
 
 def refuse_transaction() -> None:
-    """``InTransaction`` inside a transaction: no worker sees what it has started."""
+    """Raise ``InTransaction`` inside a transaction, as no worker sees its uncommitted start."""
     if connection().in_atomic_block:
         raise InTransaction(
             "wait_for_result can't work inside a transaction: the worker would not see what the "
@@ -70,9 +70,9 @@ def _look(execution_id: Any) -> Execution:
 
 
 def _pauses(timeout: timedelta | None) -> Iterator[float]:
-    """Seconds to wait between two looks, longer each time, until ``timeout`` is over.
+    """Seconds to wait between two looks, doubled each time, until ``timeout`` is over.
 
-    ``DurableError``, at once, unless that is a ``timedelta`` (or ``None``: for ever).
+    Raises ``DurableError`` at once if ``timeout`` is no ``timedelta`` (``None`` means for ever).
     """
     span = None if timeout is None else sizes.later("timeout", timeout).total_seconds()
     return _until(None if span is None else time.monotonic() + span)

@@ -1,4 +1,4 @@
-"""Take a claim from step to step until it parks, ends or is lost."""
+"""Run a claimed execution step by step, until it parks, ends or loses its claim."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ logger = logging.getLogger("durable.engine")
 
 
 def run(claim: Claim, session: Session) -> None:
-    """Work on a claimed execution; whatever its steps do, this returns.
+    """Work on a claimed execution; errors of its steps are recorded, never raised.
 
-    An error of the engine counts against the executions of the claim that it still holds. What
-    an outage of the database breaks does not count: it is raised.
+    An engine error counts against the executions of the claim that are still held. An error of an
+    unavailable database does not count: it is raised.
     """
     held = (claim, *claim.rest)
     try:
@@ -91,13 +91,13 @@ def _run(runner: Runner) -> None:
         while _step(runner):
             session.committed()
     except Exception:
-        runner.leave_batch()  # what is done of it is written, what was not begun is given back
+        runner.leave_batch()  # finished items are written, unstarted ones given back
         raise
     session.committed()
 
 
 def _step(runner: Runner) -> bool:
-    """One step. Inside of a caller's transaction it is a savepoint, which an error rolls back."""
+    """Take one step, in a savepoint if the caller has a transaction: an error rolls it back."""
     claim = runner.claim
     with savepoint():
         try:
@@ -110,7 +110,7 @@ def _step(runner: Runner) -> bool:
 
 
 class Runner:
-    """One claim on its way through the tree of its workflow."""
+    """Moves one claim through the tree of its workflow."""
 
     def __init__(
         self, claim: Claim, definition: Definition, session: Session, batch: Batch | None = None
@@ -120,7 +120,7 @@ class Runner:
         self.tree = definition.tree
 
     def step(self) -> bool:
-        """Take one step; False when the claim is not ours any more."""
+        """Take one step; False when the claim is no longer held."""
         claim = self.claim
         asked = claim.cancel_requested or claim.pause_requested
         if self.session.stopping or (asked and not claim.at.undoes_all):
@@ -164,14 +164,14 @@ class Runner:
     # -- the positions ---------------------------------------------------------------------
 
     def _instance(self, node: Node) -> Any:
-        """A ``self`` for the callables of the flow: they look, they don't wait."""
+        """A ``self`` for callables of the flow, which may read the data but not wait."""
         work = Forward(self.claim, self.definition)
         context = StepContext(work, self.session, Journal(self.claim.at.path), name=node.name)
         context.choose()
         return self.definition.cls.bound(context)
 
     def _decide(self, node: Node) -> bool:
-        """A choice that no checkpoint has made yet: record it before anything runs in it."""
+        """Choose the case of a branch or the next round of a loop, and checkpoint the choice."""
         claim = self.claim
         walk = walk_from(claim, self.definition, self._instance(node), claim.data)
         try:
@@ -182,7 +182,7 @@ class Runner:
         return self._advance(Forward(claim, self.definition).at(walk, claim.data))
 
     def _block(self, node: Parallel | Foreach) -> bool:
-        """Open a block, or close it when its branches or items have ended."""
+        """Open a block, or join its parts when all have ended."""
         claim, instance = self.claim, self._instance(node)
         try:
             if not join.has_children(claim):
@@ -263,7 +263,7 @@ class Runner:
         return False
 
     def _refuse_deadly_place(self) -> None:
-        """Too many workers died outside of any body: there is no attempt that could fail for it."""
+        """Fail the execution if too many workers died here, outside of any step's attempt."""
         claim, allowed = self.claim, self.definition.options.max_recoveries
         if claim.at.recoveries > allowed:
             raise StepCrashed(
@@ -272,7 +272,7 @@ class Runner:
             )
 
     def _crashed(self, work: Work) -> bool:
-        """The step has killed more workers than allowed: that is a failed attempt."""
+        """Record a failed attempt: the step has killed more workers than allowed."""
         claim = self.claim
         error = StepCrashed(
             f"{claim.at.recoveries} workers died in step {work.body.name!r} "
@@ -306,7 +306,7 @@ class Runner:
                 return False
 
     def leave_batch(self) -> None:
-        """The claim needs more than the end of its last step: it leaves its batch."""
+        """Leave the batch: the claim needs more than its last step's checkpoint."""
         if self.batch is not None:
             self.batch.leave(self.claim)
             self.batch = None
@@ -338,6 +338,6 @@ class Runner:
         return True
 
     def _end(self, error: BaseException) -> bool:
-        """Fail the execution where it stands, outside of any step's body."""
+        """Fail the execution at its position, outside of any step's body."""
         fail.fail_attempt(self.claim, None, fail.describe(self.claim, error), None)
         return False

@@ -1,4 +1,4 @@
-"""What the engine needs of whoever runs executions: a worker, or the testing kit."""
+"""The interface between the engine and a process that runs claims: a worker or the test kit."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from durable.errors import DurableError
 
 
 class Limited(Protocol):
-    """One run of a body whose time is limited."""
+    """One run of a body with a time limit."""
 
     claim: Claim
     watch: Watch
     on_end: Callable[[], object]  # called when the body has ended, before its checkpoint
 
     def overdue(self) -> DurableError:
-        """What it means that its time is over: ``StepTimeout`` or ``WorkflowTimeout``."""
+        """The error for the expired time: ``StepTimeout`` or ``WorkflowTimeout``."""
 
     def give_up(self) -> None:
-        """Write the failure while the body still runs; whatever it does later is refused."""
+        """Record the failure while the body still runs; its later writes are refused."""
 
 
 class Session(Protocol):
-    """A place where claims run."""
+    """A process in which claims run."""
 
     @property
     def worker(self) -> UUID:
@@ -37,22 +37,22 @@ class Session(Protocol):
 
     @property
     def stopping(self) -> bool:
-        """Whether no further step is to be started here."""
+        """Whether the process starts no further step."""
 
     def commit(self, checkpoint: Checkpoint) -> Accepted | None:
-        """Write one checkpoint in a commit (shared with others, perhaps); ``None`` if lost."""
+        """Write one checkpoint, in a commit perhaps shared with others; ``None``: fence lost."""
 
     def committed(self) -> None:
-        """Called after a commit of the engine in the claim's thread."""
+        """Called after an engine commit in the claim's thread."""
 
     def await_result(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run the body of an ``async def`` step to its end."""
 
     def limit(self, attempt: Limited, limit: timedelta | None) -> AbstractContextManager[None]:
-        """Watch over one run of a body: it is given up when ``limit`` is over."""
+        """Watch one run of a body, and give the attempt up after ``limit``."""
 
     def cancel_requested(self, claim: Claim) -> bool:
-        """Whether the execution is asked to cancel."""
+        """Whether a cancellation of the execution is requested."""
 
     def show_progress(self, claim: Claim, progress: Any) -> None:
-        """Let others see how far a step is, if that is possible before its checkpoint."""
+        """Publish a step's progress before its checkpoint, if this session can."""

@@ -1,4 +1,4 @@
-"""What a step's ``self`` stands on while the engine runs it."""
+"""The engine's side of ``self`` in a running step: waits, records, children, progress, tags."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """A wait that a body has asked for, in the form in which it is stored."""
+    """A wait requested by a body, with its question or child in storable form."""
 
     ask: WaitSpec
     place: Place
@@ -55,7 +55,7 @@ class Request:
 
     @classmethod
     def of(cls, ask: WaitSpec, place: Place) -> Request:
-        """Check what the author wrote while the body can still be told that it is wrong."""
+        """Check the arguments of a wait inside the body, so that errors are raised there."""
         if ask.kind == WaitKind.CHILD:
             return cls(ask, place, child=Child.of(ask.workflow, ask.input, ask.options))
         if ask.question is None:
@@ -74,7 +74,7 @@ class StepContext:
         session: Session,
         journal: Journal,
         *,
-        name: str = "",  # of a node of the flow whose callables run; ``work`` has no body then
+        name: str = "",  # the node whose callables run; ``work`` has no body then
     ) -> None:
         claim, body = work.claim, work.body
         self._claim, self._session, self._journal = claim, session, journal
@@ -90,17 +90,17 @@ class StepContext:
         self.error = work.error
         self.children: list[Callable[[], object]] = []
         self.log = logging.getLogger(f"durable.step.{claim.workflow}.{self._name}")
-        self.left = False  # the body was told to leave, to wait or because it is blocked
-        self.asked: Request | None = None  # what it waits for
+        self.left = False  # the body was told to leave, for a wait or because it is blocked
+        self.asked: Request | None = None  # the wait for which it leaves
         self.new_tags: dict[str, Any] = {}
         self.new_progress: Any = UNSET
         self._execution: Any = None
 
-    # -- who am I -------------------------------------------------------------------------
+    # -- facts of the execution ------------------------------------------------------------
 
     @property
     def execution(self) -> Any:
-        """The row of the addressable execution, read when it is first used."""
+        """The row of the addressable execution, read on first use."""
         if self._execution is None:
             self._execution = SimpleLazyObject(lambda: Execution.objects.get(pk=self.id))
         return self._execution
@@ -119,17 +119,17 @@ class StepContext:
 
     @property
     def cancel_requested(self) -> bool:
-        """Whether somebody has asked to cancel the execution."""
+        """Whether a cancellation of the execution is requested."""
         return self._session.cancel_requested(self._claim)
 
     def now(self) -> datetime:
-        """The engine's present."""
+        """The engine's present time."""
         return self._claim.now()
 
     # -- waits ----------------------------------------------------------------------------
 
     def ask(self, ask: WaitSpec) -> Any:
-        """The recorded answer, or leave the body to wait for it."""
+        """Return the recorded answer, or raise ``Suspend`` to wait for it."""
         self._in_a_step()
         self._not_leaving()
         place = self._journal.place(ask.kind, ask.name)
@@ -176,7 +176,7 @@ class StepContext:
         on_cancel: OnCancel,
         options: ChildOptions,
     ) -> UUID:
-        """Start a child that nobody waits for, in the transaction that ends this visit."""
+        """Start a child that is not awaited, in the transaction that ends this visit."""
         self._in_a_step()
         place = self._journal.place(RecordKind.START, ref or workflow_name(workflow))
         record = self._journal.record(place)
@@ -196,18 +196,18 @@ class StepContext:
             )
 
     def choose(self) -> None:
-        """From here on the flow's own callables run: they only look."""
+        """From now on only callables of the flow run: they may not wait or start anything."""
         self.choosing = True
 
     def run(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
-        """``fn(*args)`` once; its remembered result ever after."""
+        """Call ``fn(*args)`` once per visit and record its result for later attempts."""
         place, record = self._remembered(fn, name)
         if record is not None:
             return record.value
         return self._remember(place, _checked(place, fn(*args)))
 
     async def arun(self, fn: Callable[..., Any], args: tuple[Any, ...], name: str | None) -> Any:
-        """The same in an async step; ``fn`` may be a coroutine function."""
+        """``run`` for an async step; ``fn`` may be a coroutine function."""
         place, record = self._remembered(fn, name)
         if record is not None:
             return record.value
@@ -233,7 +233,7 @@ class StepContext:
     @persistent
     @in_transaction
     def _remember(self, place: Place, result: Stored) -> Any:
-        """Store a result under the fence; what comes back is as read from storage."""
+        """Store a result under the fence, and return it as read from storage."""
         kind, name, ordinal = place
         if not self._claim.row().update(journaled=True):
             raise ClaimLost
@@ -252,10 +252,10 @@ class StepContext:
         self._claim.at = self._claim.at.with_records()
         return codec.loads(result)
 
-    # -- what others may see ----------------------------------------------------------------
+    # -- progress and tags -------------------------------------------------------------------
 
     def heartbeat(self, progress: Any) -> None:
-        """Show how far the step is: at once where the session can, else with the checkpoint."""
+        """Show the step's progress: at once where the session can, else with the checkpoint."""
         if progress is None:
             return  # alive, nothing new to show
         codec.dumps(progress, path="progress")
@@ -268,7 +268,7 @@ class StepContext:
 
 
 def _check_new(ask: WaitSpec) -> None:
-    """Refuse a wait that can't be opened. One on record needs no class, form or row any more."""
+    """Refuse a new wait that can't be opened; a recorded wait is not checked again."""
     ask.checked()
     sizes.wait(ask)
     if ask.timeout_value is not UNSET:
@@ -280,7 +280,7 @@ def _checked(place: Place, result: Any) -> Stored:
 
 
 def _answer(ask: WaitSpec, wait: Wait) -> Any:
-    """A recorded answer in the form in which the call returns it."""
+    """A recorded answer, as the call in the step returns it."""
     if wait.kind == WaitKind.CHILD and wait.received:
         error = wait.received["error"]
         raise ChildFailed(

@@ -1,4 +1,4 @@
-"""Park an execution in a wait, unless what it waits for is there already."""
+"""Park an execution in a wait, unless the wait is answered already."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from durable.storage.transaction import in_transaction, lock
 def _parked_before(
     claim: Claim, request: Request, journal: Journal, *_: object
 ) -> tuple[bool] | None:
-    """What a park came to that is committed already."""
+    """The result of a ``park`` that is already committed; ``None`` if none is."""
     if let_go(claim):
         return (True,)
     if request.place in journal.waits or not claim.row().exists():
@@ -49,11 +49,11 @@ def park(
     attempt: Attempt,
     extras: Sequence[Callable[[], object]] = (),
 ) -> bool:
-    """Record the wait and release the claim; False if the answer was there, the claim is kept.
+    """Record the wait and release the claim; False if it is answered already: the claim is kept.
 
-    One transaction under the root's lock, which every delivery takes: what was sent before is
-    found in the inbox here, what is sent later finds the wait. A wait that was open already when
-    the body began may have got its answer since: it is read again.
+    One transaction under the root's lock, which every delivery takes: events sent earlier are
+    found in the inbox here, later ones find the wait. A wait that was open before the body began
+    may have been answered since, so it is read again.
     """
     if claim.root_id != claim.execution_id:
         lock(Execution.objects.filter(pk=claim.root_id)).values_list("pk").get()
@@ -103,27 +103,27 @@ def _open(claim: Claim, request: Request) -> Wait:
 
 
 def _scoped(claim: Claim, key: str) -> str:
-    """The key behind the scope of the execution that waits under it."""
+    """A correlation key behind the scope of the waiting execution."""
     whole = Execution.objects.filter(pk=claim.root_id)
     return sizes.scoped(whole.values_list("scope", flat=True).get(), key)
 
 
 def _child(claim: Claim, request: Request) -> Execution | None:
-    """The child workflow that a wait is for, made with it."""
+    """Create the child workflow of a wait; ``None`` for other waits."""
     if request.child is None:
         return None
     return children.create(claim, request.place, request.child, awaited=True)
 
 
 def instant_of(when: timedelta | datetime | None) -> Any:
-    """A time span from the database's present on, or an instant, as a value for a column."""
+    """A time span counted from the database's present, or an instant, as a value for a column."""
     if isinstance(when, datetime):
         return in_utc(when)
     return clock.now() + max(when, timedelta(0)) if when is not None else None
 
 
 def _wake_at(wait: Wait, deadline: datetime | None) -> Any:
-    """When the execution falls due by itself: its wait's deadline, or the workflow's."""
+    """When the execution wakes without an answer: the wait's deadline or the workflow's."""
     if wait.deadline_at is None or deadline is None:
         return wait.deadline_at or deadline
     return min(wait.deadline_at, deadline)

@@ -1,4 +1,4 @@
-"""What a claim is to do at a step: which body, with which data, and where its result leads."""
+"""A step of the flow as work: its body's arguments, and the checkpoint to its next position."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from durable.models import PARTS
 
 
 def call(body: Method[..., Any], instance: Any, data: Any, element: tuple[Any, ...]) -> Any:
-    """Call a body with its data (and item) in the types that it asks for.
+    """Call a body with its data (and item) converted to the annotated types.
 
-    Returns what it returned and how to turn that into data.
+    Returns the body's result, and a function that converts it to data.
     """
     typed = bind(body.function)
     received = typed.data_in(data)
@@ -38,9 +38,9 @@ def call(body: Method[..., Any], instance: Any, data: Any, element: tuple[Any, .
 
 
 class Forward(Work):
-    """A step of the flow."""
+    """The work of a step of the flow."""
 
-    _changed: merge.Changes | None = None  # by an item, at its end
+    _changed: merge.Changes | None = None  # the changes of an item, at its end
 
     def __init__(self, claim: Claim, definition: Definition, body: Any = None) -> None:
         here = Identity(claim.execution_id, claim.at.path, claim.at.visit)
@@ -48,11 +48,11 @@ class Forward(Work):
 
     @property
     def recorded_input(self) -> str:
-        """The data; inside a ``foreach`` the item, as all items have the same data."""
+        """The data; inside a ``foreach`` only the item, as all items share the data."""
         return self.claim.element if self._repeats and self.claim.element else self.data
 
     def recorded_output(self, result: Any) -> str:
-        """The result; inside a ``foreach`` those of its keys that differ from the block's data."""
+        """The result; inside a ``foreach`` only the keys that differ from the block's data."""
         if self._repeats and isinstance(result, dict):
             changed = self._changed
             if changed is None:
@@ -66,7 +66,7 @@ class Forward(Work):
 
     @property
     def _repeats(self) -> bool:
-        """Whether its data is that of the whole block, and no compensation needs it from here."""
+        """Whether the record may leave out the block's data: no compensation needs it there."""
         return isinstance(self.block, Foreach) and self.body.compensation is None
 
     def element(self) -> tuple[Any, ...]:
@@ -75,18 +75,18 @@ class Forward(Work):
 
     @cached_property
     def block(self) -> Node | None:
-        """The block whose branch or item the claim is."""
+        """The block of which the claim is a branch or item."""
         if self.claim.role not in PARTS:
             return None
         return self.definition.tree.find(self.claim.parent_path)
 
     @property
     def in_sequence(self) -> bool:
-        """Whether it is an item that passes its data on to the next."""
+        """Whether the claim is an item that passes its data on to the next."""
         return is_sequence(self.block)
 
     def checkpoint(self, result: Any, instance: Any, choosing: Callable[[], None]) -> Checkpoint:
-        """The result as data, and the position behind the step."""
+        """The checkpoint with the result as data and the position after the step."""
         collects = isinstance(self.block, Foreach) and self.block.collect_as is not None
         try:
             if not isinstance(result, dict) and not collects:
@@ -102,14 +102,14 @@ class Forward(Work):
         return self.leave(text, instance)
 
     def leave(self, text: str, instance: Any) -> Checkpoint:
-        """Behind the step (or block) at the claim's position, with ``text`` as data."""
+        """The checkpoint behind the step (or block) at the claim's position, with data ``text``."""
         walk = walk_from(self.claim, self.definition, instance, text)
-        with suppress(ChoiceFailed):  # the step is done; that fails again when it is its turn
+        with suppress(ChoiceFailed):  # the step is done; the choice is asked again there, and fails
             walk.leave(self.claim.at.path)
         return self.at(walk, text)
 
     def at(self, walk: Walk, text: str) -> Checkpoint:
-        """The checkpoint that brings the claim to where the walk stands."""
+        """The checkpoint that moves the claim to the walk's position."""
         claim = self.claim
         outcome: str | None = None
         if not walk.path and isinstance(self.block, Foreach):
@@ -126,7 +126,7 @@ class Forward(Work):
         )
 
     def _look_at_size(self) -> Sequence[Callable[[], object]]:
-        """Items 1, 2, 4, 8, … look how large the results have become: seldom, and soon enough."""
+        """Check the size of all results at items 1, 2, 4, 8, …: rarely, but early enough."""
         block = self.claim.block
         if block is None or not isinstance(self.block, Foreach) or self.block.collect_as is None:
             return ()
@@ -134,7 +134,7 @@ class Forward(Work):
         return () if index & (index - 1) else (lambda: stop_if_too_large(block),)
 
     def _outcome(self, block: Foreach, text: str) -> str:
-        """What an item leaves behind: its value if they are collected, else its changes."""
+        """The outcome of an item: its value if the block collects values, else its changes."""
         if block.collect_as is not None:
             return text
         self._changed = made = merge.changes(self._base, codec.loads(text))

@@ -1,4 +1,4 @@
-"""How executions begin: by a client, a parent, an event, a rerun; and how messages are sent.
+"""Start executions (for clients, parents, events, reruns) and send events.
 
 May import: ends, row and storage.
 """

@@ -1,4 +1,4 @@
-"""Child workflows: executions of their own, with a parent, made by the transaction of a step."""
+"""Start child workflows: executions with a parent, inserted in the transaction of a step."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from durable.storage import notify, sizes
 
 
 def child_id(claim: Claim, place: Place) -> UUID:
-    """The id of the child that a place in a step's visit starts: the same each time it is asked.
+    """The id of the child started at a place of a step's visit: the same for each attempt.
 
-    What an operator's retry asks anew gets a child of its own.
+    After an operator's retry the same place starts another child, with another id.
     """
     kind, name, ordinal = place
     text = f"{claim.at.path}#{claim.at.visit}/{kind}/{name}/{ordinal}"
@@ -32,13 +32,13 @@ def child_id(claim: Claim, place: Place) -> UUID:
 
 @dataclass(frozen=True)
 class Child:
-    """A child that a body has asked for, with its data and keys checked."""
+    """A child workflow that a body asked for, with checked data and keys."""
 
     definition: Definition
     data: str
     keys: list[str]
     options: StartOptions
-    with_parent: bool = False  # it is cancelled with its parent
+    with_parent: bool = False  # cancelled with its parent
 
     @classmethod
     def of(
@@ -49,7 +49,7 @@ class Child:
         *,
         with_parent: bool = False,
     ) -> Self:
-        """Check what is to be started; the errors of ``start``, in the body that asks."""
+        """Check a child's start arguments inside the body; raises the errors of ``start``."""
         definition = startable(workflow)
         data = codec.dump_data({} if input is None else input, path="input")
         options = StartOptions(
@@ -64,7 +64,7 @@ class Child:
         return cls(definition, data, keys, options, with_parent)
 
     def row(self, claim: Claim) -> Execution:
-        """Its row, with whatever it has from its parent."""
+        """The child's unsaved row, with defaults from its parent (queue, priority, tags, …)."""
         kept = ("tags", "scope", "subject_type", "subject_id")
         parent = Execution.objects.only(*kept).get(pk=claim.root_id)
         own, meta = self.options, self.definition.options
@@ -83,7 +83,7 @@ class Child:
 
 
 def create(claim: Claim, place: Place, asked: Child, *, awaited: bool) -> Execution:
-    """Insert a child, due at once; the caller holds the row of its parent."""
+    """Insert a child, due at once; the caller has locked its parent's row."""
     child = asked.row(claim)
     child.id = child.root_id = child_id(claim, place)
     child.role, child.awaited = Role.CHILD, awaited
@@ -99,7 +99,7 @@ def create(claim: Claim, place: Place, asked: Child, *, awaited: bool) -> Execut
 
 
 def remember(claim: Claim, place: Place, asked: Child) -> None:
-    """Insert a child that nobody waits for, and the record by which the step knows it again."""
+    """Insert a child that is not awaited, and its record, for later attempts of the step."""
     kind, name, ordinal = place
     child = create(claim, place, asked, awaited=False)
     Record.objects.create(

@@ -1,4 +1,4 @@
-"""Start a new execution from an old one: from the start, or from the data before a step."""
+"""Rerun a finished execution as a new one: from the start, or from the data before a step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from durable.storage.transaction import in_callers_transaction, lock
 def rerun(
     execution_id: Any, from_step: str | None, *, by: Any, tags: Mapping[str, Any] | None = None
 ) -> Execution:
-    """A new execution of the same workflow and input, linked by ``rerun_of``.
+    """Start a new execution of the same workflow and input, linked by ``rerun_of``.
 
     It has the tags, the scope and the keys of the old one; ``tags`` are added to those.
     """
@@ -62,7 +62,7 @@ def _recorded(old: Execution, step: str) -> StepRun:
 
 
 def _frames(old: Execution, run: StepRun) -> Frames:
-    """What the loops and catches around a step need to know when it is started from there."""
+    """The frames of the loops and catches around the step from which the rerun starts."""
     tree = startable(old.workflow, old.version).tree
     frames: Frames = {}
     for node in walk.enclosing(tree, run.path):

@@ -1,4 +1,4 @@
-"""Send and publish events: one insert, in the caller's transaction, no lock of the engine's."""
+"""Send and publish events: one insert in the caller's transaction, without an engine lock."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from durable.storage.transaction import in_callers_transaction, insert
 
 @dataclass(frozen=True)
 class Origin:
-    """The owner of an event: the scope before its key and id, and the tags of what it starts."""
+    """The owner of an event: the scope of its key and id, and the tags for executions it starts."""
 
     scope: str = ""
     tags: Mapping[str, Any] = field(default_factory=dict)
 
     def scoped(self, what: str, text: str | None) -> str | None:
-        """The text as it is stored; ``DurableError``, which names ``what``."""
+        """The checked text behind the scope, as stored; ``DurableError`` that names ``what``."""
         return None if text is None else sizes.scoped(self.scope, sizes.text(what, text))
 
 
@@ -33,7 +33,7 @@ class Origin:
 def send_event(
     execution_id: Any, name: str, payload: Any, *, event_id: str | None, by: Any
 ) -> Event:
-    """Put an event into the inbox of one execution (of its whole tree)."""
+    """Put an event into the inbox of one execution, shared by its whole tree."""
     root = keep(root_of(execution_id))
     if root.is_finished and not _known(event_id, execution=root.pk):
         raise InvalidTransition(
@@ -57,10 +57,11 @@ def publish_event(
     startable: bool = True,
     origin: Origin | None = None,
 ) -> Event:
-    """Publish an event to whoever carries ``key``; key and id stand behind the origin's scope.
+    """Publish an event to all executions that carry ``key``; key and id get the origin's scope.
 
-    ``startable``: refuse it if it can start none of the workflows that it triggers and nobody
-    carries the key. A sender that can't change its payload is not told: the event is kept then.
+    ``startable``: refuse the event if its payload fits none of the workflows it triggers and no
+    execution carries the key. Pass False for senders that can't change their payload: the event is
+    kept then.
     """
     origin = Origin() if origin is None else origin
     where = {"key": origin.scoped("key", key) or ""}
@@ -113,7 +114,7 @@ def _known(event_id: str | None, **where: Any) -> Event | None:
 
 
 def _same(event_id: str | None, name: str, payload: Any, where: dict[str, Any]) -> Event | None:
-    """The event that was stored under this id; ``IdempotencyConflict`` if it was another."""
+    """The event stored earlier under this id; ``IdempotencyConflict`` if it differs."""
     known = _known(event_id, **where)
     if known is None:
         return None

@@ -1,4 +1,4 @@
-"""Start executions, in the caller's transaction."""
+"""Start executions: check input and options, and insert the rows in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Input = Mapping[str, Any] | None
 
 @dataclass(frozen=True)
 class StartOptions:
-    """How an execution is started; everything that ``start`` takes besides workflow and input."""
+    """The options of ``start``, besides workflow and input."""
 
     queue: str | None = None
     priority: int | None = None
@@ -42,17 +42,17 @@ class StartOptions:
     by: Any = None
     idempotency_key: str | None = None
     keys: Sequence[str] = ()
-    carried: Sequence[str] = ()  # keys that stand behind a scope already
+    carried: Sequence[str] = ()  # keys that include their scope already
     scope: str = ""
     subject: models.Model | None = None
     tags: Mapping[str, Any] = field(default_factory=dict)
     version: int | None = None
-    noted: bool = False  # whoever starts it writes the audit entry
+    noted: bool = False  # the caller writes the audit entry
 
 
 @in_callers_transaction
 def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -> Execution:
-    """Insert one execution, or return the one that was started with the same key."""
+    """Insert one execution, or return the one already started with the same idempotency key."""
     definition = startable(workflow, options.version)
     data = codec.dump_data({} if input is None else input, path="input")
     execution = new_row(definition, data, options)
@@ -105,12 +105,12 @@ def start_many(
 
 
 def startable(workflow: type[Workflow] | str, version: int | None = None) -> Definition:
-    """The definition that is meant; ``WorkflowNotFound`` if there is none."""
+    """The definition of a workflow class or name; ``WorkflowNotFound`` if there is none."""
     return registry.resolve(workflow, version).definition
 
 
 def new_row(definition: Definition, data: str, options: StartOptions) -> Execution:
-    """An execution that is not saved yet."""
+    """An unsaved execution at the first position of its flow."""
     defaults = definition.options
     pk = uuid7()
     at = _scheduled(options)
@@ -148,13 +148,13 @@ def new_row(definition: Definition, data: str, options: StartOptions) -> Executi
 
 
 def _queue_of(definition: Definition, path: str) -> str | None:
-    """The queue that the first step asks for, if the execution starts at a step."""
+    """The queue that the first step declares, if the execution starts at a step."""
     node = definition.tree.find(path)
     return node.step.queue if isinstance(node, Leaf) else None
 
 
 def _scheduled(options: StartOptions) -> Any:
-    """When the execution is to begin: an instant, an expression, or ``None`` for now."""
+    """The start time: an instant, an SQL expression, or ``None`` for now."""
     at, delay = options.scheduled_at, options.delay
     if at is not None and delay is not None:
         raise DurableError("scheduled_at and delay exclude each other: give one of them")
@@ -166,7 +166,7 @@ def _scheduled(options: StartOptions) -> Any:
 
 
 def subject_columns(subject: models.Model | None, declared: str | None) -> dict[str, str]:
-    """The columns of the subject; it must be of the model that ``Meta.subject`` declares."""
+    """The columns of the subject; ``DurableError`` if ``Meta.subject`` declares another model."""
     if subject is None:
         return {}
     if not isinstance(subject, models.Model) or subject.pk is None:
@@ -177,7 +177,7 @@ def subject_columns(subject: models.Model | None, declared: str | None) -> dict[
 
 
 def correlation_keys(definition: Definition, data: str, options: StartOptions) -> list[str]:
-    """The correlation keys of an execution: those given, and that of ``Meta.key``, scoped."""
+    """The scoped correlation keys of an execution: the given ones, and the one of ``Meta.key``."""
     given = options.keys
     if isinstance(given, str):
         raise DurableError(f"keys must be a list of strings, not the string {given!r}")
@@ -192,7 +192,7 @@ def correlation_keys(definition: Definition, data: str, options: StartOptions) -
 
 
 def _own_key(definition: Definition, data: str) -> str | None:
-    """What ``Meta.key`` makes of the input; ``DurableError`` if the input is none that it knows."""
+    """The key that ``Meta.key`` makes from the input; ``DurableError`` if it can't."""
     own, input = definition.options.key, codec.loads(data)
     if own is None:
         return None
@@ -207,13 +207,13 @@ def _own_key(definition: Definition, data: str) -> str | None:
 
 
 def _readable(execution: Execution, data: str) -> Execution:
-    """The row as it is read back from storage: values, not their text."""
+    """The row with decoded values instead of stored text, as if read from the database."""
     execution.input, execution.data = codec.loads(data), codec.loads(data)
     return execution
 
 
 def _started_before(definition: Definition, data: str, key: str | None) -> Execution | None:
-    """The execution that was started with ``key``; ``IdempotencyConflict`` if its input differs."""
+    """The execution already started with ``key``; ``IdempotencyConflict`` if its input differs."""
     if key is None:
         return None
     known = Execution.objects.filter(workflow=definition.name, idempotency_key=key).first()

@@ -1,4 +1,4 @@
-"""Start the workflows that a published event triggers when no execution takes it."""
+"""Start the workflows that a published event triggers, if no execution receives the event."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ logger = logging.getLogger("durable.triggers")
 
 
 def start_triggered(event: Event) -> list[UUID]:
-    """Start one execution of each workflow that ``event`` triggers, its payload as input.
+    """Start one execution of each workflow that ``event`` triggers, with its payload as input.
 
-    Each carries the event's key. The caller holds the mailbox, and notes in the same transaction
-    that the event is delivered: so an event starts each of them once. What can't be started (a
-    payload that is no dict, a refused input) is logged; an event that starts nothing is kept.
+    Each execution carries the event's key. The caller holds the mailbox, and marks the event as
+    delivered in the same transaction, so each workflow starts once. A refused start (a payload
+    that is no dict, a refused input) is logged; an event that starts nothing is kept.
     """
     return [pk for pk in (_start(workflow, event) for workflow in triggered_by(event.name)) if pk]
 
 
 def refuse_unstartable(name: str, payload: Any, key: str) -> None:
-    """Tell the sender of an event that it would start nothing: ``DurableError``.
+    """Raise ``DurableError`` if an event has triggers but would start no workflow.
 
-    Only if no trigger of this name can take the payload, and no unfinished execution carries the
-    key. The sender holds no lock: what changes before the event is delivered is logged then.
+    Only if no triggered workflow can take the payload, and no unfinished execution carries the key.
+    No lock is held: a change before the event is delivered is logged then, not raised.
     """
     refusals = [(cls.definition.name, _refusal(cls, payload)) for cls in triggered_by(name)]
     first = next((refusal for _, refusal in refusals), None)
@@ -48,7 +48,7 @@ def refuse_unstartable(name: str, payload: Any, key: str) -> None:
 
 
 def _refusal(workflow: type[Workflow], payload: Any) -> DurableError | None:
-    """Why ``start`` would refuse this input."""
+    """The error with which ``start`` would refuse this input; ``None`` if it would not."""
     try:
         data = codec.dump_data({} if payload is None else payload, path="payload")
         correlation_keys(workflow.definition, data, StartOptions())
@@ -58,7 +58,7 @@ def _refusal(workflow: type[Workflow], payload: Any) -> DurableError | None:
 
 
 def triggered_by(name: str) -> list[type[Workflow]]:
-    """The highest version of each workflow that has a trigger of this name."""
+    """The highest version of each workflow with a trigger of this name."""
     latest = {cls.definition.name: cls for cls in registry.all()}
     return [
         cls
@@ -68,7 +68,7 @@ def triggered_by(name: str) -> list[type[Workflow]]:
 
 
 def _options(event: Event) -> StartOptions:
-    """What starts has the event's key, and the tags and the scope of whoever published it."""
+    """The options of a triggered start: the event's key, and its publisher's tags and scope."""
     carried = [event.key] if event.key else ()
     return StartOptions(carried=carried, tags=event.tags, scope=event.scope)
 
@@ -91,6 +91,6 @@ def _start(workflow: type[Workflow], event: Event) -> UUID | None:
     except Exception:
         logger.exception("event %s (%s) can't start %s", event.name, event.pk, name)
         return None
-    # Whoever starts it has looked into the mailbox already.
+    # Not fresh: the caller has looked into the mailbox already.
     CorrelationKey.objects.filter(execution=execution, key=event.key).update(fresh=False)
     return execution.pk

@@ -1,4 +1,4 @@
-"""Record a failed attempt: another one later, or the end of the execution."""
+"""Record a failed attempt, then retry after its delay, enter a catch, or fail the execution."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ from durable.states import Status
 from durable.storage.failpoints import reach
 from durable.storage.transaction import in_transaction, lock
 
-#: no delay goes beyond the calendars of the databases
+#: the longest delay: later due times would exceed the databases' calendars
 LONGEST = timedelta(days=365_000)
 
-#: what another attempt can't mend; of a wait and of a child it would be told the same again
+#: errors that another attempt would only repeat (a wait's or child's outcome is recorded)
 NEVER_RETRIED = (
     ChildFailed,
     Fail,
@@ -57,7 +57,7 @@ NEVER_RETRIED = (
 
 
 def next_delay(retry: Retry | None, error: BaseException, attempts: int) -> timedelta | None:
-    """The delay before another attempt after ``attempts`` have failed; ``None``: no more."""
+    """The delay of the retry after ``attempts`` failed attempts; ``None``: no more."""
     if isinstance(error, NEVER_RETRIED) or retry is None or attempts >= retry.max_attempts:
         return None
     if isinstance(error, RetryAfter):
@@ -73,7 +73,7 @@ def next_delay(retry: Retry | None, error: BaseException, attempts: int) -> time
 def _failed_before(
     claim: Claim, attempt: object, failure: object, delay: timedelta | None = None, *_: object
 ) -> tuple[bool] | None:
-    """Whether another attempt follows the one whose failure is written already."""
+    """Whether a retry follows the attempt, if its failure is already committed; else ``None``."""
     return (delay is not None,) if let_go(claim) else None
 
 
@@ -86,7 +86,7 @@ def fail_attempt(
     delay: timedelta | None,
     extras: Sequence[Callable[[], object]] = (),
 ) -> bool:
-    """Write down a failed attempt; True if another will follow, False if that was the last.
+    """Record a failed attempt; True if a retry follows, False if it was the last.
 
     ``ClaimLost`` if the claim is no longer ours: nothing is written then.
     """
@@ -112,7 +112,7 @@ def fail_attempt(
 @settled_by(_failed_before)
 @in_transaction
 def fail_out_of_catch(claim: Claim, definition: Definition, error: Exception) -> bool:
-    """The way into a catch's handler failed: the failure goes further out."""
+    """Fail outwards from a catch whose handler can't be entered."""
     claim = replace(claim)  # a try that is rolled back has moved nothing
     turns.count_alone(claim)
     hold(claim)
@@ -128,7 +128,7 @@ def _try_again(claim: Claim, delay: timedelta) -> None:
 
 
 def _fail_for_good(claim: Claim, failure: Failure) -> None:
-    """The failure goes up through the flow: to a catch, to the parent's block, or to the end."""
+    """Pass the failure up: to a catch, to the parent's block, or to the execution's end."""
     if claim.at.rollback is not None:
         _go_on_undoing(claim)
         return
@@ -143,9 +143,9 @@ def _fail_for_good(claim: Claim, failure: Failure) -> None:
 
 
 def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
-    """No catch wants it: what is alive below ends first, then what is done is undone.
+    """Fail the execution: cancel its live children, then compensate its completed steps.
 
-    What a branch or item has done is undone by its root, if that fails too.
+    The steps of a branch or item are compensated by its root, if the root fails too.
     """
     part = claim.role in PARTS
     undo = definition.options.on_failure == "compensate" and not part
@@ -163,16 +163,16 @@ def _fail_whole(claim: Claim, definition: Definition, failure: Failure) -> None:
 
 
 def _go_on_undoing(claim: Claim) -> None:
-    """A compensation failed for good: the others still run."""
+    """Skip a compensation that failed for good and go on with the others."""
     assert claim.at.rollback is not None
     failed = claim.at.rollback.passing_over(claim.at.undone_run)
     claim.row().due(rolls=claim.is_compensating, **claim.at.to_undo(failed).columns())
 
 
 def _catch(definition: Definition, claim: Claim, failure: Failure) -> Rollback | None:
-    """The rollback into the innermost catch around the position that wants this failure.
+    """The rollback into the innermost catch around the position that matches this failure.
 
-    When the time of the whole workflow is over, there is none to catch that in.
+    Nothing catches a ``WorkflowTimeout``: no time is left for a handler.
     """
     if failure.is_a(WorkflowTimeout):
         return None
@@ -189,5 +189,5 @@ def _catch(definition: Definition, claim: Claim, failure: Failure) -> Rollback |
 
 
 def describe(claim: Claim, error: BaseException, *, step: str | None = None) -> Failure:
-    """The failure as it is kept with the attempt and the execution."""
+    """The failure as stored with the attempt and the execution."""
     return Failure.of(error, step=step or claim.at.path or None, attempt=claim.at.tried)

@@ -1,4 +1,4 @@
-"""Which steps a rollback still has to undo: those completed in its scope, newest first."""
+"""Find the steps that a rollback still has to undo: completed in its scope, newest first."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from durable.models import Execution, StepRun
 from durable.states import ROLLBACK, StepStatus
 from durable.storage.transaction import connection
 
-#: errors after which nobody knows what an attempt has done
+#: types of errors after which an attempt's effects are unknown
 UNKNOWN_OUTCOMES = ("StepTimeout", "StepCrashed", "WorkflowTimeout")
 
 PAGE = 50  # step runs that are read at once
 
-#: their columns that are read: data may be large
+#: the columns of step runs that are read; not the data, which may be large
 _WANTED = ("execution__kind", "path", "visit", "attempt", "status", "recoveries", "error")
 
 #: the awaited executions below one, however deep; each level is looked up by its parents
@@ -49,21 +49,21 @@ _CHILDREN = {
 }
 
 _MEMBERS = {
-    "postgresql": "durable_steprun.execution_id = ANY(ARRAY({ids}))",  # by the index, for as above
+    "postgresql": "durable_steprun.execution_id = ANY(ARRAY({ids}))",  # uses the index, as above
     "sqlite": "durable_steprun.execution_id IN ({ids})",
 }
 
 
 def needed(execution_id: UUID) -> bool:
-    """Whether an execution has done anything that is to be undone."""
+    """Whether an execution has any step run to undo."""
     return next(to_undo(execution_id, Rollback(None)), None) is not None
 
 
 def to_undo(execution_id: UUID, why: Rollback) -> Iterator[StepRun]:
-    """Step runs in the scope that have a compensation and are not undone, newest first.
+    """Step runs in the rollback's scope with a compensation still to run, newest first.
 
-    Those of a workflow that this process lacks are among them: it can't know. Step runs are read
-    only if a workflow of the tree has a compensation.
+    Step runs of a workflow that this process lacks are included, as they may have one. Step runs
+    are read only if a workflow of the tree has a compensation.
     """
     undone = StepRun.objects.filter(
         execution=OuterRef("execution"),
@@ -86,7 +86,7 @@ def to_undo(execution_id: UUID, why: Rollback) -> Iterator[StepRun]:
 
 
 def _in_pages(runs: QuerySet[StepRun]) -> Iterator[StepRun]:
-    """One after the other, without reading more pages than are asked for."""
+    """The rows one by one; a page is read only when its first row is needed."""
     for seen in count(0, PAGE):
         page = list(runs[seen : seen + PAGE])
         yield from page
@@ -95,12 +95,12 @@ def _in_pages(runs: QuerySet[StepRun]) -> Iterator[StepRun]:
 
 
 def _compensable(execution_id: UUID, why: Rollback) -> Q:
-    """Step runs that may have to be undone: of steps with a compensation, or of unknown code.
+    """Select step runs of steps with a compensation, and all of workflows unknown here.
 
-    If no workflow of the tree has any, no row fits, and Django asks no database for that.
+    If there are neither, no row can match, and Django sends no query.
     """
     places: list[str] = []
-    always: list[str] = []  # also after an attempt whose outcome nobody knows
+    always: list[str] = []  # places to undo also after an attempt with unknown outcome
     lacking: list[str] = []
     for kind in _kinds(execution_id, why):
         cls = _class(kind)
@@ -119,7 +119,7 @@ def _compensable(execution_id: UUID, why: Rollback) -> Q:
 
 
 def children_in(execution_id: UUID, why: Rollback) -> Any:
-    """The awaited executions directly below, in the scope; not those of compensations."""
+    """The awaited executions directly below, in the scope; without children of compensations."""
     children = Execution.objects.filter(
         parent=execution_id, awaited=True, parent_visit__gte=why.visit
     )
@@ -129,7 +129,7 @@ def children_in(execution_id: UUID, why: Rollback) -> Any:
 
 
 def _kinds(execution_id: UUID, why: Rollback) -> list[str]:
-    """The kinds of the execution and of all awaited ones below, in one statement."""
+    """The kinds of the execution and of all awaited executions below it, in one statement."""
     below, values = _below(execution_id, why)
     sql = f"{below} SELECT kind FROM below UNION SELECT kind FROM durable_execution WHERE id = %s"  # nosec B608
     with connection().cursor() as cursor:
@@ -138,14 +138,14 @@ def _kinds(execution_id: UUID, why: Rollback) -> list[str]:
 
 
 def _in_tree(execution_id: UUID, why: Rollback) -> RawSQL:
-    """Whether a step run is of the execution or of an awaited one below, however deep."""
+    """Select step runs of the execution and of all awaited executions below it."""
     below, values = _below(execution_id, why)
     ids = f"{below} SELECT id FROM below UNION ALL SELECT %s"  # nosec B608
     return RawSQL(_MEMBERS[connection().vendor].format(ids=ids), values, BooleanField())  # nosec B611
 
 
 def _below(execution_id: UUID, why: Rollback) -> tuple[str, tuple[Any, ...]]:
-    """The table ``below``, and the values for it and for the execution's own id behind it."""
+    """The CTE ``below`` and its values, with the execution's own id as the last one."""
     vendor = connection().vendor
     pk: Any = execution_id if vendor == "postgresql" else execution_id.hex
     prefix = f"{why.scope}/"
@@ -171,7 +171,7 @@ def leaf_of(run: StepRun) -> Leaf | None:
 
 
 def _is_last_word(run: StepRun) -> bool:
-    """An attempt whose outcome nobody knows, the last of its kind, that none has made good."""
+    """Whether an attempt with unknown outcome is the last such, with no completed one after it."""
     if not _is_unknown(run):
         return False
     later = StepRun.objects.filter(
@@ -185,7 +185,7 @@ def _is_last_word(run: StepRun) -> bool:
 
 
 def _is_unknown(run: StepRun) -> bool:
-    """Whether a worker has died in the attempt, or its time was over."""
+    """Whether a worker died in the attempt or its time ran out: its effects are unknown."""
     if run.status != StepStatus.FAILED:
         return False
     return run.recoveries > 0 or (run.error or {}).get("type") in UNKNOWN_OUTCOMES

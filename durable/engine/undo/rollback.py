@@ -1,7 +1,7 @@
 """Undo completed steps, newest first: of a whole execution, or of the inside of a ``catch``.
 
-An execution that rolls back stands at ``~`` (looking for the next step to undo) or at
-``~<id of the step run>`` (running its compensation). What it does it for is in the frame ``~``.
+An execution in a rollback stands at ``~`` (looking for the next step to undo) or at
+``~<id of the step run>`` (running its compensation). The frame ``~`` holds the ``Rollback``.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ Found = Checkpoint | NotSerializable | None
 
 
 def look(claim: Claim, definition: Definition) -> Found:
-    """At ``~``: take up the next step to undo, or end the rollback.
+    """At ``~``: move on to the next compensation, or end the rollback.
 
-    Returns the checkpoint that leads into a catch's handler, or why there can't be one;
+    Returns the checkpoint that leads into a catch's handler, or the error that prevents it;
     otherwise the claim stands at the compensation (``claim.at.path`` says so) or has been released.
     """
     seen, found = _look(claim, definition)
@@ -51,7 +51,7 @@ def look(claim: Claim, definition: Definition) -> Found:
 
 
 def _looked_before(claim: Claim, definition: Definition) -> tuple[tuple[Claim, Found]] | None:
-    """Where a look has brought the claim that is committed already."""
+    """The claim after a look that is already committed; ``None`` if none is."""
     if let_go(claim):
         return ((claim, None),)
     held = Execution.objects.held_by(claim.execution_id, claim.fence)
@@ -74,9 +74,10 @@ def _look(claim: Claim, definition: Definition) -> tuple[Claim, Found]:
 
 
 def _what_is_next(claim: Claim, definition: Definition) -> Found:
-    """Nothing below is alive any more once a step is undone: the next ones are known from then on.
+    """Find the next step to undo, or end the rollback; park while anything below is alive.
 
-    They are looked for a page at once, as each look walks through the whole tree.
+    Once a step is undone nothing below is alive, so the list of steps can no longer change. A page
+    of them is read at once, as each query walks the whole tree.
     """
     why = claim.at.rollback
     assert why is not None
@@ -111,21 +112,21 @@ def _take_up(claim: Claim, run: StepRun, why: Rollback) -> None:
     if not why.scope:
         _begin(claim, why)
     at = claim.at.compensating(run.pk, before)
-    if before:  # it was begun before, and goes on with what it knows
+    if before:  # the compensation was begun before: it goes on with its records
         again.go_on(journal.reopen(claim.execution_id, at.path, at.visit))
     claim.row().stand_at(**at.since(claim.at))
     claim.at = at
 
 
 def _begin(claim: Claim, why: Rollback) -> None:
-    """From the first step that is undone on, the status says so."""
+    """Set the status ``compensating``, from the first undone step on."""
     if not claim.is_compensating:
         claim.row().rolling(why.stored_error, held=True)
         claim.status = Status.COMPENSATING
 
 
 def leave_catch(claim: Claim, definition: Definition) -> None:
-    """Stand at a catch whose inside is undone, as if it were a step that fails."""
+    """Move to a catch whose inside is undone, as if the catch were a failing step."""
     assert claim.at.rollback is not None
     scope = claim.at.rollback.scope
     at = replace(claim.at, path=scope, frames=claim.at.outside(scope))
@@ -147,7 +148,7 @@ def _into_handler(claim: Claim, definition: Definition, why: Rollback) -> Checkp
 
 
 def _with_error(before: dict[str, Any], into: str, why: Rollback, keep: bool) -> str:
-    """The data for a handler, with as much of the error as it has room for; ``NotSerializable``."""
+    """The data for a handler, with as much of the error as fits; else ``NotSerializable``."""
     assert why.error is not None
     *more, least = lighter(why.error)
     for error in more:
@@ -157,7 +158,7 @@ def _with_error(before: dict[str, Any], into: str, why: Rollback, keep: bool) ->
 
 
 def _conclude(claim: Claim, why: Rollback) -> None:
-    """Everything is undone that can be: the final status."""
+    """End the rollback: write the final status."""
     beside: dict[str, Any] = {}
     if why.end == Status.FAILED:  # as if there had been no rollback: a retry goes on from there
         here = (why.path, claim.at.visit, why.attempt, why.floor)
@@ -171,7 +172,7 @@ def _conclude(claim: Claim, why: Rollback) -> None:
 
 
 def after_failed_item(claim: Claim, definition: Definition) -> None:
-    """What the failure of an item means for those that have not had their turn."""
+    """Hand on a failed item's turn, or cancel the waiting items if too many failed."""
     block = claim.block
     node = definition.tree.find(claim.parent_path)
     assert block is not None
@@ -189,32 +190,32 @@ class Undo(Work):
         cls, why = class_of(run), claim.at.rollback
         assert cls is not None
         assert why is not None
-        # the data as it was when the step completed (or began, if nobody knows)
+        # the data after the step completed (or before it, if its outcome is unknown)
         value = run.output if run.status == StepStatus.COMPLETED else run.input
         super().__init__(
             claim,
             cls.definition,
             leaf.step.compensation,
             Identity(run.execution_id, run.path, run.visit, compensation=True),
-            run.execution.root_id,  # of a child, perhaps
+            run.execution.root_id,  # may be a child's
             codec.dumps(value, limit=KEPT_BYTES),
             why.error,
         )
         self.execution, self.why = run.execution, why
 
     def element(self) -> tuple[Any, ...]:
-        """The item and index of the step."""
+        """The item and index of the step being undone; empty outside of a ``foreach``."""
         given = self.execution.input if self.execution.role in PARTS else None
         return (given["item"], given["index"]) if given else ()
 
     def checkpoint(self, result: Any, instance: Any, choosing: Callable[[], None]) -> Checkpoint:
-        """Back to looking for the next step to undo."""
+        """The checkpoint back to ``~``, which looks for the next step to undo."""
         to = self.claim.at.to_undo(self.why.one_undone())
         return Checkpoint.of(self.claim, self.claim.data, to)
 
 
 def lacking(claim: Claim) -> str | None:
-    """The workflow that this process lacks, of the step that is undone at the claim's position."""
+    """The workflow of the step being undone, if this process lacks it; else ``None``."""
     run = _run_at(claim)
     return run.execution.kind if class_of(run) is None else None
 
@@ -224,7 +225,7 @@ def _run_at(claim: Claim) -> StepRun:
 
 
 def undo_at(claim: Claim) -> Undo | None:
-    """The compensation at the claim's position; ``None`` if its code is not here."""
+    """The compensation at the claim's position; ``None`` if this process lacks its code."""
     run = _run_at(claim)
     leaf = leaf_of(run)
     return None if leaf is None or leaf.step.compensation is None else Undo(claim, run, leaf)

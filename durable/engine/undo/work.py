@@ -1,4 +1,4 @@
-"""A body that a claim is to run: of a step or of a compensation."""
+"""The interface of a body to run, of a step or a compensation, and of its checkpoint."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from durable.engine.row.walk import KEPT_BYTES
 
 @dataclass
 class Work(ABC):
-    """A body to run and what follows from it."""
+    """A body to run: the claim, the data, the identity of its record, and its checkpoint."""
 
     claim: Claim
-    definition: Definition  # of the workflow that the body belongs to (a child's, perhaps)
+    definition: Definition  # of the body's workflow (which may be a child's)
     body: Any  # a resolved Step or Compensation
-    identity: Identity  # where its record stands
-    root_id: UUID  # the addressable execution that it belongs to
-    data: str  # the data that it gets, as stored
-    error: Mapping[str, Any] | None = None  # in a compensation: what started the rollback
+    identity: Identity  # the execution, path and visit of its record
+    root_id: UUID  # the addressable execution of which it is part
+    data: str  # the data passed to the body, as stored
+    error: Mapping[str, Any] | None = None  # in a compensation: the error behind the rollback
 
     @property
     def recorded_input(self) -> str:
-        """What the record of an attempt says went in."""
+        """The input as the attempt's record stores it."""
         return self.data
 
     def recorded_output(self, result: Any) -> str:
-        """What the record of an attempt says came out."""
+        """The output as the attempt's record stores it."""
         return codec.dumps(result, limit=KEPT_BYTES, keep_increments=True)
 
     def element(self) -> tuple[Any, ...]:
@@ -42,4 +42,4 @@ class Work(ABC):
 
     @abstractmethod
     def checkpoint(self, result: Any, instance: Any, choosing: Callable[[], None]) -> Checkpoint:
-        """What is written if the body returned ``result`` (without the attempt's record)."""
+        """The checkpoint after the body returned ``result``, without the attempt's record."""

@@ -1,4 +1,4 @@
-"""How questions reach people through the doors: links, mails, JSON Schema, words for their state.
+"""How questions reach people through the doors: links, mails, JSON Schema, state in words.
 
 May import: everything below, and ``doors.access``.
 """

@@ -1,4 +1,4 @@
-"""Questions to people at the doors: who sees one, who answers it or hands it on."""
+"""Questions at the doors: which ones a user sees, may answer, or may reassign."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from durable.storage.transaction import in_callers_transaction
 
 
 def listed(user: Any, rows: WaitQuerySet, asked: Sequence[Wait]) -> WaitQuerySet:
-    """The questions in a user's lists: of what they may see, what they are asked, their answers."""
+    """The questions in a user's lists: of visible executions, asked of them, answered by them."""
     rows = rows.questions().exclude(root_id__in=Execution.objects.removed().values("pk"))
     if not who.is_active(user):
         return rows.none()
@@ -45,7 +45,7 @@ def listed(user: Any, rows: WaitQuerySet, asked: Sequence[Wait]) -> WaitQuerySet
 
 
 def seen_by(user: Any, wait: Wait) -> bool:
-    """Whether the question exists for this user: those who may see the execution, or are asked."""
+    """Whether the user may see the question: they see its execution, or are asked."""
     if not who.is_active(user) or Execution.objects.removed().filter(pk=wait.root_id).exists():
         return False
     if wait.by_id == user.pk or access.has_voted(user, wait):
@@ -54,7 +54,7 @@ def seen_by(user: Any, wait: Wait) -> bool:
 
 
 class QuestionAddress(NamedTuple):
-    """A question as an address names it: by its execution, its name, and the part that asks."""
+    """The address of a question: execution, name, and the asking part."""
 
     execution: Any
     name: str
@@ -62,7 +62,7 @@ class QuestionAddress(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A question that somebody knows of, and why they may not answer it (``None``: they may)."""
+    """A question visible to a user, and the reason if the user may not answer."""
 
     wait: Wait
     user: Any
@@ -70,11 +70,11 @@ class Known(NamedTuple):
 
 
 def known(user: Any, asked: QuestionAddress, *, held: bool = False) -> Known:
-    """The open question of this name that the user knows of, or the last one that was open.
+    """The open question of this name visible to the user, or the last closed one.
 
-    ``ExecutionNotFound`` for who neither sees the execution nor may answer; ``WaitNotFound``;
-    ``AmbiguousWait`` if they know of several. ``held``: the question is locked for this
-    transaction, and the user's permissions are read anew after that.
+    ``ExecutionNotFound`` for users who neither see the execution nor may answer;
+    ``WaitNotFound``; ``AmbiguousWait`` if several are visible. ``held``: the question is locked for
+    this transaction, and the user's permissions are read anew after that.
     """
     execution = lookup.get(asked.execution)
     found = answers.questions_named(execution, asked.name, asked.branch, held=held)
@@ -89,19 +89,19 @@ def known(user: Any, asked: QuestionAddress, *, held: bool = False) -> Known:
 
 
 def masking_for(user: Any, wait: Wait) -> Masking:
-    """What the user may see of a question's texts: as of the whole that asks it."""
+    """The masking of a question's texts for the user, by their rights on the whole execution."""
     root = wait.execution
     if wait.root_id != wait.execution_id:
         root = Execution.objects.defer(*access.LARGE).filter(pk=wait.root_id).first() or root
     return Masking(off=access.may(user, "view_payload", root))
 
 
-# -- what people do with it ------------------------------------------------------------------------
+# -- answer and reassign ---------------------------------------------------------------------------
 
 
 @in_callers_transaction
 def answer(asked: UUID | QuestionAddress, value: Any, *, by: Any, comment: str = "") -> Wait:
-    """Answer a question as a person; what they may is read anew, under the question's lock.
+    """Answer a question as a person; their rights are read anew, under the question's lock.
 
     ``NotAllowed``, ``AlreadyAnswered`` (which says who was first), ``InvalidInput``,
     ``NotSerializable``, ``FormMissing``, and what ``known`` refuses; nothing is stored then.
@@ -115,7 +115,7 @@ def answer(asked: UUID | QuestionAddress, value: Any, *, by: Any, comment: str =
 
 @in_callers_transaction
 def reassign(asked: UUID | QuestionAddress, to: Iterable[str], *, by: Any) -> Wait:
-    """Put others in charge; it takes the permission, and nobody excluded may choose who decides.
+    """Replace the assignees; requires the permission, and is refused to excluded people.
 
     ``AccessDenied``, ``NotAllowed``, ``AlreadyAnswered``, ``DefinitionError``, and what ``known``
     refuses.
@@ -131,7 +131,7 @@ def reassign(asked: UUID | QuestionAddress, to: Iterable[str], *, by: Any) -> Wa
 
 
 def _held(asked: UUID | QuestionAddress, by: Any) -> Known:
-    """The question, locked for this transaction; by its id only from doors that have shown it."""
+    """The question, locked; by id only for doors that have already shown it to the user."""
     if isinstance(asked, QuestionAddress):
         return known(by, asked, held=True)
     wait, person = answers.held(asked), fresh(by)
@@ -139,7 +139,7 @@ def _held(asked: UUID | QuestionAddress, by: Any) -> Known:
 
 
 def may_reassign(user: Any, wait: Wait) -> bool:
-    """Whether the user may put others in charge of this question."""
+    """Whether the user may replace the assignees of this question."""
     return (
         wait.status == WaitStatus.OPEN
         and access.may(user, "reassign", wait)
@@ -148,13 +148,13 @@ def may_reassign(user: Any, wait: Wait) -> bool:
 
 
 def fresh(user: Any) -> Any:
-    """The user as the database has them now, with no permission remembered."""
+    """The user read anew, without cached permissions."""
     return get_user_model()._default_manager.filter(pk=user.pk).first() or user
 
 
 @contextmanager
 def coming_from(request: HttpRequest, door: str) -> Iterator[None]:
-    """Within, what is audited comes through this door, from the address of the request."""
+    """Within the block, audit entries name this door and the address of the request."""
     token = origin.set(f"{door} {request.META.get('REMOTE_ADDR', '')}".strip())
     try:
         yield

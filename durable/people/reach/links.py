@@ -1,8 +1,8 @@
-"""Signed links by which one person answers one question, once: made, read, used.
+"""Signed links by which one person answers one question, once: make, read and use them.
 
 The token is signed with ``SECRET_KEY`` and names link, question, recipient, decision and a nonce.
-The database has only a digest of the nonce, so that who reads it can make no link; and without
-the row no token is worth anything.
+The database stores only a digest of the nonce, so its readers can make no link; and without the
+row a token is worthless.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from durable.storage.transaction import in_callers_transaction
 
 LIFETIME = timedelta(days=14)  # of a link to a question without a deadline, or with a later one
 SALT = "durable.answer_link"
-LONGEST = 2000  # characters of a token that is looked at
+LONGEST = 2000  # characters; longer tokens are refused unread
 
 
 class LinkOver(DurableError):
-    """The link was used before, or its time is over."""
+    """The link was used before, or has expired."""
 
 
 class Made(NamedTuple):
-    """A link for a mail: the token is nowhere else."""
+    """A link for a mail; the token is stored nowhere else."""
 
     link: UUID
     decision: str
@@ -49,14 +49,14 @@ class Made(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """Why a link opens nothing now, in words, and with which status to say so."""
+    """Why a link can't be used now: a text, and the HTTP status."""
 
     status: int
     reason: str
 
 
 def make(wait: Wait, recipient: Any) -> list[Made]:
-    """The links of one mail: to approve and to reject, or one that leads to the form."""
+    """Create the links of one mail: to approve and to reject, or one to the form."""
     now = clock.read(database())
     until = now + LIFETIME
     if wait.deadline_at is not None:
@@ -80,9 +80,9 @@ def make(wait: Wait, recipient: Any) -> list[Made]:
 
 
 def read(token: str) -> AnswerLink | None:
-    """The link of a token; ``None`` unless every part of it is what was signed and stored.
+    """The link of a token; ``None`` unless each part matches what was signed and stored.
 
-    Nothing is looked up for a token that this site has not signed.
+    Nothing is looked up for a token without this site's signature.
     """
     if len(token) > LONGEST:
         return None
@@ -101,7 +101,7 @@ def read(token: str) -> AnswerLink | None:
 
 
 def closed(link: AnswerLink) -> Closed | None:
-    """Why the link opens nothing now; ``None`` if it does."""
+    """Why the link can't be used now; ``None`` if it can."""
     wait, person, now = link.wait, link.recipient, clock.read(database())
     if not who.is_active(person):
         return Closed(403, _("The account that this link was made for is not active."))
@@ -133,7 +133,7 @@ def closed(link: AnswerLink) -> Closed | None:
 def use(link: AnswerLink, value: Any, *, comment: str) -> Wait:
     """Answer as the recipient and use the link up, both or neither.
 
-    ``LinkOver``, and what ``inputs.answer`` refuses with: the link can be used again then.
+    ``LinkOver``, or an error of ``inputs.answer``: the link can be used again after that.
     """
     if not AnswerLink.objects.usable().filter(pk=link.pk).update(used_at=clock.now()):
         raise LinkOver(_("the link was used before, or its time is over"))
@@ -144,7 +144,7 @@ def use(link: AnswerLink, value: Any, *, comment: str) -> Wait:
 
 
 def _account(person: Any) -> str:
-    """What changes with the password of an account: whoever has read its mails is shut out then."""
+    """A digest that changes with the account's password: old links in its mails then fail."""
     return _digest(f"{person.pk} {getattr(person, 'password', '')}")
 
 
@@ -153,6 +153,6 @@ def _digest(nonce: str) -> str:
 
 
 def read_again(link: AnswerLink) -> AnswerLink:
-    """The link as the database has it now, with its question and its recipient."""
+    """The link read anew, with its question and its recipient."""
     rows = AnswerLink.objects.select_related("wait__execution").prefetch_related("recipient")
     return rows.get(pk=link.pk)

@@ -1,6 +1,6 @@
-"""Mails to people who are asked: one for each recipient, with links that only they can use.
+"""Mail the people asked: one mail for each recipient, with personal links.
 
-Setting ``DURABLE["PUBLIC_URL"]`` switches mails on: without it no link could be made.
+Setting ``DURABLE["PUBLIC_URL"]`` switches mails on: links need it.
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ from durable.showing.characters import visible
 logger = logging.getLogger("durable.mail")
 
 AT_ONCE = 200  # recipients of one notice
-LATER = timedelta(minutes=5)  # when no mail could be sent at all
+LATER = timedelta(minutes=5)  # until the next try, if no mail could be sent at all
 SUBJECT_CHARACTERS = 150
 
 KINDS = {signal: kind for kind, signal in notices.SIGNALS.items()}
 
 
 def connect() -> None:
-    """Send mails for each of the signals."""
+    """Connect ``receive`` to each signal of ``notices``."""
     for signal in KINDS:
         signal.connect(receive, dispatch_uid="durable.people.reach.mail")
 
 
 def receive(signal: Signal, wait: Wait, to: Sequence[str], **kwargs: Any) -> timedelta | None:
-    """What a signal says, by mail."""
+    """Mail the notice of a signal."""
     return tell(KINDS[signal], wait, to)
 
 
 def tell(kind: str, wait: Wait, to: Sequence[str]) -> timedelta | None:
-    """Mail everybody whom ``to`` names and who may answer.
+    """Mail the people named in ``to`` who may answer.
 
-    A mail that can't be sent is logged; the others are sent all the same. If none of them could
-    be, or this process lacks the workflow, the time is returned after which to try again.
+    A mail that fails is logged; the others are still sent. If all fail, or this process lacks the
+    workflow, returns the time after which to try again.
     """
     if not conf.get("PUBLIC_URL"):
         return None
-    if workflows.lacking(wait):  # who may answer is known to workers that have its code
+    if workflows.lacking(wait):  # only workers with its code know who may answer
         return LATER
     people = list(recipients(wait, to))
     if not people:
@@ -66,7 +66,7 @@ def tell(kind: str, wait: Wait, to: Sequence[str]) -> timedelta | None:
 
 
 def recipients(wait: Wait, to: Iterable[str]) -> Iterator[Any]:
-    """The users that are meant: active, with an address, allowed to answer, and yet to do so."""
+    """The users to mail: active, with an address, allowed to answer, and without a vote so far."""
     model = get_user_model()
     address = model.get_email_field_name()
     active = _named(model, to, wait.people or {}).filter(
@@ -89,7 +89,7 @@ def recipients(wait: Wait, to: Iterable[str]) -> Iterator[Any]:
 def _named(model: type[Any], to: Iterable[str], known: Mapping[str, who.Ids]) -> QuerySet[Any]:
     """Users by id or name, by group, and by a permission of their own or of a group.
 
-    Superusers are not meant by a permission.
+    A permission does not select superusers.
     """
     asked = [known.get(role, {}) for role in (who.ASSIGNEES, who.ESCALATE)]
     ids = {spec: [pk for one in asked for pk in one.get(spec, ())] for spec in to}
@@ -114,12 +114,12 @@ def _named(model: type[Any], to: Iterable[str], known: Mapping[str, who.Ids]) ->
 
 
 def _sent(kind: str, wait: Wait, person: Any) -> bool:
-    """Whether a mail to this person went out; if not, its links are gone too."""
+    """Mail one person; if that fails, delete their links and return False."""
     made: list[Made] = []
     try:
         made = links.make(wait, person)
         _message(kind, wait, person, made).send()
-    except Exception:  # of templates, of whatever sends mails here
+    except Exception:  # from templates or from the mail backend
         logger.exception(
             "no mail to %s about %r of %s", person.get_username(), wait.name, wait.root_id
         )
@@ -167,5 +167,5 @@ def page_url(wait: Wait) -> str:
 
 
 def public(path: str) -> str:
-    """A path of this site as others can reach it."""
+    """The public URL of a path of this site."""
     return f"{str(conf.get('PUBLIC_URL')).rstrip('/')}{path}"

@@ -1,4 +1,4 @@
-"""The people whom somebody names to answer instead: that they exist, and may be named."""
+"""Check the people named in a reassignment: they must exist, and may be named."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from durable.people.question import Question
 
 
 def refuse_wrong(wait: Wait, specs: Iterable[str], *, by: Any) -> None:
-    """``DefinitionError`` for somebody unknown to ``by``, ``NotAllowed`` for the excluded.
+    """``DefinitionError`` for people unknown to ``by``, ``NotAllowed`` for excluded ones.
 
-    Nor may somebody who may not answer put the question to themselves, by name, group or
-    permission: it takes ``durable.approve``.
+    A user who may not answer can't reassign the question to themselves either, by name, group or
+    permission: that takes ``durable.approve``.
     """
     specs = list(specs)
     for spec in specs:
@@ -37,31 +37,31 @@ def refuse_wrong(wait: Wait, specs: Iterable[str], *, by: Any) -> None:
 
 
 def may_take(wait: Wait, specs: Iterable[str], *, by: Any) -> bool:
-    """Whether a question put to these people gives ``by`` no right to answer that is not theirs."""
+    """Whether the reassignment to ``specs`` gives ``by`` no new right to answer."""
     may = by.has_perm(access.PERMISSIONS["answer"]) or access.may_answer(by, wait)
     return may or not who.matches(by, specs)
 
 
 def excludes(wait: Wait, spec: str) -> bool:
-    """Whether the question excludes these people; a group counts by its name."""
+    """Whether the question excludes these people; groups are compared by name."""
     found = _found(spec) if spec.startswith("user:") else None
     return spec in wait.exclude if found is None else Question.of(wait).excludes(found)
 
 
 def users(by: Any) -> list[Any]:
-    """The active users whom the policies let ``by`` ask, by name."""
+    """The active users that the policies let ``by`` name, in order of name."""
     model = get_user_model()
     rows = model._default_manager.filter(is_active=True).order_by(model.USERNAME_FIELD)
     return [user for user in rows[:MOST] if access.agrees(by, "reassign_to", user)]
 
 
 def groups(by: Any) -> list[str]:
-    """The names of the groups that the policies let ``by`` ask."""
+    """The names of the groups that the policies let ``by`` name."""
     rows = Group.objects.order_by("name")[:MOST]
     return [group.name for group in rows if access.agrees(by, "reassign_to", group)]
 
 
-#: People who are looked at for a list.
+#: users or groups read for a list
 MOST = 2_000
 
 

@@ -1,4 +1,4 @@
-"""A question to people as JSON Schema, for programs that show or answer it."""
+"""A question as JSON Schema, for programs that show or answer it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_of(wait: Wait, masking: Masking) -> dict[str, Any]:
-    """What an answer has to look like (JSON Schema 2020-12), secrets hidden in its texts."""
+    """The schema of a valid answer (JSON Schema 2020-12), with secrets in its texts masked."""
     question = Question.of(wait)
     form = form_of(wait)
     if question.is_form:
@@ -45,7 +45,7 @@ def _object(form: forms.BaseForm, masking: Masking) -> dict[str, Any]:
 
 
 def _schema(field: forms.Field) -> dict[str, Any]:
-    """The schema of one field; Django's own fields too, as far as JSON can say it."""
+    """The schema of one form field, Django's own fields included where JSON Schema can say it."""
     schema = _of_type(field)
     if not field.required and "enum" not in schema and isinstance(schema.get("type"), str):
         schema["type"] = [schema["type"], "null"]
@@ -90,7 +90,7 @@ _FORMATS: tuple[tuple[type[forms.Field], str], ...] = (
 
 
 def _flat(choices: Any) -> list[Any]:
-    """The values of a field's choices, groups opened."""
+    """The values of a field's choices, with groups flattened."""
     values: list[Any] = []
     for value, label in choices:
         if isinstance(label, list | tuple):

@@ -1,4 +1,4 @@
-"""The state of a question in words: what is asked, of whom, until when, what became of it."""
+"""The state of a question in words: title, people, outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from durable.states import WaitStatus
 
 
 def outcome(wait: Wait, now: datetime | None = None) -> str:
-    """What became of a question: ``approved by kim at 09:12``; empty while it is open."""
+    """The outcome of a question: ``approved by kim at 09:12``; empty while it is open."""
     if wait.status == WaitStatus.OPEN or wait.resolved_at is None:
         return ""
     at = times.in_words(wait.resolved_at, now)
@@ -35,7 +35,7 @@ def outcome(wait: Wait, now: datetime | None = None) -> str:
 
 
 def done(wait: Wait) -> str:
-    """What an answer has brought about, for the one who gave it."""
+    """The effect of an answer, told to the person who gave it."""
     if wait.status == WaitStatus.OPEN:
         numbers = {"votes": wait.vote_count, "quorum": Question.of(wait).quorum}
         return _("your approval is recorded, %(votes)s of %(quorum)s") % numbers
@@ -53,11 +53,11 @@ def people_in_words(specs: Iterable[str]) -> list[str]:
 
 
 def title(wait: Wait) -> str:
-    """What is asked, in one line, secrets hidden whoever reads it."""
+    """The prompt in one line, with secrets masked for all readers."""
     prompt = " ".join(visible(mask_text(Question.of(wait).prompt)).split())
     return prompt or visible_line(wait.name)
 
 
 def is_overdue(wait: Wait, now: datetime) -> bool:
-    """Whether an open question should have been answered by now."""
+    """Whether the question is open past its due time."""
     return wait.status == WaitStatus.OPEN and wait.due_at is not None and wait.due_at <= now
