@@ -199,7 +199,7 @@ class ExecutionPages(Pages):
         return detail.respond(self, request, self.find(request, pk))
 
     def find(self, request: HttpRequest, pk: Any) -> Execution:
-        """The execution, branch or item; 404 if there is none, or this user may not see its root."""
+        """The execution, branch or item; 404 if there is none, or the user may not see its root."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = Execution.objects.filter(pk=pk).select_related("parent", "rerun_of").first()

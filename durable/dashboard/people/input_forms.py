@@ -57,7 +57,7 @@ def answer_form(
     posted: QueryDict | None = None,
     errors: Mapping[str, Sequence[str]] | None = None,
 ) -> forms.BaseForm | None:
-    """The form of the answer, with posted values and errors if there are any; None for approvals."""
+    """The form of the answer, with posted values and errors if given; None for approvals."""
     question = Question.of(wait)
     if question.is_approval:
         return None
@@ -92,7 +92,7 @@ def _without_what_cannot_be_shown(form: forms.BaseForm) -> None:
 
 
 def _describe(form: forms.BaseForm) -> None:
-    """Name a field's error in ``aria-describedby``: screen readers read the error with the field."""
+    """Name a field's error in ``aria-describedby``: screen readers read it with the field."""
     for name in form.errors:
         if name in form.fields and (id := form[name].auto_id):
             hint = f" {id}_helptext" if form.fields[name].help_text else ""

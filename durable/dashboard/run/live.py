@@ -15,7 +15,7 @@ TEMPLATE = "admin/durable/execution/body.html"
 
 
 def respond(pages: Pages, request: HttpRequest, execution: Execution) -> HttpResponse:
-    """The fragment with its ``ETag``, or 304; ``X-Durable-Final: 1`` once the execution is final."""
+    """The fragment with its ``ETag``, or 304; ``X-Durable-Final: 1`` once it will not change."""
     context = {
         **pages.admin_site.each_context(request),
         **detail.context(pages, request, execution),

@@ -64,7 +64,7 @@ def bars_of(steps: Iterable[Any], waits: Iterable[Any], names: dict[Any, str]) -
 
 
 def current_bar(execution: Any) -> Bar | None:
-    """The bar of the running attempt, which has no row yet; None if no worker holds the execution."""
+    """The bar of the running attempt, which has no row yet; None if no attempt is running."""
     if execution.is_finished or not execution.path:
         return None
     since = execution.last_completed_at or execution.started_at

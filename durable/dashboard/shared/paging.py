@@ -41,14 +41,14 @@ class OwnOrder(ChangeList):
     """A list that can be sorted only by the columns in ``sortable_by``."""
 
     def get_ordering_field(self, field_name: Any) -> Any:
-        """The database column behind a column of the list; ``None`` if the list can't be sorted by it."""
+        """The database column behind a column of the list; ``None`` if it can't be sorted by."""
         if self.sortable_by is not None and field_name not in self.sortable_by:
             return None
         return super().get_ordering_field(field_name)
 
 
 class BoundedList(OwnOrder):
-    """A list that takes its count from its paginator and counts no further."""
+    """A list with the count of its paginator: no other rows are counted."""
 
     def get_results(self, request: HttpRequest) -> None:
         """Without a search the full count is the paginator's."""
