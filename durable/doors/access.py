@@ -127,7 +127,7 @@ def tags_of(user: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def scope_of(user: Any) -> str:
-    """The text that the policies put before each of the user's keys."""
+    """The policies' scope before the user's keys; ``DurableError`` for any other change."""
     text = KEY
     for policy in policies():
         text = policy.scope_key(user, text)

@@ -26,7 +26,7 @@ def queues(user: Any) -> list[str]:
 
 
 def knows(user: Any, workflow: type[Workflow]) -> bool:
-    """Whether the user may start the workflow or has executions of it in reach."""
+    """Whether the policies let the user start the workflow, or see an execution of it."""
     if access.agrees(user, "start", workflow):
         return True
     return _reaches(user, workflow=workflow.definition.name)

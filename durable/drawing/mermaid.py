@@ -1,4 +1,4 @@
-"""The graph as text for Mermaid, with a class for each node state."""
+"""The graph as text for Mermaid, with the colours of the node states."""
 
 from __future__ import annotations
 

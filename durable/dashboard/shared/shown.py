@@ -1,4 +1,4 @@
-"""Values, texts, times and statuses as HTML: masked, cut, without invisible characters."""
+"""Values, texts, times and the badge of a status as HTML: masked, cut, nothing invisible."""
 
 from __future__ import annotations
 
