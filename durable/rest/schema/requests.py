@@ -133,7 +133,7 @@ class Reassign(Body):
     to = serializers.ListField(
         child=Text(max_length=255),
         max_length=100,
-        help_text="`user:kim`, `group:finance`, `perm:shop.approve`; none: everybody who may approve",
+        help_text="`user:kim`, `group:finance`, `perm:shop.approve`; none: all who may approve",
     )
     branch = serializers.UUIDField(required=False)
 
