@@ -1,4 +1,4 @@
-"""The pages of the Django admin that show executions, and do what operators may do to them.
+"""The pages of the Django admin on which people watch executions and operators act on them.
 
 May import: doors, showing, drawing and everything below; no other door.
 """

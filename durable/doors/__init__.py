@@ -1,4 +1,4 @@
-"""Shared by the doors: permissions, policies and the operators' actions.
+"""Shared by all doors: permissions, policies, and the operators' actions.
 
 May import: showing and everything below; no door.
 """

@@ -1,4 +1,4 @@
-"""Who may see and do what: Django's permissions, and the project's own policies over them."""
+"""Who may see, act and answer: Django's permissions, narrowed by the project's policies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-#: What one needs for each action, by the name of Django's permission.
+#: Django's permission for each action.
 PERMISSIONS = {
     "view": "durable.view_execution",
     "view_payload": "durable.view_payload",
@@ -58,60 +58,60 @@ PERMISSIONS = {
 }
 
 
-#: The columns of an execution that may be large, and that lists have no use for.
+#: The columns of an execution that may be large; lists leave them in the database.
 LARGE = ("input", "data", "base", "outcome", "frames", "error", "progress")
 
-PORTION = 500  # questions that are looked at together
+PORTION = 500  # questions checked with the same queries
 
-#: What ``scope_key`` is tried with: the scope is what it puts before this.
+#: The text given to ``scope_key`` to find the scope: the characters put before it.
 KEY = "key"
 
-#: Django's permissions that let one see the rows of a model, as its admin has it.
+#: Django's permissions by which a user sees the rows of a model, as in its admin.
 SEEING = ("view", "change")
 
-#: Why somebody who is asked may not answer all the same.
+#: The reason given to a user whom a policy refuses.
 NO_POLICY = "a policy of this site does not allow it"
 
-#: Names that stand in JSON as they are.
+#: Names that JSON writes without escapes.
 PLAIN = re.compile(r"[\w:. @+-]+", re.ASCII)
 
 
 class AccessDenied(DurableError):
-    """This person may not do this, whatever the state of things."""
+    """This user may not do this, whatever the present state."""
 
 
 class Policy:
-    """What a project adds to Django's permissions; name subclasses in ``API_PERMISSIONS``.
+    """A project's own rules besides Django's permissions; name subclasses in ``API_PERMISSIONS``.
 
-    A policy only narrows: every policy must agree, and Django's permissions too. It holds for
-    each door: REST, the admin, links.
+    A policy only narrows: every policy must agree, and Django's permissions too. It holds at
+    every door: REST, the admin, links.
     """
 
     def executions(self, user: Any, executions: ExecutionQuerySet) -> ExecutionQuerySet:
-        """Those of ``executions`` (roots and children) that exist at all for ``user``."""
+        """The rows of ``executions`` (roots and children) that exist at all for ``user``."""
         return executions
 
     def allows(self, user: Any, action: str, target: Any) -> bool:
         """Whether ``user`` may do ``action`` (a key of ``PERMISSIONS``) with ``target``.
 
         The target is an ``Execution``, a ``Wait``, a ``Schedule``, a ``Worker``, the name of a
-        queue, a workflow class (to start: by a schedule, an event or a rerun, too), or ``None``.
-        One more action is ``carry_key``, with a key as ``scope_key`` has made it: to start what
-        carries it, or to publish an event under it. Another is ``reassign_to``, with a user, a
-        group or a permission: to put a question to them.
+        queue, a workflow class (for a start, also by a schedule, an event or a rerun), or ``None``.
+        Two more actions: ``carry_key`` with a key as ``scope_key`` has made it (to start an
+        execution with this key, or publish an event under it), and ``reassign_to`` with a user, a
+        group or a permission (to put a question to them).
         """
         return True
 
     def scope_key(self, user: Any, key: str) -> str:
         """Put the user's tenant before the key, so that tenants don't share keys.
 
-        So all keys are stored that a user gives: correlation keys, idempotency keys and the ids of
-        published events; and each that an execution of the user gets later, with its children.
+        All keys that a user gives are stored like this: correlation keys, idempotency keys, ids of
+        published events; so are the keys that the user's executions and their children get later.
         """
         return key
 
     def tags(self, user: Any) -> dict[str, Any]:
-        """Tags that everything carries that ``user`` starts; they win over those asked for."""
+        """The tags of everything that ``user`` starts; they win over requested tags."""
         return {}
 
 
@@ -119,7 +119,7 @@ RULES = (Policy, BasePermission)  # BasePermission gives | a meaning of its own
 
 
 def tags_of(user: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The tags of what ``user`` starts: those asked for, and over them those of the policies."""
+    """The tags of an execution that ``user`` starts: ``asked``, overridden by the policies."""
     tags = dict(asked)
     for policy in policies():
         tags.update(policy.tags(user))
@@ -127,7 +127,7 @@ def tags_of(user: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def scope_of(user: Any) -> str:
-    """What the policies put before each key of the user's; ``DurableError`` if they do else."""
+    """The policies' scope before the user's keys; ``DurableError`` for any other change."""
     text = KEY
     for policy in policies():
         text = policy.scope_key(user, text)
@@ -141,7 +141,7 @@ def scope_of(user: Any) -> str:
 
 
 def require_key(user: Any, key: str | None) -> None:
-    """``AccessDenied`` unless the policies let the user start what carries the key."""
+    """Raise ``AccessDenied`` unless the policies let the user use the key."""
     if not all(policy.allows(user, "carry_key", key) for policy in policies()):
         raise AccessDenied(f"{user.get_username()} may not use the key {key!r}: {NO_POLICY}")
 
@@ -152,10 +152,10 @@ def agrees(user: Any, action: str, target: Any) -> bool:
 
 
 def require_consent(user: Any, action: str, target: Any) -> None:
-    """``AccessDenied`` unless the workflow and the policies agree, Django's permission aside.
+    """Raise ``AccessDenied`` unless the workflow and the policies agree, Django's permission aside.
 
-    It is asked where another permission stands for the deed: who may manage schedules may start
-    what they start.
+    For actions that have another permission of Django's: users who may manage schedules may
+    start the workflows of schedules.
     """
     if target is not None and not _agreed(user, action, target):
         name = target.definition.name
@@ -163,33 +163,33 @@ def require_consent(user: Any, action: str, target: Any) -> None:
 
 
 def sees_rows(user: Any, model: Any) -> bool:
-    """Whether the user may see the rows of a model of the project's, by Django's permissions."""
+    """Whether Django's permissions let the user see the rows of a project's model."""
     names = [f"{model._meta.app_label}.{verb}_{model._meta.model_name}" for verb in SEEING]
     return any(user.has_perm(name) for name in names)
 
 
 def require_sight(user: Any, model: Any) -> None:
-    """``AccessDenied`` unless the user may see the rows of the model."""
+    """Raise ``AccessDenied`` unless the user may see the rows of the model."""
     if not sees_rows(user, model):
         label = model._meta.label_lower
         raise AccessDenied(f"{user.get_username()} may not see which {label} there are")
 
 
 def policies() -> list[Policy]:
-    """The project's policies, as ``API_PERMISSIONS`` names them."""
+    """The policies among ``API_PERMISSIONS``."""
     return [found() for found in configured() if issubclass(found, Policy)]
 
 
 def configured() -> list[type[Any]]:
-    """The classes that ``API_PERMISSIONS`` names: policies, and permissions of the REST views.
+    """The classes named in ``API_PERMISSIONS``: policies, and permissions of the REST views.
 
-    ``ImproperlyConfigured`` for any other: a rule that nobody asks would leave a door open.
+    Raises ``ImproperlyConfigured`` for any other: no door would ask that class.
     """
     return [known(import_string(path), path) for path in conf.get("API_PERMISSIONS")]
 
 
 def known(named: Any, path: str) -> type[Any]:
-    """The class that a path of ``API_PERMISSIONS`` names; ``ImproperlyConfigured`` if of no use."""
+    """The class at a path of ``API_PERMISSIONS``; ``ImproperlyConfigured`` if it is no rule."""
     if isinstance(named, type) and issubclass(named, RULES):
         return named
     raise ImproperlyConfigured(
@@ -199,14 +199,14 @@ def known(named: Any, path: str) -> type[Any]:
 
 
 def may(user: Any, action: str, target: Any = None) -> bool:
-    """Whether the user may do this; nobody inactive ever may."""
+    """Whether the user may do this; inactive users never may."""
     if not who.is_active(user) or not user.has_perm(PERMISSIONS[action]):
         return False
     return _agreed(user, action, target)
 
 
 def require(user: Any, action: str, target: Any = None) -> None:
-    """``AccessDenied`` unless the user may do this."""
+    """Raise ``AccessDenied`` unless the user may do this."""
     if not may(user, action, target):
         definition = getattr(target, "definition", None)  # a class has no words of its own
         named = definition.name if definition is not None else target
@@ -219,13 +219,13 @@ def require(user: Any, action: str, target: Any = None) -> None:
 
 
 def unknown(action: str, target: Any) -> str:
-    """Why only superusers may act on a target whose code this process lacks; empty if it has it."""
+    """Why only superusers may act on a target: this process lacks its code. Empty if it is here."""
     lacks = "" if action.startswith("view") else workflows.lacking(target)
     return f"{lacks}, so what its Meta.permissions ask for is not known" if lacks else ""
 
 
 def allowed(user: Any, action: str, targets: Iterable[T]) -> list[T]:
-    """Those of the targets with which the user may do this."""
+    """The targets with which the user may do this."""
     return [target for target in targets if may(user, action, target)]
 
 
@@ -244,7 +244,7 @@ def sees(user: Any, root_id: UUID) -> bool:
 
 
 def visible(user: Any, executions: ExecutionQuerySet | None = None) -> ExecutionQuerySet:
-    """The executions (roots and children) that the user may see; the rest doesn't exist."""
+    """The executions (roots and children) that the user may see; others do not exist for them."""
     rows = Execution.objects.roots() if executions is None else executions.there()
     if not who.is_active(user) or not user.has_perm(PERMISSIONS["view"]):
         return rows.none()
@@ -252,14 +252,14 @@ def visible(user: Any, executions: ExecutionQuerySet | None = None) -> Execution
 
 
 def in_scope(user: Any, rows: ExecutionQuerySet) -> ExecutionQuerySet:
-    """What the policies leave of these executions, whatever Django's permissions say."""
+    """The executions that the policies let exist for the user, Django's permissions aside."""
     for policy in policies():
         rows = policy.executions(user, rows)
     return rows
 
 
 def visible_events(user: Any) -> QuerySet[Event]:
-    """The events that the user may see; published ones have no execution and need no policy's."""
+    """The events that the user may see. With policies, only events of executions in their scope."""
     gone = Execution.objects.removed().values("pk")
     rows = Event.objects.exclude(execution__in=gone).order_by("-created_at", "-id")
     if not who.is_active(user) or not user.has_perm("durable.view_event"):
@@ -273,7 +273,7 @@ def visible_events(user: Any) -> QuerySet[Event]:
 
 
 def may_answer(user: Any, wait: Wait) -> bool:
-    """Whether the user may answer this question now: named for it, or with the permission."""
+    """Whether the user may answer the question now, as an assignee or by permission."""
     return why_not(user, wait) is None
 
 
@@ -283,17 +283,17 @@ def why_not(user: Any, wait: Wait) -> str | None:
 
 
 def answerable(user: Any, waits: Sequence[Wait]) -> list[Wait]:
-    """Those of the questions that the user may answer."""
+    """The questions that the user may answer."""
     refused = refusals(user, waits)
     return [wait for wait in waits if wait.pk not in refused]
 
 
 def refusals(user: Any, waits: Sequence[Wait]) -> dict[UUID, str]:
-    """Why the user may not answer, by the id of each question that they may not answer.
+    """The reasons why the user may not answer, by question id; no entry if they may.
 
-    The one decision for every door: the question's people, Django's permission, permissions of
-    the workflow, policies of the site. Whoever is named needs no permission of Django's. There
-    are as many statements for all questions as for one.
+    The one decision for every door: assignees, Django's permission, permissions of the workflow,
+    policies of the site. An assignee needs no permission of Django's. The number of queries does
+    not depend on the number of questions.
     """
     if not waits:
         return {}
@@ -319,14 +319,14 @@ def refusals(user: Any, waits: Sequence[Wait]) -> dict[UUID, str]:
 
 
 def has_voted(user: Any, wait: Wait) -> bool:
-    """Whether the user is one of those who have approved already (of a quorum)."""
+    """Whether the user has voted on the question already (of a quorum)."""
     return any(vote["id"] == str(user.pk) for vote in wait.votes or ())
 
 
 def asked_of(user: Any, waits: WaitQuerySet | None = None, limit: int | None = None) -> list[Wait]:
     """The open questions that the user may answer and has not voted on, the oldest first.
 
-    At most ``limit``. There are a few statements for each ``PORTION`` of candidates.
+    At most ``limit``; a few queries for each ``PORTION`` of candidates.
     """
     rows = perhaps_asked_of(user, Wait.objects.all() if waits is None else waits).visible()
     rows = rows.defer(*(f"execution__{name}" for name in LARGE))
@@ -340,7 +340,7 @@ def asked_of(user: Any, waits: WaitQuerySet | None = None, limit: int | None = N
 
 
 def perhaps_asked_of(user: Any, waits: WaitQuerySet) -> WaitQuerySet:
-    """A superset, filtered in SQL, of what the user may answer: confirm with ``answerable``."""
+    """A superset, filtered in SQL, of the questions the user may answer; see ``answerable``."""
     if not who.is_active(user):
         return waits.none()
     rows = waits.open().questions().select_related("execution")
@@ -350,7 +350,7 @@ def perhaps_asked_of(user: Any, waits: WaitQuerySet) -> WaitQuerySet:
 
 
 def _in_portions(rows: WaitQuerySet) -> Iterator[list[Wait]]:
-    """All rows, without a cursor of the server's: a connection pool may not keep those."""
+    """All rows, without a server-side cursor: a connection pool may not keep one."""
     for begin in count(0, PORTION):
         portion = list(rows[begin : begin + PORTION])
         yield portion
@@ -359,10 +359,10 @@ def _in_portions(rows: WaitQuerySet) -> Iterator[list[Wait]]:
 
 
 def _perhaps_for(user: Any, rows: WaitQuerySet) -> WaitQuerySet:
-    """What the database can tell: it lets too many through, never too few."""
+    """The assignees' part of the superset: texts are searched, so too many rows may match."""
     groups = who.groups_of(user)
     names = [f"user:{user.get_username()}", *(f"group:{name}" for name in groups.values())]
-    # a name that JSON would write with escapes is looked for by its kind alone
+    # JSON would write this name with escapes: search for its kind alone
     found = {name if PLAIN.fullmatch(name) else name.partition(":")[0] for name in names}
     named = Q(assignees=[]) if user.has_perm(PERMISSIONS["answer"]) else Q()
     for name in (*found, "perm:"):

@@ -1,4 +1,4 @@
-"""What an operator can do to an execution: one table for the admin, REST and the commands."""
+"""The actions of operators on an execution: one table for the admin, REST and the commands."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from durable.storage.audit import origin, reason
 
 @dataclass(frozen=True)
 class Action:
-    """One thing to do; ``statuses`` says when it is offered (the engine has the last word).
+    """One action; ``statuses`` says when to offer it (the engine has the last word).
 
-    ``options`` are the names of what it takes besides the execution: ``from_step`` (path or name
-    of a step), ``restart_step`` (yes or no), ``reason`` (text) if the execution keeps it. The
-    audit trail keeps a ``reason`` whatever the action.
+    ``options`` names its arguments besides the execution: ``from_step`` (path or name of a
+    step), ``restart_step`` (yes or no), ``reason`` (text) if the execution keeps it. The audit
+    trail keeps a ``reason`` for every action.
     """
 
     name: str
     label: Any
-    done: Any  # said afterwards
+    done: Any  # the word for the message afterwards
     permission: str  # a key of ``access.PERMISSIONS``
     statuses: frozenset[Status]
     call: Callable[..., Execution]
@@ -36,13 +36,13 @@ class Action:
     also: Callable[[Execution], bool] = lambda execution: False
 
     def offered(self, execution: Execution) -> bool:
-        """Whether it makes sense where the execution (``also``: what is below it) stands now."""
+        """Whether to offer the action in the execution's status, or (``also``) for its parts."""
         return Status(execution.status) in self.statuses or self.also(execution)
 
     def run(self, execution: Execution, *, by: Any, options: Mapping[str, Any]) -> Execution:
-        """Check the permission and do it; ``AccessDenied``, or what the engine refuses with.
+        """Check the permission and run the action; raises ``AccessDenied`` or the engine's refusal.
 
-        ``by=None`` is the program itself (a command): unchecked, audited without a name.
+        ``by=None`` is the program itself (a command): not checked, audited without a name.
         """
         if by is not None:
             access.require(by, self.permission, whole(execution))
@@ -55,7 +55,7 @@ class Action:
 
 
 def whole(execution: Execution) -> Execution:
-    """The execution whose permissions count: that of which this one is a branch or an item."""
+    """The execution whose permissions count: the root of a branch or item, else itself."""
     if execution.pk == execution.root_id:
         return execution
     return Execution.objects.get(pk=execution.root_id)
@@ -149,7 +149,7 @@ ACTIONS: dict[str, Action] = {
 
 
 def offered(execution: Execution, user: Any) -> list[Action]:
-    """What this user can do to this execution now."""
+    """The actions that this user can take on this execution now."""
     return [
         action
         for action in ACTIONS.values()

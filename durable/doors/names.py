@@ -1,4 +1,4 @@
-"""The names of workflows and queues that a person can choose from: those that tell nothing new."""
+"""The names of workflows and queues that a user may know, for choices and look-ups."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from durable.models import Execution
 
 
 def workflows(user: Any) -> list[str]:
-    """Those of this code that the policies let the user start, and those of executions in reach."""
+    """Workflows of this code that the user may know, and workflows of executions in reach."""
     code = {cls.definition.name for cls in registry.all() if knows(user, cls)}
     return sorted(code | set(_in_use(user, "workflow")))
 
 
 def queues(user: Any) -> list[str]:
-    """Those of the settings that the policies let the user see, and of executions in reach."""
+    """Queues of the settings that the policies let the user see, and of executions in reach."""
     planned = {name for name in conf.queues() if access.agrees(user, "view_queues", name)}
     return sorted(planned | set(_in_use(user, "queue")))
 
 
 def knows(user: Any, workflow: type[Workflow]) -> bool:
-    """Whether it tells the user nothing new that there is this workflow in the code."""
+    """Whether the policies let the user start the workflow, or see an execution of it."""
     if access.agrees(user, "start", workflow):
         return True
     return _reaches(user, workflow=workflow.definition.name)
 
 
 def resolve(user: Any, name: str, version: int | None = None) -> type[Workflow]:
-    """The workflow of this name; ``WorkflowNotFound``, which tells a user of no other.
+    """The workflow of this name; raises ``WorkflowNotFound``, which names no hidden workflow.
 
-    Without a user it is the program itself, which may know everything.
+    Without a user it is the program itself, which may know every workflow.
     """
     if user is None or not access.policies():
         return registry.resolve(name, version)

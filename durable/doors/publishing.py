@@ -1,4 +1,4 @@
-"""Publish an event for a user: under a key of theirs, for workflows that they may start."""
+"""Publish an event for a user: under a key of their scope, for workflows that they may start."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from durable.models import Event
 
 
 def publish(user: Any, name: str, payload: Any, *, key: str | None, event_id: str | None) -> Event:
-    """The event, new or known by its id; key and id are those of the user's scope.
+    """The new event, or the one with this id; key and id get the user's scope.
 
-    ``AccessDenied``. Without a user it is the program itself, and unchecked. With policies
-    ``IdempotencyConflict`` tells nothing of the other event: whose it is can't be told.
+    Raises ``AccessDenied``. Without a user it is the program itself: not checked. With policies,
+    ``IdempotencyConflict`` says nothing of the other event, which may be another tenant's.
     """
     if user is None:
         return send.publish_event(name, payload, key=key, event_id=event_id, by=None)

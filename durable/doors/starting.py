@@ -1,6 +1,6 @@
-"""All that a user's hand starts, at any door: with their policies' consent, tags and keys.
+"""Start, rerun, trigger and schedule for a user: with the policies' consent, tags and keys.
 
-Without a user it is the program itself (a command without ``--by``), and unchecked.
+Without a user it is the program itself (a command without ``--by``): not checked.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from durable.storage import lookup, sizes
 
 
 def start(user: Any, workflow: type[Workflow], input: Any, options: StartOptions) -> Execution:
-    """The execution, new or known by its key, which is one of the user's scope.
+    """The new execution, or the one with this idempotency key, which gets the user's scope.
 
-    ``AccessDenied``. ``IdempotencyConflict`` tells of the execution only whom the policies let see
-    it; for others a key that was used is just that.
+    Raises ``AccessDenied``. ``IdempotencyConflict`` describes the other execution only to users
+    whom the policies let see it; others learn only that the key was used.
     """
     if user is None:
         return engine_start(workflow, input, options)
@@ -51,7 +51,7 @@ def start(user: Any, workflow: type[Workflow], input: Any, options: StartOptions
 
 
 def rerun(user: Any, execution_id: UUID, from_step: str | None) -> Execution:
-    """A finished execution anew, with its tags and keys; the user's tags are added to those."""
+    """Run a finished execution anew, with its tags and keys; the user's tags are added."""
     if user is None:
         return engine_rerun.rerun(execution_id, from_step, by=None)
     old = lookup.get(execution_id)
@@ -63,7 +63,7 @@ def rerun(user: Any, execution_id: UUID, from_step: str | None) -> Execution:
 
 
 def trigger(user: Any, row: Schedule) -> Execution:
-    """An execution of a schedule now, with its tags; the user's are added to those."""
+    """Start an execution of a schedule now, with the schedule's tags; the user's tags are added."""
     if user is None:
         return fire.trigger(row.name, by=None)
     access.require(user, "manage_schedules", row)
@@ -73,7 +73,7 @@ def trigger(user: Any, row: Schedule) -> Execution:
 
 
 def schedule(user: Any, row: Schedule, cron: Cron) -> Schedule:
-    """Create the schedule ``row``, or change it; what a new one starts is of the user."""
+    """Create or change the schedule ``row``; a new one gets the user's tags and scope."""
     if row._state.adding:
         row.tags, row.scope = access.tags_of(user, {}), access.scope_of(user)
     access.require(user, "manage_schedules", row)
@@ -82,9 +82,9 @@ def schedule(user: Any, row: Schedule, cron: Cron) -> Schedule:
 
 
 def _require_place(user: Any, workflow: type[Workflow], options: StartOptions) -> None:
-    """``AccessDenied`` for who jumps the queue: another one, or another priority, than planned.
+    """For another queue or priority than the workflow's own, require ``manage_queues``.
 
-    Who may limit and pause a queue decides who goes first in it.
+    Users who may limit and pause a queue may also decide which execution goes first in it.
     """
     planned = workflow.definition.options
     queue = planned.queue if options.queue is None else options.queue
@@ -93,7 +93,7 @@ def _require_place(user: Any, workflow: type[Workflow], options: StartOptions) -
 
 
 def _theirs(user: Any, options: StartOptions) -> StartOptions:
-    """The options with the user's tags, and an idempotency key that is of the user's scope."""
+    """The options with the user's tags, and with the user's scope before the idempotency key."""
     scope, once = access.scope_of(user), options.idempotency_key
     if once is not None:
         once = sizes.scoped(scope, sizes.text("idempotency_key", once))
@@ -102,7 +102,7 @@ def _theirs(user: Any, options: StartOptions) -> StartOptions:
 
 
 def _require_scheduled(user: Any, workflow: str, input: Any, scope: str) -> None:
-    """``AccessDenied`` unless the user may start what a schedule starts, under its keys."""
+    """Raise ``AccessDenied`` unless the user may start the schedule's workflow under its keys."""
     cls = registry.newest(workflow)
     if cls is not None:
         access.require_consent(user, "start", cls)
@@ -112,7 +112,7 @@ def _require_scheduled(user: Any, workflow: str, input: Any, scope: str) -> None
 def _require_keys(
     user: Any, workflow: type[Workflow], input: Mapping[str, Any] | None, options: StartOptions
 ) -> None:
-    """``AccessDenied`` unless the user may have carried each key that the execution gets."""
+    """Raise ``AccessDenied`` unless the user may use each key that the execution will have."""
     if not access.policies():
         return
     data = codec.dump_data({} if input is None else input, path="input")

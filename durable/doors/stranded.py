@@ -1,4 +1,4 @@
-"""Which live executions and schedules the code of this process could not go on with."""
+"""Find live executions and schedules that this process's code cannot continue."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = [
 ]
 
 SAMPLES = 3
-GLANCE = 2_000  # executions of one status that a page looks at
+GLANCE = 2_000  # executions of one status that a page reads
 
 WORKFLOW, VERSION, STEP, COMPENSATION = "workflow", "version", "step", "compensation"
 
 
 class Place(NamedTuple):
-    """Where an execution stands."""
+    """The node at which an execution is."""
 
     workflow: str
     version: int
@@ -38,18 +38,18 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Stranded:
-    """Unfinished executions of one kind, at one place, that this code has no place for."""
+    """Unfinished executions of one workflow version at one node that this code lacks."""
 
     workflow: str
     version: int
-    path: str  # where they stand; empty if it does not matter
-    missing: str  # what this code lacks: the workflow, the version, the step, the compensation
+    path: str  # the path of their node; empty if the workflow or version is missing
+    missing: str  # the missing part of the code: workflow, version, step or compensation
     count: int
     ids: list[UUID]  # some of them
 
     @property
     def words(self) -> str:
-        """What is wrong, in one sentence."""
+        """The problem in one sentence."""
         kind = f"{self.workflow} version {self.version}"
         if self.missing in (WORKFLOW, VERSION):
             return registry.lacks(self.workflow, self.version)
@@ -59,7 +59,7 @@ class Stranded:
 
 
 def stranded(rows: Any = None) -> list[Stranded]:
-    """What the code of this process could not go on with, of all executions or of these."""
+    """The executions (all, or ``rows``) that this process's code cannot continue, by place."""
     rows = (Execution.objects.all() if rows is None else rows).unfinished().order_by()
     counted = rows.values_list("workflow", "version", "path").annotate(Count("pk"))
     places = {Place(*place): count for *place, count in counted}
@@ -72,9 +72,9 @@ def stranded(rows: Any = None) -> list[Stranded]:
 
 
 def stranded_at_a_glance(rows: Any) -> list[Stranded]:
-    """The same, steps that are undone apart, of the oldest executions in each status.
+    """The same for the oldest executions in each status, without missing compensations.
 
-    By the index of statuses: a page can afford it, however many executions there are.
+    Read by the index of statuses, so that a page can afford it with any number of executions.
     """
     seen: dict[UUID, Place] = {}
     for status in UNFINISHED:
@@ -90,7 +90,7 @@ def stranded_at_a_glance(rows: Any) -> list[Stranded]:
 
 
 def _misplaced(places: Mapping[Place, int], some: Callable[..., list[UUID]]) -> Iterator[Stranded]:
-    """Those of the places where executions stand that this code does not have."""
+    """The places of executions that this code does not have."""
     gone: Counter[tuple[str, int]] = Counter()
     for place, count in sorted(places.items()):
         cls = registry.get(place.workflow, place.version)
@@ -107,13 +107,13 @@ def _misplaced(places: Mapping[Place, int], some: Callable[..., list[UUID]]) -> 
 
 
 def _undone(rows: Any) -> Iterator[Stranded]:
-    """The steps that executions are about to undo, and that have no compensation any more."""
+    """The steps that rollbacks are to undo next and that have no compensation any more."""
     lost: dict[Place, list[UUID]] = {}
     undoing = rows.filter(path__startswith=ROLLBACK).exclude(path=ROLLBACK)
     for pk, workflow, version, path in undoing.values_list("pk", "workflow", "version", "path"):
         if registry.get(workflow, version) is None:
-            continue  # it lacks more than that
-        # the step that is undone may be that of a child, which is another workflow
+            continue  # ``_misplaced`` reports the missing code
+        # the step may be one of a child, which is another workflow
         run = StepRun.objects.select_related("execution").filter(pk=path[len(ROLLBACK) :]).first()
         if run is not None and not _has_compensation(run):
             lost.setdefault(Place(workflow, version, run.path), []).append(pk)

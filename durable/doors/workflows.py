@@ -1,4 +1,4 @@
-"""What ``Meta.permissions`` of a workflow asks of whoever acts on it, besides Django's."""
+"""The permissions in a workflow's ``Meta.permissions``, required besides Django's own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from durable.models import Execution, Schedule, Wait
 
 
 def lets(user: Any, target: Any) -> bool:
-    """Whether the workflow behind ``target`` lets the user act on it; targets without one do.
+    """Whether the target's workflow lets the user act; True for targets without a workflow.
 
-    Code that this process lacks can't say what it asks for: then only superusers may.
+    If this process lacks the code, the permissions are not known: only superusers may act.
     """
     if lacking(target):
         return bool(getattr(user, "is_superuser", False))
@@ -30,7 +30,7 @@ def lacking(target: Any) -> str:
 
 
 def _code(target: Any) -> Any:
-    """The class behind a target; who decides what a schedule starts starts its newest version."""
+    """The class behind a target; for a schedule the newest version, which the schedule starts."""
     target = target.execution if isinstance(target, Wait) else target
     if isinstance(target, Execution):
         return registry.get(target.workflow, target.version)

@@ -1,4 +1,4 @@
-"""Drawings of flows: where nodes and edges go, and the picture as SVG, Mermaid, DOT or JSON.
+"""Drawings of flows: the places of nodes and edges, and the picture as SVG, Mermaid, DOT or JSON.
 
 May import: authoring and the vocabulary; it needs no database.
 """

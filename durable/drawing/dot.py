@@ -1,4 +1,4 @@
-"""The graph as text for Graphviz."""
+"""The graph as DOT text for Graphviz, with the colours of the node states."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHAPES = {
     "workflow": "component",
 }
 
-#: of a state: the line, the filling, the style
+#: of each state: the colour of the line, the colour of the filling, the style
 LOOKS: dict[NodeStatus, tuple[str, str, str]] = {
     "pending": ("#8c959f", "#ffffff", "filled"),
     "running": ("#0969da", "#ddf4ff", "filled,bold"),

@@ -1,4 +1,4 @@
-"""The signs of the drawing as SVG paths: what a node is (16×16), how it is (12×12)."""
+"""The icons of the drawing as SVG paths: kinds of nodes (16×16) and states (12×12)."""
 
 from __future__ import annotations
 

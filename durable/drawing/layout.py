@@ -1,8 +1,8 @@
-"""Where everything goes: a flow from top to bottom, ways side by side, loops and catches framed.
+"""Place a flow from top to bottom: columns side by side, frames around loops and catches.
 
-A flow is built of parts that have one way in and one way out, so each part gets a box of its
-own: nothing overlaps, and edges run where no part is. A part is measured from the inside out
-(``measure.py``), then placed from the outside in.
+Each part of a flow has one way in and one way out, so it gets a box of its own: no parts overlap,
+and edges run between the boxes. Sizes are measured from the inside out (``measure.py``), then
+parts are placed from the outside in.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MARGIN = 16
 
 @dataclass(frozen=True)
 class _End:
-    """An edge on its way: the points so far lead down to where its part ends."""
+    """An unfinished edge: its points so far lead to the end of its part."""
 
     source: str
     points: tuple[Point, ...]
@@ -54,7 +54,7 @@ class _End:
     shown: EdgeLabel | None = None
 
     def to(self, *points: Point) -> _End:
-        """The same, some points further."""
+        """The same edge with more points."""
         return replace(self, points=(*self.points, *points))
 
 
@@ -80,7 +80,7 @@ def layout(source: Tree | type[Any]) -> Layout:
 
 
 class _Placing:
-    """Nodes, edges and frames as they find their places; the same walk as that of ``graph``."""
+    """Places nodes, edges and frames, in the same walk as ``graph``."""
 
     def __init__(self, sizes: Measure) -> None:
         self.sizes = sizes
@@ -98,7 +98,7 @@ class _Placing:
         }
 
     def whole(self, tree: Tree, x: float, y: float) -> None:
-        """Place everything between start and end, on the axis ``x``."""
+        """Place the whole flow between start and end, on the axis ``x``."""
         pill = Box(x - PILL_W / 2, y, PILL_W, PILL_H)
         self.add(START, "start", pill)
         begin = [_End(START, (Point(x, pill.bottom),))]
@@ -115,11 +115,11 @@ class _Placing:
         return self.placers[type(node)](node, x, y, ends)
 
     def add(self, path: str, name: str, box: Box) -> None:
-        """A start, an end or a join: their kind is their name."""
+        """Add a start, end or join: its kind is its name."""
         self.nodes.append(PlacedNode(path, name, name, "", (name,), box))
 
     def card(self, node: Node, kind: str, x: float, y: float, ends: Ends) -> Box:
-        """The box of a node on its axis, with the edges that end at it."""
+        """Add a node on the axis, and the edges that end at the node; returns the box."""
         width = self.sizes.card
         box = Box(x - width / 2, y, width, self.sizes.card_height(node))
         label, lines = measure.label_of(node), tuple(self.sizes.lines(node))
@@ -128,7 +128,7 @@ class _Placing:
         return box
 
     def arrive(self, ends: Ends, target: str, *points: Point) -> None:
-        """Edges reach their node."""
+        """Finish edges at their target."""
         for end in ends:
             way = _straightened(end.to(*points).points)
             self.edges.append(
@@ -161,7 +161,7 @@ class _Placing:
         return [_End(join, (Point(x, y + JOIN_SIZE),))]
 
     def forked(self, node: Node, columns: list[Column], x: float, head: Box) -> Ends:
-        """Columns under a node; their ends meet on its axis again."""
+        """Place the columns below a node; their ends meet again on its axis."""
         found = self.sizes.columns(columns)
         first = x - self.sizes.axis(columns, found)
         rail = head.bottom + RAIL
@@ -173,7 +173,7 @@ class _Placing:
     def side_by_side(
         self, columns: list[Column], found: Columns, first: float, rail: float, start: _End
     ) -> Ends:
-        """Columns from the left side ``first`` on, reached along a rail."""
+        """Place columns from the left side ``first`` on, reached along a rail."""
         ends: Ends = []
         top = rail - RAIL + found.head
         for column, axis in zip(columns, found.axes, strict=True):
@@ -220,7 +220,7 @@ class _Placing:
 
 
 def _tag(tag: str, at: Point) -> EdgeLabel | None:
-    """A label on the straight piece below a point."""
+    """A label on the straight piece below a point; none without a text."""
     if not tag:
         return None
     width = measure.tag_width(tag)
@@ -228,7 +228,7 @@ def _tag(tag: str, at: Point) -> EdgeLabel | None:
 
 
 def _straightened(points: tuple[Point, ...]) -> tuple[Point, ...]:
-    """Without points in which nothing changes."""
+    """The points without repetitions and without those in the middle of a straight line."""
     found: list[Point] = []
     for point in points:
         if found and point == found[-1]:

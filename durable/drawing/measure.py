@@ -1,4 +1,4 @@
-"""How much room each part of a flow takes, from the inside out."""
+"""Measure the room of each part of a flow, from the inside out."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ LINE = 16  # from one line of a name to the next
 
 CARD = 44  # the height of a node with a name of one line
 NARROWEST, WIDEST = 188, 228
-TEXT_AT, TEXT_END = 42, 14  # what a card needs on the left and right of its text
+TEXT_AT, TEXT_END = 42, 14  # the space left and right of a card's text
 
 PILL_W, PILL_H = 72, 28  # start and end
 JOIN_SIZE = 16
 
 GAP = 24  # between one node and the next below it
 BETWEEN = 28  # between columns
-RAIL = 12  # from a node down to where its ways part, from the lowest column to where they meet
+RAIL = 12  # from a node down to its fork, from the lowest column to where the ways meet
 TAG_H = 18  # the height of the label of an edge
 TAG_PAD = 7
-TAG_WIDEST = 150  # with its padding it is no wider than a card
+TAG_WIDEST = 150  # no wider than a card, padding included
 ARROW = 14  # a straight piece before each arrowhead
-PAD = 14  # from a frame to what is in it
-LANE = 18  # from the body of a loop to the way back
+PAD = 14  # from a frame to its content
+LANE = 18  # from the body of a loop to the line back
 
 
 class Size(NamedTuple):
-    """The room of a part around its axis, on which the flow comes in above and goes out below."""
+    """The room of a part around its axis; the flow enters at the top and leaves at the bottom."""
 
     left: float
     right: float
@@ -52,7 +52,7 @@ class Size(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One of several ways side by side; no ``body``: past them all. ``tag`` is its label."""
+    """One of several ways side by side, with its label ``tag``; no ``body``: past all others."""
 
     body: Chain | None
     label: str
@@ -61,8 +61,9 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns side by side: where their axes are (from the first's left side), and how much
-    room they take together. ``head`` is the height of what is above them: rails and tags."""
+    """Columns side by side: the places of their axes (from the left side of the first), and their
+    room together. ``head`` is the height of the rails and tags above them.
+    """
 
     axes: tuple[float, ...]
     width: float
@@ -87,7 +88,7 @@ class Measure:
         }
 
     def size(self, node: Node) -> Size:
-        """The room that a part takes."""
+        """The room of a part."""
         known = self.sizes.get(id(node))
         if known is None:
             known = self.sizes[id(node)] = self.of_kind[type(node)](node)
@@ -96,7 +97,7 @@ class Measure:
     # -- single nodes ------------------------------------------------------------------------
 
     def _card_width(self, tree: Tree) -> float:
-        """One width for all: that of the longest name, within limits."""
+        """One width for all nodes: enough for the longest name, within limits."""
         widest = 0.0
         for node in walk(tree.root):
             if isinstance(node, Chain):
@@ -115,12 +116,12 @@ class Measure:
         return self.card - TEXT_AT - TEXT_END
 
     def lines(self, node: Node) -> list[str]:
-        """The name of a node as it fits."""
+        """The name of a node in one or two lines, cut if it is longer."""
         label = drawable(label_of(node))
         return text.wrap(label, self.room, LABEL, lines=2, bold=True)
 
     def card_height(self, node: Node) -> float:
-        """The height of the box of a node: a long name takes two lines."""
+        """The height of a node's box: a long name takes two lines."""
         return CARD + LINE * (len(self.lines(node)) - 1)
 
     # -- parts -------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ class Measure:
         )
 
     def loop_head(self) -> float:
-        """From the head of a loop down to its body: there is a label on the way."""
+        """The height from the head of a loop to its body: room for the edge's label."""
         return 4 + TAG_H + ARROW
 
     # -- columns -----------------------------------------------------------------------------
@@ -191,7 +192,7 @@ class Measure:
         return Columns(tuple(axes), at, tallest, head)
 
     def axis(self, columns: list[Column], found: Columns) -> float:
-        """Where the axis of a fork is: in the middle of its columns; over an only case."""
+        """The place of a fork's axis: the middle of its columns; of a single case, the case's."""
         if len(columns) == 2 and columns[1].body is None:
             return found.axes[0]
         return round((found.axes[0] + found.axes[-1]) / 2)
@@ -203,7 +204,7 @@ def around(found: Columns, axis: float) -> tuple[float, float]:
 
 
 def label_of(node: Node) -> str:
-    """What people read on a node."""
+    """The name that a node shows."""
     return label_of_leaf(node) if isinstance(node, Leaf) else node.name
 
 
@@ -216,7 +217,7 @@ def columns_of_branch(node: Branch) -> list[Column]:
 
 
 def columns_of_parallel(node: Parallel) -> list[Column]:
-    """The branches; one that only repeats the name of its first node has no tag."""
+    """The branches; no tag if a branch has the same name as its first node."""
     found = []
     for label, body in node.branches.items():
         repeated = label == label_of(body.nodes[0])
@@ -234,5 +235,5 @@ def _column(body: Chain | None, label: str) -> Column:
 
 
 def tag_width(tag: str) -> float:
-    """The width of the label of an edge, with its padding, in whole pixels."""
+    """The width of an edge's label with its padding, in whole pixels."""
     return 2 * -(-(text.width(tag, TAG, bold=True) + 2 * TAG_PAD) // 2) if tag else 0

@@ -1,4 +1,4 @@
-"""The graph as text for Mermaid, with a run laid over it by classes."""
+"""The graph as text for Mermaid, with the colours of the node states."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHAPES = {
     "workflow": ("[[", "]]"),
 }
 
-#: readable on light and on dark pages
+#: the colours of the node states, readable on light and on dark pages
 CLASSES = {
     "pending": "fill:#f6f8fa,stroke:#8c959f,color:#1f2328",
     "running": "fill:#ddf4ff,stroke:#0969da,color:#0a3069,stroke-width:2px",

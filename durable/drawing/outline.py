@@ -10,14 +10,14 @@ ROUND = 8  # the radius of corners
 HEAD_LENGTH, HEAD_HALF = 8, 4.5
 TIP = 12  # how far the ends of a branch's head point outwards
 
-#: waits have round ends
+#: kinds that wait: their outline has round ends
 WAITS = frozenset({"sleep", "event", "approval", "start", "end", "join"})
-#: others' work has a second line inside
+#: kinds run by another execution: their outline has a second line inside
 RIMMED = frozenset({"workflow"})
 
 
 def card(kind: str, box: Box) -> str:
-    """The outline of a node: kinds differ in shape, not only in sign and colour."""
+    """The outline of a node: kinds differ in shape, not only in icon and colour."""
     if kind == "branch":
         return _hexagon(box)
     return _rectangle(box, box.h / 2 if kind in WAITS else ROUND)
@@ -29,7 +29,7 @@ def rim(box: Box) -> str:
 
 
 def rounded(points: Sequence[Point]) -> str:
-    """A line along points, its corners rounded; it ends where its arrowhead begins."""
+    """A line along the points, with rounded corners; it ends at the base of the arrowhead."""
     end = _towards(points[-1], points[-2], HEAD_LENGTH - 1)
     path = [*points[:-1], end]
     found = [f"M{_xy(path[0])}"]

@@ -1,4 +1,4 @@
-"""What a run looks like on the drawing: the state of each node, and which ways were taken."""
+"""The states that a run gives to the nodes and edges of a drawing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NodeStatus = Literal[
     "running",
     "waiting",  # for time, an event, a person, a child, or its next attempt
     "paused",
-    "blocked",  # no worker, or no code, can take it on
+    "blocked",  # no worker, or no code, for it
     "done",
     "failed",
     "cancelled",
@@ -53,11 +53,11 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True)
 class NodeState:
-    """Where a run is with one node.
+    """The state of a node in a run.
 
-    ``attempts`` of the last visit; ``rounds``: how often it was visited; ``detail`` says in a
-    few words what is special (what is waited for, when the next attempt is). ``here``: the run
-    stands at this node.
+    ``attempts``: of the last visit. ``rounds``: how often the node was visited. ``detail``: a few
+    words more (the name of a wait, the time of the next attempt). ``here``: the run is at this
+    node now.
     """
 
     status: NodeStatus
@@ -76,9 +76,9 @@ class NodeState:
 
 @dataclass(frozen=True)
 class Overlay:
-    """A run: the states of nodes by path, the bodies that were entered (``decide/approved``).
+    """A run: the states of its nodes by path, and the bodies it entered (``decide/approved``).
 
-    ``over``: the run has ended (nothing can be reached any more); ``title`` says which run it is.
+    ``over``: the run has ended, so that no further node is reached; ``title`` names the run.
     """
 
     states: Mapping[str, NodeState] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Overlay:
     over: bool = False
 
     def state(self, path: str) -> NodeState:
-        """The state of a node: that of start and end follows from the run's."""
+        """The state of a node; start and end have none of their own, it follows from the run's."""
         if path == START:
             return NodeState("done" if self.begun else "pending")
         if path == END:

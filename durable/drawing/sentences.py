@@ -1,4 +1,4 @@
-"""The drawing in sentences, for those who hear it and for tooltips."""
+"""The drawing in sentences, for screen readers and tooltips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_WAYS = 8
 
 
 class Sentences:
-    """What there is to say about the nodes of a layout."""
+    """Sentences about the nodes of a layout."""
 
     def __init__(self, layout: Layout, overlay: Overlay | None) -> None:
         self.overlay = overlay
@@ -26,7 +26,7 @@ class Sentences:
             self.leaving[edge.source].append(edge)
 
     def summary(self) -> str:
-        """The whole in a sentence or two."""
+        """One or two sentences about the whole drawing."""
         text = ngettext(
             "A flow of %(n)d node, from start to end.",
             "A flow of %(n)d nodes, from start to end.",
@@ -37,7 +37,7 @@ class Sentences:
         return text
 
     def about(self, node: PlacedNode) -> str:
-        """Kind, name, state, and where it leads."""
+        """The kind, the name, the state and the next nodes of a node."""
         found = [node.label]
         if node.kind not in MARKS:
             found = [f"{words.kind(node.kind)} {node.label}"]

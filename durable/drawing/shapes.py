@@ -1,11 +1,11 @@
-"""What a laid-out drawing consists of: boxes, edges and frames with their places."""
+"""The elements of a laid-out drawing: boxes, edges and frames with their places."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
-#: nodes that are no part of the flow as written
+#: nodes that the drawing adds to the flow as written
 MARKS = frozenset({"start", "end", "join"})
 
 
@@ -42,7 +42,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class PlacedNode:
-    """A node in its box. ``lines`` is its label as it fits, ``note`` what else is known of it."""
+    """A node in its box; ``lines`` is its label in lines, ``note`` the text below the label."""
 
     path: str
     label: str
@@ -54,7 +54,7 @@ class PlacedNode:
 
 @dataclass(frozen=True)
 class EdgeLabel:
-    """The label of an edge as it fits, in its box on the edge."""
+    """The label of an edge, cut to fit, in its box on the edge."""
 
     text: str
     box: Box
@@ -62,10 +62,10 @@ class EdgeLabel:
 
 @dataclass(frozen=True)
 class PlacedEdge:
-    """An edge along its points, from its source to its target (whose frame it may begin at).
+    """An edge along its points, from a node (or the node's frame) to a node.
 
     ``kind``: ``flow``, ``back`` (into the next round of a loop) or ``error`` (into a handler).
-    ``label`` and ``way`` are those of the ``GraphEdge``; ``shown`` is what is drawn of the label.
+    ``label`` and ``way`` are those of the ``GraphEdge``; ``shown`` is the label as drawn.
     """
 
     source: str
@@ -79,7 +79,7 @@ class PlacedEdge:
 
 @dataclass(frozen=True)
 class Frame:
-    """The background of a foreach, a repeat or a catch, around all that is in it."""
+    """The background of a foreach, a repeat or a catch with its content."""
 
     path: str
     kind: str

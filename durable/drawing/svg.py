@@ -1,4 +1,4 @@
-"""The drawing as SVG: for a page (classes only, no style), or as a file that stands by itself."""
+"""The drawing as SVG: for a page (classes only, no style), or as a file with its own style."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def svg(
 ) -> SafeString:
     """The drawing, safe to put into a page that has ``STYLESHEET``, in a ``div.dg-scroll``.
 
-    ``href`` gives nodes (by path) the address of a page about them. ``standalone`` is for a
-    file: with the style in it, on paper. ``theme``: ``"light"`` or ``"dark"`` whatever the
-    reader prefers. ``id`` must be another for a second drawing in the same page.
+    ``href``: the address of a page about a node, by the node's path. ``standalone``: a file with
+    the style inside, on a background. ``theme``: ``"light"`` or ``"dark"``, whatever the reader
+    prefers. ``id``: has to differ between two drawings in the same page.
     """
     picture = _Picture(layout, title, overlay, href)
     attributes = {
@@ -49,7 +49,7 @@ def svg(
         "role": "group",
         "aria-labelledby": f"{id}-title",
         "aria-describedby": f"{id}-desc",
-        # what it looks like where no stylesheet is read: lines and letters in the text's colour
+        # for readers without the stylesheet: lines and letters in the colour of the text
         "fill": "none",
         "stroke": "currentColor",
         "font-size": "13",
@@ -86,7 +86,7 @@ class _Picture:
     def body(self) -> Iterator[str]:
         yield '<g aria-hidden="true">'
         yield from map(self.frame, self.layout.frames)
-        # those that were taken on top: several share their last piece
+        # taken edges on top: several edges share their last piece
         for edge in sorted(self.layout.edges, key=self.taken):
             yield from self.edge(edge)
         yield from map(self.tag, self.layout.edges)
@@ -175,7 +175,7 @@ class _Picture:
             yield from _bar(state.progress, box)
 
     def note(self, node: PlacedNode, state: NodeState | None) -> str:
-        """The line under the name: the state of a run; before it, what is known of the node."""
+        """The line under the name: the state in the run, or (without one) the node's own note."""
         room = node.box.w - TEXT_AT - TEXT_END
         if state is None or (state.status == "pending" and not state.here):
             return cut(drawable(node.note), room, NOTE)
@@ -187,7 +187,7 @@ _TILE = 'width="24" height="24" rx="6"'
 
 
 def _bar(progress: Progress, box: Box) -> Iterator[str]:
-    """How much is done, along the lower side of a card, until all is."""
+    """A bar of the progress along the lower side of a card; none once all parts are done."""
     if progress.done >= progress.total:
         return
     x, y, whole = box.x + TEXT_AT, box.bottom - 5, box.w - TEXT_AT - TEXT_END
@@ -199,7 +199,7 @@ def _bar(progress: Progress, box: Box) -> Iterator[str]:
 
 
 def _badge(state: NodeState, box: Box) -> Iterator[str]:
-    """The sign of the state, on the upper right corner."""
+    """The icon of the state, on the upper right corner."""
     sign = icons.STATUSES.get(state.status)
     if sign is None:
         return

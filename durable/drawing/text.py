@@ -1,4 +1,4 @@
-"""How wide text will be, without a font at hand: wrap it and cut it."""
+"""Estimate the width of text without a font; wrap and cut text to a width."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import lru_cache
 
 ELLIPSIS = "…"
 
-# In thousandths of the font size; on the wide side of the usual sans-serif faces, so that what
-# fits by this table fits in the browser too.
+# In thousandths of the font size; wider than the usual sans-serif faces, so that a text that fits
+# by this table fits in the browser too.
 _NARROW, _SLIM, _USUAL, _CAPITAL, _BROAD, _SQUARE = 320, 420, 620, 720, 960, 1080
 _WIDTHS = {
     **dict.fromkeys("ijl.,:;'|!`", _NARROW),
@@ -19,12 +19,12 @@ _WIDTHS = {
 }
 _BOLD = 1.06
 
-#: a name may be broken behind these, and before a capital
+#: a name may be broken behind these characters, and before a capital
 _BREAK = re.compile(r"(?<=[\s_\-.:+])|(?<=[a-z0-9])(?=[A-Z])")
 
 
 def width(text: str, size: float, *, bold: bool = False) -> float:
-    """About how many pixels a line takes in a sans-serif face of this size."""
+    """The approximate width of a line in pixels, in a sans-serif face of this size."""
     return sum(map(_of_char, text)) * size / 1000 * (_BOLD if bold else 1)
 
 
@@ -43,7 +43,7 @@ def _of_char(char: str) -> int:
 
 
 def cut(text: str, space: float, size: float, *, bold: bool = False) -> str:
-    """The text, or as much of its beginning as fits into ``space``, and an ellipsis."""
+    """The text; if it is wider than ``space``, its beginning and an ellipsis."""
     if width(text, size, bold=bold) <= space:
         return text
     room = space - width(ELLIPSIS, size, bold=bold)
@@ -52,7 +52,7 @@ def cut(text: str, space: float, size: float, *, bold: bool = False) -> str:
 
 
 def wrap(text: str, space: float, size: float, *, lines: int, bold: bool = False) -> list[str]:
-    """The text in at most so many lines, broken between words if it can be; the rest is cut."""
+    """The text in at most ``lines`` lines, broken between words if possible; the rest is cut."""
     found: list[str] = []
     while len(found) < lines - 1 and width(text, size, bold=bold) > space:
         end = _line_end(text, space, size, bold)
@@ -62,14 +62,14 @@ def wrap(text: str, space: float, size: float, *, lines: int, bold: bool = False
 
 
 def _line_end(text: str, space: float, size: float, bold: bool) -> int:
-    """Where to break the first line: between words, or in the middle of one that is too long."""
+    """The place to break the first line: between words, or inside a word that is too long."""
     most = max(_fitting(text, space, size, bold), 1)
     breaks = [at.start() for at in _BREAK.finditer(text) if most / 3 < at.start() <= most]
     return breaks[-1] if breaks else most
 
 
 def _fitting(text: str, space: float, size: float, bold: bool) -> int:
-    """How many characters fit; marks stay with the letter that they belong to."""
+    """How many characters fit; combining marks stay with their letter."""
     used, end = 0.0, 0
     for end, char in enumerate(text):  # noqa: B007
         used += width(char, size, bold=bold)

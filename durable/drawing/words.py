@@ -1,4 +1,4 @@
-"""The words of a drawing: what the kinds and states are called, what is noted under a name."""
+"""The words of a drawing: names of kinds and states, and the notes below a node's name."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ STATUSES: dict[str, Any] = {
 
 
 def kind(name: str) -> str:
-    """What a kind of node is called."""
+    """The name of a kind of node."""
     return str(KINDS.get(name, name))
 
 
 def status(name: str) -> str:
-    """What a state is called."""
+    """The name of a state."""
     return str(STATUSES.get(name, name))
 
 
 def note(node: Node) -> str:
-    """What is worth knowing about a node before any run of it."""
+    """The note below a node's name, before any run."""
     match node:
         case Leaf():
             return _of_leaf(node)
@@ -90,7 +90,7 @@ def _of_leaf(node: Leaf) -> str:
 def about(state: NodeState, *, brief: bool = False) -> str:
     """The state in words: ``done · 2 attempts``, ``running · 37/100, 2 failed``.
 
-    ``brief``: without the name of the state, where there is more to say.
+    ``brief``: without the name of the state, if there are other words.
     """
     found = []
     if state.progress is not None:

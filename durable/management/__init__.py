@@ -1,4 +1,4 @@
-"""What the commands share: arguments, output, and what only they show of executions.
+"""Shared by the commands: arguments, output, the dossier of an execution, the doctor.
 
 May import: doors, showing, drawing, the worker and everything below.
 """

@@ -1,4 +1,4 @@
-"""What people type after a command: time spans, instants, JSON, tags, subjects."""
+"""Parse the arguments of commands: time spans, instants, JSON, tags, subjects."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def instant(text: str) -> datetime:
 
 
 def moment_or_span(text: str) -> datetime | timedelta:
-    """An instant, or how long before the present it was."""
+    """An instant, or a time span before the present."""
     try:
         return span(text)
     except ArgumentTypeError:
@@ -61,7 +61,7 @@ def moment_or_span(text: str) -> datetime | timedelta:
 
 
 def before_now(given: datetime | timedelta | None) -> datetime | None:
-    """The instant that is meant by ``moment_or_span``."""
+    """The instant given as such, or as a time span before the present."""
     return clock.read(conf.database()) - given if isinstance(given, timedelta) else given
 
 
@@ -73,7 +73,7 @@ def positive(text: str) -> int:
 
 
 def seconds(text: str) -> timedelta:
-    """A time span: a number of seconds, or one with a unit."""
+    """A time span: a number of seconds, or a number with a unit."""
     try:
         return timedelta(seconds=float(text)) if float(text) >= 0 else span(text)
     except (ValueError, OverflowError):
@@ -81,7 +81,7 @@ def seconds(text: str) -> timedelta:
 
 
 def json_of(text: str, what: str) -> Any:
-    """The JSON that was given (``-``: on standard input); ``CommandError`` says where it breaks."""
+    """The given JSON (``-``: standard input); raises ``CommandError`` with the place of a fault."""
     if text == STDIN:
         text, what = _stdin(what), f"{what} on standard input"
     try:
@@ -96,7 +96,7 @@ def json_of(text: str, what: str) -> Any:
 
 
 def json_or_text(text: str, what: str) -> Any:
-    """JSON if it is JSON, else the text itself; ``-`` reads standard input."""
+    """JSON if the text is JSON, else the text itself; ``-`` reads standard input."""
     if text == STDIN:
         text = _stdin(what).removesuffix("\n")
     try:
@@ -106,7 +106,7 @@ def json_or_text(text: str, what: str) -> Any:
 
 
 def file_text(name: str, what: str) -> str:
-    """The text of a file (``-``: standard input)."""
+    """The text of a file (``-``: standard input); raises ``CommandError``."""
     if name == STDIN:
         return _stdin(what)
     try:
@@ -123,7 +123,7 @@ def _stdin(what: str) -> str:
 
 
 def tag(text: str) -> tuple[str, Any]:
-    """``name=value``; the value is JSON if it is JSON (``3``, ``true``, ``"3"``), else a text."""
+    """``name=value``; a JSON value (``3``, ``true``, ``"3"``) as such, any other as a text."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise ArgumentTypeError(f"{text!r} is no tag: write name=value")
@@ -131,7 +131,7 @@ def tag(text: str) -> tuple[str, Any]:
 
 
 def tags(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The tags that were given one by one; each name once."""
+    """The given tags as a dict; raises ``CommandError`` for a repeated name."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
@@ -141,9 +141,10 @@ def tags(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def subject(text: str | None, by: Any) -> Any:
-    """The model instance that ``app.Model:pk`` names, or ``None`` for no text.
+    """The model instance named by ``app.Model:pk``; ``None`` for no text.
 
-    ``AccessDenied`` if ``by`` (``None``: the program) may not see such rows.
+    Raises ``CommandError`` if there is none, ``AccessDenied`` if ``by`` (``None``: the program) may
+    not see rows of the model.
     """
     if text is None:
         return None

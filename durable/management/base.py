@@ -1,4 +1,4 @@
-"""What the commands share: who acts, what is meant by an id, how to answer, how to end."""
+"""The base classes of the commands: ``--by``, ``--json``, ids, messages, exit codes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _itself(target: Any) -> Any:
 
 
 def where_from() -> str:
-    """Where a change comes from: the command line, of whom, on which machine."""
+    """The origin of a change in the audit trail: the command line, its account and machine."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):  # an account without a name, as in containers
@@ -43,22 +43,22 @@ def where_from() -> str:
 
 
 class DurableCommand(BaseCommand, ABC):
-    """A command that asks or tells the engine something, as the program or ``--by`` somebody."""
+    """A command that asks the engine for something, for the program or for the user of ``--by``."""
 
-    #: whether ``--by`` makes a difference
+    #: whether the command takes ``--by``
     personal = True
     by: Any = None
     as_json = False
     paint = Paint(False)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        """Options may stand between the arguments, wherever they come to mind."""
+        """Let options stand between arguments."""
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
         return parser
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """``--json``, ``--by`` and what the command takes itself."""
+        """The command's own arguments, then ``--json`` and ``--by``."""
         self.arguments(parser)
         parser.add_argument("--json", action="store_true", help="answer in JSON")
         if self.personal:
@@ -69,17 +69,17 @@ class DurableCommand(BaseCommand, ABC):
             )
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """What the command takes."""
+        """The command's own arguments."""
 
     @abstractmethod
     def answer(self, options: Options) -> None:
-        """Do it; a ``DurableError`` becomes the message and the exit code 1."""
+        """Do the work; a ``DurableError`` becomes the message, with exit code 1."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Set up who acts and how to answer, then ``answer``."""
+        """Set the user, the origin and the form of the answer, then call ``answer``."""
         self.as_json = options["json"]
         self.paint = Paint(wants_colour(self.stdout, options))
-        if hasattr(self.stdout, "reconfigure"):  # a terminal, or a pipe, that lacks our characters
+        if hasattr(self.stdout, "reconfigure"):  # the encoding may lack our characters
             self.stdout.reconfigure(errors="backslashreplace")
         token = origin.set(where_from())
         try:
@@ -92,7 +92,7 @@ class DurableCommand(BaseCommand, ABC):
             raise CommandError(
                 f"the database refuses: {visible_line(error)} (durable_doctor says more)"
             ) from error
-        except BrokenPipeError:  # the reader (head, less) has seen enough
+        except BrokenPipeError:  # the reader (head, less) has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         finally:
             origin.reset(token)
@@ -109,13 +109,13 @@ class DurableCommand(BaseCommand, ABC):
     # -- what is meant ----------------------------------------------------------------------------
 
     def seen(self) -> Any:
-        """The executions that exist for whoever acts."""
+        """The executions that the user (or the program) may see."""
         return Execution.objects.roots() if self.by is None else access.visible(self.by)
 
     def execution(self, text: str, rows: Any = None) -> Execution:
-        """The execution that an id, or the beginning of one, means.
+        """The execution with this id, or with an id that begins like this.
 
-        Branches and items are no executions of their own: only their full id finds them.
+        Branches and items are found only by their full id.
         """
         rows = self.seen() if rows is None else rows
         try:
@@ -130,14 +130,14 @@ class DurableCommand(BaseCommand, ABC):
             raise
 
     def require(self, action: str, target: Any = None) -> None:
-        """``AccessDenied`` unless whoever acts may do this; the program may do everything."""
+        """Raise ``AccessDenied`` unless the user may do this; the program may do everything."""
         if self.by is not None:
             access.require(self.by, action, target)
 
     def allowed(
         self, action: str, targets: Iterable[T], of: Callable[[T], Any] = _itself
     ) -> list[T]:
-        """Those with which whoever acts may do this; ``of`` says what a policy is asked about."""
+        """The targets with which the user may do this; ``of`` gives the policies' target."""
         if self.by is None:
             return list(targets)
         return [one for one in targets if access.may(self.by, action, of(one))]
@@ -145,38 +145,38 @@ class DurableCommand(BaseCommand, ABC):
     # -- the answer -------------------------------------------------------------------------------
 
     def say(self, line: str = "") -> None:
-        """A line of the answer."""
+        """A line of the answer, on standard output."""
         self.stdout.write(line)
 
     def tell(self, line: str) -> None:
-        """A line beside the answer, which no program reads."""
+        """A line besides the answer, on standard error."""
         self.stderr.write(line, lambda text: text)
 
     def show(self, document: Any) -> None:
-        """The answer in JSON."""
+        """The answer as a JSON document."""
         self.stdout.write(values.document(document))
 
     def show_table(self, head: Iterable[str], rows: Iterable[Any], otherwise: str) -> None:
-        """The answer as a table, or the words for an empty one."""
+        """The answer as a table; the words ``otherwise`` if it is empty."""
         lines = self.paint.table(list(head), rows)
         for line in lines or [otherwise]:
             self.say(line)
 
 
 class ManyCommand(DurableCommand):
-    """Does one thing to each of several executions; every id is known before anything is done."""
+    """Does one thing to each of several executions; finds all of them before the first change."""
 
-    done = ""  # said of each
+    done = ""  # the word for the message about each execution
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The executions, then what the command takes itself."""
+        """The ids of the executions, then the command's own arguments."""
         parser.add_argument(
             "ids", nargs="+", metavar="id", help="an execution's id, or its beginning"
         )
         super().add_arguments(parser)
 
     def to_each(self, texts: Iterable[str], call: Callable[[Execution], Execution]) -> None:
-        """Do it to each in a transaction of its own; exit code 1 if any was refused."""
+        """Run ``call`` on each execution in its own transaction; exit code 1 if any was refused."""
         found = {execution.pk: execution for execution in map(self.execution, texts)}
         results, refused = [], 0
         for execution in found.values():
@@ -209,7 +209,7 @@ def _result(execution: Execution, error: str | None = None) -> dict[str, Any]:
 
 
 def asked(by: Any, rows: Any) -> Any:
-    """``rows``, and the executions that ask ``by`` something: who is asked may answer."""
+    """``rows``, and the executions whose open questions ``by`` may answer."""
     if by is None:
         return rows
     roots = [wait.root_id for wait in access.asked_of(by)]

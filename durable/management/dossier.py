@@ -1,4 +1,4 @@
-"""All that is on record of one execution, as plain values that may be shown."""
+"""The dossier of one execution: all its records as plain values, masked for one reader."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from durable.showing import times
 from durable.showing.masking import Masking
 from durable.storage import lookup
 
-#: rows of one kind that are shown, the newest
+#: the most rows of each kind; the newest are shown
 AT_MOST = 500
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """How much is to be shown."""
+    """The parts of a dossier that the reader wants and may see."""
 
     data: bool = False  # inputs, outputs, payloads, answers
     logs: bool = False  # captured log records and tracebacks
     secrets: bool = False  # unmasked
     audit: bool = True
     events: bool = True
-    visible: Any = None  # the executions that exist for the reader, if not all do
+    visible: Any = None  # the executions that the reader may see; None: all
 
     @property
     def masking(self) -> Masking:
-        """What is hidden of it."""
+        """The masking for this reader."""
         return Masking(off=self.secrets)
 
     def error(self, error: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        """An error; its traceback only with the logs."""
+        """An error, masked; the traceback only with the logs."""
         if error is None:
             return None
         shown: dict[str, Any] = dict(self.masking.value(error))
@@ -45,7 +45,7 @@ class Wanted:
 
 
 def summary(execution: Execution, wanted: Wanted | None = None) -> dict[str, Any]:
-    """Where one execution stands now."""
+    """The present state of one execution."""
     wanted = wanted or Wanted()
     waits = Wait.objects.open().filter(root_id=execution.root_id).visible()
     return {
@@ -73,9 +73,9 @@ def summary(execution: Execution, wanted: Wanted | None = None) -> dict[str, Any
 
 
 def dossier(execution: Execution, wanted: Wanted) -> dict[str, Any]:
-    """Everything: the header, then what happened, each list in order of time.
+    """The whole dossier: the header, then lists of rows, each in order of time.
 
-    An id of a root or a child means the whole, with its branches and items.
+    For the id of a root or child it includes the branches and items.
     """
     whole = execution.pk == execution.root_id
     same = {"root_id": execution.pk} if whole else {"pk": execution.pk}

@@ -1,4 +1,4 @@
-"""How commands show things: aligned tables, colours; nothing that a terminal would obey."""
+"""Print tables and colours on a terminal, with escapes for control characters of users' texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils.termcolors import make_style
 from durable.showing import values
 from durable.showing.characters import visible, visible_line
 
-#: the colours of words that stand alone in a cell
+#: the colour of a status or severity in a cell
 COLOURS = {
     **dict.fromkeys(("completed", "compensated", "ok", "answered", "alive"), "green"),
     **dict.fromkeys(("failed", "compensation_failed", "error", "blocked", "dead"), "red"),
@@ -22,39 +22,39 @@ COLOURS = {
 
 
 def lines_of(text: str) -> list[str]:
-    """A text of several lines, with no character that a terminal would obey."""
+    """The lines of a text, control characters escaped."""
     return visible(text).expandtabs(4).splitlines()
 
 
 def value_of(value: Any) -> str:
-    """Users' data in one line of JSON."""
+    """Users' data as one line of JSON."""
     return visible_line(values.line(value))
 
 
 def width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """The number of a terminal's columns that a text takes."""
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
     combining = sum(bool(unicodedata.combining(char)) for char in text)
     return len(text) + wide - combining
 
 
 class Paint:
-    """Colours for a terminal; for anything else the text as it is."""
+    """Colours for a terminal; without colours the text as it is."""
 
     def __init__(self, on: bool) -> None:
         self.on = on
 
     def __call__(self, text: str, word: str | None = None) -> str:
-        """``text`` in the colour of ``word`` (of itself, unless given)."""
+        """``text`` in the colour of ``word`` (by default of the text itself)."""
         colour = COLOURS.get(text if word is None else word) if self.on else None
         return make_style(fg=colour)(text) if colour else text
 
     def head(self, text: str) -> str:
-        """A heading."""
+        """A heading, in bold."""
         return make_style(opts=("bold",))(text) if self.on else text
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-        """Columns side by side, as wide as they must be; the last is not padded."""
+        """Columns side by side, as wide as their widest cell; the last one is not padded."""
         cells = [
             [visible_line("-" if cell in (None, "") else cell) for cell in row] for row in rows
         ]
@@ -81,7 +81,7 @@ def _joined(row: Sequence[str], sizes: Sequence[int]) -> str:
 
 
 def wants_colour(stream: Any, options: Mapping[str, Any]) -> bool:
-    """Whether to colour what goes to ``stream``: asked for, or a terminal and not refused."""
+    """Whether to colour: if forced, or on a terminal unless refused."""
     if options.get("force_color"):
         return True
     refused = options.get("no_color") or os.environ.get("NO_COLOR")

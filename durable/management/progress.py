@@ -1,4 +1,4 @@
-"""How far an execution is, in one line: in place on a terminal, else a line for each change."""
+"""The progress of an execution in one line: replaced on a terminal, else a line for each change."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from durable.showing.characters import visible_line
 
 CLEAR = "\r\x1b[2K"
 
-SHOWN = 3  # waits that are named
+SHOWN = 3  # waits with their names
 NARROWEST = 20  # columns
 
 
 def line_of(summary: Mapping[str, Any]) -> str:
-    """Status, step, attempt, progress, and what it waits for."""
+    """The status, step, attempt, progress, waits and error in one line."""
     words = [summary["status"]]
     if summary["step"] and not summary["step"].startswith("~"):
         words.append(f"at {summary['step']}")
@@ -49,7 +49,7 @@ def _wait(wait: Mapping[str, Any]) -> str:
 
 
 def _as_is(text: str) -> str:
-    """No colour: Django's standard error is red on a terminal."""
+    """The text without colour: Django's standard error is red on a terminal."""
     return text
 
 
@@ -62,7 +62,7 @@ class Display:
         self._last: str | None = None
 
     def show(self, line: str) -> None:
-        """The line, if it is another than before."""
+        """Show the line unless it equals the last one."""
         if line == self._last:
             return
         self._last = line
@@ -75,7 +75,7 @@ class Display:
         self._stream.flush()
 
     def close(self) -> None:
-        """Leave the last line where it is."""
+        """End the last line, so that it stays."""
         if self._in_place and self._last is not None:
             self._stream.write("")
             self._stream.flush()

@@ -1,4 +1,4 @@
-"""The public name of what a deploy asks: what the code of this process could not go on with."""
+"""Public names for a deploy's check: the executions and schedules this code can't continue."""
 
 from __future__ import annotations
 

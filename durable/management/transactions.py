@@ -1,4 +1,4 @@
-"""Commands inside a transaction: that of a test is worked in, any other is refused."""
+"""Refuse commands inside an open transaction, except the transaction of a test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.db import connections, transaction
 
 
 def refuse_open(command: str, advice: str) -> None:
-    """``CommandError`` if this thread has a transaction open, on whatever database."""
+    """Raise ``CommandError`` if this thread has a transaction open, on any database."""
     if _open():
         raise CommandError(f"{command} can't work inside a transaction: {advice}")
 
@@ -15,7 +15,7 @@ def refuse_open(command: str, advice: str) -> None:
 def of_a_test(command: str) -> bool:
     """Whether this thread is inside the transaction of a ``TestCase``.
 
-    ``CommandError`` inside any other: what the command does would be undone with it.
+    Raises ``CommandError`` inside any other: its rollback would undo the command's work.
     """
     found = _open()
     for alias in found:

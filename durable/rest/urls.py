@@ -10,7 +10,7 @@ from durable.rest.webhooks.view import Webhook
 
 
 class NameConverter(StringConverter):
-    """Any text: what people call their questions and queues, slashes and line breaks included."""
+    """Any text: names of questions and queues may have slashes and line breaks."""
 
     regex = r"[\s\S]+"
 

@@ -1,7 +1,8 @@
-"""How executions and their values are shown, whatever the door: one owner for each question.
+"""How executions and their values are shown at every door: one owner for each question.
 
-``characters``: no character hides. ``masking``: which values are secret. ``times`` and ``values``:
-how moments, spans and JSON are written in each medium. ``overview`` and ``run``: what there is.
+``characters``: make hidden characters visible. ``masking``: hide secret values. ``times`` and
+``values``: write times, spans and JSON for each medium. ``overview``: counts of everything.
+``run``: a run laid over its flow.
 
 May import: drawing and everything below; no door, no permission.
 """

@@ -1,8 +1,8 @@
-"""The rule "no character hides": which characters a reader can't see, and what stands for them.
+"""Replace characters that a reader can't see: the rule "no character hides".
 
-Texts of users are read by people who decide by them. A character that has no shape, or that turns
-the direction of what follows, is written as its escape (``\\u202e``) in every medium; a drawing,
-which has no room, has ``�`` instead.
+People decide by users' texts. A character without a shape, or one that turns the direction of the
+characters after it, is written as its escape (``\\u202e``) in every medium; a drawing has no room
+and gets ``�`` instead.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-#: Signs that have a second form, or are joined to others: emoji and what stands among them.
+#: Signs that have a second form, or are joined to others: emoji and the blocks around them.
 _SIGNS = (
     "\xa9\xae\u203c\u2049\u2100-\u27ff\u2900-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 )
 
-#: Where a joiner or a selector changes how its neighbours look: that is seen, and spelling in
-#: Persian and in the scripts of India (as in RFC 5892, A.1 and A.2), or part of an emoji.
+#: Joiners and selectors that visibly change their neighbours: they are spelling in Persian and in
+#: the scripts of India (as in RFC 5892, A.1 and A.2), or part of an emoji.
 _SHAPING = (
     "(?<=[\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca\u1039\u17d2])[\u200c\u200d]"
     "|(?<=[\u0620-\u077f])\u200c(?=[\u0620-\u077f])"
@@ -25,7 +25,7 @@ _SHAPING = (
 )
 
 #: Controls, marks of direction, fillers and other characters without a shape of their own
-#: (Unicode: ``Default_Ignorable_Code_Point``); those whose shape nobody knows, and no characters.
+#: (Unicode: ``Default_Ignorable_Code_Point``); private-use characters, surrogates, non-characters.
 _UNSEEN = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ud800-\uf8ff\ufe00-\ufe0f\ufeff\uffa0"

@@ -1,7 +1,7 @@
-"""Hide what looks secret, by the names of keys (``DURABLE["MASK"]``), wherever values are shown.
+"""Hide secret values by the names of their keys (``DURABLE["MASK"]``), wherever they are shown.
 
-``mask`` is for values, ``mask_text`` for texts, which ``secret_spans`` reads; ``Masking`` is what
-the doors ask: it knows what one reader may see.
+``mask`` masks values, ``mask_text`` texts (by ``secrets_in_text``); the doors use ``Masking``,
+which knows whether one reader may see secrets.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ HIDDEN = "••••••"
 
 
 def mask(value: Any, patterns: Iterable[str] | None = None) -> Any:
-    """A copy of ``value`` in which what looks secret is ``HIDDEN``.
+    """A copy of ``value`` with secrets replaced by ``HIDDEN``.
 
-    That is the value of a key that looks secret, be the key in a mapping, in a pair
-    (``["Authorization", …]``) or named beside it (``{"name": "PASSWORD", "value": …}``); and what
-    ``mask_text`` hides in any text, JSON within a text included.
+    Secrets are the values of keys that look secret, whether the key is in a mapping, in a pair
+    (``["Authorization", …]``) or named beside the value (``{"name": "PASSWORD", "value": …}``); and
+    everything that ``mask_text`` hides in a text, JSON within a text included.
     """
     names = SecretNames.of(patterns)
     return _masked(value, names) if names else value
@@ -41,12 +41,12 @@ def mask_text(text: str, patterns: Iterable[str] | None = None) -> str:
 
 @dataclass(frozen=True)
 class Masking:
-    """What one reader may see of stored values: everything if ``off``, else no secrets."""
+    """Stored values for one reader: unmasked if ``off``, else without secrets."""
 
     off: bool = False
 
     def value(self, value: Any) -> Any:
-        """Users' data, an error as it is described, what a wait has got."""
+        """Users' data, an error's JSON, or the payload of a wait."""
         return value if self.off else mask(value)
 
     def text(self, text: str) -> str:
@@ -54,23 +54,23 @@ class Masking:
         return text if self.off else mask_text(text)
 
     def answer(self, name: str, answer: Any) -> Any:
-        """An answer to the question of this name: hidden if the name looks secret, or a field's.
+        """An answer: hidden as a whole if the question's name looks secret, else by its fields.
 
-        A decision is no secret, whatever it is about.
+        Approved and rejected are never hidden.
         """
         if self.off or (isinstance(answer, str) and answer in (APPROVED, REJECTED)):
             return answer
         return HIDDEN if answer is not None and self.hides(name) else self.value(answer)
 
     def change(self, action: str, target: str, value: Any) -> Any:
-        """What an audit entry about ``target`` has as before or after."""
+        """The value before or after in an audit entry about ``target``."""
         known = self.value(value)
         if action == "provide_input" and isinstance(value, Mapping) and "answer" in value:
             return {**known, "answer": self.answer(target, value["answer"])}
         return known
 
     def logs(self, records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Captured log records, with what their messages may quote hidden."""
+        """Captured log records with their messages masked."""
         return [
             {**record, "message": self.text(str(record.get("message", "")))} for record in records
         ]
@@ -113,7 +113,7 @@ def _pairs_masked(value: Mapping[Any, Any], names: SecretNames) -> Iterator[tupl
 
 
 def _items_masked(items: Sequence[Any], names: SecretNames) -> list[Any]:
-    """A pair of a name and its value; after an option (``--password``) comes its value."""
+    """Mask the second item of a pair whose first is a name, and items after a ``--password``."""
     found = [_masked(item, names) for item in items]
     for place, (name, item) in enumerate(pairwise(items), 1):
         if not isinstance(name, str) or item is None or not PLAIN_NAME.fullmatch(name):
@@ -125,7 +125,7 @@ def _items_masked(items: Sequence[Any], names: SecretNames) -> list[Any]:
 
 
 def _json_masked(text: str, names: SecretNames) -> str:
-    """A text that is JSON by the keys of its objects, any other as a text."""
+    """Mask a JSON text by its keys, any other text by ``_text_masked``."""
     if text.lstrip()[:1] in ("{", "["):
         try:
             value = json.loads(text)

@@ -1,4 +1,4 @@
-"""How everything stands, in numbers: executions, queues, workers, schedules, questions."""
+"""The overview in numbers: executions by status, queues, workers, schedules, questions."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ NEXT_SCHEDULES = 5
 
 @dataclass(frozen=True)
 class Overview:
-    """One look at everything; the counts are of root executions."""
+    """The numbers at one moment; the counts are of root executions."""
 
     at: datetime
-    statuses: dict[str, int]  # every status, also those that nothing has
+    statuses: dict[str, int]  # every status, zeros included
     queues: list[QueueState]
     workers: list[Worker]  # alive
     schedules: list[Schedule]  # the next to fire
@@ -34,7 +34,7 @@ class Overview:
 
 
 def overview(executions: ExecutionQuerySet | None = None) -> Overview:
-    """How it stands now; ``executions`` limits the counts to what somebody may see."""
+    """The present numbers; ``executions`` limits the counts to the rows a user may see."""
     rows = Execution.objects.roots() if executions is None else executions
     asked = Wait.objects.open().filter(kind=WaitKind.INPUT)
     if executions is not None:
@@ -50,13 +50,13 @@ def overview(executions: ExecutionQuerySet | None = None) -> Overview:
 
 
 def counts(rows: ExecutionQuerySet) -> dict[str, int]:
-    """How many root executions are in which status."""
+    """The number of root executions in each status."""
     found: Any = rows.filter(parent__isnull=True).order_by().values_list("status")
     counted = dict(found.annotate(Count("pk")))
     return {status: counted.get(status, 0) for status in Status.values}
 
 
 def next_schedules(limit: int = NEXT_SCHEDULES) -> list[Schedule]:
-    """The schedules that fire next."""
+    """The enabled schedules with the earliest next runs."""
     enabled = Schedule.objects.filter(enabled=True, next_run_at__isnull=False)
     return list(enabled.order_by("next_run_at", "name")[:limit])

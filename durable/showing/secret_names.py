@@ -1,4 +1,4 @@
-"""Which names look secret: those that fit a pattern of ``DURABLE["MASK"]``."""
+"""Decide whether a name looks secret, by the patterns of ``DURABLE["MASK"]``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SecretNames:
 
     @classmethod
     def of(cls, patterns: Iterable[str] | None) -> Self:
-        """These, or those of the settings."""
+        """These patterns, or those of the settings."""
         parts, wholes, words = [], [], set()
         for pattern in conf.get("MASK") if patterns is None else patterns:
             plain = cls.folded(pattern)

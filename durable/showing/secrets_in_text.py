@@ -1,7 +1,7 @@
-"""Where in a text the values of secret-looking names stand: in logs, code, JSON, headers, URLs.
+"""Find the secrets in a text (log, code, JSON, headers, URL): values of secret-looking names.
 
-Each text is read once, in time proportional to its length. What is not closed (a text that was
-cut) is hidden to its end: rather too much than a secret.
+Each text is read once, in time proportional to its length. A value that is not closed, as in a
+text that was cut, is hidden to the end of the text: better too much than a secret.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ Fits = Callable[[str], bool]
 
 
 class Span(NamedTuple):
-    """From where to where a text is hidden."""
+    """A range of a text that is hidden."""
 
     begin: int
     end: int
 
 
-#: What stands before a value: ``name=``, ``name: ``, ``"name": ``, ``\"name\" => ``; ``("name", ``;
-#: ``--name ``. A name begins only where a word does, so that a long word is looked at once.
+#: A name with the separator before its value: ``name=``, ``name: ``, ``"name": ``,
+#: ``\"name\" => ``, ``("name", ``, ``--name ``. A name begins only where a word does, so that a
+#: long word is read once.
 _NAME = re.compile(
     r"""(?<![\w.-])(?P<word>[\w.-]++)(?P<close>\\*+["'])?"""
     r"""(?P<sep>\s*+(?:[=:]>?|%3[dDaA])\s*+|(?P<pair>\s*+,\s*+)|(?P<flag>[ \t]++(?=[^\s-])))"""
@@ -43,17 +44,17 @@ _BRACKET = re.compile(r"""\\*["']|[()\[\]{}]""")
 _AFTER = re.compile(r"[\s,;:.&}\])]|\Z")
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 
-#: Headers whose whole line is secret.
+#: The ends of names of headers whose whole line is secret.
 _LINE = ("authorization", "cookie")
 
-#: Keys of what names a value that stands beside it, and of that value.
+#: Keys with the name of a value that has a key of its own beside it, and the keys of that value.
 NAMING = frozenset({"name", "key", "field", "header", "param", "parameter", "variable", "option"})
 VALUES = frozenset({"value", "values", "val", "content"})
-NEAR = 400  # characters between the two
+NEAR = 400  # the most characters between the two
 
 PLAIN_NAME = re.compile(r"[\w.-]{1,100}( [\w.-]{1,100})?")
 
-#: Secrets that need no name: the password of an address, tokens with a shape of their own.
+#: Secrets without a name: the password in an address, tokens with a shape of their own.
 _BY_THEMSELVES = re.compile(
     r"""(?<![\w+.-])[a-zA-Z][\w+.-]{0,30}://[^\s:/@"'<>]{0,200}:"""
     r"""(?!\d{1,5}(?:[/?\#\s"']|\Z))(?P<password>[^\s"'<>]{1,500})@"""
@@ -64,7 +65,7 @@ _BY_THEMSELVES = re.compile(
 
 
 def spans(text: str, fits: Fits) -> Iterator[Span]:
-    """What is to be hidden, in order; no two touch the same character."""
+    """The ranges to hide, in order; no two overlap."""
     open_one = Span(0, 0)
     for span in sorted([*_Reader(text, fits).named(), *_unnamed(text, fits)]):
         if span.begin < open_one.end:
@@ -104,9 +105,9 @@ class _Reader:
 
     text: str
     fits: Fits
-    unclosed: set[str] = field(default_factory=set)  # quotes that stand nowhere in the rest
-    said: int | None = None  # where a naming key has named a secret
-    held: int | None = None  # where the last value begins that may stand beside a naming key
+    unclosed: set[str] = field(default_factory=set)  # quotes that do not occur in the rest
+    said: int | None = None  # the end of the last naming key whose value is a secret-looking name
+    held: int | None = None  # the beginning of the last value that may belong to a naming key
 
     def named(self) -> Iterator[Span]:
         """The values of secret-looking names."""
@@ -136,7 +137,7 @@ class _Reader:
         word, start = name["word"], name.start()
         if self.fits(word):
             return True
-        if self.text[start - 1 : start] == "\\" and self.fits(word[1:]):  # \n, \r, \t before it
+        if self.text[start - 1 : start] == "\\" and self.fits(word[1:]):  # an escape (\n) before it
             return True
         if self.text[start - 1 : start] != " ":
             return False
@@ -162,12 +163,12 @@ class _Reader:
         return None
 
     def _value(self, begin: int | None) -> Span | None:
-        """A value that a name beside it makes secret; each is read once."""
+        """The value that a naming key beside it makes secret; each value is taken once."""
         self.held = None
         return None if begin is None else Span(begin, self._pieces(begin))
 
     def _together(self, begin: int | None, end: int) -> bool:
-        """Whether both places are in the same pair of braces."""
+        """Whether both places are near, and in the same pair of braces."""
         if begin is None or not 0 <= end - begin <= NEAR:
             return False
         depth = 0
@@ -193,7 +194,7 @@ class _Reader:
         return _armour_end(text, begin) if armour else self._pieces(begin)
 
     def _line_end(self, name: re.Match[str], begin: int) -> int:
-        """The end of the line, or the quote that was opened right before the name."""
+        """The end of the line, or before it the closing quote of a string around the name."""
         text = self.text
         end = text.find("\n", begin)
         end = len(text) if end < 0 else end
@@ -230,7 +231,7 @@ class _Reader:
         return at
 
     def _string(self, quote: re.Match[str], within: bool) -> int:
-        """The end of the string that a quote opens; within a value it may close another one."""
+        """The end of the string that a quote opens; inside a value the quote may close a string."""
         text, at = self.text, quote.end()
         if within and _AFTER.match(text, at):
             return at
@@ -245,7 +246,7 @@ class _Reader:
         return len(text) if end < 0 else end
 
     def _closing(self, mark: str, begin: int) -> Span | None:
-        """The quote that closes the string which ``mark`` (slashes, then a quote) opens."""
+        """The quote that closes a string opened by ``mark`` (backslashes and a quote)."""
         if mark in self.unclosed:
             return None
         slashes, quote = len(mark) - 1, mark[-1]
@@ -264,7 +265,7 @@ class _Reader:
         return None
 
     def _bracket(self, begin: int) -> int:
-        """The end of what a bracket opens, brackets and strings in it included."""
+        """The end of the bracket opened at ``begin``, nested brackets and strings included."""
         text, at, open_ones = self.text, begin, list[str]()
         while token := _BRACKET.search(text, at):
             at = token.end()

@@ -1,4 +1,4 @@
-"""How moments and spans of time are written: one way for each medium, in the reader's zone."""
+"""Write times and time spans: one way for each medium, in the reader's time zone."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SPANS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def absolute(moment: datetime) -> str:
-    """A moment to the second, with the zone."""
+    """A time to the second, with the zone."""
     return localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def ago(moment: datetime, present: datetime) -> str:
-    """How far a moment is from the present, to the minute: it is the same for a minute."""
+    """The distance of a time from the present; stays the same for a minute."""
     span = present - moment
     size = abs(span)
     if size < MINUTE:
@@ -52,7 +52,7 @@ def rough(size: timedelta) -> str:
 
 
 def duration(span: timedelta | None) -> str:
-    """A span as exactly as people want it: ``38 ms``, ``4.2 s``, ``3 min 5 s``, ``2 d 4 h``."""
+    """A span with about two digits' precision: ``38 ms``, ``4.2 s``, ``3 min 5 s``, ``2 d 4 h``."""
     if span is None:
         return ""
     seconds = max(span.total_seconds(), 0.0)
@@ -78,7 +78,7 @@ def slot(moment: datetime) -> str:
 
 
 def hour(moment: datetime) -> str:
-    """The hour that begins at a moment."""
+    """The hour that begins at this time."""
     return localtime(moment).strftime("%H:00")
 
 
@@ -88,7 +88,7 @@ def of_day(moment: datetime) -> str:
 
 
 def in_words(moment: datetime, present: datetime | None = None) -> str:
-    """A moment within a sentence, without the date if it is today's."""
+    """A time within a sentence; without the date if it is today."""
     local = localtime(moment)
     if local.date() == localtime(present or clock.read(database())).date():
         return date_format(local, "H:i")
@@ -96,7 +96,7 @@ def in_words(moment: datetime, present: datetime | None = None) -> str:
 
 
 def in_drawing(moment: datetime) -> str:
-    """A moment in a node of a picture, where there is little room."""
+    """A time in a node of a drawing, where there is little room."""
     return date_format(localtime(moment), "j M H:i")
 
 
@@ -104,7 +104,7 @@ def in_drawing(moment: datetime) -> str:
 
 
 def in_mail(moment: datetime) -> str:
-    """A moment in the language's own form, with the zone, for somebody of whom none is known."""
+    """A time in the language's format, with the zone: the recipient's zone is not known."""
     local = localtime(moment)
     return f"{date_format(local, 'DATETIME_FORMAT')} {local.tzname()}"
 
@@ -113,12 +113,12 @@ def in_mail(moment: datetime) -> str:
 
 
 def in_cell(moment: datetime | None) -> str:
-    """A moment to the second; ``-`` for none."""
+    """A time to the second; ``-`` for none."""
     return "-" if moment is None else f"{localtime(moment):%Y-%m-%d %H:%M:%S}"
 
 
 def age(moment: datetime | None, present: datetime) -> str:
-    """How long ago that was, or how soon it will be, in two units at most; ``-`` for none."""
+    """The time since (or until) a moment, in two units at most; ``-`` for none."""
     if moment is None:
         return "-"
     away = (present - moment).total_seconds()
@@ -143,5 +143,5 @@ def span(seconds: float) -> str:
 
 
 def in_seconds(span: timedelta | None) -> float | None:
-    """A span among the columns of a row: seconds. (One in users' data is ISO 8601: ``values``.)"""
+    """A span of a column in seconds. (Spans in users' data are ISO 8601: ``values``.)"""
     return None if span is None else span.total_seconds()

@@ -1,4 +1,4 @@
-"""Stored values in JSON's own types, and as the texts that pages, terminals and files have."""
+"""Write stored values as JSON: in JSON's own types, and as texts for pages, terminals and files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from durable.increments import plain_number
 def plain(value: Any) -> Any:
     """The value in JSON's own types.
 
-    Dates and times are ISO 8601, as are time spans (``P0DT00H01M30S``); bytes are base64, a tuple
-    is a list, a set a sorted list; a ``Decimal``, a ``UUID`` and whatever else are strings.
+    Dates, times and time spans become ISO 8601 (``P0DT00H01M30S``), bytes base64, tuples lists,
+    sets sorted lists; ``Decimal``, ``UUID`` and all other types become strings.
     """
     match value:
         case None | bool() | str():
@@ -43,12 +43,12 @@ def plain(value: Any) -> Any:
 
 
 def document(value: Any, *, indent: int | None = 2) -> str:
-    """A document for programs: ASCII, so that no terminal and no pipe changes it."""
+    """A JSON document for programs, in ASCII, so that no terminal or pipe changes it."""
     return json.dumps(plain(value), indent=indent)
 
 
 def block(value: Any) -> str:
-    """A value as JSON on many lines, for people."""
+    """A value as JSON on several lines, for people."""
     return json.dumps(plain(value), indent=2, ensure_ascii=False)
 
 

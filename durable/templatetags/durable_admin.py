@@ -1,4 +1,4 @@
-"""Tags and filters of the dashboard's templates."""
+"""Tags and filters of the dashboard's templates: navigation, badges, times."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from durable.showing.characters import visible
 register = template.Library()
 register.filter("visible", visible)
 
-#: each page of the dashboard, and what one must be allowed to for it
+#: each page of the dashboard: its name, its label, and the action a user must be allowed
 NAVIGATION = (
     ("durable_overview", _("Overview"), "view"),
     ("durable_execution_changelist", _("Executions"), "view"),
@@ -34,7 +34,7 @@ NAVIGATION = (
 
 @register.inclusion_tag("admin/durable/parts/navigation.html", takes_context=True)
 def durable_navigation(context: Any) -> dict[str, Any]:
-    """The pages that this person may see."""
+    """The links to the pages that this user may see."""
     request = context["request"]
     links: list[dict[str, Any]] = []
     for name, label, action in NAVIGATION:
@@ -42,7 +42,7 @@ def durable_navigation(context: Any) -> dict[str, Any]:
         if address and _may_see(request.user, action):
             links.append({"url": address, "label": label, "here": ""})
     around = [link for link in links if request.path.startswith(link["url"])]
-    if around:  # the pages of one thing are below the list of all
+    if around:  # the page of one thing is below its list
         nearest = max(around, key=lambda link: len(link["url"]))
         nearest["here"] = "page" if request.path == nearest["url"] else "true"
     return {"links": links}
@@ -61,25 +61,25 @@ def _address(request: Any, name: str, *args: Any) -> str | None:
         return reverse(
             f"admin:{name}", args=args, current_app=getattr(request, "current_app", None)
         )
-    except NoReverseMatch:  # a site that does not have this page
+    except NoReverseMatch:  # this admin site does not have the page
         return None
 
 
 @register.simple_tag(takes_context=True)
 def page_url(context: Any, name: str, *args: Any) -> str:
-    """The address of a page of the dashboard on this admin site; nothing where it has none."""
+    """The address of a page of the dashboard on this admin site; empty if it has no such page."""
     return _address(context.get("request"), f"durable_{name}", *args) or ""
 
 
 @register.simple_tag
 def badge(status: Any, label: Any = None) -> SafeString:
-    """A status as text on its colour."""
+    """A status as a badge: its label on its colour."""
     return shown.badge(status, label)
 
 
 @register.simple_tag(takes_context=True)
 def moment(context: Any, value: datetime | None) -> SafeString | str:
-    """A relative time; the absolute one is its title."""
+    """A relative time, with the absolute one as its tooltip."""
     present = context.get("now") or base.now(context["request"])
     return shown.moment(value, present)
 
@@ -92,13 +92,13 @@ def exact(context: Any, value: datetime | None) -> SafeString | str:
 
 @register.filter
 def duration(span: timedelta | str | None) -> str:
-    """A span for people; nothing for what a template does not know."""
+    """A span for people; empty for any other type (an undefined variable)."""
     return times.duration(span) if isinstance(span, timedelta) else ""
 
 
 @register.filter
 def absolute(value: datetime | None) -> str:
-    """A moment in the reader's zone."""
+    """A time in the reader's zone."""
     return times.absolute(value) if value else ""
 
 
@@ -116,5 +116,5 @@ def slot(value: datetime) -> str:
 
 @register.filter
 def hour(value: datetime) -> str:
-    """The hour of a moment in the reader's zone."""
+    """The hour of a time, in the reader's zone."""
     return times.hour(value)

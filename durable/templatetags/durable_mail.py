@@ -1,4 +1,4 @@
-"""The filter of the mails, and of the page that a link in one opens."""
+"""The filter that writes times in mails and on the pages behind their links."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ register = template.Library()
 
 @register.filter
 def in_mail(value: datetime | None) -> str:
-    """A moment with its zone; nothing for none."""
+    """A time with its zone; empty for none."""
     return times.in_mail(value) if value else ""

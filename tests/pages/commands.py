@@ -16,20 +16,20 @@ PAGE = ROOT / "docs" / "reference" / "commands.md"
 
 HEAD = """# Commands
 
-`python manage.py <command> --help` says the same. What is true of all of them:
+`python manage.py <command> --help` says the same. For all commands:
 
-- **Ids**: an execution's id, or its beginning (4 characters or more). What several ids begin with
-  is refused, and some of them are named. Branches and items are found by their full id only.
-- **Who acts**: the program itself, which may do everything; or with `--by USERNAME` that user, with
-  their permissions, and with what the policies of `API_PERMISSIONS` leave of them, as at any other
-  door: `durable_inspect` leaves out events, entries of the audit trail and children that they may
-  not see, and no tag is looked for whose value is masked from them. Each change is in the audit
-  trail, with the name and `command <account>@<machine>`.
+- **Ids**: an execution's id, or its beginning (4 characters or more). A beginning of
+  several ids is refused, with some of the ids. Branches and items are found by their full id only.
+- **Who acts**: the program itself, which may do everything; or with `--by USERNAME` this user, with
+  their permissions, narrowed by the policies of `API_PERMISSIONS` as at any other door:
+  `durable_inspect` leaves out events, entries of the audit trail and children that the user may not
+  see, and `durable_list` refuses a tag whose value is masked for the user. Each change is in the
+  audit trail, with the name and `command <account>@<machine>`.
 - **Answers** go to standard output: an id, a table, or with `--json` one JSON document with stable
-  keys (times in ISO 8601; time spans in seconds, but ISO 8601 within your data, as over REST). What
-  is said besides goes to standard error.
+  keys (times in ISO 8601; time spans in seconds, but ISO 8601 within your data, as over REST).
+  Other messages go to standard error.
 - **Exit codes**: 0, or 1 with `CommandError: …`; 2 for arguments that make no sense; 130 when
-  `durable_run --wait` is interrupted; 75 when a worker wants to be started anew.
+  `durable_run --wait` is interrupted; 75 when a worker asks to be started anew.
 - **Secrets**: values of keys that look secret (`MASK`) are hidden without `--show-secrets`.
 - **Colours** only on a terminal; not with `--no-color`, nor with `NO_COLOR` in the environment.
 

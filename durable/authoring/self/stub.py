@@ -39,8 +39,8 @@ class Started:
 class StubContext:
     """A ``Context`` without an engine. Its attributes hold the calls of the step.
 
-    ``answers`` maps names of waits to answers. A callable is called with the ``WaitSpec``; an exception
-    is raised; any other value answers every wait of that name.
+    ``answers`` maps names of waits to answers. A callable is called with the ``WaitSpec``; an
+    exception is raised; any other value answers every wait of that name.
     """
 
     input: Data

@@ -1,4 +1,4 @@
-"""Changing a schedule: its form, what is in it at first, and the runs that would follow."""
+"""The forms that add and change a schedule, and a preview of its next slots."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONGEST_JITTER = 86_400
 
 
 class ScheduleForm(forms.Form):
-    """What can be changed of a schedule that was made at run time."""
+    """The options of a schedule made at run time, all of which can be changed."""
 
     cron = forms.CharField(label=gettext_lazy("Cron expression"), max_length=200)
     timezone = forms.CharField(label=gettext_lazy("Time zone"), max_length=100)
@@ -42,13 +42,13 @@ class ScheduleForm(forms.Form):
     input = JsonField(label=gettext_lazy("Input"), required=False)
 
     def __init__(self, data: Any, *, open: bool) -> None:
-        """``open``: the input is shown, and can be changed."""
+        """``open``: the user may see payloads, so the form shows the input and can change it."""
         super().__init__(data)
-        if not open:  # who may not see a value can't save it without losing it
+        if not open:  # a user who may not see the input would lose it by saving
             del self.fields["input"]
 
     def cron_of(self, schedule: Schedule) -> Cron:
-        """What is described of the schedule; ``DurableError`` says what is wrong with it."""
+        """The ``Cron`` that the form describes; raises ``DurableError`` if its values are wrong."""
         values = self.cleaned_data
         jitter = values["jitter"]
         return Cron(
@@ -63,7 +63,7 @@ class ScheduleForm(forms.Form):
 
 
 class NewScheduleForm(ScheduleForm):
-    """A schedule that is not there yet: what it starts, and under which name."""
+    """A schedule to be added: the fields of ``ScheduleForm``, its workflow and its name."""
 
     workflow = forms.ChoiceField(label=gettext_lazy("Workflow"))
     name = forms.CharField(
@@ -90,20 +90,20 @@ class NewScheduleForm(ScheduleForm):
         )
 
     def clean_name(self) -> str:
-        """A name that no schedule has."""
+        """The name; refused if a schedule has it already."""
         name = str(self.cleaned_data["name"])
         if Schedule.objects.filter(name=name).exists():
             raise forms.ValidationError(_("There is a schedule of this name."))
         return name
 
     def schedule(self) -> Schedule:
-        """The row that is meant, unsaved."""
+        """The new row, unsaved."""
         values = self.cleaned_data
         return Schedule(name=values["name"], workflow=values["workflow"], input={})
 
 
 def next_runs(schedule: Schedule, present: datetime) -> list[datetime]:
-    """The next slots, in the schedule's zone; none for a row that something else has written."""
+    """The next slots, in the schedule's zone; none if the row's cron or zone cannot be read."""
     try:
         zone = zone_of(schedule.timezone)
         after = max(present, (schedule.next_run_at or present) - timedelta(microseconds=1))
@@ -133,7 +133,7 @@ def declared(schedule: Schedule) -> str:
 
 
 def field_of(problem: str) -> str | None:
-    """Which input a refusal is about."""
+    """The form field to which a refusal belongs; None for the whole form."""
     if "time zone" in problem:
         return "timezone"
     if "name" in problem and "is longer" in problem:

@@ -1,4 +1,4 @@
-"""Schedules in the admin: what comes next, what came of the last slots, and changing them."""
+"""Schedules in the admin: the list, and the page on which one is changed, switched or run."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from durable.showing.characters import visible
 FIRINGS = 20
 ENTRIES = 20
 
-#: what can be posted to a schedule's page
+#: the two switches that can be posted to a schedule's page, and whether each enables
 SWITCH = {"enable": True, "disable": False}
 
 
 class SchedulePages(Pages):
-    """Those that classes declare, and those made at run time."""
+    """All schedules: those declared in a workflow's Meta, and those made at run time."""
 
     sees = "view_schedules"
     posted = ("_add",)
     list_display = ("title", "state", "at", "next_run", "last_run", "problem")
-    list_display_links = None  # the name is one, the workflow below it is not
+    list_display_links = None  # the name links to the schedule, the workflow does not
     sortable_by = ("title", "next_run")
     list_filter = ("enabled", "declared")
     search_fields = ("name", "workflow")
@@ -49,23 +49,23 @@ class SchedulePages(Pages):
     paginator = paging.BoundedPaginator
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Those that this person may see, by name."""
+        """The schedules that this user may see, by name."""
         rows = Schedule.objects.annotate(present=clock.now()).order_by("name")
         return allowed(request.user, self.sees, rows)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list."""
+        """The page with the list."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         return super().changelist_view(request, {"title": _("Schedules"), **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
-        """A list that does not offer to show all."""
+        """A list without "show all"."""
         return paging.BoundedList
 
     @admin.display(description=gettext_lazy("name"), ordering="name")
     def title(self, row: Schedule) -> str:
-        """Its name, and what it starts."""
+        """The schedule's name, with its workflow below."""
         return format_html(
             '<a href="{}">{}</a><span class="dw-below">{}</span>',
             self.link("schedule_change", row.pk),
@@ -75,7 +75,7 @@ class SchedulePages(Pages):
 
     @admin.display(description=gettext_lazy("cron"))
     def at(self, row: Schedule) -> str:
-        """The expression, and the zone in which it holds."""
+        """The cron expression, with its time zone below."""
         cron, zone = visible(row.cron), visible(row.timezone)
         return format_html('<code>{}</code><span class="dw-below">{}</span>', cron, zone)
 
@@ -88,19 +88,19 @@ class SchedulePages(Pages):
 
     @admin.display(description=gettext_lazy("next run"), ordering="next_run_at")
     def next_run(self, row: Any) -> str:
-        """None while it is off."""
+        """The next slot; a dash while the schedule is disabled."""
         if not row.enabled:
             return "–"
         return shown.moment(row.next_run_at, clock.parse(row.present))
 
     @admin.display(description=gettext_lazy("last run"))
     def last_run(self, row: Any) -> str:
-        """The last slot that started something."""
+        """The last slot that started an execution."""
         return shown.moment(row.last_run_at, clock.parse(row.present))
 
     @admin.display(description=gettext_lazy("failures"))
     def problem(self, row: Schedule) -> str:
-        """How often nothing could be started, since it last worked."""
+        """How many starts have failed in a row."""
         if not row.failures:
             return ""
         title = shown.Shown(open=False).text(row.last_error, 300)
@@ -109,13 +109,13 @@ class SchedulePages(Pages):
     # -- a new one ---------------------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Schedules can be made at run time, by whoever may manage them."""
+        """Users who may manage schedules can add one."""
         return self.has_view_permission(request) and access.may(request.user, "manage_schedules")
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """The form, or the schedule that it makes."""
+        """Show the form; once posted and valid, make the schedule."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         posted = request.method == "POST"
@@ -137,7 +137,7 @@ class SchedulePages(Pages):
     # -- one schedule ------------------------------------------------------------------------------
 
     def get_urls(self) -> list[Any]:
-        """What is posted goes to an address of its own."""
+        """A posted action has an address of its own."""
         return [
             self.url("<uuid:pk>/do/<slug:name>/", self.act_view, "schedule_act", FORMS),
             *super().get_urls(),
@@ -147,11 +147,11 @@ class SchedulePages(Pages):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """One schedule."""
+        """The page of one schedule."""
         return self._show(request, self._find(request, object_id), None)
 
     def act_view(self, request: HttpRequest, pk: UUID, name: str) -> HttpResponse:
-        """Enable, disable, run now, remove, or save what was edited."""
+        """Enable, disable, run now, remove, or save the edited form."""
         schedule = self._find(request, pk)
         if request.method != "POST":
             return HttpResponseRedirect(self.link("schedule_change", schedule.pk))
@@ -264,12 +264,12 @@ class SchedulePages(Pages):
 
 
 def _open(request: HttpRequest) -> bool:
-    """Whether nothing of the input is hidden from this person."""
+    """Whether this user may see the input."""
     return access.may(request.user, "view_payload", None)
 
 
 def _firings(schedule: Schedule, user: Any) -> list[tuple[Firing, Execution | None]]:
-    """The last slots, each with its execution if this person may see that."""
+    """The last firings, each with its execution if this user may see the execution."""
     rows = list(schedule.firings.order_by("-slot")[:FIRINGS])
     ids = [row.execution_id for row in rows if row.execution_id]
     seen = access.visible(user, Execution.objects.filter(pk__in=ids)).only("status")

@@ -1,4 +1,4 @@
-"""What an operator does to many executions at once: one page that asks, one answer for each."""
+"""Actions on many executions: a page that asks for confirmation, then one message per refusal."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ AT_ONCE = 500  # Django takes no form of more than a thousand fields
 REFUSALS_TOLD = 10
 ROWS_SHOWN = 20
 
-#: in the order in which they are offered
+#: the actions on many executions, in the order of the menu
 OFFERED = ("cancel", "cancel_compensate", "retry", "pause", "resume", "rerun")
 
 
 def may_use(user: Any, action: Action) -> bool:
-    """Whether it is worth offering: each row is checked by itself when it comes to it."""
+    """Whether to offer the action at all; each execution is checked again when its turn comes."""
     return bool(user.has_perm(access.PERMISSIONS[action.permission]))
 
 
 def respond(pages: Pages, request: HttpRequest, rows: Any, everything: Any) -> HttpResponse:
-    """The page that asks about the chosen of ``rows``, or the deed.
+    """Ask for confirmation about the chosen ``rows``, or (confirmed) run the action on them.
 
-    ``everything`` is what the list has been narrowed down to, for "select all".
+    ``everything``: the rows of the filtered list, for "select all".
     """
     names = [name for name in request.POST.getlist("action") if name]
     action = ACTIONS.get(names[0]) if names else None
@@ -75,7 +75,7 @@ def respond(pages: Pages, request: HttpRequest, rows: Any, everything: Any) -> H
 
 
 def _chosen(request: HttpRequest, rows: Any, everything: Any) -> list[UUID]:
-    """The ids of what is meant, of those that this person may see."""
+    """The ids of the chosen executions, without those that this user may not see."""
     if request.POST.get("select_across") == "1" and "confirmed" not in request.POST:
         return list(everything.values_list("pk", flat=True)[: AT_ONCE + 1])
     wanted = []
@@ -88,7 +88,7 @@ def _chosen(request: HttpRequest, rows: Any, everything: Any) -> list[UUID]:
 
 
 def _run(request: HttpRequest, action: Action, chosen: list[UUID], options: Any) -> None:
-    """One after the other, each in a transaction of its own; then say what came of it."""
+    """Run the action on one execution after the other, each in its own transaction; then report."""
     done, refused = 0, []
     for pk in chosen:
         try:
@@ -111,5 +111,5 @@ def _run(request: HttpRequest, action: Action, chosen: list[UUID], options: Any)
 
 
 def choices() -> list[Action]:
-    """The actions on many, in order."""
+    """The actions on many executions, in the order of the menu."""
     return [ACTIONS[name] for name in OFFERED]

@@ -1,4 +1,4 @@
-"""Executions in the admin: the list, what can be done to many, and the ways to each one's pages."""
+"""The list of executions in the admin, and the addresses of the pages of one execution."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from durable.showing.characters import visible
 from durable.states import Status
 from durable.storage import ids
 
-#: what a list does not read
+#: columns that a list does not read
 HEAVY = ("input", "data", "base", "outcome", "frames", "error", "progress")
 
 
 class ExecutionPages(Pages):
-    """Executions that have an id of their own: branches and items are below their parents."""
+    """Roots and children; branches and items are shown on the page of their root."""
 
     posted = ("_changelist",)
     list_display = ("execution", "state", "position", "about", "in_queue", "created", "took")
@@ -56,25 +56,25 @@ class ExecutionPages(Pages):
     paginator = paging.BoundedPaginator
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """What this person may see."""
+        """The executions that this user may see."""
         rows = access.visible(request.user).defer(*HEAVY)
         return rows.annotate(present=clock.now()).order_by(*self.ordering)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
-        """A list that does not offer to show all."""
+        """A list without "show all"."""
         return paging.BoundedList
 
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
-        """By id, idempotency key or correlation key."""
+        """Search by id, idempotency key or correlation key."""
         return search.search(queryset, search_term), False
 
     # -- the columns -------------------------------------------------------------------------------
 
     @admin.display(description=_("execution"))
     def execution(self, row: Execution) -> str:
-        """The workflow, and the id."""
+        """The workflow and the shortened id."""
         return format_html(
             '<strong>{}</strong> <code class="dw-id">{}</code>',
             visible(row.workflow),
@@ -83,7 +83,7 @@ class ExecutionPages(Pages):
 
     @admin.display(description=_("status"))
     def state(self, row: Execution) -> str:
-        """The status, and what has been asked of it."""
+        """The status, and whether somebody has asked for a pause or a cancellation."""
         asked = ""
         if not row.is_finished and row.cancel_requested_at is not None:
             asked = badge("asked", _("cancelling"))
@@ -93,7 +93,7 @@ class ExecutionPages(Pages):
 
     @admin.display(description=_("stands at"))
     def position(self, row: Any) -> str:
-        """The step, the attempt if it is not the first, and when it goes on."""
+        """The step, the attempt (from the second on) and the next wake time."""
         if row.status == Status.COMPLETED or not row.path or row.path.startswith("~"):
             return ""
         name = visible(row.path.rpartition("/")[2])
@@ -120,12 +120,12 @@ class ExecutionPages(Pages):
 
     @admin.display(description=_("queue"))
     def in_queue(self, row: Execution) -> str:
-        """Where it stands, or has last stood."""
+        """The queue in which the execution is, or was last."""
         return visible(row.queue)
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, row: Any) -> str:
-        """When, relative to now; and where there is no room for a column more, how long it took."""
+        """The time of creation, relative to now; on narrow screens the duration is below it."""
         when, took = shown.moment(row.created_at, clock.parse(row.present)), self.took(row)
         if not took:
             return when
@@ -135,7 +135,7 @@ class ExecutionPages(Pages):
 
     @admin.display(description=_("took"))
     def took(self, row: Any) -> str:
-        """From its first start to its end, or to now."""
+        """The time from the first start to the end, or to now."""
         if row.started_at is None:
             return ""
         end = row.finished_at or clock.parse(row.present)
@@ -144,7 +144,7 @@ class ExecutionPages(Pages):
     # -- the pages ---------------------------------------------------------------------------------
 
     def get_urls(self) -> list[Any]:
-        """The pages of one execution, beside those of ``ModelAdmin``."""
+        """The pages of one execution, besides those of ``ModelAdmin``."""
         return [
             self.url("overview/", self.overview_view, "overview"),
             self.url("workflows/", self.catalogue_view, "workflows"),
@@ -157,7 +157,7 @@ class ExecutionPages(Pages):
         ]
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
-        """What this person may do to many at once; it is done by ``bulk``."""
+        """The actions that this user may run on many executions; ``bulk`` runs them."""
         return {
             action.name: (self.act_on_many, action.name, action.label)
             for action in bulk.choices()
@@ -165,12 +165,12 @@ class ExecutionPages(Pages):
         }
 
     def act_on_many(self, pages: Any, request: HttpRequest, rows: Any) -> HttpResponse:
-        """Ask, or act."""
+        """Ask for confirmation, or run the action."""
         everything = self.get_changelist_instance(request).get_queryset(request)
         return bulk.respond(self, request, self.get_queryset(request), everything)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list; what is posted to it is about many executions."""
+        """The list; a POST runs an action on many executions."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         if request.method == "POST":
@@ -187,7 +187,7 @@ class ExecutionPages(Pages):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        """One execution; an address with the beginning of its id leads to it."""
+        """The page of one execution; an address with the beginning of an id redirects to it."""
         try:
             pk = UUID(object_id)
         except ValueError:
@@ -199,7 +199,7 @@ class ExecutionPages(Pages):
         return detail.respond(self, request, self.find(request, pk))
 
     def find(self, request: HttpRequest, pk: Any) -> Execution:
-        """The execution (or the branch or item of one) if it exists for this person; or 404."""
+        """The execution, branch or item; 404 if there is none, or the user may not see its root."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = Execution.objects.filter(pk=pk).select_related("parent", "rerun_of").first()
@@ -212,29 +212,29 @@ class ExecutionPages(Pages):
         return access.visible(request.user, rows).exists()
 
     def overview_view(self, request: HttpRequest) -> HttpResponse:
-        """How everything stands."""
+        """The page with the overview."""
         return overview.respond(self, request)
 
     def catalogue_view(self, request: HttpRequest) -> HttpResponse:
-        """All workflows."""
+        """The page with all workflows."""
         return catalogue.listing(self, request)
 
     def workflow_view(self, request: HttpRequest, name: str) -> HttpResponse:
-        """One workflow."""
+        """The page of one workflow."""
         return catalogue.respond(self, request, name)
 
     def act_view(self, request: HttpRequest, pk: UUID, name: str) -> HttpResponse:
-        """One of ``ACTIONS``."""
+        """Run one of ``ACTIONS`` on the execution."""
         return acts.respond(self, request, self.find(request, pk), name)
 
     def live_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """What the page of an unfinished execution replaces itself with."""
+        """The part of an unfinished execution's page that reloads itself."""
         return live.respond(self, request, self.find(request, pk))
 
     def raw_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Everything that the execution carries."""
+        """The page with the execution's data, uncut."""
         return detail.raw(self, request, self.find(request, pk))
 
     def step_view(self, request: HttpRequest, pk: UUID, step: UUID) -> HttpResponse:
-        """One attempt, in full."""
+        """The page of one attempt."""
         return step_page.respond(self, request, self.find(request, pk), step)

@@ -1,4 +1,4 @@
-"""What the list of executions can be narrowed down by."""
+"""The filters of the list of executions that offer links: status, workflow, queue, family."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from durable.states import Status
 
 
 class ByStatus(SimpleListFilter):
-    """One status."""
+    """Executions with one status."""
 
     title = _("status")
     parameter_name = "status"
@@ -27,48 +27,48 @@ class ByStatus(SimpleListFilter):
         return Status.choices
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        """Those that have it."""
+        """The executions with the chosen status."""
         return queryset if self.value() is None else queryset.filter(status=self.value())
 
 
 class ByWorkflow(SimpleListFilter):
-    """One workflow, of those that this process knows and those that have executions."""
+    """One workflow, chosen from this process's code and from the executions."""
 
     title = _("workflow")
     parameter_name = "workflow"
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
-        """By name."""
+        """The names of the workflows."""
         return [(name, visible(name)) for name in names.workflows(request.user)]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        """Its executions, of every version."""
+        """The executions of the chosen workflow, in all versions."""
         return queryset if self.value() is None else queryset.filter(workflow=self.value())
 
 
 class ByQueue(SimpleListFilter):
-    """One queue: where the execution stands, or has last stood."""
+    """One queue: the one in which the execution is, or was last."""
 
     title = _("queue")
     parameter_name = "queue"
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
-        """Those that are configured, and those that are used."""
+        """The queues of the settings, and those in use."""
         return [(name, visible(name)) for name in names.queues(request.user)]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        """The executions in it."""
+        """The executions of the chosen queue."""
         return queryset if self.value() is None else queryset.filter(queue=self.value())
 
 
 class ByFamily(SimpleListFilter):
-    """Roots (unless something else is asked for), those with children, children, or both."""
+    """Roots (the default), parents, children, or roots and children."""
 
     title = _("family")
     parameter_name = "family"
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
-        """What there is besides roots."""
+        """The choices besides the default."""
         return [
             ("parents", _("With children")),
             ("children", _("Children only")),
@@ -76,13 +76,13 @@ class ByFamily(SimpleListFilter):
         ]
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        """Without a choice it is roots."""
+        """The choices; the first one is named "Roots only"."""
         first, *others = super().choices(changelist)
         yield {**first, "display": _("Roots only")}
         yield from others
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        """A search, or the list of somebody's children, is about children too."""
+        """The chosen family; a search or a list of one parent's children includes children."""
         chosen = self.value()
         if chosen == "children":
             return queryset.filter(role=Role.CHILD)
@@ -95,16 +95,16 @@ class ByFamily(SimpleListFilter):
 
 
 class Linked(SimpleListFilter):
-    """A filter that only links of other pages set, and that is shown while it is set."""
+    """A filter by an id, set only by links of other pages and visible while it is set."""
 
     column = ""
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
-        """What is set."""
+        """The id that is set."""
         return [(self.value(), self.value())] if self.value() else []
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        """The rows that it is about; none for what is no id."""
+        """The rows with this id; none if the text is no id."""
         if self.value() is None:
             return queryset
         try:
@@ -114,7 +114,7 @@ class Linked(SimpleListFilter):
         return self.narrowed(queryset, pk)
 
     def narrowed(self, queryset: Any, pk: UUID) -> Any:
-        """The rows whose column has this id."""
+        """The rows with this id in ``column``."""
         return queryset.filter(**{self.column: pk})
 
 
@@ -125,12 +125,12 @@ class ByParent(Linked):
     parameter_name = "parent"
 
     def narrowed(self, queryset: Any, pk: UUID) -> Any:
-        """The same as on the page of the execution."""
+        """The same executions as the page of the parent lists."""
         return queryset.filter(family.started_by(pk))
 
 
 class ByWorker(Linked):
-    """What a worker holds."""
+    """The executions that a worker holds."""
 
     title = _("worker")
     parameter_name = "worker"

@@ -1,4 +1,4 @@
-"""Find executions by what people have at hand: an id or its beginning, or one of their keys."""
+"""Find executions by an id, the beginning of an id, an idempotency key or a correlation key."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from durable.models import CorrelationKey, Execution
 from durable.models.execution import ExecutionQuerySet
 from durable.storage import ids
 
-FOUND = 500  # ids that one search looks at
+FOUND = 500  # ids that one search reads from each index
 KEY_CHARACTERS = 255
 WORDS = 10  # that one search may have
 
 
 def words(text: str) -> list[str] | None:
-    """The words that somebody searches for; ``None`` for more than anybody would write."""
+    """The words of a search; ``None`` if there are too many or the text is too long."""
     found = text.replace("\x00", "").split()
     return found if len(found) <= WORDS and len(text) <= KEY_CHARACTERS else None
 
 
 def search(rows: ExecutionQuerySet, text: str) -> ExecutionQuerySet:
-    """Those of ``rows`` that ``text`` means: three questions, each answered by an index."""
+    """The rows with this id or key: three queries, each with an index of its own."""
     text = text.strip()
     if not text:
         return rows
@@ -34,13 +34,13 @@ def search(rows: ExecutionQuerySet, text: str) -> ExecutionQuerySet:
 
 
 def _by_id(text: str) -> set[UUID]:
-    """Executions whose id begins like this; a branch or item is found as what it is a part of."""
+    """The roots of the executions whose id begins with ``text``."""
     found = ids.begins_with(Execution.objects.order_by(), text)
     return set(found.values_list("root_id", flat=True)[:FOUND])
 
 
 def _by_idempotency_key(text: str) -> set[UUID]:
-    # the unique index begins with the workflow: it is asked for each
+    # the unique index begins with the workflow, so the query names every workflow
     rows = Execution.objects.filter(workflow__in=distinct("workflow"), idempotency_key=text)
     return set(rows.order_by().values_list("pk", flat=True)[:FOUND])
 

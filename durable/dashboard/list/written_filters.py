@@ -1,4 +1,4 @@
-"""Filters of the list of executions that one writes into: a time, a tag, a subject."""
+"""The filters of the list of executions with a text field: time of creation, tag, subject."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from durable.models import Execution
 from durable.models.fields import HasTag
 from durable.showing.masking import Masking
 
-LONGEST = 500  # characters that one writes into a filter
-TAGS = 10  # that one asks for at once
+LONGEST = 500  # characters in a text field
+TAGS = 10  # tags in one filter
 
 SPANS = {
     "1h": (timedelta(hours=1), _("Past hour")),
@@ -35,7 +35,7 @@ SPANS = {
 
 
 class Written(SimpleListFilter):
-    """A filter that one writes into, besides what it may offer as links."""
+    """A filter with text fields; it may offer links as well."""
 
     template = "admin/durable/parts/filter_written.html"
     inputs: tuple[tuple[str, Any, str, str], ...] = ()  # (parameter, label, type, example)
@@ -47,29 +47,29 @@ class Written(SimpleListFilter):
                 self.used_parameters[name] = params.pop(name)[-1]
 
     def has_output(self) -> bool:
-        """There is always something to write into."""
+        """Always: the text fields are there to be filled in."""
         return True
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
-        """Nothing but the inputs."""
+        """No links."""
         return []
 
     def expected_parameters(self) -> list[Any]:
-        """Its own, and those of its inputs."""
+        """The filter's parameter and those of its text fields."""
         return list(dict.fromkeys([self.parameter_name, *(name for name, *_ in self.inputs)]))
 
     def text(self, name: str) -> str:
-        """What is written in one input."""
+        """The text in one field; U+FFFD, which finds nothing, for a text that is too long."""
         written = str(self.used_parameters.get(name) or "").strip().replace("\x00", "")
-        return written if len(written) <= LONGEST else "\ufffd"  # which nothing is called
+        return written if len(written) <= LONGEST else "\ufffd"  # no row has this name
 
     @property
     def error(self) -> str:
-        """Why what is written can't be looked for."""
+        """Why the text cannot be searched for; empty if it can."""
         return ""
 
     def fields(self) -> list[dict[str, Any]]:
-        """The inputs with what is in them."""
+        """The text fields with their values."""
         return [
             {
                 "name": name,
@@ -82,7 +82,7 @@ class Written(SimpleListFilter):
         ]
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        """The links; the first has with it what the form must not forget, and how to clear it."""
+        """The links. The first one clears the filter and carries the other filters for the form."""
         names = self.expected_parameters()
         others = [
             (name, value)
@@ -104,7 +104,7 @@ class Written(SimpleListFilter):
 
 
 class ByTime(Written):
-    """When it was created: a recent span, or between two times."""
+    """The time of creation: a recent span, or between two times."""
 
     title = _("time of creation")
     parameter_name = "created"
@@ -118,7 +118,7 @@ class ByTime(Written):
         return [(name, label) for name, (_span, label) in SPANS.items()]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        """Those created then."""
+        """The executions created in the span and between the two times."""
         if self.value() in SPANS:
             span, _label = SPANS[str(self.value())]
             queryset = queryset.filter(created_at__gte=clock.now() + -span)
@@ -129,7 +129,7 @@ class ByTime(Written):
 
     @property
     def error(self) -> str:
-        """Times that are none."""
+        """The refusal of a text that is no time."""
         wrong = [n for n in ("from", "until") if self.text(n) and self._moment(n) is None]
         return str(_("This is not a time.")) if wrong else ""
 
@@ -144,14 +144,14 @@ class ByTime(Written):
 
 
 class ByTag(Written):
-    """A tag with its value: ``name=value``; several are separated by commas."""
+    """A tag with its value as ``name=value``; commas separate several."""
 
     title = _("tag")
     parameter_name = "tag"
     inputs = (("tag", _("Name = value"), "text", "tenant=acme"),)
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        """Those that carry it, as text or (a number, true, false) as JSON."""
+        """The executions with all these tags, each value as text or as a JSON number or word."""
         if not self.text("tag"):
             return queryset
         masking = Masking(off=access.may(request.user, "view_payload"))
@@ -159,7 +159,7 @@ class ByTag(Written):
             return queryset.none()
         try:
             for name, values in self._wanted():
-                if masking.hides(name):  # finding it would tell its value
+                if masking.hides(name):  # a hit would tell the masked value
                     return queryset.none()
                 queryset = queryset.filter(self._has_one(name, values))
         except DurableError:  # a text that no tag can have
@@ -167,7 +167,7 @@ class ByTag(Written):
         return queryset
 
     def _has_one(self, name: str, values: list[Any]) -> Q:
-        """By the index of tags; one that many have is looked for among the newest instead."""
+        """Search by the index of tags; if more than ``COUNTED`` rows have the tag, without it."""
         found = reduce(or_, (Q(HasTag(name, value)) for value in values))
         if Execution.objects.filter(found).order_by()[: COUNTED + 1].count() <= COUNTED:
             return found
@@ -175,7 +175,7 @@ class ByTag(Written):
 
     @property
     def error(self) -> str:
-        """What lacks a name, or how many there may be."""
+        """The refusal of a tag without a name, or of too many tags."""
         wanted = self._wanted()
         if len(wanted) > TAGS:
             return str(_("At most %s tags at once.") % TAGS)
@@ -191,7 +191,7 @@ class ByTag(Written):
 
 
 def _as_json(text: str) -> list[Any]:
-    """A number, true, false or null that is written like this."""
+    """The value of a number, true, false or null in JSON; none for any other text."""
     try:
         value = json.loads(text) if len(text) < 20 else ""
     except ValueError:
@@ -200,14 +200,14 @@ def _as_json(text: str) -> list[Any]:
 
 
 class BySubject(Written):
-    """What it is about: ``shop.order:17``, or a model alone."""
+    """The subject as ``shop.order:17``, or a model without an id."""
 
     title = _("subject")
     parameter_name = "subject"
     inputs = (("subject", _("Model : id"), "text", "shop.order:17"),)
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        """Those that are about it."""
+        """The executions about the subject."""
         model, _colon, pk = self.text("subject").partition(":")
         if not model:
             return queryset

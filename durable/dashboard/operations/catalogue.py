@@ -1,4 +1,4 @@
-"""The workflows that there are: how each flows, how its last executions went, and starting one."""
+"""The page of all workflows and the page of one: its graph, its last executions, a start form."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEY_CHARACTERS = 255
 
 
 class StartForm(forms.Form):
-    """What an execution is started with."""
+    """The form that starts an execution."""
 
     input = JsonField(
         label=gettext_lazy("Input (JSON)"),
@@ -50,7 +50,7 @@ class StartForm(forms.Form):
 
 
 def listing(pages: Pages, request: HttpRequest) -> HttpResponse:
-    """All workflows that this process has, with what was started last."""
+    """All workflows that this user may know, each with its last executions."""
     if not pages.has_view_permission(request):
         raise PermissionDenied
     code = registry.all()
@@ -72,7 +72,7 @@ def listing(pages: Pages, request: HttpRequest) -> HttpResponse:
 
 
 def respond(pages: Pages, request: HttpRequest, name: str) -> HttpResponse:
-    """One workflow; posted to it, its form starts an execution."""
+    """The page of one workflow; a POST of its form starts an execution."""
     if not pages.has_view_permission(request):
         raise PermissionDenied
     if name not in known.workflows(request.user):
@@ -105,7 +105,7 @@ def respond(pages: Pages, request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _class_of(request: HttpRequest, name: str) -> type[Any] | None:
-    """The version that is asked for, or the latest; ``None`` if this process has none of it."""
+    """The requested version, else the latest; ``None`` if this process has no code of it."""
     versions = _versions(name)
     wanted = request.GET.get("version", "")
     if not versions:
@@ -129,7 +129,7 @@ def _title(cls: type[Any]) -> str:
 
 
 def _start(request: HttpRequest, cls: type[Any], form: StartForm) -> Any:
-    """The new execution (or the one with this key); ``None`` with the reason in the form."""
+    """The new execution, or the one with this key; ``None`` if refused: the form says why."""
     values = form.cleaned_data
     options = StartOptions(
         tags=values["tags"],

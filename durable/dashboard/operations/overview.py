@@ -1,4 +1,4 @@
-"""The overview: how everything stands now, and how the last day went; all from bounded reads."""
+"""The overview page: counts by status, the last 24 hours, queues, workers; all bounded reads."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from durable.people.question import Question
 from durable.showing.characters import visible
 from durable.states import Status, StepStatus
 
-COUNTED = 10_000  # rows of one status; beyond that it says "more than"
+COUNTED = 10_000  # rows counted of one status; beyond them the tile says "10,000+"
 HOURS = 24
-ATTEMPTS = 5_000  # the last attempts, out of which the steps are ranked
+ATTEMPTS = 5_000  # the last attempts, by which the steps are ranked
 RANKED = 5
 SCHEDULES = 6
 QUESTIONS = 8
 
-#: the order of the tiles
+#: the unfinished statuses, in the order of the tiles
 LIVE = (
     Status.RUNNING,
     Status.PENDING,
@@ -51,7 +51,7 @@ LIVE = (
 
 
 def respond(pages: Pages, request: HttpRequest) -> HttpResponse:
-    """The page; each part only for who may see it."""
+    """The page; each part is shown only to users with its permission."""
     if not pages.has_view_permission(request):
         raise PermissionDenied
     user, present = request.user, now(request)
@@ -84,12 +84,12 @@ def respond(pages: Pages, request: HttpRequest) -> HttpResponse:
 
 
 def shown_prompt(wait: Wait) -> str:
-    """What a person is asked, on one line."""
+    """The question's prompt on one line, masked."""
     return Shown(open=False).line(Question.of(wait).prompt, 100)
 
 
 def tiles(user: Any, hours: list[sparkline.Hour]) -> list[dict[str, Any]]:
-    """Each unfinished status with its number now; each final one with that of the last day."""
+    """One tile a status: unfinished ones with their count now, final ones with the last day's."""
     rows = access.visible(user).order_by()
     failed, due = rows.filter(status=Status.FAILED), rows.filter(ready_at__isnull=False)
     notes = {
@@ -109,20 +109,20 @@ def tiles(user: Any, hours: list[sparkline.Hour]) -> list[dict[str, Any]]:
 
 
 def _told(rows: Any) -> str:
-    """How many rows there are, counted no further than anybody can imagine."""
+    """The number of rows, counted up to ``COUNTED``."""
     count = rows[: COUNTED + 1].count()
     return f"{COUNTED:,}+" if count > COUNTED else f"{count:,}"
 
 
 def by_hour(user: Any, present: datetime) -> list[sparkline.Hour]:
-    """What ended in each of the last 24 hours, this one included."""
+    """The executions that ended in each of the last 24 hours, the current hour included."""
     current = timezone.localtime(present).replace(minute=0, second=0, microsecond=0)
     begins = [current - timedelta(hours=back) for back in reversed(range(HOURS))]
     rows = access.visible(user).order_by().filter(finished_at__gte=begins[0])
     counted = (
         rows.annotate(hour=TruncHour("finished_at"))
         .values_list("hour", "status")
-        .annotate(number=Count("*"))  # of nothing that is not in the index
+        .annotate(number=Count("*"))  # COUNT(*), so that the index alone answers
     )
     found: dict[datetime, dict[str, int]] = {begin: {} for begin in begins}
     for hour, status, count in counted:
@@ -132,9 +132,9 @@ def by_hour(user: Any, present: datetime) -> list[sparkline.Hour]:
 
 
 def steps_of_late(user: Any) -> list[dict[str, Any]]:
-    """The steps of the last attempts: how many of each, how long they took, how many failed.
+    """The steps of the last attempts: per step the number, the times and the failures.
 
-    What has waited for something else is not slow: its time is left out.
+    Attempts that waited (for a timer, event, child or person) do not count for the times.
     """
     oldest = StepRun.objects.order_by("-id").values_list("pk", flat=True)[ATTEMPTS - 1 : ATTEMPTS]
     rows = StepRun.objects.filter(compensation=False).order_by()
@@ -158,7 +158,7 @@ def steps_of_late(user: Any) -> list[dict[str, Any]]:
 
 
 def ranked(rows: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
-    """The first few by one of their figures; those without it are left out."""
+    """The rows with the highest ``by``; rows without this figure are left out."""
     known = [row for row in rows if row[by]]
     known.sort(key=lambda row: (row[by], row["attempts"]), reverse=True)
     return [
@@ -173,12 +173,12 @@ def ranked(rows: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
 
 
 def alive(user: Any) -> dict[str, Any]:
-    """The workers that are heard from."""
+    """The live workers, and how many executions they run."""
     found = list(allowed(user, "view_workers", Worker.objects.live().order_by("name")))
     return {"count": len(found), "running": sum(one.running for one in found), "rows": found[:8]}
 
 
 def coming(user: Any) -> list[Schedule]:
-    """The schedules that run next."""
+    """The enabled schedules with the earliest next runs."""
     rows = Schedule.objects.filter(enabled=True, next_run_at__isnull=False)
     return list(allowed(user, "view_schedules", rows).order_by("next_run_at")[:SCHEDULES])

@@ -1,4 +1,4 @@
-"""Queues in the admin: what is due in each and since when; pausing and limiting them."""
+"""The queues in the admin: depth and age of each; an operator pauses, resumes or limits them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HIGHEST = 2**31 - 1
 
 
 class QueueForm(forms.Form):
-    """What is posted about one queue."""
+    """The posted action on one queue."""
 
     name = forms.CharField(max_length=100, strip=False)
     act = forms.ChoiceField(choices=[(one, one) for one in ("pause", "resume", "limit")])
@@ -32,16 +32,16 @@ class QueueForm(forms.Form):
 
 
 class QueuePages(Pages):
-    """One page: every queue that is configured, set by an operator, or in use."""
+    """One page of all queues: configured in the settings, set by an operator, or in use."""
 
     sees = "view_queues"
 
     def get_urls(self) -> list[Any]:
-        """What is posted goes to an address of its own."""
+        """A posted action has an address of its own."""
         return [self.url("do/", self.act_view, "queue_act", FORMS), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The page."""
+        """The page with the queues."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         return self.page(request, "queues.html", _("Queues"), {"queues": rows(request)})
@@ -49,7 +49,7 @@ class QueuePages(Pages):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """A queue has no page of its own."""
+        """Redirect to the list: a queue has no page of its own."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         return HttpResponseRedirect(self.link("queue_changelist"))
@@ -77,7 +77,7 @@ class QueuePages(Pages):
 
 
 def act(user: Any, name: str, act: str, limit: int | None) -> str:
-    """Do what was asked; what to say about it."""
+    """Pause, resume or limit the queue; return the message for the user."""
     if act == "pause":
         queues.pause_queue(name, by=user)
         return _("%s is paused: nothing more is claimed from it.") % visible(name)
@@ -91,9 +91,9 @@ def act(user: Any, name: str, act: str, limit: int | None) -> str:
 
 
 def rows(request: HttpRequest) -> list[dict[str, Any]]:
-    """Every queue that this person may see, with how long its oldest due execution waits.
+    """The queues that this user may see, each with the wait of its oldest due execution.
 
-    It is deserted if something is due and no worker that is alive would claim it.
+    A queue is deserted if executions are due and no live worker serves it.
     """
     present, user = now(request), request.user
     served = {name for worker in Worker.objects.live() for name in worker.queues}

@@ -1,4 +1,4 @@
-"""What ended in each hour of a day, as a small inline SVG: done below, failed on top."""
+"""The bar chart of a day as inline SVG: per hour, done executions below and failed on top."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ FAILED = (Status.FAILED, Status.COMPENSATED, Status.COMPENSATION_FAILED)
 
 @dataclass(frozen=True)
 class Hour:
-    """How many ended in which status."""
+    """The executions that ended in one hour, counted by status."""
 
     begin: datetime
     statuses: dict[str, int] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
-        """Those that ended as they should, or as somebody wanted."""
+        """The completed and the cancelled ones."""
         return sum(self.statuses.get(str(status.value), 0) for status in DONE)
 
     @property
     def failed(self) -> int:
-        """Those that failed, rolled back or not."""
+        """The failed ones, rolled back or not."""
         return sum(self.statuses.get(str(status.value), 0) for status in FAILED)
 
 
 def draw(hours: list[Hour]) -> SafeString:
-    """The picture; its description has the numbers."""
+    """The chart; its description has the totals."""
     highest = max((hour.done + hour.failed for hour in hours), default=0) or 1
     plot = HEIGHT - 1
     width = WIDTH / max(len(hours), 1)
@@ -89,5 +89,5 @@ def draw(hours: list[Hour]) -> SafeString:
 
 
 def _height(count: int, highest: int, plot: int) -> float:
-    """Never so low that it can't be seen."""
+    """The height of a bar: two pixels at least, so that one execution is visible."""
     return max(plot * 0.92 * count / highest, 2.0) if count else 0.0

@@ -1,4 +1,4 @@
-"""Figures about executions and steps, each from a bounded number of rows however many there are."""
+"""Statistics of a workflow's last executions: counts by status, median and 95th percentile."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from durable.doors import access
 from durable.models import Execution
 from durable.states import Status
 
-RECENT = 200  # of each workflow, where many are shown
+RECENT = 200  # executions of each workflow, where many are listed
 RECENT_OF_ONE = 1_000
 
 
 @dataclass(frozen=True)
 class Recent:
-    """The executions of a workflow that were started last: their statuses, what they took."""
+    """The last executions of a workflow: their statuses, and how long the completed ones took."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     spans: list[timedelta] = field(default_factory=list)
 
     @property
     def total(self) -> int:
-        """How many were looked at."""
+        """The number of executions read."""
         return sum(self.statuses.values())
 
     @property
     def counts(self) -> list[tuple[str, int]]:
-        """Each status with its number, in the order of a life."""
+        """Each status with its count, in the order of ``Status``."""
         return [(str(s.value), self.statuses[s.value]) for s in Status if self.statuses[s.value]]
 
     @property
     def p50(self) -> timedelta | None:
-        """Half of the completed ones took no longer."""
+        """The median duration of the completed executions."""
         return quantile(self.spans, 0.5)
 
     @property
     def p95(self) -> timedelta | None:
-        """Nineteen of twenty completed ones took no longer."""
+        """The 95th percentile of the durations of the completed executions."""
         return quantile(self.spans, 0.95)
 
 
 def recent(user: Any, names: Iterable[str], each: int = RECENT) -> dict[str, Recent]:
-    """What was started last of these workflows, in one query that leads each by an index."""
+    """The last executions of each workflow, in one query with one indexed read per workflow."""
     queries = [_last_of(user, name, each) for name in names]
     if not queries:
         return {}
@@ -67,7 +67,7 @@ def _last_of(user: Any, name: str, each: int) -> Any:
 
 
 def quantile(spans: list[timedelta], share: float) -> timedelta | None:
-    """The span that this share of them does not exceed (the nearest rank)."""
+    """The smallest span that this share of the spans does not exceed (nearest rank)."""
     if not spans:
         return None
     ordered = sorted(spans)

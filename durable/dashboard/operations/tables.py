@@ -1,4 +1,4 @@
-"""Events and audit entries in the admin: lists to look at."""
+"""Events and audit entries in the admin: read-only lists with a page for each row."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Table(Pages):
     list_per_page = 50
     paginator = paging.BoundedPaginator
     show_facets = admin.ShowFacets.NEVER
-    columns: tuple[str, ...] = ()  # what a search looks into, exactly
+    columns: tuple[str, ...] = ()  # a search compares these columns, exactly
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
-        """A list that counts no further than anybody leafs."""
+        """A list without "show all", counted up to a bound."""
         return paging.BoundedList
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
-        """What is exactly the text, in one of the columns."""
+        """The rows in which one of ``columns`` equals the text."""
         text = search_term.strip()
         if not text:
             return queryset, False
@@ -50,14 +50,14 @@ class Table(Pages):
         return queryset.filter(wanted), False
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list."""
+        """The page with the list."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         title = str(self.opts.verbose_name_plural).capitalize()
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def found(self, request: HttpRequest, pk: str) -> Any:
-        """The row, if it exists for this person; or 404."""
+        """The row; 404 if there is none, or this user may not see the row."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
@@ -70,7 +70,7 @@ class Table(Pages):
 
     @admin.display(description=_("execution"))
     def execution_link(self, row: Any) -> str:
-        """The execution that it is about."""
+        """A link to the row's execution."""
         if row.execution_id is None:
             return ""
         address = self.link("execution_change", row.execution_id)
@@ -80,7 +80,7 @@ class Table(Pages):
 
 
 class EventPages(Table):
-    """Events, and what became of them."""
+    """Events and their delivery."""
 
     list_display = ("event", "state", "execution_link", "under", "received")
     list_filter = ("status",)
@@ -89,40 +89,40 @@ class EventPages(Table):
     columns = ("name", "key", "event_id")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Django's permission for events; the rows are scoped by the executions."""
+        """Django's permission for events; the rows are scoped by the user's executions."""
         user: Any = request.user
         return bool(user.is_active and user.has_perm("durable.view_event"))
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """What this person may see."""
+        """The events that this user may see."""
         rows = access.visible_events(request.user).defer("payload")
         return rows.annotate(present=clock.now()).order_by(*self.ordering)
 
     @admin.display(description=_("event"))
     def event(self, row: Event) -> str:
-        """Its name."""
+        """The event's name."""
         return visible(row.name)
 
     @admin.display(description=_("key"))
     def under(self, row: Event) -> str:
-        """What it was published under."""
+        """The key under which the event was published."""
         return visible(row.key)
 
     @admin.display(description=_("status"))
     def state(self, row: Event) -> str:
-        """Where it is on its way."""
+        """The event's status."""
         return shown.badge(row.status)
 
     @admin.display(description=_("received"))
     def received(self, row: Any) -> str:
-        """When."""
+        """The time of arrival, relative to now."""
         return shown.moment(row.created_at, clock.parse(row.present))
 
     @or_404
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """One event with its payload."""
+        """The page of one event with its payload."""
         event = self.found(request, object_id)
         execution = Execution.objects.filter(pk=event.execution_id).first()
         values = shown.Shown(access.may(request.user, "view_payload", execution))
@@ -136,7 +136,7 @@ class EventPages(Table):
 
 
 class ByAction(admin.SimpleListFilter):
-    """What was done."""
+    """Entries of one action."""
 
     title = _("action")
     parameter_name = "action"
@@ -148,16 +148,16 @@ class ByAction(admin.SimpleListFilter):
     )  # fmt: skip
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
-        """What the engine writes down."""
+        """The actions that the engine records."""
         return [(name, name.replace("_", " ")) for name in self.known]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        """Those entries."""
+        """The entries of the chosen action."""
         return queryset if self.value() is None else queryset.filter(action=self.value())
 
 
 class ByExecution(filters.Linked):
-    """About one execution."""
+    """Entries about one execution."""
 
     title = _("execution")
     parameter_name = "execution"
@@ -165,7 +165,7 @@ class ByExecution(filters.Linked):
 
 
 class AuditPages(Table):
-    """Who changed what, when, from where."""
+    """The audit trail: the author, the change, the time and the door of each entry."""
 
     sees = "view_audit"
     list_display = ("when", "who", "act", "about", "execution_link", "change", "source")
@@ -176,7 +176,7 @@ class AuditPages(Table):
     columns = ("actor_name", "target")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """All; where there are policies, what is about executions that this person may see."""
+        """All entries; with policies only those about executions that this user may see."""
         rows = AuditEntry.objects.annotate(present=clock.now()).order_by(*self.ordering)
         if access.policies():
             rows = rows.filter(execution_id__in=access.visible(request.user).values("pk"))
@@ -184,32 +184,32 @@ class AuditPages(Table):
 
     @admin.display(description=_("when"))
     def when(self, row: Any) -> str:
-        """Relative to now."""
+        """The time of the change, relative to now."""
         return shown.moment(row.at, clock.parse(row.present))
 
     @admin.display(description=_("who"))
     def who(self, row: AuditEntry) -> str:
-        """The name that the user had; nothing for the program itself."""
+        """The user's name at that time; empty for the program itself."""
         return visible(row.actor_name)
 
     @admin.display(description=_("about"))
     def about(self, row: AuditEntry) -> str:
-        """The workflow, the schedule, the queue."""
+        """The name of the workflow, schedule or queue."""
         return visible(row.target)
 
     @admin.display(description=_("from"))
     def source(self, row: AuditEntry) -> str:
-        """The door, and the address."""
+        """The door and the address."""
         return visible(row.origin)
 
     @admin.display(description=_("action"))
     def act(self, row: AuditEntry) -> str:
-        """In words."""
+        """The action in words."""
         return visible(row.action.replace("_", " "))
 
     @admin.display(description=_("change"))
     def change(self, row: AuditEntry) -> str:
-        """From what to what, in short and masked."""
+        """The values before and after, cut and masked."""
         values = shown.Shown(open=False)
         before, after = (
             values.line(trail.shown_change(row, value, values), 80)
@@ -226,7 +226,7 @@ class AuditPages(Table):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """One entry."""
+        """The page of one audit entry."""
         row = self.found(request, object_id)
         execution = Execution.objects.there().filter(pk=row.execution_id).first()
         values = shown.Shown(access.may(request.user, "view_payload", execution))

@@ -1,4 +1,4 @@
-"""Workers in the admin: who is alive, and what each of them runs."""
+"""The page of the workers in the admin: their state and the executions they hold."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from durable.dashboard.shared.base import Pages, allowed, now
 from durable.doors import access
 from durable.models import Execution, Role, Worker
 
-HELD = 20  # executions that are listed of one worker
+HELD = 20  # executions listed for one worker
 LISTED = 100
 
 
 class WorkerPages(Pages):
-    """One page: workers that are alive; the others on request."""
+    """One page of the workers that have not stopped; with ``?all`` of the stopped ones too."""
 
     sees = "view_workers"
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The page."""
+        """The page with the workers."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         everybody = "all" in request.GET
@@ -34,14 +34,14 @@ class WorkerPages(Pages):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """A worker has no page of its own."""
+        """Redirect to the list: a worker has no page of its own."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         return HttpResponseRedirect(self.link("worker_changelist"))
 
 
 def rows(request: HttpRequest, *, everybody: bool) -> list[dict[str, Any]]:
-    """The workers, each with what it holds of what this person may see."""
+    """The workers, each with the executions it holds, as far as this user may see them."""
     found = Worker.objects.order_by("-started_at")
     if not everybody:
         found = found.filter(stopped_at__isnull=True)
@@ -55,7 +55,7 @@ def rows(request: HttpRequest, *, everybody: bool) -> list[dict[str, Any]]:
 
 
 def state(worker: Worker, present: datetime) -> tuple[str, str]:
-    """The colour and the word for it."""
+    """The worker's state: the class of its colour, and the word for it."""
     if worker.stopped_at is not None:
         return "off", _("Stopped")
     if worker.expires_at <= present:
@@ -64,7 +64,7 @@ def state(worker: Worker, present: datetime) -> tuple[str, str]:
 
 
 def held_by(user: Any, workers: list[Any]) -> dict[Any, list[Execution]]:
-    """What is running now, by worker; a branch or item as far as its root may be seen."""
+    """The executions held by each worker; branches and items only if their root may be seen."""
     rows = Execution.objects.filter(worker__in=workers).only(
         "workflow", "path", "branch", "index", "role", "root_id", "worker"
     )

@@ -1,4 +1,4 @@
-"""Questions to people: their list, their pages, and the page behind a link in a mail.
+"""The pages on which people answer: the list of questions, one question, a link of a mail.
 
 May import: shared.
 """

@@ -1,4 +1,4 @@
-"""Decide on one or many approvals at once: a page with a comment, then what came of each."""
+"""Approve or reject one or many questions: a page with a comment, then the result of each."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ AT_ONCE = 200  # decisions in one request
 
 @dataclass(frozen=True)
 class Row:
-    """One of the chosen questions, and what there is to say about it."""
+    """One of the chosen questions, and the message about it."""
 
     wait: Wait
     title: str
-    told: str = ""  # why it can't be decided, or what came of it
+    told: str = ""  # why it can't be decided, or the result
     status: int = 200
 
 
 def chosen(values: QueryDict) -> list[UUID]:
-    """The ids that a page has sent, without what is none."""
+    """The valid ids in a query or a posted form, each once."""
     found: list[UUID] = []
     for text in values.getlist("id"):
         try:
@@ -53,7 +53,7 @@ def chosen(values: QueryDict) -> list[UUID]:
 def confirm(
     page: InputAdmin, request: HttpRequest, decision: str, rows: Iterable[Wait]
 ) -> HttpResponse:
-    """The page before: what will be decided, and a comment."""
+    """Ask for confirmation and a comment before the decision."""
     seen = _seen(request, rows)
     told = [Row(wait, words.title(wait), _obstacle(request.user, wait)) for wait in seen]
     ready = [row for row in told if not row.told]
@@ -71,7 +71,7 @@ def confirm(
 
 
 def decide(page: InputAdmin, request: HttpRequest, decision: str) -> HttpResponse:
-    """Decide on each by itself; say of each what came of it."""
+    """Decide on each question in a transaction of its own; show the result of each."""
     ids = chosen(request.POST)
     rows = Input.objects.filter(pk__in=ids).questions().select_related("execution")
     waits = sorted(_seen(request, rows), key=lambda wait: ids.index(wait.pk))
@@ -117,7 +117,7 @@ def _decide(request: HttpRequest, wait: Wait, decision: str, comment: str) -> Ro
 
 
 def _obstacle(user: Any, wait: Wait) -> str:
-    """Why the user can't decide on this; empty if they can."""
+    """Why the user can't decide on this question; empty if they can."""
     if wait.status != WaitStatus.OPEN:
         return _("already %s") % words.outcome(wait)
     if not Question.of(wait).is_approval:

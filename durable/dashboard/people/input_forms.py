@@ -1,4 +1,4 @@
-"""The forms of a question's pages: the answer as Django renders it, a comment, other assignees."""
+"""The forms of a question's pages: the answer, the comment, the new assignees."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from durable.people.reach import named
 from durable.showing.characters import visible, visible_line
 from durable.showing.masking import Masking
 
-#: The names of our own fields: no question's field begins like this.
+#: The names of our own form fields: no field of a question begins with an underscore.
 COMMENT, DECISION = "_comment", "_decision"
 OURS = (COMMENT, DECISION, "csrfmiddlewaretoken")
 
-RADIO_UP_TO = 8  # choices; more are a list
-LISTED = 200  # users or groups; if there are more, they are written as texts
+RADIO_UP_TO = 8  # choices; more of them become a list
+LISTED = 200  # users or groups in a list; if there are more, their names are typed
 
 
 # -- the answer ------------------------------------------------------------------------------------
 
 
 def answer_of(wait: Wait, posted: QueryDict) -> Any:
-    """The answer as it was posted, in the form that the engine takes."""
+    """The posted answer, as ``inputs.answer`` takes it."""
     question = Question.of(wait)
     if question.is_approval:
         return posted.get(DECISION, "")
@@ -57,7 +57,7 @@ def answer_form(
     posted: QueryDict | None = None,
     errors: Mapping[str, Sequence[str]] | None = None,
 ) -> forms.BaseForm | None:
-    """The form to fill in; with what was typed, and what is wrong with it. None for an approval."""
+    """The form of the answer, with posted values and errors if given; None for approvals."""
     question = Question.of(wait)
     if question.is_approval:
         return None
@@ -67,7 +67,7 @@ def answer_form(
         _legible(field, masking)
     if errors is not None:
         single = ANSWER in form.fields and not question.is_form
-        # set beforehand, so that rendering does not clean again what the engine has refused
+        # set beforehand: rendering must not clean again the values that the engine has refused
         form._errors = ErrorDict(  # type: ignore[attr-defined]
             {
                 (ANSWER if single and name == NON_FIELD_ERRORS else name): form.error_class(found)
@@ -80,7 +80,7 @@ def answer_form(
 
 
 def _without_what_cannot_be_shown(form: forms.BaseForm) -> None:
-    """A field at whose value even its own widget trips is empty again."""
+    """Empty each wrong field whose widget cannot show the posted value."""
     for name in form.errors.keys() & form.fields.keys():
         try:
             form[name].value()
@@ -92,7 +92,7 @@ def _without_what_cannot_be_shown(form: forms.BaseForm) -> None:
 
 
 def _describe(form: forms.BaseForm) -> None:
-    """Let whoever can't see the page hear what is wrong with a field, at the field."""
+    """Name a field's error in ``aria-describedby``: screen readers read it with the field."""
     for name in form.errors:
         if name in form.fields and (id := form[name].auto_id):
             hint = f" {id}_helptext" if form.fields[name].help_text else ""
@@ -109,7 +109,7 @@ def _without_ours(posted: QueryDict) -> QueryDict:
 
 
 def _comfortable(field: forms.Field, *, alone: bool) -> None:
-    """Nothing is chosen beforehand; few choices are seen at once; a text has room."""
+    """Few choices become buttons, none of them preselected; a single text gets three rows."""
     if isinstance(field, MultipleChoiceField):
         if len(field.values) <= RADIO_UP_TO:
             _widget(field, forms.CheckboxSelectMultiple())
@@ -124,9 +124,9 @@ def _comfortable(field: forms.Field, *, alone: bool) -> None:
 
 
 def _legible(field: forms.Field, masking: Masking) -> None:
-    """No character hides in what is read, and no secret shows.
+    """Mask secrets and show hidden characters in a field's label, help text and choices.
 
-    The values behind the choices are left as they are.
+    The values of the choices are not changed.
     """
     field.label = None if field.label is None else visible_line(masking.text(str(field.label)))
     field.help_text = visible(masking.text(str(field.help_text))) if field.help_text else ""
@@ -145,7 +145,7 @@ def _widget(field: forms.Field, widget: forms.Widget) -> None:
 
 
 class CommentForm(forms.Form):
-    """What somebody wants to say with a decision."""
+    """The comment to a decision."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -161,7 +161,7 @@ class CommentForm(forms.Form):
 
 
 class ReassignForm(forms.Form):
-    """Who is to answer from now on: chosen from lists, or written as texts."""
+    """The new assignees of a question: chosen from lists, or typed as texts."""
 
     users = forms.MultipleChoiceField(label=_("Users"), required=False)
     groups = forms.MultipleChoiceField(label=_("Groups"), required=False)
@@ -181,7 +181,7 @@ class ReassignForm(forms.Form):
         }
         others = list(wait.assignees)
         for kind, (field, known) in lists.items():
-            if len(known) > LISTED:  # too many for a list: they are written as texts
+            if len(known) > LISTED:  # too many for a list: their names are typed
                 del self.fields[field]
                 continue
             chosen = [name for name in known if f"{kind}:{name}" in wait.assignees]
@@ -191,7 +191,7 @@ class ReassignForm(forms.Form):
         self.initial["others"] = "\n".join(others)
 
     def clean_others(self) -> list[str]:
-        """The texts, each of which names somebody that there is."""
+        """The typed assignees; refused if a text names no user, group or permission."""
         lines = [line.strip() for line in self.cleaned_data["others"].splitlines()]
         try:
             specs = who.normalise([line for line in lines if line])
@@ -200,7 +200,7 @@ class ReassignForm(forms.Form):
         return specs
 
     def clean(self) -> dict[str, Any]:
-        """At least one, and nobody who is excluded."""
+        """At least one assignee, and none who is excluded."""
         cleaned = self.cleaned_data
         to = [
             *(f"user:{name}" for name in cleaned.get("users", ())),

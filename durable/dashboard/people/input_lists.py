@@ -1,4 +1,4 @@
-"""The list of questions: its filters, and what each row needs to know besides its columns."""
+"""The filters, the search and the rows of the list of questions."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 else:
     _Paginator = Paginator
 
-MOST_ASKED = 1000  # questions that wait for one person, in their list: the oldest
-LOOKED_AT = 500  # prompts that a search reads as they are shown
-COUNTED = 10_000  # rows; a list does not count further
+MOST_ASKED = 1000  # questions in the list "Waiting for me": the oldest
+LOOKED_AT = 500  # masked prompts that a search reads
+COUNTED = 10_000  # rows counted in a list
 
 
 def asked_of(request: HttpRequest) -> list[Wait]:
-    """What waits for this user, looked up once a request."""
+    """The open questions that this user may answer, read once a request."""
     known: list[Wait] | None = getattr(request, "_durable_asked", None)
     if known is None:
         rows: Any = Input.objects.all()
@@ -44,9 +44,9 @@ def asked_of(request: HttpRequest) -> list[Wait]:
 
 
 class Prompt(Func):
-    """The prompt of a question, out of its JSON: nothing else of it is searched.
+    """The prompt out of a question's JSON: a search reads nothing else of it.
 
-    What else there is (metadata) may be hidden from who searches.
+    The rest (metadata) may hold values that are masked for this user.
     """
 
     output_field = TextField()
@@ -61,10 +61,10 @@ class Prompt(Func):
 
 
 def asks(user: Any, rows: QuerySet[Any], word: str) -> Q:
-    """The questions whose prompt has the word, as this user reads it.
+    """The questions whose prompt, as this user reads it, contains the word.
 
-    Who may not see what is masked finds nothing by it: of the questions whose whole prompt has the
-    word, the youngest ``LOOKED_AT`` are read as they are shown.
+    For a user who may not see masked values, a search must not find one: of the questions whose
+    prompt contains the word, it masks the newest ``LOOKED_AT`` and searches the masked text.
     """
     if access.may(user, "view_payload") and not access.policies():
         return Q(prompt__icontains=word)
@@ -75,7 +75,7 @@ def asks(user: Any, rows: QuerySet[Any], word: str) -> Q:
 
 
 class ShowFilter(SimpleListFilter):
-    """Which of the questions: those that wait for me, unless another choice is made."""
+    """The choices of questions to list; the default is "Waiting for me"."""
 
     title = _("state")
     parameter_name = "show"
@@ -94,7 +94,7 @@ class ShowFilter(SimpleListFilter):
         return list(self.names)
 
     def choices(self, changelist: Any) -> Any:
-        """The first choice is the default, and not "all"."""
+        """The choices; without one, "Waiting for me" is selected."""
         for lookup, title in self.lookup_choices:
             yield {
                 "selected": (self.value() or "mine") == lookup,
@@ -103,7 +103,7 @@ class ShowFilter(SimpleListFilter):
             }
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The questions of the choice."""
+        """The questions of the selected choice."""
         rows: Any = queryset
         chosen = {
             "open": lambda: rows.open(),
@@ -118,40 +118,40 @@ class ShowFilter(SimpleListFilter):
 
 
 class AskingWorkflowFilter(SimpleListFilter):
-    """By the workflow that asks."""
+    """The questions of one workflow."""
 
     title = _("workflow")
     parameter_name = "workflow"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
-        """The workflows of this code, and that of the choice."""
+        """The names of the workflows, and the chosen name even if it is unknown."""
         known = set(names.workflows(request.user))
         chosen = request.GET.get(self.parameter_name)
         return [(name, visible(name)) for name in sorted(known | ({chosen} if chosen else set()))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The questions of that workflow."""
+        """The questions of the chosen workflow."""
         name = (self.value() or "").replace("\0", "")
         return queryset.filter(execution__workflow=name) if name else queryset
 
 
 class CappedPaginator(_Paginator):
-    """Counts no further than somebody would turn pages."""
+    """A paginator that counts up to ``COUNTED`` rows."""
 
     @cached_property
     def count(self) -> int:
-        """How many there are, or ``COUNTED``."""
+        """The number of rows, ``COUNTED`` at most."""
         rows: Any = self.object_list
         return len(rows.order_by().values_list("pk", flat=True)[:COUNTED])
 
 
 class InputList(OwnOrder):
-    """Rows that know the subject and the address of their execution, and whose turn it is."""
+    """Rows with the subject and address of their execution, and whether this user may answer."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """One statement for all executions of a page, and one for each kind of subject."""
+        """One query for all executions of a page, and one for each model of their subjects."""
         super().get_results(request)
-        if not self.query:  # there is no other number to tell
+        if not self.query:  # without a search both counts are the same
             self.full_result_count = self.result_count
         rows: list[Any] = list(self.result_list)
         roots = Execution.objects.filter(pk__in={row.root_id for row in rows})

@@ -1,4 +1,4 @@
-"""What the page of one question shows: what is asked, of whom, what was said, and its history."""
+"""The content of one question's page: prompt, assignees, answer, votes and history."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from durable.showing.characters import visible, visible_line
 from durable.showing.masking import Masking
 from durable.states import WaitStatus
 
-MOST_ENTRIES = 200  # of a history
+MOST_ENTRIES = 200  # entries of a history, of each kind
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class QuestionFacts:
-    """What is asked, for somebody who is asked: nothing of the execution but its subject."""
+    """The parts of a question that a person needs to answer; of the execution only its subject."""
 
     prompt: str
     metadata: list[tuple[str, str]]
@@ -55,23 +55,23 @@ class QuestionFacts:
 
 @dataclass(frozen=True)
 class QuestionPage:
-    """A question as one user may see it."""
+    """A question as this user may see it."""
 
     wait: Wait
     asked: QuestionFacts
     title: str
     execution_url: str  # empty if the user may not see the execution
-    data: str  # of the execution, likewise
+    data: str  # the execution's data; empty likewise
     assignees: list[str]
     exclude: list[str]
-    later: list[tuple[datetime, list[str]]]  # escalations to come
+    later: list[tuple[datetime, list[str]]]  # escalations to come, with the assignees they add
     quorum: int
     outcome: str
     answer: str
     comment: str
     votes: list[Entry]
     why_not: str
-    form_missing: str  # why this process can't show the form, if it can't
+    form_missing: str  # why this process can't show the form; empty if it can
     may_reassign: bool
     history: list[Entry] = field(default_factory=list)
 
@@ -87,12 +87,12 @@ class QuestionPage:
 
     @property
     def is_approval(self) -> bool:
-        """Whether it is answered with one of two buttons."""
+        """Whether the answer is one of two buttons."""
         return Question.of(self.wait).is_approval
 
 
 def facts(user: Any, wait: Wait) -> QuestionFacts:
-    """What is asked, with what looks secret hidden from who may not see it."""
+    """The question's prompt, metadata and subject; secrets masked unless the user may see them."""
     question = Question.of(wait)
     root = Execution.objects.defer(*access.LARGE).filter(pk=wait.root_id).first()
     masking = inputs.masking_for(user, wait)
@@ -107,7 +107,7 @@ def facts(user: Any, wait: Wait) -> QuestionFacts:
 
 
 def page_of(user: Any, wait: Wait) -> QuestionPage:
-    """A question with all that this user may see of it."""
+    """The question, with everything that this user may see of it."""
     now = clock.read(database())
     question = Question.of(wait)
     root = Execution.objects.filter(pk=wait.root_id).first()
@@ -144,7 +144,7 @@ def _why_not(user: Any, wait: Wait) -> str:
 
 
 def _answer(wait: Wait, masking: Masking) -> str:
-    """What was answered, if it was more than a decision."""
+    """The answer as a text; empty for an approval, whose answer is its outcome."""
     if wait.status != WaitStatus.ANSWERED or Question.of(wait).is_approval:
         return ""
     return shown(masking.answer(wait.name, wait.answer))
@@ -153,7 +153,7 @@ def _answer(wait: Wait, masking: Masking) -> str:
 def later(
     question: Question, opened_at: datetime, now: datetime
 ) -> list[tuple[datetime, list[str]]]:
-    """Who may answer besides, and from when on."""
+    """The coming escalations: the time of each, and the assignees it adds."""
     coming = [after for after in question.escalations() if opened_at + after > now]
     return [
         (
@@ -165,7 +165,7 @@ def later(
 
 
 def shown(value: Any) -> str:
-    """A value for people: a text as it is, the rest as JSON; cut if it is very long."""
+    """A value for people: a text as it is, anything else as JSON; cut at ``VALUE_CHARACTERS``."""
     text = value if isinstance(value, str) else values.block(value)
     return cut(visible(text), VALUE_CHARACTERS)
 
@@ -174,7 +174,7 @@ def shown(value: Any) -> str:
 
 
 def execution_url(pk: UUID) -> str:
-    """The page of an execution in the admin, if there is one."""
+    """The address of the execution's page in the admin; empty if it has none."""
     try:
         return reverse("admin:durable_execution_change", args=[pk])
     except NoReverseMatch:
@@ -182,9 +182,9 @@ def execution_url(pk: UUID) -> str:
 
 
 def subjects(executions: Iterable[Execution], user: Any) -> dict[UUID, str]:
-    """What executions are about, by their ids: one statement for each model.
+    """The subjects of executions, by execution id: one query for each model.
 
-    A row's own words are for those who may see such rows; others read its model and key.
+    Users who may see rows of the model read the row's ``str()``; others read model and key.
     """
     by_model: dict[str, dict[UUID, str]] = {}
     for execution in executions:
@@ -199,7 +199,7 @@ def subjects(executions: Iterable[Execution], user: Any) -> dict[UUID, str]:
         try:
             shown = model is not None and access.sees_rows(user, model)
             rows = {} if not shown else model._base_manager.in_bulk(set(ids.values()))
-        except (ValueError, TypeError, ValidationError):  # keys of another kind, from before
+        except (ValueError, TypeError, ValidationError):  # stored keys that no longer fit the model
             rows = {}
         texts = {str(pk): str(row) for pk, row in rows.items()}
         for pk, subject_id in ids.items():
@@ -211,7 +211,7 @@ def subjects(executions: Iterable[Execution], user: Any) -> dict[UUID, str]:
 
 
 def history(wait: Wait, masking: Masking, *, origins: bool) -> list[Entry]:
-    """All that happened to a question, the oldest first: opened, told, answered, handed on."""
+    """The history of a question, the oldest first: asked, mailed, answered, reassigned, ended."""
     entries = [Entry(wait.opened_at, "", _("asked"))]
     mails = AnswerLink.objects.filter(wait=wait).prefetch_related("recipient")
     seen: set[tuple[Any, Any]] = set()

@@ -1,4 +1,4 @@
-"""Questions to people in the admin: the list, and the pages on which they are answered."""
+"""Questions to people in the admin: the list, and the pages that answer and reassign one."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ STYLESHEETS = ("durable/dashboard.css", "durable/inputs.css")
 
 
 class InputAdmin(OwnLookups):
-    """What people are asked: first of all, what waits for whoever looks."""
+    """The questions to people; first those that wait for this user."""
 
     list_display = ("asks", "buttons", "state", "due", "about")
     list_display_links = None
@@ -84,64 +84,64 @@ class InputAdmin(OwnLookups):
         css = {"all": STYLESHEETS}
         js = (SCRIPT,)
 
-    # -- who may come in: any staff; what they see is decided question by question ---------------
+    # -- access: all staff may open the list; each question is checked by itself ------------------
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """In the index: for whoever may see or answer questions, or is asked one."""
+        """Show the list in the index if the user may see or answer questions, or is asked one."""
         user: Any = request.user
         known = (access.PERMISSIONS["view"], access.PERMISSIONS["answer"])
         return any(user.has_perm(name) for name in known) or bool(asked_of(request))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The list is everybody's; what it holds depends on them."""
+        """Any active user may open the list; a single question only if the user may see it."""
         user: Any = request.user
         return bool(user.is_active and (obj is None or inputs.seen_by(user, obj)))
 
     def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
-        """What the index offers."""
+        """The index links to the list if it is shown."""
         shown = self.has_module_permission(request)
         return {"add": False, "change": False, "delete": False, "view": shown}
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Questions are asked by steps."""
+        """No: steps ask questions."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Answers go through the engine."""
+        """No: answers go through the engine."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Rows are removed by retention."""
+        """No: retention removes rows."""
         return False
 
     # -- the list ------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Input]:
-        """The questions that exist for this user."""
+        """The questions that this user may see."""
         rows: Any = inputs.listed(request.user, Input.objects.all(), asked_of(request))
         large = (f"execution__{name}" for name in access.LARGE)
         found: QuerySet[Input] = rows.select_related("execution").defer(*large)
         return found
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[InputList]:
-        """A list whose rows know what they are about."""
+        """A list whose rows know their subject."""
         return InputList
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """What became of a question is said where some are answered."""
+        """Leave out the column that is the same for each row of the chosen list."""
         chosen = request.GET.get(ShowFilter.parameter_name, "mine")
         unsaid = {"mine": "state", "answered": "buttons", "by_me": "buttons"}.get(chosen)
         return tuple(name for name in self.list_display if name != unsaid)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list, under the name of what it shows."""
+        """The list, titled after the chosen filter."""
         titles = {name: title for name, title in ShowFilter.names if name != "all"}
         chosen = request.GET.get(ShowFilter.parameter_name, "mine")
         title = titles.get(chosen) or capfirst(self.opts.verbose_name_plural)
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """What waits longest comes first; what was answered last comes first."""
+        """Open questions: the oldest first; answered ones: the last answered first."""
         chosen = request.GET.get(ShowFilter.parameter_name)
         if chosen in ShowFilter.past:
             return ("-resolved_at", "-id")
@@ -150,7 +150,7 @@ class InputAdmin(OwnLookups):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """By prompt, name, workflow, subject's or execution's id."""
+        """Search by prompt, name, workflow, or the beginning of an execution's id."""
         words = search.words(search_term)
         if words is None:
             return queryset.none(), False
@@ -163,29 +163,29 @@ class InputAdmin(OwnLookups):
         return queryset, False
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
-        """Deciding on many at once, for whoever has something to decide."""
+        """Approve and reject, if the user is asked for an approval."""
         past = request.GET.get(ShowFilter.parameter_name) in ShowFilter.past
         if past or not any(Question.of(wait).is_approval for wait in asked_of(request)):
             return {}
-        where = () if action_location is None else (action_location,)  # Django 6.1 asks for it
+        where = () if action_location is None else (action_location,)  # Django 6.1 passes it on
         found: dict[str, Any] = super().get_actions(request, *where)
         return {name: found[name] for name in ("approve", "reject") if name in found}
 
     @admin.action(description=gettext_lazy("Approve selected inputs"))
     def approve(self, request: HttpRequest, queryset: QuerySet[Input]) -> HttpResponse:
-        """Ask for a comment, then approve them all."""
+        """Ask for a comment, then approve the selected questions."""
         return input_bulk.confirm(self, request, APPROVED, queryset)
 
     @admin.action(description=gettext_lazy("Reject selected inputs"))
     def reject(self, request: HttpRequest, queryset: QuerySet[Input]) -> HttpResponse:
-        """Ask for a comment, then reject them all."""
+        """Ask for a comment, then reject the selected questions."""
         return input_bulk.confirm(self, request, REJECTED, queryset)
 
     # -- the columns ---------------------------------------------------------------------------
 
     @admin.display(description=gettext_lazy("question"))
     def asks(self, row: Any) -> SafeString:
-        """The prompt, as a link to the question's page; who may answer; how many have voted."""
+        """The prompt, linked to the question's page; the assignees and the votes."""
         who = ", ".join(words.people_in_words(row.assignees)) or _("anybody who may approve")
         about = [_("for %s") % who]
         quorum = Question.of(row).quorum
@@ -202,14 +202,14 @@ class InputAdmin(OwnLookups):
 
     @admin.display(description=gettext_lazy("workflow"))
     def about(self, row: Any) -> SafeString:
-        """The workflow, as a link to the execution if that may be seen, and its subject."""
+        """The workflow, linked to the execution if the user may see it, and the subject."""
         name = visible(row.execution.workflow)
         workflow = format_html('<a href="{}">{}</a>', row.url, name) if row.url else name
         return format_html('{}<span class="durable-small">{}</span>', workflow, row.subject)
 
     @admin.display(description=gettext_lazy("due"), ordering="due_at")
     def due(self, row: Any) -> SafeString:
-        """Until when, whether that is over, and since when it is asked."""
+        """The due time, whether it is over, and the time of asking."""
         opened = format_html(_("asked {}"), shown.moment(row.opened_at, row.now))
         asked = format_html('<span class="durable-small">{}</span>', opened)
         if row.due_at is None:
@@ -222,12 +222,12 @@ class InputAdmin(OwnLookups):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Any) -> str:
-        """Open, or what became of it."""
+        """Open, waiting for this user, or the outcome."""
         return words.outcome(row, row.now) or (_("waiting for you") if row.mine else _("open"))
 
     @admin.display(description=gettext_lazy("answer"))
     def buttons(self, row: Any) -> SafeString | str:
-        """What this user can do with it, each a page that asks once more."""
+        """Links to the pages that answer, approve or reject; empty if the user may not answer."""
         if not row.mine:
             return ""
         if not Question.of(row).is_approval:
@@ -250,7 +250,7 @@ class InputAdmin(OwnLookups):
     # -- the pages -----------------------------------------------------------------------------
 
     def get_urls(self) -> list[Any]:
-        """The list and our own pages: none of ``ModelAdmin`` writes anything here."""
+        """Only the list and our own pages: no page of ``ModelAdmin`` that writes."""
 
         def view(page: Any) -> Any:
             return require_http_methods(FORMS)(self.admin_site.admin_view(page))
@@ -271,12 +271,12 @@ class InputAdmin(OwnLookups):
         ]
 
     def address(self, name: str, *args: Any) -> str:
-        """Where a page of ours is."""
+        """The address of one of these pages."""
         site = self.admin_site.name
         return reverse(f"admin:durable_input_{name}", args=args, current_app=site)
 
     def found(self, request: HttpRequest, pk: UUID) -> Wait:
-        """The question, or 404 for what this user may not see."""
+        """The question; 404 if there is none, or this user may not see it."""
         rows = Input.objects.filter(pk=pk).questions().select_related("execution")
         wait: Wait | None = rows.first()
         if wait is None or not inputs.seen_by(request.user, wait):
@@ -297,7 +297,7 @@ class InputAdmin(OwnLookups):
         return TemplateResponse(request, f"admin/durable/input/{template}", context, status=status)
 
     def answer_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """One question: what is asked, and the form that answers it."""
+        """The page of one question; a POST records the answer."""
         wait = self.found(request, pk)
         if request.method == "POST":
             return self._answer(request, wait)
@@ -306,7 +306,7 @@ class InputAdmin(OwnLookups):
     def question(
         self, request: HttpRequest, wait: Wait, status: int = 200, **context: Any
     ) -> HttpResponse:
-        """The page of a question, with its form unless there is nothing to answer."""
+        """The page of one question; with the form if this user may answer and the form is known."""
         page = page_of(request.user, wait)
         if page.may_answer and page.form_missing:
             status = 409
@@ -341,13 +341,13 @@ class InputAdmin(OwnLookups):
                 refused = _("Not recorded: %s") % refusal
             typed = CommentForm(request.POST, use_required_attribute=False)
             return self.question(request, wait, 422, form=form, comment_form=typed, refused=refused)
-        except DurableError as refusal:  # a text that can't be stored
+        except DurableError as refusal:  # for example a text that can't be stored
             return self.question(request, wait, 422, refused=_("Not recorded: %s") % refusal)
         messages.success(request, f"{words.title(wait)}: {words.done(answered)}")
         return HttpResponseRedirect(self.address("changelist"))
 
     def decide_view(self, request: HttpRequest, decision: str) -> HttpResponse:
-        """Approve or reject some: first a page with a comment, then what came of each."""
+        """Approve or reject the chosen questions: first a page with a comment, then the results."""
         if decision not in (APPROVED, REJECTED):
             raise Http404
         if request.method == "POST":
@@ -356,7 +356,7 @@ class InputAdmin(OwnLookups):
         return input_bulk.confirm(self, request, decision, rows.select_related("execution"))
 
     def reassign_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Put others in charge of an open question."""
+        """Replace the assignees of an open question."""
         wait = self.found(request, pk)
         if wait.status == WaitStatus.OPEN and not inputs.may_reassign(request.user, wait):
             raise PermissionDenied

@@ -1,4 +1,4 @@
-"""The page behind a link in a mail: it shows what is asked, and decides only when it is posted."""
+"""The page behind a link in a mail: a GET shows the question, a POST answers it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ STYLESHEETS = ("durable/inputs.css", "durable/answer.css")
 @csrf_protect
 @or_404
 def answer(request: HttpRequest, token: str) -> HttpResponse:
-    """Ask the recipient of a link, without a login; ``POST`` records the answer.
+    """Ask the recipient of a link, without a login; a POST records the answer.
 
-    404 for what this site has not signed or has removed, 410 for what is over, 403 for who may
-    not (any more), 409 while this process lacks the form that the question needs.
+    404 if this site has not signed the link or has removed it, 410 if the link or its question is
+    over, 403 if the recipient may not answer (any more), 409 while this process lacks the form.
     """
     link = links.read(token)
     if link is None:
@@ -71,7 +71,7 @@ def _answer(request: HttpRequest, link: AnswerLink) -> HttpResponse:
         return _ask(request, link, 422, form=form, comment_form=typed, refused=refused)
     except WaitNotFound:
         raise
-    except DurableError as refusal:  # a text that can't be stored
+    except DurableError as refusal:  # for example a text that can't be stored
         return _ask(request, link, 422, refused=_("Not recorded: %s") % visible(refusal))
     title = words.title(wait)
     return _page(request, link, "done.html", title=title, done=words.done(wait))
@@ -84,11 +84,11 @@ def _masking(link: AnswerLink) -> Masking:
 def _page(
     request: HttpRequest, link: AnswerLink, template: str, status: int = 200, **context: Any
 ) -> HttpResponse:
-    """A page on its own, which nobody keeps, frames, indexes, or learns the address of.
+    """A page of its own, with headers against caching, framing, indexing and leaking its address.
 
-    The policy about referrers is ``same-origin``: with ``no-referrer`` browsers post ``Origin:
-    null``, which Django's protection against forged requests refuses. There is no link to another
-    site on the page that an address could leak through.
+    The referrer policy is ``same-origin``: with ``no-referrer`` browsers post ``Origin: null``,
+    which Django's CSRF protection refuses. The page has no link to another site, so no other site
+    gets its address.
     """
     reader = visible_line(link.recipient.get_username())
     context = {"link": link, "reader": reader, "stylesheets": STYLESHEETS, **context}
@@ -98,7 +98,7 @@ def _page(
     response.headers["X-Robots-Tag"] = "noindex, nofollow"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = _policy()
-    # Django logs the address of each refusal: this one may still open something
+    # Django logs the address of each refused request: this address may still open a question
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
@@ -112,6 +112,6 @@ def _policy() -> str:
 
 
 def _origin_of(address: str) -> str:
-    """The other host that static files come from, if they do."""
+    """The origin of the static files if they have a host of their own; empty if they have not."""
     parts = urlsplit(address)
     return f"{parts.scheme or 'https'}://{parts.netloc}" if parts.netloc else ""

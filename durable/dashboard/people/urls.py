@@ -1,4 +1,4 @@
-"""The pages outside the admin: the one that a link in a mail leads to."""
+"""The one address outside the admin: the page behind a link in a mail."""
 
 from django.urls import path
 

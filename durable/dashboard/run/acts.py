@@ -1,4 +1,4 @@
-"""What an operator does to one execution: a button, a page that asks why, and what came of it."""
+"""The actions on one execution: a button, a page that asks for a reason, and the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from durable.models import Execution
 REASON_CHARACTERS = 2_000
 STEPS_TO_CHOOSE = 500
 
-#: what a page says before a dangerous action
+#: the consequences that a page names before a dangerous action
 CONSEQUENCES = {
     "cancel": gettext_lazy("It ends without completing; what its steps have done stays done."),
     "cancel_compensate": gettext_lazy(
@@ -39,7 +39,7 @@ CONSEQUENCES = {
 
 
 class OptionsForm(forms.Form):
-    """What an action takes besides the execution; fields that it has no use for are left out."""
+    """The options of an action: a reason, and the fields below that the action takes."""
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
@@ -63,15 +63,15 @@ class OptionsForm(forms.Form):
         if "from_step" in self.fields:
             field: Any = self.fields["from_step"]
             field.choices = [("", _("the beginning, with the input")), *_steps_of(execution)]
-            if execution is None:  # of many: each from its beginning
+            if execution is None:  # of many executions: each starts from its beginning
                 del self.fields["from_step"]
 
     def clean_reason(self) -> str:
-        """With the lines that were typed."""
+        """The reason, with line ends as typed."""
         return as_typed(self.cleaned_data["reason"])
 
     def options(self) -> dict[str, Any]:
-        """The options as the engine takes them."""
+        """The options that were given, as the engine takes them."""
         return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
 
 
@@ -83,7 +83,7 @@ def _steps_of(execution: Execution | None) -> list[tuple[str, str]]:
 
 
 def respond(pages: Pages, request: HttpRequest, execution: Execution, name: str) -> HttpResponse:
-    """The page that asks, or (posted, and confirmed where that is needed) the deed."""
+    """Ask for options and confirmation; run the action once it is posted (and confirmed)."""
     action = ACTIONS.get(name)
     if action is None:
         raise Http404
@@ -123,7 +123,7 @@ def respond(pages: Pages, request: HttpRequest, execution: Execution, name: str)
 def attempt(
     action: Action, pk: UUID, user: Any, options: dict[str, Any]
 ) -> tuple[Execution | None, str]:
-    """Do it; or why the engine refuses, in words. ``AccessDenied`` is not caught."""
+    """Run the action: the resulting execution, or None and the refusal; raises ``AccessDenied``."""
     execution = Execution.objects.filter(pk=pk).first()
     if execution is None:
         return None, _("It does not exist any more.")

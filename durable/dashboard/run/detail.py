@@ -1,4 +1,4 @@
-"""The page of one execution: all that is remembered of it, and what can be done with it."""
+"""The page of one execution: all its parts, read with a bounded number of queries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def respond(pages: Pages, request: HttpRequest, execution: Execution) -> HttpRes
 
 
 def context(pages: Pages, request: HttpRequest, execution: Execution) -> dict[str, Any]:
-    """What the page and its live part are made of; a bounded number of queries."""
+    """The context of the page and of its live part; a bounded number of queries."""
     user = request.user
     shown = Shown(access.may(user, "view_payload", execution))
     names = steps.family(execution)
@@ -74,7 +74,7 @@ def context(pages: Pages, request: HttpRequest, execution: Execution) -> dict[st
 
 
 def raw(pages: Pages, request: HttpRequest, execution: Execution) -> HttpResponse:
-    """Everything that it carries, uncut."""
+    """The page with the execution's data and row, uncut."""
     shown = Shown(access.may(request.user, "view_payload", execution))
     more = [
         ("base", shown.value(execution.base, EVERYTHING)),
@@ -108,7 +108,7 @@ def _error(execution: Execution, shown: Shown) -> dict[str, Any] | None:
 
 
 def _light(own: Any) -> list[StepRun]:
-    """The last attempts without their values, the first of them first."""
+    """The last ``timeline.READ`` attempts without their values, in the order of time."""
     light = own.only(
         "execution_id",
         "path",
@@ -123,7 +123,7 @@ def _light(own: Any) -> list[StepRun]:
 
 
 def _links(pages: Pages, runs: list[StepRun]) -> dict[str, str]:
-    """The page of the last attempt of each step."""
+    """The address of each step's last attempt, by path."""
     return {
         run.path: pages.link("execution_step", run.execution_id, run.pk)
         for run in runs
@@ -134,7 +134,7 @@ def _links(pages: Pages, runs: list[StepRun]) -> dict[str, str]:
 def _timeline(
     execution: Execution, runs: list[StepRun], waits: list[Wait], names: Any, request: HttpRequest
 ) -> Any:
-    """The picture of the attempts, the waits, and what runs now."""
+    """The chart of attempts and waits, with the running attempt at the end."""
     bars = timeline.bars_of(runs, waits, names)
     current = timeline.current_bar(execution)
     return timeline.draw([*bars, current] if current else bars, now(request))

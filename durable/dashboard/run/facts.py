@@ -1,4 +1,4 @@
-"""What else is known of an execution: the names and values at the top of its page."""
+"""The names and values at the top of an execution's page: queue, subject, keys, progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from durable.showing.characters import visible
 
 
 def facts(execution: Execution, user: Any, shown: Shown) -> list[tuple[str, Any]]:
-    """Name and value of what else is known; names whose value is empty are left out."""
+    """Labels with their values; labels without a value are left out."""
     keys = CorrelationKey.objects.filter(execution=execution.pk).order_by("id")
     found: list[tuple[str, Any]] = [
         (_("Queue"), visible(execution.queue)),
@@ -35,14 +35,14 @@ def facts(execution: Execution, user: Any, shown: Shown) -> list[tuple[str, Any]
 
 
 def took(execution: Execution) -> timedelta | None:
-    """From its first start to its end."""
+    """The time from the first start to the end; None if it is unfinished."""
     if execution.finished_at is None or execution.started_at is None:
         return None
     return execution.finished_at - execution.started_at
 
 
 def subject(execution: Execution, user: Any) -> Any:
-    """What it is about, with a link to its page in the admin if this person may see that."""
+    """The subject, linked to its page in the admin if the user may see rows of its model."""
     if not execution.subject_type:
         return ""
     text = f"{visible(execution.subject_type)}:{visible(execution.subject_id)}"

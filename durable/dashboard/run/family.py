@@ -1,4 +1,4 @@
-"""What belongs to an execution: its branches and items, its children, what it descends from."""
+"""The relatives of an execution: its branches and items, children, parents and reruns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAVY = ("input", "data", "base", "outcome", "frames", "progress")
 
 @dataclass(frozen=True)
 class Parts:
-    """The branches and items of an execution: how many in which status, and some of them."""
+    """The branches and items of an execution: counts by status, failed ones, one page of rows."""
 
     counts: list[tuple[str, int]]
     failed: list[Execution]
@@ -28,22 +28,22 @@ class Parts:
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """The number of branches and items."""
         return sum(count for _status, count in self.counts)
 
     @property
     def previous(self) -> int:
-        """The number of the page before."""
+        """The number of the previous page."""
         return self.page - 1
 
     @property
     def next(self) -> int:
-        """The number of the page after."""
+        """The number of the next page."""
         return self.page + 1
 
 
 def parts_of(execution: Execution, wanted: Any) -> Parts | None:
-    """A page of them, in their order; ``None`` if there are none."""
+    """One page of the branches and items, in their order; ``None`` if there are none."""
     below = Execution.objects.filter(parent=execution.pk, role__in=PARTS)
     counts = below.order_by("status").values_list("status").annotate(Count("pk"))
     found = [(str(status), int(count)) for status, count in counts]
@@ -62,13 +62,13 @@ def parts_of(execution: Execution, wanted: Any) -> Parts | None:
 
 
 def started_by(pk: UUID) -> Q:
-    """The workflows that an execution has started, also out of its branches and items."""
+    """All children of an execution, also of its branches and items."""
     family = Execution.objects.trees([pk])
     return Q(role=Role.CHILD, parent__in=family.order_by().values("pk"))
 
 
 def children_of(user: Any, execution: Execution) -> tuple[list[Execution], bool]:
-    """Some of the workflows that it has started, the newest first; and whether there are more."""
+    """The newest children that this user may see; and whether there are more."""
     rows = Execution.objects.filter(started_by(execution.pk))
     seen = access.visible(user, rows).defer("error", *HEAVY).order_by("-created_at", "-id")
     found = list(seen[: LISTED + 1])
@@ -76,13 +76,13 @@ def children_of(user: Any, execution: Execution) -> tuple[list[Execution], bool]
 
 
 def reruns_of(user: Any, execution: Execution) -> list[Execution]:
-    """The executions that were started from this one."""
+    """The reruns of this execution that the user may see, the newest first."""
     rows = access.visible(user, Execution.objects.filter(rerun_of=execution.pk))
     return list(rows.defer("error", *HEAVY).order_by("-created_at")[:LISTED])
 
 
 def ancestors_of(user: Any, execution: Execution) -> list[Execution]:
-    """The chain of parents that this person may see, the outermost first."""
+    """The parents up to the first one that this user may not see, the outermost first."""
     chain: list[Execution] = []
     parent_id = execution.parent_id
     while parent_id is not None and len(chain) < LISTED:

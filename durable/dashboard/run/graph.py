@@ -1,4 +1,4 @@
-"""The drawing of a flow: of a workflow before any run, or with a run laid over it."""
+"""The flow of a workflow or an execution, as inline SVG."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def undrawn(execution: Execution) -> str:
 
 
 def render(execution: Execution, links: Mapping[str, str]) -> SafeString | str:
-    """The flow of an execution; nothing if its code is not in this process.
+    """The flow of an execution with the run laid over it; empty if this process lacks the code.
 
-    ``links`` are the addresses of pages about nodes, by their paths.
+    ``links``: the address of a page for each node's path.
     """
     tree = tree_of_run(execution)
     if tree is None:
@@ -36,5 +36,5 @@ def render(execution: Execution, links: Mapping[str, str]) -> SafeString | str:
 
 
 def render_definition(cls: type[Any]) -> SafeString | str:
-    """The flow of a workflow, before any run."""
+    """The flow of a workflow, without a run."""
     return svg(layout(cls), title=_("Flow of %s") % visible(cls.definition.name))

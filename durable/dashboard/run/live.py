@@ -1,4 +1,4 @@
-"""The part of an execution's page that replaces itself: sent again only if it has changed."""
+"""The part of an execution's page that reloads itself; 304 while nothing has changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEMPLATE = "admin/durable/execution/body.html"
 
 
 def respond(pages: Pages, request: HttpRequest, execution: Execution) -> HttpResponse:
-    """The fragment with its ``ETag``, or 304; ``X-Durable-Final`` once nothing will change."""
+    """The fragment with its ``ETag``, or 304; ``X-Durable-Final: 1`` once it will not change."""
     context = {
         **pages.admin_site.each_context(request),
         **detail.context(pages, request, execution),

@@ -1,4 +1,4 @@
-"""One attempt of a step on a page of its own: everything of it, however large."""
+"""The page of one attempt of a step, with its values uncut."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from durable.showing.characters import visible
 
 
 def respond(pages: Pages, request: HttpRequest, execution: Execution, step: UUID) -> HttpResponse:
-    """The attempt, if it is one of this execution (of its branches, of what it rolls back)."""
+    """The page of an attempt in the tree of this execution; 404 for any other attempt."""
     run = StepRun.objects.filter(pk=step).select_related("execution").first()
     if run is None or run.execution.root_id != execution.root_id:
         raise Http404

@@ -1,4 +1,4 @@
-"""The attempts of an execution as rows of a table: what went in, what came out, how it went."""
+"""The attempts of an execution as rows of a table: values, errors, logs and durations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from durable.showing import times
 from durable.showing.characters import visible
 
 PER_PAGE = 50
-SMALL = 8_000  # characters of a value that a table shows; larger ones have a page of their own
+SMALL = 8_000  # characters of a value in a table; larger values are on the attempt's page
 BRANCHES = 200
 DEPTH = 5
 
@@ -36,7 +36,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class ShownAttempt:
-    """One attempt as it is shown."""
+    """One attempt, ready to be shown."""
 
     id: UUID
     execution: UUID
@@ -56,12 +56,12 @@ class ShownAttempt:
     traceback: str = ""
     details: str = ""
     logs: list[LogLine] = field(default_factory=list)
-    large: bool = False  # something of it is only on its own page
+    large: bool = False  # a value is left out here and shown on the attempt's own page
 
 
 @dataclass(frozen=True)
 class Attempts:
-    """A page of them."""
+    """One page of attempts."""
 
     rows: list[ShownAttempt]
     page: int
@@ -70,15 +70,15 @@ class Attempts:
 
     @property
     def others(self) -> list[int]:
-        """The numbers of the pages to offer: the first, the last, and those around this one."""
+        """The numbers of the linked pages: the first, the last, and those near this one."""
         near = range(self.page - 2, self.page + 3)
         return sorted({1, self.pages, *(n for n in near if 1 <= n <= self.pages)})
 
 
 def family(execution: Execution) -> dict[UUID, str]:
-    """The execution and its branches (their branches too), by id, with the names of the branches.
+    """The execution and its branches (nested ones too): the branch's name by id.
 
-    Items are not among them: there may be a hundred thousand.
+    Items are left out: there may be a hundred thousand.
     """
     found = {execution.pk: ""}
     level = [execution.pk]
@@ -96,7 +96,7 @@ def family(execution: Execution) -> dict[UUID, str]:
 def page_of(
     attempts: QuerySet[StepRun], names: dict[UUID, str], shown: Shown, wanted: Any
 ) -> Attempts:
-    """One page of attempts, in the order in which they started."""
+    """One page of attempts, in the order of their starts."""
     total = attempts.count()
     pages = max(1, -(-total // PER_PAGE))
     page = min(max(1, int(wanted)), pages) if str(wanted).isdecimal() else 1
@@ -106,13 +106,13 @@ def page_of(
 
 
 def full(row: StepRun, names: dict[UUID, str], shown: Shown, limit: int) -> ShownAttempt:
-    """One attempt with everything."""
+    """One attempt with all its values, each up to ``limit`` characters."""
     found = _readable(StepRun.objects.filter(pk=row.pk), limit).get()
     return attempt(found, names, shown, limit)
 
 
 def _readable(rows: QuerySet[StepRun], limit: int) -> Any:
-    """Rows whose values are read only where they are small."""
+    """Rows whose values are read from the database only if they are no larger than ``limit``."""
     sizes = {f"{name}_size": Length(name) for name in ("input", "output", "logs")}
     small: dict[str, Any] = {
         f"small_{name}": Case(
@@ -129,7 +129,7 @@ def _readable(rows: QuerySet[StepRun], limit: int) -> Any:
 
 
 def attempt(row: Any, names: dict[UUID, str], shown: Shown, limit: int = SMALL) -> ShownAttempt:
-    """A row as it is shown."""
+    """A row of ``_readable``, ready to be shown."""
     error = row.error or {}
     sizes = (row.input_size or 0, row.output_size or 0, (row.logs_size or 0) // 4)
     return ShownAttempt(
@@ -156,7 +156,7 @@ def attempt(row: Any, names: dict[UUID, str], shown: Shown, limit: int = SMALL) 
 
 
 def log_lines(text: str, shown: Shown) -> Iterable[LogLine]:
-    """Captured records; what is not one is shown as it is."""
+    """The captured log records; a line that is no record is shown as text."""
     for line in filter(None, text.splitlines()):
         try:
             record = json.loads(line)

@@ -1,4 +1,4 @@
-"""An execution over real time, as inline SVG: a lane for each step, with its attempts and waits."""
+"""The timeline of an execution as inline SVG: a lane for each step, with its attempts and waits."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from durable.showing import times
 from durable.showing.characters import visible
 
 LANES = 40
-READ = 400  # attempts and waits that are looked at
+READ = 400  # attempts that are read
 NAMES, PLOT, ROW, TOP, SIDE = 190, 690, 24, 26, 14
 WIDTH = NAMES + PLOT + SIDE
-LEAST = 3  # so that a short attempt can still be seen
+LEAST = 3  # pixels, so that a short attempt is visible
 TICKS = 6
 
-#: distances of the ticks, in seconds
+#: possible distances of ticks, in seconds
 NICE = (
     *(base * 10.0**power for power in range(-3, 1) for base in (1, 2, 5)),
     10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200,
@@ -33,17 +33,17 @@ NICE = (
 
 @dataclass(frozen=True)
 class Bar:
-    """Something that took time: ``kind`` is its class, ``text`` what it says when pointed at."""
+    """A bar in a lane; ``kind`` is its CSS class, ``text`` its tooltip."""
 
     lane: tuple[str, str]  # branch, path
     begin: datetime
-    end: datetime | None  # None: it still goes on
+    end: datetime | None  # None: not over yet
     kind: str
     text: str
 
 
 def bars_of(steps: Iterable[Any], waits: Iterable[Any], names: dict[Any, str]) -> list[Bar]:
-    """The bars of attempts and of what they waited for, and of the pauses before a retry."""
+    """The bars of the attempts, of their waits, and of the pauses before a retry."""
     found = []
     last: dict[tuple[str, str, int], Any] = {}
     for run in steps:
@@ -64,7 +64,7 @@ def bars_of(steps: Iterable[Any], waits: Iterable[Any], names: dict[Any, str]) -
 
 
 def current_bar(execution: Any) -> Bar | None:
-    """What runs now, or the pause until the next attempt: neither has a row of its own yet."""
+    """The bar of the running attempt, which has no row yet; None if no attempt is running."""
     if execution.is_finished or not execution.path:
         return None
     since = execution.last_completed_at or execution.started_at
@@ -76,7 +76,7 @@ def current_bar(execution: Any) -> Bar | None:
 
 
 def draw(bars: list[Bar], present: datetime) -> SafeString | str:
-    """The picture; nothing where nothing has happened yet."""
+    """The chart; empty without bars."""
     if not bars:
         return ""
     lanes = list(dict.fromkeys(bar.lane for bar in sorted(bars, key=lambda bar: bar.begin)))
@@ -120,29 +120,29 @@ def draw(bars: list[Bar], present: datetime) -> SafeString | str:
 
 @dataclass(frozen=True)
 class _Scale:
-    """Where a moment lies; its right edge moves on in steps, so that the picture rarely changes."""
+    """The horizontal axis. Its length grows in steps, so that a reload rarely changes the chart."""
 
     begin: datetime
     span: timedelta
 
     @property
     def step(self) -> float:
-        """Seconds between ticks."""
+        """Seconds between two ticks."""
         wanted = self.span.total_seconds() / TICKS
         return next((nice for nice in NICE if nice >= wanted), NICE[-1])
 
     @property
     def seconds(self) -> float:
-        """The length of the axis: whole tenths of a tick."""
+        """The length of the axis in seconds: whole tenths of a tick."""
         part = self.step / 10
         return (self.span.total_seconds() // part + 1) * part
 
     def x(self, moment: datetime) -> float:
-        """The horizontal place of a moment."""
+        """The horizontal place of a time."""
         return NAMES + PLOT * min((moment - self.begin).total_seconds() / self.seconds, 1)
 
     def edge(self) -> float:
-        """The right end."""
+        """The right end of the axis."""
         return NAMES + PLOT
 
 
@@ -181,7 +181,7 @@ def _lane(lane: tuple[str, str], row: int) -> SafeString:
 
 
 def cut_name(text: str) -> str:
-    """A name that fits into the column."""
+    """A name cut to the width of its column."""
     return text if len(text) <= 26 else f"{text[:25]}…"
 
 

@@ -1,4 +1,4 @@
-"""Entries of the audit trail as they are shown."""
+"""The entries of the audit trail, ready to be shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN_ENTRIES = 50
 
 
 def entries(execution: Execution, shown: Shown, user: Any) -> list[dict[str, Any]]:
-    """The audit trail, the newest first; nothing for who may not see it."""
+    """The execution's entries, the newest first; none for users who may not see the audit trail."""
     if not access.may(user, "view_audit", execution):
         return []
     rows = AuditEntry.objects.filter(execution_id=execution.pk).order_by("-id")[:SHOWN_ENTRIES]
@@ -23,7 +23,7 @@ def entries(execution: Execution, shown: Shown, user: Any) -> list[dict[str, Any
 
 
 def entry(row: AuditEntry, shown: Shown) -> dict[str, Any]:
-    """One entry as it is shown."""
+    """One entry, ready to be shown."""
     return {
         "row": row,
         "actor": visible(row.actor_name) or _("the program"),
@@ -38,5 +38,5 @@ def entry(row: AuditEntry, shown: Shown) -> dict[str, Any]:
 
 
 def shown_change(row: AuditEntry, value: Any, shown: Shown) -> Any:
-    """What was before or after, as far as this person may see it."""
+    """A value before or after the change, masked."""
     return shown.masking.change(row.action, row.target, value)

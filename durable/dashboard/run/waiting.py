@@ -1,4 +1,4 @@
-"""Where an execution stands, in words; what it waits for, and the events that it has received."""
+"""An execution's standing in words, its waits, and the events it has received."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from durable.showing.characters import visible
 from durable.states import ROLLBACK, Status
 
 SHOWN_EVENTS = 50
-SHOWN_PROMPT = 300  # characters: the page of the question has the rest
+SHOWN_PROMPT = 300  # characters; the question's page has the rest
 
 
 def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
-    """Where it stands, in words, and the moment that matters most."""
+    """The current step, attempt and state in words, with the time of the next move."""
     if execution.is_finished:
         return {}
     step = visible(execution.path.rpartition("/")[2])
@@ -51,7 +51,7 @@ def standing(execution: Execution, waits: list[Wait]) -> dict[str, Any]:
 
 
 def undone(execution: Execution) -> StepRun | None:
-    """The attempt of a step whose compensation comes next, or runs; none at the beginning."""
+    """The step's attempt whose compensation runs or is next; None before the first."""
     pk = execution.path.removeprefix(ROLLBACK)
     if not pk or pk == execution.path:
         return None
@@ -59,7 +59,7 @@ def undone(execution: Execution) -> StepRun | None:
 
 
 def _waits_for(waits: list[Wait]) -> str:
-    """In words, for what; a block that waits for its parts has no waits."""
+    """The waits in words; a block that waits for its parts has no waits."""
     if not waits:
         return _("waits for its parts")
     wait, more = waits[0], len(waits) - 1
@@ -73,7 +73,7 @@ def _waits_for(waits: list[Wait]) -> str:
 
 
 def asked(user: Any, waits: list[Wait]) -> set[Any]:
-    """The open questions among them that this person may answer."""
+    """The open questions among these waits that this user may answer."""
     asked = [one.pk for one in waits if (one.kind, one.status) == (WaitKind.INPUT, WaitStatus.OPEN)]
     rows: Any = Wait.objects.filter(pk__in=asked)
     return {wait.pk for wait in access.asked_of(user, rows)} if asked else set()

@@ -1,4 +1,4 @@
-"""What every page of the dashboard stands on: who may see it, who changes something, the time."""
+"""The base class of all pages of the dashboard: access, HTTP methods, audit origin, the time."""
 
 from __future__ import annotations
 
@@ -39,36 +39,36 @@ SCRIPT = "durable/dashboard.js"
 
 
 class LookOnly:
-    """No adding, no changing, no deleting: what acts goes through the engine."""
+    """No adding, changing or deleting of rows: actions go through the engine."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Rows are made by the engine."""
+        """No: the engine makes rows."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Rows are changed by the engine."""
+        """No: the engine changes rows."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Rows are removed by retention."""
+        """No: retention removes rows."""
         return False
 
 
 class OwnLookups(_Admin):
-    """A list takes no query but that of its own filters and columns.
+    """Allow only the look-ups of the list's own filters.
 
-    ``ModelAdmin`` takes any look-up of any column: a way to ask, character by character, what is
-    masked on the page.
+    ``ModelAdmin`` allows look-ups of any column: by them a user could find out, character by
+    character, a value that is masked on the page.
     """
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        """Whether one of the filters of the list asks so."""
+        """Whether one of the list's filters uses this look-up."""
         return any(lookup in _parameters(one) for one in self.list_filter)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list; a value that no column can hold is one of Django's wrong look-ups."""
+        """The list; a value with a NUL, which no column can hold, is an incorrect look-up."""
         asked = request.GET.copy()
-        asked.pop(SEARCH_VAR, None)  # words are looked for without such characters
+        asked.pop(SEARCH_VAR, None)  # the search drops NULs by itself
         if any("\0" in text for name in asked for text in asked.getlist(name)):
             raise IncorrectLookupParameters
         return super().get_changelist_instance(request)
@@ -76,23 +76,23 @@ class OwnLookups(_Admin):
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
-        """Rows with all the words; none for more words than anybody would write."""
+        """The rows with all words; none if there are too many words."""
         if words(search_term) is None:
             return queryset.none(), False
         return super().get_search_results(request, queryset, search_term)
 
 
 def _parameters(list_filter: Any) -> Sequence[str]:
-    """The query parameters of a filter: a class of its own, or the name of a column."""
+    """The query parameters of a filter, which is a class or the name of a column."""
     if isinstance(list_filter, str):
         return (f"{list_filter}__exact", f"{list_filter}__isnull")
     return (list_filter.parameter_name, *(name for name, *_ in getattr(list_filter, "inputs", ())))
 
 
 class Pages(LookOnly, OwnLookups):
-    """The pages about one model; ``sees`` is what one must be allowed to, to see any of them.
+    """The pages about one model; ``sees`` names the action a user must be allowed to see them.
 
-    ``posted`` are those pages of ``ModelAdmin`` that take a form, by the end of their names.
+    ``posted``: the ends of the names of those ``ModelAdmin`` pages that take a POST.
     """
 
     sees = "view"
@@ -100,18 +100,18 @@ class Pages(LookOnly, OwnLookups):
     actions_on_top = True
     show_full_result_count = False
     list_max_show_all = 0
-    preserve_filters = False  # no page of ours leads back to a list as it was
+    preserve_filters = False  # no page of ours returns to a filtered list
 
     class Media:
         css = {"all": (STYLESHEET,)}
         js = (SCRIPT,)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever may see this kind of thing at all; rows are scoped by ``get_queryset``."""
+        """Users who may see this kind of thing at all; ``get_queryset`` limits the rows."""
         return access.may(request.user, self.sees)
 
     def get_urls(self) -> list[Any]:
-        """The pages of ``ModelAdmin``, which would answer any method as they answer GET."""
+        """The pages of ``ModelAdmin``, limited to GET and HEAD unless they are in ``posted``."""
         urls: list[Any] = super().get_urls()
         for one in urls:
             takes = FORMS if str(one.name).endswith(self.posted) else LOOKS
@@ -119,18 +119,18 @@ class Pages(LookOnly, OwnLookups):
         return urls
 
     def url(self, route: str, view: View, name: str, takes: Sequence[str] = LOOKS) -> Any:
-        """A page of ours beside those of ``ModelAdmin``, for staff only."""
+        """One of our own pages besides those of ``ModelAdmin``; for staff only."""
         page = require_http_methods(takes)(self.admin_site.admin_view(or_404(view)))
         return path(route, page, name=f"durable_{name}")
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """404: changes are in the audit trail, and the log of Django's admin has none of them."""
+        """404: changes are in the audit trail, not in the log of Django's admin."""
         raise Http404
 
     def link(self, name: str, *args: Any) -> str:
-        """The address of a page of the admin site that this belongs to."""
+        """The address of a page in the same admin site."""
         return reverse(f"admin:durable_{name}", args=args, current_app=self.admin_site.name)
 
     def page(
@@ -166,13 +166,13 @@ def or_404(view: View) -> View:
 
 
 def allow(request: HttpRequest, action: str, target: Any = None) -> None:
-    """403 unless the user may do this."""
+    """Raise ``PermissionDenied`` (403) unless the user may do this."""
     if not access.may(request.user, action, target):
         raise PermissionDenied
 
 
 def allowed(user: Any, action: str, rows: Any) -> Any:
-    """Those of (few) rows with which the policies let the user do this."""
+    """The rows (few) with which the policies let the user do this."""
     if not access.policies():
         return rows
     return rows.filter(pk__in=[row.pk for row in rows if access.may(user, action, row)])
@@ -180,7 +180,7 @@ def allowed(user: Any, action: str, rows: Any) -> Any:
 
 @contextmanager
 def acting(request: HttpRequest) -> Iterator[None]:
-    """Within, what is audited comes from the admin; what the user may not do is a 403."""
+    """Inside, audit entries name the admin as origin, and ``AccessDenied`` becomes a 403."""
     token = origin.set(f"admin {request.META.get('REMOTE_ADDR', '')}".strip())
     try:
         yield
@@ -191,12 +191,12 @@ def acting(request: HttpRequest) -> Iterator[None]:
 
 
 def tell(request: HttpRequest, text: Any, level: int = messages.SUCCESS) -> None:
-    """Say something on the next page."""
+    """Show a message on the next page."""
     messages.add_message(request, level, text)
 
 
 def now(request: HttpRequest) -> datetime:
-    """The present of this request, by the clock of the database: asked once."""
+    """The database's time, read once a request."""
     known: datetime | None = getattr(request, "_durable_now", None)
     if known is None:
         known = clock.read(database())
@@ -205,12 +205,12 @@ def now(request: HttpRequest) -> datetime:
 
 
 def as_typed(text: str) -> str:
-    """A text as it was typed: browsers send the ends of its lines as CRLF."""
+    """The text with the line ends as typed: browsers post them as CRLF."""
     return text.replace("\r\n", "\n")
 
 
 def back_to(request: HttpRequest, default: str) -> str:
-    """Where a form wants to return to, if that is a page of this site."""
+    """The address in the form's ``next`` if it is on this site, else ``default``."""
     from django.utils.http import url_has_allowed_host_and_scheme
 
     wanted = request.POST.get("next", "")

@@ -1,4 +1,4 @@
-"""Pages of long lists: rows are counted only as far as anybody leafs."""
+"""Pages of long lists: rows are counted up to a bound."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 else:
     _Paginator = Paginator
 
-#: beyond this many rows one narrows the list down instead of leafing on
+#: rows counted in a list; beyond them people filter rather than turn pages
 COUNTED = 2_000
 
 
 class BoundedPaginator(_Paginator):
-    """Knows how many rows there are up to ``COUNTED``; says that there are more, not how many."""
+    """Counts up to ``COUNTED`` rows; ``more`` says whether there are others."""
 
     @cached_property
     def _seen(self) -> int:
@@ -33,27 +33,27 @@ class BoundedPaginator(_Paginator):
 
     @property
     def more(self) -> bool:
-        """Whether there are rows that are not counted."""
+        """Whether there are more rows than ``COUNTED``."""
         return self._seen > COUNTED
 
 
 class OwnOrder(ChangeList):
-    """A list that is sorted by the columns that offer it, and by no others."""
+    """A list that can be sorted only by the columns in ``sortable_by``."""
 
     def get_ordering_field(self, field_name: Any) -> Any:
-        """The column of the table behind a column of the page; ``None`` if it is not offered."""
+        """The database column behind a column of the list; ``None`` if it can't be sorted by."""
         if self.sortable_by is not None and field_name not in self.sortable_by:
             return None
         return super().get_ordering_field(field_name)
 
 
 class BoundedList(OwnOrder):
-    """A list that counts no further than its paginator, whatever it has been narrowed down to."""
+    """A list with the count of its paginator: no other rows are counted."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Without a search there is no other number to tell."""
+        """Without a search the full count is the paginator's."""
         super().get_results(request)
-        if not self.multi_page:  # so that the database, too, knows how few rows are wanted
+        if not self.multi_page:  # a LIMIT tells the database how few rows are wanted
             self.result_list = self.result_list[: self.list_per_page]
         if not self.query:
             self.full_result_count = self.result_count

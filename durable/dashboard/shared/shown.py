@@ -1,4 +1,4 @@
-"""How values, texts and times are written for people: masked, bounded, nothing invisible."""
+"""Values, texts, times and the badge of a status as HTML: masked, cut, nothing invisible."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ EVERYTHING = 4_000_000
 
 @dataclass(frozen=True)
 class Shown:
-    """Values as this person may see them; ``open`` if nothing has to be hidden."""
+    """Values as one user may see them; ``open`` if nothing is masked."""
 
     open: bool
 
     @property
     def masking(self) -> Masking:
-        """What is hidden of them."""
+        """The masking for this user."""
         return Masking(off=self.open)
 
     def value(self, value: Any, limit: int = VALUE_CHARACTERS) -> str:
-        """A value as JSON on many lines."""
+        """A value as JSON on several lines."""
         known = self.masking.value(value)
         return self.text(values.block(known), limit)
 
     def line(self, value: Any, limit: int = 120) -> str:
-        """A value on one line; a text as it is."""
+        """A value on one line; a text without quotes."""
         known = self.masking.value(value)
         if not isinstance(known, str):
             known = values.line(known)
         return self.text(known, limit)
 
     def text(self, text: Any, limit: int = VALUE_CHARACTERS) -> str:
-        """A text such as a traceback."""
+        """A text, for example a traceback."""
         return cut(visible(self.masking.text(str(text))), limit)
 
     def pairs(self, tags: Any) -> list[tuple[str, str]]:
-        """Tags: names with values on one line."""
+        """Tags as names with values on one line."""
         known = self.masking.value(tags or {})
         return [(visible(name), self.line(value)) for name, value in known.items()]
 
 
 def cut(text: str, limit: int) -> str:
-    """The beginning of a text, saying how much is left out."""
+    """The beginning of a text, with the number of characters left out."""
     if len(text) <= limit:
         return text
     more = len(text) - limit
@@ -65,20 +65,20 @@ def cut(text: str, limit: int) -> str:
 
 
 def moment(value: datetime | None, present: datetime) -> SafeString | str:
-    """A relative time that says the absolute one when asked."""
+    """A relative time with the absolute one as its tooltip."""
     if value is None:
         return "–"
     return stamped(value, times.ago(value, present))
 
 
 def stamped(value: datetime, text: str) -> SafeString:
-    """A text that says the absolute time when asked."""
+    """A text with the absolute time as its tooltip."""
     stamp = '<time datetime="{}" title="{}">{}</time>'
     return format_html(stamp, value.isoformat(), times.absolute(value), text)
 
 
 def exact(value: datetime | None, present: datetime) -> SafeString | str:
-    """A relative time with the absolute one beside it, for pages that have the room."""
+    """A relative time with the absolute one beside it, for pages with room for both."""
     if value is None:
         return "–"
     beside = '{} <span class="dw-quiet dw-exact">{}</span>'
@@ -86,7 +86,7 @@ def exact(value: datetime | None, present: datetime) -> SafeString | str:
 
 
 def short(pk: Any) -> str:
-    """The beginning and the end of an id: a UUIDv7 tells its time first, then what is random."""
+    """The beginning and the end of an id: of a UUIDv7 the time and the random part."""
     text = str(pk)
     return f"{text[:8]}…{text[-6:]}"
 
@@ -99,6 +99,6 @@ _LABELS = {
 
 
 def badge(status: Any, label: Any = None) -> SafeString:
-    """A status as text on its colour."""
+    """A status as a badge: its label on its colour."""
     text = label or _LABELS.get(str(status)) or status
     return format_html('<span class="dw-badge dw-is-{}">{}</span>', str(status), text)

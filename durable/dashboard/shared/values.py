@@ -1,4 +1,4 @@
-"""JSON that people write into a form: checked with the place of the mistake, kept as written."""
+"""The form field for JSON: a mistake is refused with its place, an unchanged value is kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from durable.showing import values
 
 
 class JsonField(forms.CharField):
-    """A JSON object, as a dict; ``{}`` if nothing is written."""
+    """A JSON object, as a dict; ``{}`` if the field is empty."""
 
     widget = forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "autocomplete": "off"})
 
@@ -22,7 +22,7 @@ class JsonField(forms.CharField):
         super().__init__(strip=True, **options)
 
     def to_python(self, value: Any) -> Any:
-        """The value; what can't be stored is refused here."""
+        """The dict; refused if it is no JSON object or can't be stored."""
         if isinstance(value, dict):
             return value
         text = super().to_python(value)
@@ -49,14 +49,14 @@ class JsonField(forms.CharField):
 
     @staticmethod
     def written(value: Any) -> str:
-        """A value as people may edit it."""
+        """A value as editable JSON."""
         return values.block(value or {})
 
     @classmethod
     def kept(cls, posted: Any, known: Any) -> Any:
-        """``known``, with the types that JSON does not have, if it was posted as it was shown.
+        """``known``, with types that JSON lacks, if the form was posted unchanged; else ``posted``.
 
-        Also if nothing was posted, as nothing could be changed.
+        ``known`` as well if the form had no such field.
         """
         same = posted is None or posted == json.loads(cls.written(known))
         return (known or {}) if same else posted

@@ -1,4 +1,4 @@
-"""``manage.py durable_cancel``: end executions, undoing what they have done if asked to."""
+"""``manage.py durable_cancel``: cancel executions, and compensate them with ``--compensate``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Command(ManyCommand):
     done = "cancelled"
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """Why, and whether to undo."""
+        """The reason, and whether to compensate."""
         parser.add_argument("--reason", default="", help="why: kept with the execution")
         parser.add_argument(
             "--compensate", action="store_true", help="undo the steps that have compensations"
         )
 
     def answer(self, options: Options) -> None:
-        """Cancel each."""
+        """Cancel each execution."""
         action = ACTIONS["cancel_compensate" if options["compensate"] else "cancel"]
         self.to_each(options["ids"], lambda one: action.run(one, by=self.by, options=options))

@@ -11,13 +11,14 @@ from durable.showing.characters import visible_line
 
 class Command(DurableCommand):
     help = (
-        "Compare the unfinished executions with the code of this process. Exit code 1 if it lacks "
-        "a workflow, a version or a step at which one stands, or the workflow of a schedule."
+        "Compare the unfinished executions with the code of this process. Exit code 1 if the code "
+        "lacks the workflow, version or present step of an execution, or the workflow of a "
+        "schedule."
     )
     personal = False
 
     def answer(self, options: Options) -> None:
-        """List what would be stranded."""
+        """List the executions and schedules that this code would strand."""
         groups, schedules = stranded(), stranded_schedules()
         count = sum(group.count for group in groups)
         if self.as_json:

@@ -1,4 +1,4 @@
-"""``manage.py durable_cleanup``: remove executions that ended long ago, and what else is over."""
+"""``manage.py durable_cleanup``: remove old executions, events, slots and worker rows."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from durable.states import FINAL
 
 class Command(DurableCommand):
     help = (
-        "Remove finished executions, each with all that it has waited for, published events, past "
-        "slots of schedules and the rows of stopped workers. Without --older-than, what "
-        "Meta.retention, DURABLE['RETENTION'] and DURABLE['KEEP_EVENTS'] say; the audit trail "
-        "stays."
+        "Remove finished executions (each with the children it waited for), published events, "
+        "past slots of schedules and the rows of stopped workers. Without --older-than, "
+        "Meta.retention, DURABLE['RETENTION'] and DURABLE['KEEP_EVENTS'] set the age. The audit "
+        "trail stays."
     )
     personal = False
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """What to remove."""
+        """The age and status of executions to remove."""
         parser.add_argument(
-            "--older-than", type=span, metavar="30d", help="ended at least that long ago"
+            "--older-than", type=span, metavar="30d", help="ended at least this long ago"
         )
         parser.add_argument(
             "--status",
             action="append",
             choices=sorted(FINAL),
             default=[],
-            help="only executions that ended so (may be given several times)",
+            help="only executions with this final status (may be given several times)",
         )
-        parser.add_argument("--dry-run", action="store_true", help="only count them")
+        parser.add_argument("--dry-run", action="store_true", help="only count the rows")
 
     def answer(self, options: Options) -> None:
-        """Remove them, and say how many there were."""
+        """Remove old rows; print their counts."""
         dry_run = options["dry_run"]
         count = prune(options["older_than"], options["status"], dry_run=dry_run)
         swept = (

@@ -1,4 +1,4 @@
-"""``manage.py durable_doctor``: what is wrong, and what to do about it."""
+"""``manage.py durable_doctor``: find problems, advise on them, and repair with ``--fix``."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from durable.showing.characters import visible_line
 
 class Command(DurableCommand):
     help = (
-        "Look for what can be wrong with the database, workers, executions, events and schedules. "
+        "Look for problems of the database, workers, executions, events and schedules. "
         "Exit code 1 if errors are left."
     )
     personal = False
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """Whether to change anything."""
+        """Whether to repair."""
         parser.add_argument(
             "--fix",
             action="store_true",
-            help="repair what is safe: free what dead workers hold, wake sleepers and what waits "
-            "for nothing, deliver, mark what nobody has the code for, close what finished "
-            "executions left open",
+            help="make the safe repairs: free executions of dead workers, wake due sleepers and "
+            "executions that wait for nothing, deliver events, answers and ends of parts, block "
+            "executions that no live worker has the code for, close leftovers of finished ones",
         )
 
     def answer(self, options: Options) -> None:
-        """Say what was found."""
+        """Print the findings and repairs."""
         report = doctor.examine(fix=options["fix"])
         if self.as_json:
             self.show(

@@ -1,4 +1,4 @@
-"""``manage.py durable_graph``: the flow of a workflow, or of one run of it, as a drawing."""
+"""``manage.py durable_graph``: draw the flow of a workflow, or of one run of it."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ FORMATS = ("mermaid", "dot", "svg", "json")
 
 class Command(DurableCommand):
     help = (
-        "Draw the flow of a workflow; with --execution, a run of it: what is done, where it is, "
-        "which way it took."
+        "Draw the flow of a workflow; with --execution, the flow of a run with the state of each "
+        "node and the ways taken."
     )
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """What to draw, how, and where to."""
+        """The workflow or execution, the format and the file."""
         parser.add_argument(
             "workflow",
             nargs="?",
             metavar="name[@version]",
-            help="a workflow; its highest version if none is said",
+            help="a workflow; its highest version unless given",
         )
+        parser.add_argument("--execution", metavar="id", help="an execution's id, or its beginning")
+        parser.add_argument("--format", choices=FORMATS, help="the format (default mermaid)")
         parser.add_argument(
-            "--execution", metavar="id", help="a run: its id, or the beginning of it"
+            "--output", metavar="file", help="write the drawing to this file (UTF-8)"
         )
-        parser.add_argument("--format", choices=FORMATS, help="mermaid, unless another is said")
-        parser.add_argument("--output", metavar="file", help="write it there (UTF-8)")
 
     def answer(self, options: Options) -> None:
-        """Draw it."""
+        """Draw the flow; write it to the file or to standard output."""
         named, run = options["workflow"], options["execution"]
         if (named is None) == (run is None):
             raise CommandError("Say what to draw: a workflow's name, or --execution and an id.")
@@ -61,7 +61,7 @@ class Command(DurableCommand):
         self._write(text, options["output"])
 
     def _workflow(self, text: str) -> type[Workflow]:
-        """``name`` (its highest version) or ``name@version``; ``WorkflowNotFound``."""
+        """``name`` (its highest version) or ``name@version``; raises ``WorkflowNotFound``."""
         name, at, version = text.rpartition("@")
         is_number = bool(at) and version.isascii() and version.isdigit()
         wanted = (name, int(version)) if is_number else (text, None)

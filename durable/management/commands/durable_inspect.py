@@ -1,4 +1,4 @@
-"""``manage.py durable_inspect``: everything that is on record of one execution."""
+"""``manage.py durable_inspect``: print the record of one execution: steps, waits, events, audit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Command(DurableCommand):
     )
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """Which, and how much of it."""
+        """The execution, and how much of it to show."""
         parser.add_argument("id", help="an execution's id, or its beginning")
         parser.add_argument(
             "--data", action="store_true", help="inputs, outputs, payloads and answers, too"
@@ -34,7 +34,7 @@ class Command(DurableCommand):
         parser.add_argument("--show-secrets", action="store_true", help="mask nothing")
 
     def answer(self, options: Options) -> None:
-        """Show it."""
+        """Print the execution's dossier."""
         execution = self.execution(options["id"])
         root = whole(execution)
         self.require("view", root)
@@ -128,7 +128,7 @@ class Command(DurableCommand):
             self._inside(step)
 
     def _inside(self, step: Row) -> None:
-        """What went in and came out, the logs and the traceback, if they are wanted."""
+        """An attempt's input, output, logs and traceback, as far as they are wanted."""
         lines = [f"{name}: {value_of(step[name])}" for name in ("input", "output") if name in step]
         for record in step.get("logs", ()):
             text = f"{record['level']} {record['logger']}: {record['message']}"

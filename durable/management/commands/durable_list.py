@@ -1,4 +1,4 @@
-"""``manage.py durable_list``: executions, newest first."""
+"""``manage.py durable_list``: list executions, the newest first."""
 
 from __future__ import annotations
 
@@ -22,44 +22,48 @@ class Command(DurableCommand):
     help = "List executions, newest first: roots only, unless --children asks for more."
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """Which of them."""
-        parser.add_argument("--workflow", help="only of this workflow")
+        """The filters and the limit."""
+        parser.add_argument("--workflow", help="only executions of this workflow")
         parser.add_argument(
             "--status",
             action="append",
             choices=Status.values,
             default=[],
-            help="only in this status (may be given several times)",
+            help="only executions in this status (may be given several times)",
         )
-        parser.add_argument("--queue", help="only in this queue")
+        parser.add_argument("--queue", help="only executions in this queue")
         parser.add_argument(
             "--tag",
             action="append",
             type=tag,
             default=[],
             metavar="NAME=VALUE",
-            help="only with this tag (may be given several times)",
+            help="only executions with this tag (may be given several times)",
         )
-        parser.add_argument("--subject", metavar="APP.MODEL:PK", help="only about this instance")
+        parser.add_argument(
+            "--subject", metavar="APP.MODEL:PK", help="only executions about this row"
+        )
         parser.add_argument(
             "--since",
             type=moment_or_span,
             metavar="TIME",
-            help="created then or later: 2030-05-06T12:30, or 12h for the last twelve hours",
+            help="created at this time or later: 2030-05-06T12:30, or 12h (the last 12 hours)",
         )
         parser.add_argument(
-            "--until", type=moment_or_span, metavar="TIME", help="created before that"
+            "--until", type=moment_or_span, metavar="TIME", help="created before this time"
         )
         parser.add_argument(
-            "--children", action="store_true", help="also children, branches and items"
+            "--children", action="store_true", help="list children, branches and items, too"
         )
         parser.add_argument(
-            "--limit", type=positive, default=50, help="at most so many (default 50)"
+            "--limit", type=positive, default=50, help="the most executions to list (default 50)"
         )
-        parser.add_argument("--all", action="store_true", help="all there are, whatever --limit")
+        parser.add_argument(
+            "--all", action="store_true", help="list all executions, whatever --limit"
+        )
 
     def answer(self, options: Options) -> None:
-        """List them."""
+        """List the executions."""
         self.require("view")
         rows = self._chosen(options)
         limit = options["limit"]
@@ -117,7 +121,7 @@ class Command(DurableCommand):
         return rows.order_by("-created_at", "-id")
 
     def _known(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """The tags that are asked for; refused if finding them would tell a masked value."""
+        """The wanted tags; requires ``view_payload`` if a hit would tell a masked value."""
         if mask(wanted) != wanted:
             self.require("view_payload")
         return wanted

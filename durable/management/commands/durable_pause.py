@@ -7,9 +7,9 @@ from durable.management.base import ManyCommand, Options
 
 
 class Command(ManyCommand):
-    help = "Pause executions at their next checkpoint; what is not running stops at once."
+    help = "Pause executions at their next checkpoint; those that are not running stop at once."
     done = "paused"
 
     def answer(self, options: Options) -> None:
-        """Pause each."""
+        """Pause each execution."""
         self.to_each(options["ids"], lambda one: ACTIONS["pause"].run(one, by=self.by, options={}))

@@ -1,4 +1,4 @@
-"""``manage.py durable_provide_input``: answer a question that an execution asks people."""
+"""``manage.py durable_provide_input``: answer a question of an execution."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from durable.storage import lookup
 
 class Command(DurableCommand):
     help = (
-        "Answer a question of an execution. The first answer wins; one that does not fit what was "
-        "asked is refused, with a message for each field."
+        "Answer a question of an execution. The first answer wins; an answer that does not fit the "
+        "question is refused, with a message for each field."
     )
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """Which question, and the answer."""
+        """The question and the answer."""
         parser.add_argument("id", help="an execution's id, or its beginning")
         parser.add_argument("name", help="the question's name")
         parser.add_argument(
             "answer",
-            help="approved, rejected, a text, or JSON such as an object for a form; - reads it "
-            "from standard input",
+            help="approved, rejected, a text, or JSON such as an object for a form; - reads the "
+            "answer from standard input",
         )
         parser.add_argument("--text", action="store_true", help="the answer is text, never JSON")
-        parser.add_argument("--comment", default="", help="kept beside the answer")
+        parser.add_argument("--comment", default="", help="kept with the answer")
         parser.add_argument(
-            "--branch", metavar="ID", help="which branch or item is meant, if several ask"
+            "--branch", metavar="ID", help="the branch or item that asks, if several do"
         )
 
     def answer(self, options: Options) -> None:
-        """Answer it."""
+        """Record the answer."""
         execution = self.execution(options["id"], asked(self.by, self.seen()))
         branch = options["branch"]
         if branch is not None:
@@ -43,7 +43,7 @@ class Command(DurableCommand):
         name, comment = options["name"], options["comment"]
         if self.by is None:
             answer.provide_input(execution.pk, name, value, by=None, comment=comment, branch=branch)
-        else:  # what this person may is decided under the question's lock
+        else:  # under the question's lock it is decided whether the user may answer
             named = inputs.QuestionAddress(execution.pk, name, branch)
             inputs.answer(named, value, by=self.by, comment=comment)
         execution.refresh_from_db()

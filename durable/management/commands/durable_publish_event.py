@@ -1,4 +1,4 @@
-"""``manage.py durable_publish_event``: publish an event to whoever carries its key."""
+"""``manage.py durable_publish_event``: publish an event under a correlation key."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from durable.management.base import DurableCommand, Options
 
 class Command(DurableCommand):
     help = (
-        "Publish an event to every unfinished execution that carries its key, or to the "
+        "Publish an event to every unfinished execution with its key, or to the "
         "workflows that it triggers."
     )
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """What, and for whom."""
+        """The event, its key and its id."""
         parser.add_argument("name", help="the event's name")
-        parser.add_argument("payload", nargs="?", help="JSON; - reads it from standard input")
+        parser.add_argument(
+            "payload", nargs="?", help="JSON; - reads the payload from standard input"
+        )
         parser.add_argument("--key", help="the correlation key, such as order:123")
-        parser.add_argument("--event-id", help="what makes a repeated event the same one")
+        parser.add_argument("--event-id", help="an event with the same id is stored only once")
 
     def answer(self, options: Options) -> None:
-        """Publish it."""
+        """Publish the event; print its id."""
         given = options["payload"]
         payload = json_of(given, "the payload") if given is not None else None
         event = publishing.publish(

@@ -1,4 +1,4 @@
-"""``manage.py durable_queues``: how queues stand; pause, resume and limit them."""
+"""``manage.py durable_queues``: list queues; pause, resume or limit one."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ NO_LIMIT = "none"
 
 
 class Command(DurableCommand):
-    help = "List queues with what is due in them; pause, resume or limit one."
+    help = "List queues with their due and running executions; pause, resume or limit one."
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """What to do, with which."""
+        """The action, the queue and the limit."""
         parser.add_argument(
             "action",
             nargs="?",
             default="list",
             choices=("list", "pause", "resume", "limit"),
-            help="list (default); pause: claim nothing more; resume; limit: over all workers",
+            help="list (default); pause: claim no more from it; resume; limit: over all workers",
         )
         parser.add_argument("name", nargs="?", help="the queue")
         parser.add_argument(
             "number",
             nargs="?",
-            help=f"limit: how many executions may run at once, or {NO_LIMIT!r}",
+            help=f"limit: the most executions that run at once, or {NO_LIMIT!r}",
         )
 
     def answer(self, options: Options) -> None:
-        """List them, or change one."""
+        """List the queues, or change one."""
         action, name, number = options["action"], options["name"], options["number"]
         if action == "list":
             if name is not None:
@@ -59,7 +59,7 @@ class Command(DurableCommand):
         self._list([state for state in self._seen() if state.name == name])
 
     def _seen(self) -> list[QueueState]:
-        """The queues that exist for whoever acts."""
+        """The queues that the user (or the program) may see."""
         self.require("view_queues")
         return self.allowed("view_queues", queues.states(), lambda state: state.name)
 
@@ -75,7 +75,7 @@ HEAD = ("QUEUE", "STATE", "DUE", "LAG", "RUNNING", "LIMIT", "PER WORKER")
 
 
 def rows(states: list[QueueState], present: Any) -> list[tuple[Any, ...]]:
-    """Queues as rows of a table."""
+    """The queues as rows of a table."""
     return [
         (
             state.name,
@@ -91,7 +91,7 @@ def rows(states: list[QueueState], present: Any) -> list[tuple[Any, ...]]:
 
 
 def shown(state: QueueState, present: Any) -> dict[str, Any]:
-    """A queue as JSON."""
+    """A queue as JSON; ``lag`` in seconds."""
     lag = present - state.due_since if state.due_since is not None else None
     return {
         "name": state.name,

@@ -12,7 +12,7 @@ class Command(DurableCommand):
     help = "Start a new execution with the input of a finished one; prints the new id."
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """Of which, and from where."""
+        """The execution, and the step to begin at."""
         parser.add_argument("id", help="an execution's id, or its beginning")
         parser.add_argument(
             "--from-step",
@@ -21,7 +21,7 @@ class Command(DurableCommand):
         )
 
     def answer(self, options: Options) -> None:
-        """Run it again."""
+        """Start the new execution; print its id."""
         old = self.execution(options["id"])
         new = ACTIONS["rerun"].run(old, by=self.by, options=options)
         if self.as_json:

@@ -11,6 +11,6 @@ class Command(ManyCommand):
     done = "resumed"
 
     def answer(self, options: Options) -> None:
-        """Resume each."""
+        """Resume each execution."""
         resume = ACTIONS["resume"]
         self.to_each(options["ids"], lambda one: resume.run(one, by=self.by, options={}))

@@ -9,20 +9,18 @@ from durable.management.base import ManyCommand, Options
 
 
 class Command(ManyCommand):
-    help = (
-        "Continue failed or blocked executions at the step where they stand, with fresh attempts."
-    )
+    help = "Continue failed or blocked executions at their present step, with fresh attempts."
     done = "retried"
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """How much of the step is kept."""
+        """Whether to forget the step's record."""
         parser.add_argument(
             "--restart-step",
             action="store_true",
-            help="forget what the step has on record (waits, results of run) and ask anew",
+            help="forget the step's waits and results of run(), and ask anew",
         )
 
     def answer(self, options: Options) -> None:
-        """Retry each."""
+        """Retry each execution."""
         retry = ACTIONS["retry"]
         self.to_each(options["ids"], lambda one: retry.run(one, by=self.by, options=options))

@@ -1,4 +1,4 @@
-"""``manage.py durable_run``: start an execution, and wait for its end if asked to."""
+"""``manage.py durable_run``: start an execution, and with ``--wait`` wait for its end."""
 
 from __future__ import annotations
 
@@ -37,35 +37,40 @@ INTERRUPTED = 130
 
 class Command(DurableCommand):
     help = (
-        "Start an execution and print its id; with --wait show its progress and print its result. "
-        "Exit code 0 only if it was started (and, with --wait, completed)."
+        "Start an execution and print its id; with --wait show its progress, then its result. "
+        "Exit code 0 only if the execution is started (and, with --wait, completed)."
     )
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """What to start, and how."""
+        """The workflow, the input and the options of the start."""
         parser.add_argument("workflow", help="the workflow's name")
         given = parser.add_mutually_exclusive_group()
         given.add_argument(
-            "--input", metavar="JSON", help="the input, a JSON object; - reads standard input"
+            "--input",
+            metavar="JSON",
+            help="the input, a JSON object; - reads it from standard input",
         )
         given.add_argument(
             "--input-file", metavar="FILE", help="a file with the input; - is standard input"
         )
-        parser.add_argument("--queue", help="the queue (default: that of the workflow)")
+        parser.add_argument("--queue", help="the queue (default: the workflow's)")
         parser.add_argument("--priority", type=int, help="higher goes first")
         when = parser.add_mutually_exclusive_group()
-        when.add_argument("--delay", type=span, metavar="30m", help="start that much later")
+        when.add_argument("--delay", type=span, metavar="30m", help="start after this time span")
         when.add_argument(
-            "--at", type=instant, metavar="TIME", help="start then, such as 2030-05-06T12:30"
+            "--at",
+            type=instant,
+            metavar="TIME",
+            help="start at this time, such as 2030-05-06T12:30",
         )
         parser.add_argument(
-            "--idempotency-key", help="with the same key there is only one execution"
+            "--idempotency-key", help="a second start with this key gives the first execution"
         )
         parser.add_argument(
             "--key",
             action="append",
             default=[],
-            help="a correlation key, under which it receives published events (repeatable)",
+            help="a correlation key, by which the execution receives published events (repeatable)",
         )
         parser.add_argument(
             "--tag",
@@ -75,18 +80,22 @@ class Command(DurableCommand):
             metavar="NAME=VALUE",
             help="a tag; the value is JSON if it is JSON, else text (repeatable)",
         )
-        parser.add_argument("--subject", metavar="APP.MODEL:PK", help="what it is about")
-        parser.add_argument("--wait", action="store_true", help="wait until it is finished")
         parser.add_argument(
-            "--timeout", type=seconds, metavar="SECONDS", help="--wait: no longer than that"
+            "--subject", metavar="APP.MODEL:PK", help="the row that the execution is about"
+        )
+        parser.add_argument(
+            "--wait", action="store_true", help="wait until the execution is finished"
+        )
+        parser.add_argument(
+            "--timeout", type=seconds, metavar="SECONDS", help="--wait: give up after this time"
         )
 
         parser.add_argument(
-            "--show-secrets", action="store_true", help="--wait: mask nothing of the result"
+            "--show-secrets", action="store_true", help="--wait: do not mask the result"
         )
 
     def answer(self, options: Options) -> None:
-        """Start it."""
+        """Start the execution; print its id, or its result."""
         if options["timeout"] is not None and not options["wait"]:
             raise CommandError("--timeout says how long to wait: add --wait")
         if options["wait"]:
@@ -120,7 +129,7 @@ class Command(DurableCommand):
             self.say(str(execution.pk))
 
     def _wait(self, started: Execution, options: Options) -> None:
-        """Show how far it is beside the answer; the answer is the result."""
+        """Show the progress on standard error; the answer is the result."""
         loud = bool(options["verbosity"])
         in_place = wants_colour(self.stderr, {})
         columns = shutil.get_terminal_size().columns

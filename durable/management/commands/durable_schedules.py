@@ -1,4 +1,4 @@
-"""``manage.py durable_schedules``: what starts by the calendar; switch it, or start it now."""
+"""``manage.py durable_schedules``: list schedules, show next slots, enable, disable, trigger."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from durable.showing.masking import mask_text
 
 
 class Command(DurableCommand):
-    help = "List schedules; show the next slots of one, switch it on or off, or start it now."
+    help = "List schedules; show the next slots of one, enable or disable it, or start it now."
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """What to do, with which."""
+        """The action, the schedule and the number of slots."""
         parser.add_argument(
             "action",
             nargs="?",
             default="list",
             choices=("list", "next", "enable", "disable", "trigger"),
-            help="list (default); next: the slots to come; enable; disable; trigger: start it now",
+            help="list (default); next: its next slots; enable; disable; trigger: start it now",
         )
         parser.add_argument("name", nargs="?", help="the schedule")
         parser.add_argument(
@@ -42,11 +42,11 @@ class Command(DurableCommand):
             "--number",
             type=positive,
             default=10,
-            help="next: how many slots to show (default 10)",
+            help="next: the number of slots (default 10)",
         )
 
     def answer(self, options: Options) -> None:
-        """List them, or do something with one."""
+        """List the schedules, or run the action on one."""
         action, name = options["action"], options["name"]
         if action == "list":
             if name is not None:
@@ -72,7 +72,7 @@ class Command(DurableCommand):
             self.say(f"{after.name} {'enabled' if after.enabled else 'disabled'}")
 
     def _find(self, name: str) -> Schedule:
-        """That of this name; what whoever acts may not see isn't there."""
+        """The schedule of this name; raises ``CommandError`` if the user may not see it."""
         with suppress(ScheduleNotFound):
             if found := self.allowed("view_schedules", [schedules.find(name)]):
                 return found[0]

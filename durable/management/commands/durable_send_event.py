@@ -11,17 +11,19 @@ from durable.management.base import DurableCommand, Options
 
 
 class Command(DurableCommand):
-    help = "Send an event to an execution. Sent again with the same --event-id it is the first one."
+    help = "Send an event to an execution. With the same --event-id it is stored only once."
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """To whom, and what."""
+        """The execution, the event and its id."""
         parser.add_argument("id", help="an execution's id, or its beginning")
         parser.add_argument("name", help="the event's name")
-        parser.add_argument("payload", nargs="?", help="JSON; - reads it from standard input")
-        parser.add_argument("--event-id", help="what makes a repeated event the same one")
+        parser.add_argument(
+            "payload", nargs="?", help="JSON; - reads the payload from standard input"
+        )
+        parser.add_argument("--event-id", help="an event with the same id is stored only once")
 
     def answer(self, options: Options) -> None:
-        """Send it."""
+        """Send the event; print its id."""
         execution = self.execution(options["id"])
         self.require("send_event", whole(execution))
         given = options["payload"]

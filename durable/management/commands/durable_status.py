@@ -1,4 +1,4 @@
-"""``manage.py durable_status``: how everything stands, or one execution."""
+"""``manage.py durable_status``: count executions, queues and workers; or show one execution."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from durable.states import Status
 
 
 class Command(DurableCommand):
-    help = "Count executions, queues, workers and the next schedules; or tell of one execution."
+    help = "Count executions, queues, workers and the next schedules; or show one execution."
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """Which execution, if one is meant."""
+        """The execution, if there is one."""
         parser.add_argument("id", nargs="?", help="an execution's id, or its beginning")
 
     def answer(self, options: Options) -> None:
-        """Tell how it stands."""
+        """Print the overview, or the execution's state."""
         self.require("view")
         if options["id"] is not None:
             execution = self.execution(options["id"])
@@ -101,7 +101,7 @@ class Command(DurableCommand):
             "no schedule is due",
         )
 
-    # what whoever acts may see
+    # -- the rows that the user (or the program) may see
 
     def _queues(self, seen: Overview) -> list[QueueState]:
         return self.allowed("view_queues", seen.queues, lambda state: state.name)

@@ -1,4 +1,4 @@
-"""``manage.py durable_tick``: one pass of schedules, timers and due work, then the end."""
+"""``manage.py durable_tick``: one pass of schedules, timers and due work, then exit."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from durable.worker.worker import WorkerProcess
 
 
 class Pass(NamedTuple):
-    """What a pass has done."""
+    """The work done in one pass."""
 
     claimed: int
-    duties: Mapping[str, int]  # how much of each
-    stopped: bool  # perhaps because its time was over
+    duties: Mapping[str, int]  # how many rows by each duty
+    stopped: bool  # also if its time was over
 
 
 class Command(BaseCommand):
     help = (
-        "For hosts without a resident worker: register and fire schedules, bring about what is "
-        "due, run it, and end. Call it every minute; several at once do no harm."
+        "For hosts without a resident worker: register and fire schedules, wake timers, deliver "
+        "events, run due executions, and exit. Call it every minute; several at once do no harm."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """How long it may take."""
+        """The time limit and the form of the answer."""
         parser.add_argument(
             "--max-seconds",
             type=float,
             default=50.0,
-            help="begin no further step after that long (default 50); those that run then have "
+            help="begin no step after this time (default 50); running steps then have "
             "DURABLE['SHUTDOWN_GRACE'] to reach their checkpoint, or are due again",
         )
-        parser.add_argument("--json", action="store_true", help="say in JSON what was done")
+        parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Work until nothing is due, or the time is over."""
+        """Work until nothing is due or the time is over."""
         if options["max_seconds"] <= 0:
             raise CommandError("--max-seconds must be more than 0")
         begun = time.monotonic()
@@ -70,7 +70,7 @@ class Command(BaseCommand):
             )
 
     def _with_a_worker(self, max_seconds: float) -> Pass:
-        """A worker that ends when nothing is due, with threads and connections of its own."""
+        """Run a worker that ends when nothing is due, with threads and connections of its own."""
         worker = WorkerProcess(burst=True)
         timer = threading.Timer(max_seconds, worker.request_stop)
         timer.daemon = True
@@ -89,7 +89,7 @@ class Command(BaseCommand):
         return Pass(worker.claimed, worker.done, worker.stopping)
 
     def _in_the_test(self, max_seconds: float) -> Pass:
-        """One execution after the other in this thread: no other sees what the test has written."""
+        """Run one execution after the other in this thread: others can't see the test's rows."""
         end, rota = time.monotonic() + max_seconds, Rota(duties_of())
         claimed = inline.work(sys.maxsize, rota, lambda: time.monotonic() >= end)
         return Pass(claimed, rota.done, True)

@@ -1,4 +1,4 @@
-"""``manage.py durable_waits``: what executions wait for."""
+"""``manage.py durable_waits``: list open waits: timers, events, children, questions."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class Command(DurableCommand):
     help = "List open waits: for timers, events, children and people, the oldest first."
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """Which of them."""
+        """The filters and the limit."""
         whose = parser.add_mutually_exclusive_group()
         whose.add_argument("--mine", action="store_true", help="questions that --by may answer")
         whose.add_argument(
             "--for", dest="whom", metavar="USERNAME", help="questions that this user may answer"
         )
         parser.add_argument(
-            "--overdue", action="store_true", help="only those past their due time or deadline"
+            "--overdue", action="store_true", help="only waits past their due time or deadline"
         )
         parser.add_argument("--kind", choices=WaitKind.values, help="only waits of this kind")
-        parser.add_argument("--execution", metavar="ID", help="only those of one execution")
+        parser.add_argument("--execution", metavar="ID", help="only waits of one execution")
         parser.add_argument(
-            "--limit", type=positive, default=50, help="at most so many (default 50)"
+            "--limit", type=positive, default=50, help="the most waits to list (default 50)"
         )
 
     def answer(self, options: Options) -> None:
-        """List them."""
+        """List the open waits."""
         if options["mine"] and self.by is None:
             raise CommandError("--mine takes --by USERNAME: whose questions are meant?")
         present = clock.read(database())

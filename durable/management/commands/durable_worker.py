@@ -1,4 +1,4 @@
-"""``manage.py durable_worker``: run workflows until told to stop."""
+"""``manage.py durable_worker``: run workflows until a signal stops the worker."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Command(BaseCommand):
             "settings: default,mail=2 (default: all of DURABLE['QUEUES'])",
         )
         parser.add_argument(
-            "--concurrency", type=int, help="how many executions at a time, for each queue"
+            "--concurrency", type=int, help="the most executions at a time, for each queue"
         )
         parser.add_argument(
-            "--processes", type=int, default=1, help="how many worker processes (default 1)"
+            "--processes", type=int, default=1, help="the number of worker processes (default 1)"
         )
         parser.add_argument("--burst", action="store_true", help="stop when nothing is due")
         parser.add_argument(
@@ -60,11 +60,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--json",
             action="store_true",
-            help="print a line of JSON when a worker is up, and one when it has stopped",
+            help="print a line of JSON when a worker is up and when it has stopped",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run one worker here, or several in processes of their own."""
+        """Run one worker in this process, or several in processes of their own."""
         refuse_open(
             "durable_worker",
             "its threads don't see what that has written; in a test take durable.testing.drain, "
@@ -117,7 +117,7 @@ class Command(BaseCommand):
             sys.exit(code)
 
     def _await_database(self) -> None:
-        """Start no processes before there is a database: each would wait, and be replaced."""
+        """Wait for the database before starting processes: each would wait and be replaced."""
         try:
             patiently(connection().ensure_connection)
         except NoDatabase as error:
@@ -145,7 +145,7 @@ class Command(BaseCommand):
         return queues
 
     def _say(self, event: str, worker: WorkerProcess) -> None:
-        """One line for whoever watches this process."""
+        """Print one line of JSON for the program that watches this process."""
         said = {
             "event": event,
             "worker": str(worker.worker),
@@ -157,7 +157,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def _log(self, verbosity: int) -> None:
-        """Show what the worker says, unless the project has configured the logger itself."""
+        """Print the worker's log, unless the project has configured the logger."""
         logger = logging.getLogger("durable")
         if logger.handlers or logging.getLogger().handlers or verbosity == 0:
             return
@@ -168,7 +168,7 @@ class Command(BaseCommand):
 
 
 def _leave_threads_behind(code: int) -> None:
-    """End the process although a step has left threads that Python would wait for at exit."""
+    """Exit although steps have left threads for which Python would wait."""
     others = [t for t in threading.enumerate() if t is not threading.main_thread()]
     staying = [thread for thread in others if not thread.daemon]
     if not staying:

@@ -1,4 +1,4 @@
-"""``manage.py durable_workers``: who is alive, and what each runs."""
+"""``manage.py durable_workers``: list live workers, and with ``--all`` stopped ones."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ STOPPED_SHOWN = 20
 
 
 class Command(DurableCommand):
-    help = "List the workers that are alive; with --all the last that stopped, too."
+    help = "List the live workers; with --all also the last stopped ones."
 
     def arguments(self, parser: ArgumentParser) -> None:
-        """Which of them."""
+        """Whether to list stopped workers."""
         parser.add_argument(
-            "--all", action="store_true", help=f"also the last {STOPPED_SHOWN} that stopped"
+            "--all", action="store_true", help=f"list the last {STOPPED_SHOWN} stopped workers, too"
         )
 
     def answer(self, options: Options) -> None:
-        """List them."""
+        """List the workers."""
         self.require("view_workers")
         present = clock.read(database())
         found = list(Worker.objects.filter(stopped_at__isnull=True).order_by("started_at"))
@@ -54,7 +54,7 @@ class Command(DurableCommand):
 
 
 def state(worker: Worker, present: Any) -> str:
-    """Whether it lives."""
+    """``stopped``, ``alive``, or ``dead`` if the lease has run out."""
     if worker.stopped_at is not None:
         return "stopped"
     return "alive" if worker.expires_at > present else "dead"

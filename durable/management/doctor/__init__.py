@@ -1,4 +1,4 @@
-"""What can be wrong in a running system, found and put into words; what is safe is repaired."""
+"""The doctor: find the problems of a running system, describe them, repair the safe ones."""
 
 from durable.management.doctor.findings import ERROR, INFO, WARNING, Finding
 from durable.management.doctor.rounds import Report, diagnose, examine

@@ -1,4 +1,4 @@
-"""Whether the code of this process has what the rows need: workflows, versions, steps, forms."""
+"""Check that this process has the code the rows need: workflows, versions, steps, forms."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from durable.models import Execution, Wait, Worker
 from durable.people.form import missing
 from durable.states import Status
 
-QUESTIONS = 1_000  # open ones that are looked at, the oldest
+QUESTIONS = 1_000  # the oldest open questions that are checked
 
 
 def gone() -> Iterator[Finding]:
-    """What is unfinished has its place in this code, and schedules are for workflows that exist.
+    """Check that this code can continue unfinished executions, and start schedules.
 
-    Whoever sleeps or waits is named before it is due. What is blocked already is told by its error.
+    Sleeping and waiting executions are reported before they are due. Blocked ones are left out:
+    ``work.blocked`` reports them with their errors.
     """
     served = set(Worker.objects.kinds())
     for group in stranded(Execution.objects.exclude(status=Status.BLOCKED)):
@@ -45,7 +46,7 @@ def gone() -> Iterator[Finding]:
 
 
 def unanswerable() -> Iterator[Finding]:
-    """The oldest open questions can be shown and checked by this code."""
+    """Check that this code has the forms of the oldest open questions."""
     asked = Wait.objects.questions().open().select_related("execution")
     found: dict[str, list[str]] = {}
     asked = asked.defer(*(f"execution__{column}" for column in access.LARGE))

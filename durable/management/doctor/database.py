@@ -1,4 +1,4 @@
-"""Whether the database can be worked with: reachable, migrated, set up, on time, heard."""
+"""Check the database: reachable, migrated, set up, its clock, notifications, table sizes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LARGE = 5_000_000_000  # bytes
 
 
 def reachable() -> Iterator[Finding]:
-    """It answers, and is one that the engine works on."""
+    """Check that the database answers and is a supported version of PostgreSQL or SQLite."""
     connection = connections[database()]
     try:
         connection.ensure_connection()
@@ -65,7 +65,7 @@ def reachable() -> Iterator[Finding]:
 
 
 def migrated() -> Iterator[Finding]:
-    """Every table is as the code expects it."""
+    """Check that all migrations are applied."""
     executor = MigrationExecutor(connections[database()])
     targets = [key for key in executor.loader.graph.leaf_nodes() if key[0] == "durable"]
     missing = [step.name for step, _ in executor.migration_plan(targets)]
@@ -81,7 +81,7 @@ def migrated() -> Iterator[Finding]:
 
 
 def audited() -> Iterator[Finding]:
-    """The database refuses changes of audit entries."""
+    """Check that the database refuses changes of audit entries."""
     if not audit_trigger.is_installed(connections[database()]):
         yield Finding(
             "audit-unguarded",
@@ -92,7 +92,7 @@ def audited() -> Iterator[Finding]:
 
 
 def on_time() -> Iterator[Finding]:
-    """This machine's clock agrees with the database's, which is the one that counts."""
+    """Check that this machine's clock agrees with the database's clock, by which all is timed."""
     before = clock.local_now()
     there = clock.read(database())
     skew = there - before if there < before else max(timedelta(0), there - clock.local_now())
@@ -108,7 +108,7 @@ def on_time() -> Iterator[Finding]:
 
 
 def sqlite_set_up() -> Iterator[Finding]:
-    """SQLite lets readers and one writer work side by side."""
+    """Check that SQLite lets readers and one writer work side by side."""
     connection = connections[database()]
     if connection.vendor != "sqlite":
         return
@@ -134,7 +134,7 @@ def sqlite_set_up() -> Iterator[Finding]:
 
 
 def pooled() -> Iterator[Finding]:
-    """A pool has a connection for each step that may run, and for the worker itself."""
+    """Check that the pool has a connection for each running step and for the worker itself."""
     shortage = conf.pool_shortage(connections[database()].settings_dict.get("OPTIONS") or {})
     if shortage is not None:
         yield Finding(
@@ -148,7 +148,7 @@ def pooled() -> Iterator[Finding]:
 
 
 def heard() -> Iterator[Finding]:
-    """LISTEN and NOTIFY arrive: workers hear of new work at once. Polling is enough without."""
+    """Check that LISTEN and NOTIFY arrive; without them workers poll."""
     connection = connections[database()]
     if connection.vendor != "postgresql":
         return
@@ -174,21 +174,21 @@ def heard() -> Iterator[Finding]:
 
 def _arrives() -> bool:
     connection: Any = of_its_own()
-    channel = f"durable_doctor_{uuid4().hex}"  # no worker wakes up for it
+    channel = f"durable_doctor_{uuid4().hex}"  # a channel of its own: no worker wakes up
     try:
         connection.ensure_connection()
         raw = connection.connection
         raw.execute(f"LISTEN {channel}")
         from_elsewhere(channel)
         return any(True for _ in raw.notifies(timeout=HEARD_WITHIN, stop_after=1))
-    except Exception:  # whatever the driver says: it is not usable
+    except Exception:  # whatever the driver raises, LISTEN can't be used
         return False
     finally:
         connection.close()
 
 
 def room() -> Iterator[Finding]:
-    """How large the tables are, and whether anything ever leaves them."""
+    """Report the size of the tables, and rows that nothing ever removes."""
     sizes = table_sizes()
     largest = sorted(sizes.items(), key=lambda pair: -pair[1])[:3]
     total = sum(sizes.values())
@@ -225,7 +225,7 @@ def room() -> Iterator[Finding]:
 
 
 def table_sizes() -> dict[str, int]:
-    """Bytes of each table with its indexes; SQLite tells only of the whole file."""
+    """Bytes of each table with its indexes; for SQLite of the whole file."""
     connection = connections[database()]
     tables = [model._meta.db_table for model in apps.get_app_config("durable").get_models()]
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""One thing that is not as it should be, and how bad it is."""
+"""A finding of the doctor: the problem, its severity, the advice and the repair."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ ERROR, WARNING, INFO = "error", "warning", "info"
 
 SEVERITIES = (ERROR, WARNING, INFO)
 
-#: how late something may be before it is worth a word: workers poll, crontabs tick once a minute
+#: lateness that is worth a warning: workers poll, crontabs tick once a minute
 PATIENCE = timedelta(minutes=1)
-#: how late it is when nobody does it
+#: lateness by which nobody seems to do the work
 TOO_LATE = timedelta(minutes=2)
 
 SAMPLES = 3
@@ -21,9 +21,9 @@ SAMPLES = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong (``words``) and what to do (``advice``); ``code`` is for programs.
+    """A problem (``words``) and the way out (``advice``); ``code`` is for programs.
 
-    ``repair`` names what ``--fix`` does about it, if it does anything.
+    ``repair``: the duty with which ``--fix`` repairs the problem; None if it can't.
     """
 
     code: str
@@ -36,7 +36,7 @@ class Finding:
 
 
 def samples_of(rows: Any, column: str = "pk") -> list[str]:
-    """Some of them, for people who want to look."""
+    """The first few rows, for people who want to look at them."""
     return [str(value) for value in rows.order_by(column).values_list(column, flat=True)[:SAMPLES]]
 
 

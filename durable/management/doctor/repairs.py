@@ -1,4 +1,4 @@
-"""What is safe to repair: the due work of any worker, and closing what is closed already."""
+"""Repair safe findings: do the due work of any worker, close leftovers of final executions."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from durable.models import Execution, StepRun, Wait, Worker
 from durable.states import FINAL, StepStatus
 from durable.storage.transaction import in_transaction, lock
 
-ROUNDS = 1000  # more than that is not a repair, but a worker's work
+ROUNDS = 1000  # beyond these it is a worker's work
 
 
 def kinds() -> Iterable[str]:
-    """The code that counts as alive beside that of live workers: this one's, if there are none."""
+    """The kinds served besides those of live workers: this code's, if no worker is alive."""
     return () if Worker.objects.live().exists() else registry.kinds()
 
 
 def close(limit: int) -> int:
-    """Close what finished executions have left open."""
+    """Close the open waits and parked attempts of final executions; stop their live children."""
     return _close_some(limit) + _stop_some(limit)
 
 
@@ -44,7 +44,7 @@ def _close_some(limit: int) -> int:
 
 @in_transaction
 def _stop_some(limit: int) -> int:
-    """Cancel what lives below a finished parent; what is in a step ends with its checkpoint."""
+    """Cancel children of final parents; a child in a step ends with the step's checkpoint."""
     alive = Execution.objects.unfinished().filter(
         awaited=True, parent__status__in=sorted(FINAL), cancel_requested_at__isnull=True
     )
@@ -56,13 +56,13 @@ def _stop_some(limit: int) -> int:
     return len(found)
 
 
-#: no duties of a worker: what they deal with is a fault
+#: no duties of a worker: only a bug makes them necessary
 CLOSE = Duty("close", close, at_once=500)
 WAKE = Duty("wake", report.wake_idle, at_once=500)
 
 
 def repair(wanted: Collection[str | None]) -> dict[str, int]:
-    """Perform the duties of these names until nothing is left to do; how much each has done."""
+    """Perform the duties of these names until nothing is left; how many rows each has handled."""
     chosen = [duty for duty in (*duties_of(kinds=kinds), CLOSE, WAKE) if duty.name in wanted]
     done = dict.fromkeys([duty.name for duty in chosen], 0)
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""Look at everything, repair what is safe if asked to, and look again."""
+"""Run all checks, repair if asked to, and run the checks again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from durable.management.doctor.repairs import repair
 Check = Callable[[], Iterator[Finding]]
 
 
-#: without these there is no use in looking any further
+#: if one of these fails, the other checks are of no use
 FIRST: tuple[Check, ...] = (database.reachable, database.migrated)
 
 THEN: tuple[Check, ...] = (
@@ -39,19 +39,19 @@ THEN: tuple[Check, ...] = (
 
 @dataclass(frozen=True)
 class Report:
-    """What is (still) wrong, the worst first; and what was repaired, each with how much."""
+    """The findings after the repairs, the worst first; and the number of rows of each repair."""
 
     findings: list[Finding]
     repaired: dict[str, int] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:
-        """How many findings are errors."""
+        """The number of findings that are errors."""
         return sum(finding.severity == ERROR for finding in self.findings)
 
 
 def diagnose() -> list[Finding]:
-    """Everything that is not as it should be, the worst first."""
+    """The findings of all checks, the worst first."""
     found: list[Finding] = []
     for check in FIRST:
         found += check()
@@ -63,7 +63,7 @@ def diagnose() -> list[Finding]:
 
 
 def examine(*, fix: bool = False) -> Report:
-    """Look; with ``fix`` repair what is safe, and say what is left."""
+    """Run the checks; with ``fix`` repair the safe findings and run the checks again."""
     findings = diagnose()
     repaired = repair({finding.repair for finding in findings}) if fix else {}
     return Report(diagnose(), repaired) if repaired else Report(findings)

@@ -1,4 +1,4 @@
-"""What is set, and what becomes of it: schedules, queues, pauses, sources of webhooks."""
+"""Check schedules, paused queues and executions, and the sources of webhooks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from durable.states import Status
 
 
 def schedules() -> Iterator[Finding]:
-    """Schedules fire when they should, and can start what they are for."""
+    """Report failing, late, ended and disabled schedules."""
     for row in Schedule.objects.filter(enabled=True, failures__gt=0).order_by("name"):
         yield Finding(
             "schedule-failing",
@@ -66,7 +66,7 @@ def schedules() -> Iterator[Finding]:
 
 
 def pauses() -> Iterator[Finding]:
-    """What an operator has paused, and perhaps forgotten."""
+    """Report paused queues and executions: an operator may have forgotten them."""
     for state in queues.states():
         if state.paused:
             yield Finding(
@@ -90,7 +90,7 @@ def pauses() -> Iterator[Finding]:
 
 
 def webhooks() -> Iterator[Finding]:
-    """Webhooks that fit no template of their source: not asked for, or a template is wrong."""
+    """Report webhooks that fit no template of their source: unwanted, or a template is wrong."""
     for row in IgnoredWebhooks.objects.order_by("source"):
         yield Finding(
             "webhooks-ignored",

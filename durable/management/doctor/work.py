@@ -1,4 +1,4 @@
-"""Whether work goes on: workers alive, nothing stuck, nothing undelivered, nothing left over."""
+"""Check that work goes on: live workers, no lost leases, no late duties, no leftovers."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from durable.states import FINAL, Status, StepStatus, WaitKind
 
 
 def ago() -> Any:
-    """The instant before which something is late, as an expression."""
+    """The instant before which a row is late, as an expression."""
     return clock.now() + -PATIENCE
 
 
 def workers_alive() -> Iterator[Finding]:
-    """What is due has somebody who can do it."""
+    """Check that due executions have a live worker with their queue and code."""
     paused = Queue.objects.filter(paused=True).values("pk")
     ready = Execution.objects.filter(ready_at__isnull=False).exclude(queue__in=paused).order_by()
     due: Any = ready.values("queue").annotate(count=Count("pk"), since=Min("ready_at"))
@@ -87,7 +87,7 @@ def _nobody(due: list[Any], ready: Any, present: datetime) -> Iterator[Finding]:
 
 
 def held_by_the_dead() -> Iterator[Finding]:
-    """What a worker holds is in the hands of one that lives."""
+    """Report executions held by workers whose lease ran out, that stopped, or are unknown."""
     for worker in Worker.objects.expired().order_by("expires_at"):
         held = Execution.objects.filter(worker=worker.pk)
         count = held.count()
@@ -116,7 +116,7 @@ def held_by_the_dead() -> Iterator[Finding]:
 
 
 def blocked() -> Iterator[Finding]:
-    """Nothing waits for code that is not there."""
+    """Report blocked executions, by kind and reason."""
     rows = Execution.objects.filter(status=Status.BLOCKED).order_by()
     groups: Any = rows.values("kind", "blocked_by").annotate(count=Count("pk"))
     for group in groups.order_by("kind", "blocked_by"):
@@ -138,14 +138,14 @@ def blocked() -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class Late:
-    """Rows that nobody has dealt with although the duty ``duty`` is due."""
+    """Due rows that the duty ``duty`` should have handled."""
 
     duty: str
     code: str  # of the finding
-    one: str  # a row that is late, in words
+    one: str  # one late row, in words
     many: str
-    rows: Callable[[], Any]  # the query set of all that is due
-    since: str  # the column that says since when
+    rows: Callable[[], Any]  # the query set of all due rows
+    since: str  # the column with the time since which a row is due
 
 
 LATE = (
@@ -185,7 +185,7 @@ LATE = (
 
 
 def late() -> Iterator[Finding]:
-    """No duty is left undone: sleepers are woken, and messages passed on, within moments."""
+    """Report sleepers, events, answers and ends of parts that no duty has handled in time."""
     for late in LATE:
         rows = late.rows().filter(**{f"{late.since}__lte": ago()})
         found = rows.order_by().aggregate(count=Count("pk"), since=Min(late.since))
@@ -203,8 +203,8 @@ def late() -> Iterator[Finding]:
 
 
 def overdue() -> Iterator[Finding]:
-    """Deadlines take effect, and people answer in time."""
-    resting = (Status.PAUSED, Status.BLOCKED)  # their deadlines take effect when they go on
+    """Report waits past their deadline, and questions past their due time."""
+    resting = (Status.PAUSED, Status.BLOCKED)  # their deadlines take effect once they go on
     waits = Wait.objects.open().filter(deadline_at__lte=ago())
     waits = waits.exclude(execution__status__in=resting).exclude(execution__status__in=FINAL)
     if count := waits.count():
@@ -230,7 +230,7 @@ def overdue() -> Iterator[Finding]:
 
 
 def idle() -> Iterator[Finding]:
-    """Whatever is parked waits for something."""
+    """Report parked executions that wait for nothing."""
     rows = report.idle()
     if count := rows.count():
         yield Finding(
@@ -246,7 +246,7 @@ def idle() -> Iterator[Finding]:
 
 
 def leftovers() -> Iterator[Finding]:
-    """A finished execution has nothing open: no wait, no lease, nothing alive below it."""
+    """Report open waits, parked attempts and live children of final executions."""
     final = sorted(FINAL)
     waits = Wait.objects.open().filter(execution__status__in=final)
     parked = StepRun.objects.filter(

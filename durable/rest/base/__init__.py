@@ -1,4 +1,4 @@
-"""The base of all views: who gets in, bodies, filters, pages, and refusals as problem documents.
+"""The base of all views: access, bodies, filters, pages, and refusals as problem documents.
 
 May import: doors, showing and everything below.
 """

@@ -1,4 +1,4 @@
-"""What is read from a request's body: JSON that can be stored, or bytes whose signature counts."""
+"""Read a request's body: JSON that can be stored, or the raw bytes of a signed webhook."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from durable import codec, conf
 from durable.errors import NotSerializable
 from durable.rest.base.problems import TooLarge
 
-#: What a request may hold besides the data: names, keys, tags, a comment.
+#: Bytes that a body may have besides the data: names, keys, tags, a comment.
 ROOM = 64 * 1024
 
 
 def largest() -> int:
-    """How many bytes a body may have; never more than Django takes."""
+    """The most bytes that a body may have; never more than Django takes."""
     ours = int(conf.get("MAX_DATA_BYTES")) + ROOM
     djangos: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     return ours if djangos is None else min(ours, djangos)
 
 
 def read(stream: IO[Any] | HttpRequest, context: Mapping[str, Any] | None) -> bytes:
-    """The body, no more of it than is taken; ``TooLarge``."""
+    """The body; raises ``TooLarge`` beyond ``largest()`` and reads no further."""
     limit = largest()
     request = (context or {}).get("request")
     announced = str(request.META.get("CONTENT_LENGTH") or "0") if request is not None else "0"
@@ -41,10 +41,10 @@ def read(stream: IO[Any] | HttpRequest, context: Mapping[str, Any] | None) -> by
 
 
 def without_length(request: HttpRequest) -> bytes:
-    """The body of a request without a Content-Length (sent in chunks); ``TooLarge``.
+    """The body of a request without a Content-Length (sent in chunks); raises ``TooLarge``.
 
-    A WSGI server says by ``wsgi.input_terminated`` that the body ends by itself; where none says
-    so, reading might never end, and nothing is read. Under ASGI the body is there already.
+    A WSGI server sets ``wsgi.input_terminated`` if the body ends by itself; without it a read
+    might never end, so nothing is read. Under ASGI the body has arrived already.
     """
     if request.META.get("CONTENT_LENGTH"):
         return b""
@@ -56,7 +56,7 @@ def without_length(request: HttpRequest) -> bytes:
 
 
 def form_field(body: bytes, name: str) -> bytes:
-    """The one field of this name in a form; ``ParseError``."""
+    """The value of a form's field of this name; raises ``ParseError`` unless there is just one."""
     try:
         pairs = parse_qsl(
             body.decode("ascii"), strict_parsing=True, errors="strict", max_num_fields=100
@@ -70,7 +70,7 @@ def form_field(body: bytes, name: str) -> bytes:
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value of a text; ``ParseError``. Of keys that come twice the last one counts."""
+    """The JSON value; raises ``ParseError``. Of repeated keys the last one counts."""
     try:
         return json.loads(body.decode(), parse_constant=_refuse)
     except UnicodeDecodeError as error:
@@ -82,7 +82,7 @@ def parse(body: bytes) -> Any:
 
 
 def check(value: Any) -> None:
-    """``ParseError`` unless each part of the body could be stored, whatever its size."""
+    """Raise ``ParseError`` unless each part of the body could be stored, whatever its size."""
     try:
         if not isinstance(value, dict):
             codec.dumps(value, path="body", limit=1 << 40)
@@ -99,7 +99,7 @@ def _refuse(constant: str) -> Any:
 
 
 class JSONBody(BaseParser):
-    """JSON that every database can hold: no NaN, no NUL, no lone surrogates, not too deep."""
+    """JSON that every database can store: no NaN, no NUL, no lone surrogates, not too deep."""
 
     media_type = "application/json"
 
@@ -109,14 +109,14 @@ class JSONBody(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The value of the body."""
+        """The parsed and checked body."""
         value = parse(read(stream, parser_context))
         check(value)
         return value
 
 
 class RawBody(BaseParser):
-    """The bytes as they came, of whatever type they say they are."""
+    """The raw bytes, whatever the content type."""
 
     media_type = "*/*"
 
@@ -126,5 +126,5 @@ class RawBody(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The body, unread."""
+        """The body as bytes."""
         return read(stream, parser_context)

@@ -1,4 +1,4 @@
-"""How lists are narrowed down: each filter of the executions, and what it may be asked."""
+"""The filters of the lists of executions and events: each query parameter and its checks."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from durable.models.fields import HasTag
 from durable.rest.schema.operations import Parameter
 from durable.showing.masking import Masking
 
-TAGS = 10  # that one asks for at once
+TAGS = 10  # tags in one request
 
 
 class InstantField(django_filters.fields.IsoDateTimeField):  # type: ignore[misc]
-    """An instant that every database knows."""
+    """An instant that every database can store."""
 
     def clean(self, value: Any) -> Any:
-        """Refuse the edges of the calendar."""
+        """Refuse the first and last days of the calendar."""
         found = super().clean(value)
         if found is not None and not FIRST < found < LAST:
             raise forms.ValidationError(_("Enter a valid date/time."))
@@ -38,7 +38,7 @@ class InstantField(django_filters.fields.IsoDateTimeField):  # type: ignore[misc
 
 
 class InstantFilter(django_filters.IsoDateTimeFilter):  # type: ignore[misc]
-    """Compares with an instant."""
+    """Compares a column with an instant."""
 
     field_class = InstantField
 
@@ -47,7 +47,7 @@ class TagField(forms.CharField):
     """``name:value``."""
 
     def clean(self, value: Any) -> tuple[str, str] | None:
-        """Name and value."""
+        """The name and the value of a tag."""
         text = super().clean(value)
         if not text:
             return None
@@ -58,12 +58,12 @@ class TagField(forms.CharField):
 
 
 class TagsField(forms.Field):
-    """Several tags, all of which an execution must carry."""
+    """Several tags; an execution must carry all of them."""
 
     widget = forms.SelectMultiple
 
     def clean(self, value: Any) -> list[tuple[str, str]]:
-        """Each name with its value."""
+        """The tags as pairs of name and value."""
         if len(value or ()) > TAGS:
             raise forms.ValidationError(_("Ask for fewer tags at once."))
         found = [TagField(required=False, max_length=500).clean(one) for one in value or ()]
@@ -71,12 +71,12 @@ class TagsField(forms.Field):
 
 
 class TagFilter(django_filters.Filter):  # type: ignore[misc]
-    """Executions with these tags: the text, or the number or word of JSON that it stands for."""
+    """Executions with these tags; a value matches as text and as a JSON number, word or null."""
 
     field_class = TagsField
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
-        """All of them must fit; to find by a tag that is masked would tell its value."""
+        """Narrow down by all tags; a masked tag finds nothing, since a hit would tell its value."""
         masking = Masking(off=access.may(self.parent.request.user, "view_payload"))
         for name, wanted in value or ():
             qs = qs.none() if masking.hides(name) else qs.filter(_tagged(name, wanted))
@@ -90,7 +90,7 @@ def _tagged(name: str, wanted: str) -> Q:
         if isinstance(value, bool | int | float) or wanted == "null":
             found |= Q(HasTag(name, value))
     except (ValueError, RecursionError, NotSerializable):
-        pass  # no number that a tag can have: the text alone is meant
+        pass  # no number that can be stored: the text alone is meant
     return found
 
 
@@ -98,7 +98,7 @@ class SubjectField(forms.CharField):
     """``app.model:pk``."""
 
     def clean(self, value: Any) -> tuple[str, str] | None:
-        """Model and primary key."""
+        """The model's label and the primary key."""
         text = super().clean(value)
         if not text:
             return None
@@ -111,10 +111,10 @@ class SubjectField(forms.CharField):
 
 
 class StatusFilter(django_filters.MultipleChoiceFilter):  # type: ignore[misc]
-    """In one of these statuses; each is asked for once, however often it is named."""
+    """Executions in one of these statuses; a repeated status counts once."""
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
-        """As many conditions as there are statuses."""
+        """One condition for each different status."""
         found: QuerySet[Any] = super().filter(qs, list(dict.fromkeys(value or ())))
         return found
 
@@ -125,7 +125,7 @@ class SubjectFilter(django_filters.Filter):  # type: ignore[misc]
     field_class = SubjectField
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
-        """By the index of subjects."""
+        """The executions about the row, by the index of subjects."""
         return qs.filter(subject_type=value[0], subject_id=value[1]) if value else qs
 
 
@@ -135,7 +135,7 @@ class YesNoField(forms.Field):
     words = {"true": True, "false": False}
 
     def clean(self, value: Any) -> bool | None:
-        """``None`` if nothing is asked."""
+        """True or false; ``None`` if the parameter is not given."""
         if value in self.empty_values:
             return None
         if value not in self.words:
@@ -144,7 +144,7 @@ class YesNoField(forms.Field):
 
 
 class YesNoFilter(django_filters.Filter):  # type: ignore[misc]
-    """Asks a yes-or-no question of the queryset, by the name of a method."""
+    """Calls a method of the filter set with true or false."""
 
     field_class = YesNoField
 
@@ -153,7 +153,7 @@ class WorkflowFilter(django_filters.CharFilter):  # type: ignore[misc]
     """Executions of one workflow, by its name."""
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
-        """Refuse an unknown name: an empty list would hide the mistake."""
+        """The workflow's executions; refuses an unknown name rather than list nothing."""
         if not value:
             return qs
         try:
@@ -170,7 +170,7 @@ class WorkflowFilter(django_filters.CharFilter):  # type: ignore[misc]
 
 
 class ExecutionFilter(FilterSet):  # type: ignore[misc]
-    """Which executions are listed."""
+    """The query parameters of the list of executions."""
 
     workflow = WorkflowFilter(max_length=200)
     status = StatusFilter(choices=Status.choices)
@@ -185,17 +185,17 @@ class ExecutionFilter(FilterSet):  # type: ignore[misc]
     roots = YesNoFilter(method="only_roots")
 
     def with_children(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
-        """Those that have branches, items or child workflows, or that have none."""
+        """Executions with branches, items or children; (``false``) without any."""
         below = Exists(Execution.objects.filter(parent=OuterRef("pk")).order_by())
         return rows.filter(below if value else ~below)
 
     def only_roots(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
-        """Those that nobody has called, or (``false``) those that another one has."""
+        """Executions without a parent; (``false``) with one."""
         return rows.filter(parent__isnull=value)
 
 
 class EventFilter(FilterSet):  # type: ignore[misc]
-    """Which events are listed."""
+    """The query parameters of the list of events."""
 
     name = django_filters.CharFilter(max_length=255)
     key = django_filters.CharFilter(max_length=255)
@@ -208,12 +208,12 @@ class EventFilter(FilterSet):  # type: ignore[misc]
 
 
 EXECUTIONS = (
-    Parameter("workflow", "Its name."),
+    Parameter("workflow", "The name of its workflow."),
     Parameter("status", "One of these.", many=True, choices=tuple(Status.values)),
     Parameter("queue", "The queue it is in."),
     Parameter("tag", "`name:value`; repeat it for several, all of which must fit.", many=True),
-    Parameter("subject", "`app.model:primary key` of the row that it is about."),
-    Parameter("key", "A correlation key that it carries."),
+    Parameter("subject", "`app.model:primary key` of its subject."),
+    Parameter("key", "One of its correlation keys."),
     Parameter("idempotency_key", "The key it was started with."),
     Parameter("created_after", "This instant or later.", "date-time"),
     Parameter("created_before", "Earlier than this instant.", "date-time"),
@@ -222,15 +222,15 @@ EXECUTIONS = (
 )
 
 EVENTS = (
-    Parameter("name", "Its name."),
+    Parameter("name", "The name of the event."),
     Parameter("key", "The key it was published under."),
-    Parameter("event_id", "The id that its sender gave it."),
+    Parameter("event_id", "The id given by its sender."),
     Parameter("status", "One of these.", many=True, choices=tuple(EventStatus.values)),
 )
 
 
 def narrowed(filters: type[FilterSet], request: Request, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """The rows that the request asks for; ``ValidationError`` says which filter is wrong."""
+    """The rows that fit the request's parameters; raises ``ValidationError`` for a wrong one."""
     asked = filters(data=request.query_params, queryset=rows, request=request)
     if not asked.is_valid():
         raise ValidationError(dict(asked.errors))

@@ -1,4 +1,4 @@
-"""Pages by the position in an index: each costs the same, however far one has read."""
+"""Pages with a cursor, read by a range of an index: a late page costs as much as the first."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from durable.rest.schema.operations import Parameter
 from durable.storage.sizes import is_text
 
 DEFAULT, LARGEST = 50, 200
-#: how many rows are looked at for one page where a rule in Python decides which of them count
+#: rows read for one page where Python decides which of them to keep
 LOOKED_AT = 1000
 
 PARAMETERS = (
-    Parameter("cursor", "Where to read on: the one in `next` or `previous` of a page."),
+    Parameter("cursor", "The cursor of a `next` or `previous` address."),
     Parameter("page_size", f"How many rows, 1 to {LARGEST}; {DEFAULT} unless given.", "integer"),
 )
 
-#: Of some rows those that count.
+#: Takes rows and returns those of them to keep.
 Keep = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 class _Padded(Func):
-    """A time of SQLite as text with all digits: a row written at a full second may have none."""
+    """SQLite's text of a time with all digits: a row written at a full second may have none."""
 
     template = "SUBSTR(%(expressions)s || '.000000', 1, 26)"
     output_field = TextField()
@@ -43,18 +43,18 @@ class _Padded(Func):
 
 @dataclass(frozen=True)
 class Order:
-    """The columns by which a list is ordered: a time and the id, or one unique column."""
+    """The columns of a list's order: a time and the id, or one unique column."""
 
     columns: tuple[str, ...]
     newest_first: bool = False
 
     def of(self, *, backwards: bool) -> list[str]:
-        """For ``order_by``."""
+        """The columns for ``order_by``."""
         sign = "-" if self.newest_first != backwards else ""
         return [f"{sign}{column}" for column in self.columns]
 
     def beyond(self, rows: QuerySet[Any], position: list[Any], *, backwards: bool) -> QuerySet[Any]:
-        """The rows past a position: a range of the index, then what ties with its edge."""
+        """The rows past a position: a range of the index on the time; the id decides among ties."""
         down = self.newest_first != backwards
         strictly, loosely = ("lt", "lte") if down else ("gt", "gte")
         if len(self.columns) == 1:
@@ -71,11 +71,11 @@ class Order:
         return rows.filter(tie, **{f"{moment}__{loosely}": edge})
 
     def position(self, row: Any) -> list[Any]:
-        """Where a row stands."""
+        """The position of a row: its values of the columns."""
         return [getattr(row, column) for column in self.columns]
 
     def read(self, texts: Sequence[Any]) -> list[Any]:
-        """A position from the texts of a cursor; ``ValueError``."""
+        """A position from the texts of a cursor; raises ``ValueError``."""
         if len(texts) != len(self.columns) or not all(is_text(text) for text in texts):
             raise ValueError("not a position of this list")
         if len(texts) == 2:
@@ -92,7 +92,7 @@ OLDEST = Order(("created_at", "id"))
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where to read on, and in which direction."""
+    """The position at which to read on, and the direction."""
 
     position: list[Any] | None = None
     backwards: bool = False
@@ -107,7 +107,7 @@ class Cursor:
 
     @classmethod
     def of(cls, request: Request, order: Order) -> Cursor:
-        """That of the request; ``ValidationError`` if it is none of this list's."""
+        """The request's cursor; raises ``ValidationError`` if it is not one of this list."""
         given = request.query_params.get("cursor")
         if not given:
             return cls()
@@ -123,7 +123,7 @@ class Cursor:
 
 
 def page_size(request: Request) -> int:
-    """How many rows are asked for; ``ValidationError``."""
+    """The number of rows asked for; raises ``ValidationError``."""
     given = request.query_params.get("page_size")
     if not given:
         return DEFAULT
@@ -134,14 +134,14 @@ def page_size(request: Request) -> int:
 
 @dataclass(frozen=True)
 class Page:
-    """Some rows of a list in its order, and where it goes on at both ends."""
+    """Some rows of a list in its order, with the cursors of the next and the previous page."""
 
     rows: list[Any]
     next: Cursor | None
     previous: Cursor | None
 
     def answer(self, request: Request, shown: Sequence[Any]) -> Response:
-        """The page as it is sent."""
+        """The page as a response."""
         url = request.build_absolute_uri()
         links = {
             name: replace_query_param(url, "cursor", str(cursor)) if cursor is not None else None
@@ -153,8 +153,8 @@ class Page:
 def page_of(request: Request, rows: QuerySet[Any], order: Order, keep: Keep | None = None) -> Page:
     """The page that a request asks for.
 
-    With ``keep`` only the rows that it leaves count; a page may be short then, and still have a
-    ``next``: so much and no more is looked at for one request.
+    With ``keep``, Python leaves rows out, and one request reads about ``LOOKED_AT`` rows at most: a
+    page may be short and still have a ``next``.
     """
     cursor, size = Cursor.of(request, order), page_size(request)
     ordered = rows.order_by(*order.of(backwards=cursor.backwards))
@@ -187,5 +187,5 @@ def _page(found: list[Any], on: Any, back: Any, *, backwards: bool) -> Page:
 
 
 def whole(shown: Sequence[Any]) -> Response:
-    """A list that has one page only."""
+    """A list with a single page."""
     return Response({"next": None, "previous": None, "results": list(shown)})

@@ -1,4 +1,4 @@
-"""Who gets into the REST door at all; what they may do there is decided in ``durable.doors``."""
+"""Who may enter the REST door, and checks of Django's permissions; else see ``durable.doors``."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from durable.people import who
 
 
 class IsKnown(BasePermission):
-    """Somebody who is logged in and active."""
+    """Users who are logged in and active."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Anonymous requests see nothing of this door."""
+        """Whether the user is active: anonymous requests get nowhere."""
         return who.is_active(request.user)
 
 
@@ -29,16 +29,16 @@ def of_project() -> list[BasePermission]:
     return [found() for found in access.configured() if issubclass(found, BasePermission)]
 
 
-#: What belongs to an execution, and all that is given out by itself.
+#: The models whose object permissions are asked about the whole execution.
 OF_EXECUTIONS = (Execution, Wait, Event)
 ASKED_ABOUT = (*OF_EXECUTIONS, Schedule, Worker, QueueState)
 
 
 def objects_of(rows: Sequence[Any]) -> list[Any]:
-    """What object permissions are asked about for each of these rows; ``None``: nothing more.
+    """For each row the object of the project's object permissions; ``None``: nothing to ask.
 
-    All that belongs to an execution is asked about as the whole of it: questions, events, parts.
-    Attempts and audit entries are given out under an execution that has been asked about.
+    Rows of an execution (questions, events, parts) are asked about as the root execution.
+    Attempts and audit entries are listed under an execution that has been asked about.
     """
     wanted = {row.pk: _execution_of(row) for row in rows if isinstance(row, OF_EXECUTIONS)}
     wholes = Execution.objects.defer(*access.LARGE).in_bulk([*filter(None, wanted.values())])
@@ -55,17 +55,17 @@ def _execution_of(row: Any) -> Any:
 
 
 def has(user: Any, action: str) -> bool:
-    """Whether Django gives the user this permission, no particular object being asked for."""
+    """Whether the user has Django's permission, asked without an object."""
     return bool(who.is_active(user) and user.has_perm(PERMISSIONS[action]))
 
 
 def require_events(user: Any) -> None:
-    """``AccessDenied`` for who may not see events."""
+    """Raise ``AccessDenied`` unless the user may see events."""
     if not (who.is_active(user) and user.has_perm("durable.view_event")):
         raise AccessDenied("it takes the permission durable.view_event")
 
 
 def require(user: Any, action: str) -> None:
-    """``AccessDenied`` unless ``has``."""
+    """Raise ``AccessDenied`` unless ``has``."""
     if not has(user, action):
         raise AccessDenied(f"it takes the permission {PERMISSIONS[action]}")

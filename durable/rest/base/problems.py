@@ -1,4 +1,4 @@
-"""Every refusal as a problem document (RFC 9457), whatever raised it."""
+"""Each exception as a problem document (RFC 9457) with its HTTP status."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from durable.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 
-#: The status of each refusal of the engine; what is not here is the fault of the request (400).
+#: The status of each refusal of the engine; any other refusal is a 400.
 STATUSES: Mapping[type[DurableError], int] = {
     ExecutionNotFound: 404,
     WaitNotFound: 404,
@@ -48,24 +48,24 @@ STATUSES: Mapping[type[DurableError], int] = {
     FormMissing: 409,
 }
 
-#: What a status means here, for the documentation.
+#: The meaning of each status, for the OpenAPI document.
 MEANINGS: Mapping[int, str] = {
-    400: "The request does not fit; `errors` says what is wrong with which field.",
-    401: "Who asks is not known.",
-    403: "Who asks may not do this.",
-    404: "There is no such thing, or who asks may not see it.",
+    400: "The request is wrong; `errors` has messages by field.",
+    401: "The user is not known.",
+    403: "The user may not do this.",
+    404: "There is no such thing, or the user may not see it.",
     405: "This address does not take this method.",
-    406: "Only application/json is spoken here.",
-    409: "The state of things does not allow it; `detail` says why.",
-    413: "The body is larger than is taken.",
+    406: "Only application/json is answered.",
+    409: "The present state does not allow it; `detail` says why.",
+    413: "The body is too large.",
     415: "The body is not application/json.",
-    422: "The payload lacks what the source is configured to need.",
+    422: "The payload lacks a value that the source's templates name.",
     429: "Too many requests.",
 }
 
 
 class TooLarge(exceptions.APIException):
-    """The body has more bytes than are taken."""
+    """The body has more bytes than ``bodies.largest()``."""
 
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_detail = "The body is too large."
@@ -73,7 +73,7 @@ class TooLarge(exceptions.APIException):
 
 
 class Unmappable(exceptions.APIException):
-    """A signed payload that lacks what the source is configured to need."""
+    """A signed payload lacks a value that the source's templates name."""
 
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
     default_detail = "The payload can't be mapped to an event."
@@ -81,7 +81,7 @@ class Unmappable(exceptions.APIException):
 
 
 def problem_of(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """The answer to an exception of a view; ``None``: a fault of ours, which Django reports."""
+    """The response to an exception of a view; ``None``: our own fault, which Django reports."""
     response: Response | None
     if isinstance(error, DurableError):
         response = _of_engine(error)
@@ -93,8 +93,8 @@ def problem_of(error: Exception, context: Mapping[str, Any]) -> Response | None:
 
 
 def _translated(error: Exception) -> Exception:
-    """What Django raises, in the words of REST framework."""
-    if isinstance(error, Http404 | ObjectDoesNotExist):  # or a row was removed while it was shown
+    """Django's exceptions as those of REST framework."""
+    if isinstance(error, Http404 | ObjectDoesNotExist):  # or another transaction removed the row
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
@@ -134,7 +134,7 @@ def _of_request(error: Exception) -> Response | None:
 
 
 def _flat(detail: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Each message with the place that it is about: ``tags``, ``keys.0``, ``__all__``."""
+    """Each message with the place of its value: ``tags``, ``keys.0``, ``__all__``."""
     if isinstance(detail, Mapping):
         for key, inner in detail.items():
             name = "__all__" if key == "non_field_errors" else str(key)
@@ -162,7 +162,7 @@ def _answer(
 
 
 def _printable(value: Any) -> Any:
-    """The same, with what is no valid Unicode shown as escapes."""
+    """The value with escapes for invalid Unicode."""
     if isinstance(value, str):
         return value.encode(errors="backslashreplace").decode()
     if isinstance(value, dict):

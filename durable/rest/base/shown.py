@@ -1,4 +1,4 @@
-"""How stored values are shown in JSON, and what of them is hidden from whom."""
+"""Serializer fields that mask stored values in JSON, unless the user may see payloads."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from rest_framework import serializers
 from durable.showing.masking import Masking
 from durable.showing.values import plain
 
-#: Whether the user of a request may see the masked values of a row; in the serializers' context.
+#: Whether the user may see the masked values of a row; in the serializers' context.
 Reveals = Callable[[Any], bool]
 
 
 class _Masked(serializers.JSONField):
-    """A value of a row, masked unless the user may see it whole."""
+    """A value of a row, masked unless the user may see the payload."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(read_only=True, **options)
@@ -29,31 +29,31 @@ class _Masked(serializers.JSONField):
         return plain(self.shown(row, found, Masking(off=found is None or reveals(row))))
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
-        """What is answered."""
+        """The JSON to answer with."""
         raise AssertionError("one of the kinds below")
 
 
 class MaskedData(_Masked):
-    """Users' data, or what a wait has got: secret-looking keys have their values hidden."""
+    """Users' data or a wait's payload: values of keys that look secret are masked."""
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
-        """Plain JSON."""
+        """The masked value as JSON."""
         return masking.value(value)
 
 
 class MaskedAnswer(_Masked):
-    """What somebody has answered; the name of the question may look secret, too."""
+    """The answer to a question: masked as a whole if the question's name looks secret."""
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
-        """Plain JSON."""
+        """The masked answer as JSON."""
         return masking.answer(row.name, value)
 
 
 class MaskedChange(_Masked):
-    """What was before or after a change on record."""
+    """The value before or after a change in the audit trail."""
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
-        """Plain JSON."""
+        """The masked value as JSON."""
         return masking.change(row.action, row.target, value)
 
 
@@ -61,19 +61,19 @@ class MaskedText(_Masked):
     """A text that may quote data."""
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
-        """The text, secrets hidden."""
+        """The text with its secrets masked."""
         return masking.text(value)
 
 
 class MaskedError(_Masked):
-    """What went wrong; secrets are hidden in its texts too. ``brief``: without the traceback."""
+    """An error, its texts masked too; ``brief``: without the traceback."""
 
     def __init__(self, *, brief: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.brief = brief
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
-        """``{"type", "message", "step", …}``."""
+        """The masked error: ``{"type", "message", "step", …}``."""
         if self.brief and value is not None:
             value = {name: value.get(name) for name in ("type", "message", "step")}
         return masking.value(value)
@@ -83,5 +83,5 @@ class MaskedLogs(_Masked):
     """Captured log records: ``[{"at", "level", "logger", "message"}]``."""
 
     def shown(self, row: Any, value: Any, masking: Masking) -> Any:
-        """The records, secrets hidden in their messages."""
+        """The records with their messages masked."""
         return masking.logs(value)

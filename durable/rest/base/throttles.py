@@ -1,4 +1,4 @@
-"""How often one may ask: rates by scope, none unless the project sets them."""
+"""Rate limits of the REST door, by scope; without a rate in the settings there is no limit."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class _Scoped(SimpleRateThrottle):
-    """The rate of its scope in ``DEFAULT_THROTTLE_RATES``; without one, no limit."""
+    """The rate of ``scope`` in ``DEFAULT_THROTTLE_RATES``; without one, no limit."""
 
     def get_rate(self) -> Any:
         return api_settings.DEFAULT_THROTTLE_RATES.get(str(self.scope))
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        """One count for each user, or for each address where there is none."""
+        """One count for each user; for anonymous requests one for each address."""
         pk = getattr(request.user, "pk", None)
         ident = f"user-{pk}" if pk is not None else self.get_ident(request)
         return self.cache_format % {"scope": self.scope, "ident": ident}
@@ -39,7 +39,7 @@ class Writes(_Scoped):
     scope = "durable_write"
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        """Reading does not count."""
+        """Count the request unless it only reads."""
         return None if request.method in READING else super().get_cache_key(request, view)
 
 
@@ -49,7 +49,7 @@ class Webhooks(_Scoped):
     scope = "durable_webhook"
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        """A flood at one source doesn't shut out another; names that are none share one count."""
+        """One count for each source and address; unknown sources share one count."""
         name = view.kwargs.get("source")
         source = name if name in conf.get("WEBHOOKS") else ""
         ident = f"{source}-{self.get_ident(request)}"

@@ -1,4 +1,4 @@
-"""What all views of the REST door share: who gets in, what is refused, how errors are told."""
+"""The base class of all REST views: authentication, permissions, audit origin, serialising."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class Chunks(Request):
 
 
 class View(APIView):
-    """JSON only, for known users only; each change says in the audit trail where it comes from."""
+    """JSON for known users; the audit trail records the door and address of each change."""
 
     operations: ClassVar[Mapping[str, Operation]] = {}
-    any_query: ClassVar[bool] = False  # whether parameters that nobody reads are let pass
+    any_query: ClassVar[bool] = False  # whether parameters that the view does not know are let pass
     renderer_classes = (JSONRenderer,)
     parser_classes: Sequence[Any] = (JSONBody,)
     metadata_class = None  # OPTIONS would tell more than the schema does
     schema = openapi.inspector()
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer, with the origin of changes set."""
+        """Answer the request; its changes are audited with ``origin``."""
         token = origin.set(self.origin(request)[:LONGEST_ORIGIN])
         try:
             return super().dispatch(request, *args, **kwargs)
@@ -62,7 +62,7 @@ class View(APIView):
             origin.reset(token)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        """The request as REST framework's views see it, with a body of any kind of transfer."""
+        """REST framework's request, which can read a body sent in chunks."""
         return Chunks(
             request,
             parsers=self.get_parsers(),
@@ -72,11 +72,11 @@ class View(APIView):
         )
 
     def origin(self, request: Any) -> str:
-        """Where a change comes from: this door, and the address at the other end."""
+        """The origin of a change in the audit trail: this door and the client's address."""
         return f"rest {request.META.get('REMOTE_ADDR', '')}".strip()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse who may not come in; then what would be overlooked otherwise."""
+        """Check authentication, permissions and rates; then refuse unknown query parameters."""
         super().initial(request, *args, **kwargs)
         operation = self.operation(request)
         if operation is not None and not self.any_query:
@@ -86,12 +86,12 @@ class View(APIView):
                 raise ValidationError({name: ["There is no such parameter."] for name in unknown})
 
     def operation(self, request: Request) -> Operation | None:
-        """What is asked for; ``None`` for a method that this address does not take."""
+        """The operation of the request's method; ``None`` if this address has no such method."""
         return self.operations.get("GET" if request.method == "HEAD" else str(request.method))
 
     @classmethod
     def authenticators(cls) -> Sequence[type[BaseAuthentication]]:
-        """The project's own."""
+        """The authentication classes of the project."""
         found: Sequence[Any] = api_settings.DEFAULT_AUTHENTICATION_CLASSES
         return found
 
@@ -112,21 +112,21 @@ class View(APIView):
     # -- object permissions of the project ------------------------------------------------------
 
     def checked(self, row: Any) -> Any:
-        """The row; ``PermissionDenied`` if the project's permissions refuse it."""
+        """The row; raises ``PermissionDenied`` if the project's object permissions refuse it."""
         for target in permissions.objects_of([row]) if permissions.of_project() else ():
             if target is not None:
                 self.check_object_permissions(self.request, target)
         return row
 
     def permitted(self, rows: list[Any]) -> list[Any]:
-        """Those of the rows that the project's permissions let be given out."""
+        """The rows that the project's object permissions let the user see."""
         if not permissions.of_project():
             return rows
         asked = zip(rows, permissions.objects_of(rows), strict=True)
         return [row for row, target in asked if target is None or self.permits(target)]
 
     def permits(self, target: Any) -> bool:
-        """Whether the project's permissions let this object be given out."""
+        """Whether the project's object permissions let the user see this object."""
         return all(
             one.has_object_permission(self.request, self, target)
             for one in permissions.of_project()
@@ -135,23 +135,23 @@ class View(APIView):
     # -- what views answer with -----------------------------------------------------------------
 
     def reveals(self, row: Any) -> bool:
-        """Whether who asks may see the masked values of a row."""
+        """Whether the user may see the masked values of a row."""
         return access.may(self.request.user, "view_payload", row)
 
     def shown(self, rows: Any, status: int = 200, *, reveals: Reveals | None = None) -> Any:
-        """One row (or several) as this method's serializer for ``status`` shows it."""
+        """One row or a list as JSON, by this operation's serializer for ``status``."""
         operation = self.operation(self.request)
         assert operation is not None
-        made = status == 201  # by who asks, a moment ago
+        made = status == 201  # by this very request
         return self.as_json(operation.answers[status], rows, reveals=reveals, made=made)
 
     def as_json(
         self, serializer: Any, rows: Any, *, reveals: Reveals | None = None, made: bool = False
     ) -> Any:
-        """The same by a given serializer.
+        """The same by the given serializer.
 
-        Here the project's object permissions are asked about each row that is given out: a list
-        leaves out what they refuse, a single row is refused.
+        Here the project's object permissions are asked about each row (unless this request has just
+        made it): a list leaves refused rows out, a single refused row is a 403.
         """
         if not made:
             rows = self.permitted(rows) if isinstance(rows, list) else self.checked(rows)
@@ -168,6 +168,6 @@ class View(APIView):
         reveals: Reveals | None = None,
         keep: Keep | None = None,
     ) -> Response:
-        """The page that is asked for."""
+        """The requested page of a list."""
         page = page_of(request, rows, order, keep)
         return page.answer(request, self.as_json(serializer, page.rows, reveals=reveals))

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers, and the OpenAPI document of both.
+"""Requests and answers as serializers, and the OpenAPI document of both.
 
 May import: base.
 """

@@ -1,4 +1,4 @@
-"""OpenAPI through drf-spectacular, if the project has it: what ``Operation`` says, as a schema."""
+"""The OpenAPI document of the REST door through drf-spectacular, if the project installs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def inspector() -> ViewInspector:
-    """What a view has as its ``schema``."""
+    """The inspector that a view has as its ``schema``."""
     if not apps.is_installed("drf_spectacular"):
         from rest_framework.schemas import DefaultSchema
 
@@ -30,49 +30,49 @@ def _spectacular() -> ViewInspector:
     from durable.rest.schema.serializers import Problem
 
     class DurableSchema(AutoSchema):
-        """Reads ``view.operations`` and leaves nothing to be guessed."""
+        """Builds the schema from ``view.operations`` alone."""
 
         @property
         def operation(self) -> Operation:
-            """What is said of the method at hand."""
+            """The operation of the method at hand."""
             found: Operation = getattr(self.view, "operations")[self.method]  # noqa: B009
             return found
 
         def get_operation_id(self) -> str:
-            """Stable, whatever the project mounts beside."""
+            """An id that stays the same whatever else the project mounts."""
             return f"durable_{self.operation.id}"
 
         def get_summary(self) -> str:
-            """One line."""
+            """The summary of the operation."""
             return self.operation.summary
 
         def get_description(self) -> str:  # type: ignore[override]
-            """The view's own words."""
+            """The docstring of the view."""
             return str(getattr(self.view, "__doc__", "") or "")
 
         def get_tags(self) -> list[str]:
-            """All under one heading."""
+            """One tag for all operations."""
             return ["durable"]
 
         def get_filter_backends(self) -> list[Any]:
-            """Filters are among the parameters."""
+            """None: the filters are among the parameters."""
             return []
 
         def get_request_serializer(self) -> Any:
-            """What is taken; ``dict``: any JSON object."""
+            """The serializer of the body; ``dict`` stands for any JSON object."""
             takes = self.operation.takes
             return OpenApiTypes.OBJECT if takes is dict else takes
 
         def map_parsers(self) -> list[str]:
-            """JSON, even where the raw bytes are read."""
+            """JSON, even for the view that reads raw bytes."""
             return ["application/json"]
 
         def get_override_parameters(self) -> list[Any]:
-            """The parameters."""
+            """The parameters of the operation."""
             return [_parameter(one) for one in self.operation.parameters]
 
         def get_response_serializers(self) -> Any:
-            """The answers and the problems."""
+            """The answers of the operation, and its refusals as problem documents."""
             answers: dict[Any, Any] = dict(self.operation.answers)
             for code in self.operation.refusals(writes=self.method not in READING):
                 described = OpenApiResponse(Problem, description=MEANINGS[code])
@@ -80,11 +80,11 @@ def _spectacular() -> ViewInspector:
             return answers
 
         def get_serializer_name(self, serializer: Any, direction: Any) -> str:
-            """A project has things called Event or Schedule too."""
+            """The name with a prefix: a project may have an Event or a Schedule, too."""
             return f"Durable{super().get_serializer_name(serializer, direction)}"
 
         def get_auth(self) -> Any:
-            """Nobody is let in without being known, unless by signature."""
+            """The authentication of the view; none for webhooks, which are signed."""
             return super().get_auth() if self.view.get_authenticators() else []
 
     def _parameter(one: Parameter) -> Any:

@@ -1,4 +1,4 @@
-"""What each view can be asked for: its parameters, what it takes and gives; read by its schema."""
+"""The description of a view's methods (parameters, body, answers), read by the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one address; a parameter of the query that isn't listed is refused.
+    """One method of one address; query parameters that are not listed are refused.
 
-    ``answers`` maps statuses to serializers; ``problems`` are statuses besides those that any
-    request may get.
+    ``answers`` maps statuses to serializers; ``problems`` are the statuses of refusals besides
+    the usual ones.
     """
 
     id: str
@@ -40,11 +40,11 @@ class Operation:
 
     @property
     def query(self) -> frozenset[str]:
-        """The names of the parameters of the query."""
+        """The names of the query parameters."""
         return frozenset(one.name for one in self.parameters if one.place == "query")
 
     def refusals(self, *, writes: bool) -> list[int]:
-        """The statuses of the problems that this operation may answer with."""
+        """The statuses of this operation's refusals."""
         usual = {400, 401, 403, 406, 429} | ({413, 415} if writes else set())
         return sorted(usual | set(self.problems))
 

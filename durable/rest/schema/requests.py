@@ -1,4 +1,4 @@
-"""What is taken: the bodies of requests, checked field by field; an unknown field is refused."""
+"""The bodies of requests as serializers, strict about types; an unknown field is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Body(serializers.Serializer[Any]):
     """A JSON object with these fields and no others."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Refuse what would be overlooked otherwise."""
+        """The fields; an unknown one is refused rather than overlooked."""
         if isinstance(data, Mapping):
             unknown = {str(name): [UNKNOWN] for name in data if name not in self.fields}
             if unknown:
@@ -29,46 +29,46 @@ class Body(serializers.Serializer[Any]):
 
 
 class Text(serializers.CharField):
-    """A text as it was written."""
+    """A text, with its spaces."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(trim_whitespace=False, **options)
 
     def to_internal_value(self, data: Any) -> str:
-        """A number is no text here."""
+        """Refuse a number: only a JSON string is a text."""
         if not isinstance(data, str):
             self.fail("invalid")
         return str(super().to_internal_value(data))
 
 
 class Flag(serializers.BooleanField):
-    """JSON's own true or false."""
+    """A JSON true or false."""
 
     def to_internal_value(self, data: Any) -> bool:
-        """``"yes"`` and ``1`` are neither."""
+        """Refuse ``"yes"`` and ``1``."""
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
 
 
 class Whole(serializers.IntegerField):
-    """A JSON number without a fraction, as wide as the columns are."""
+    """A JSON integer within the range of the columns."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"min_value": -HIGHEST, "max_value": HIGHEST, **options})
 
     def to_internal_value(self, data: Any) -> int:
-        """``"1"``, ``1.0`` and ``true`` are none."""
+        """Refuse ``"1"``, ``1.0`` and ``true``."""
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")
         return int(super().to_internal_value(data))
 
 
 class Moment(serializers.DateTimeField):
-    """An instant, with its offset from UTC."""
+    """An instant: a date and time with an offset from UTC."""
 
     def to_internal_value(self, value: Any) -> Any:
-        """A time of no zone is no instant; one that no calendar has is none either."""
+        """Refuse a time without an offset, and one outside the calendar."""
         from django.utils.dateparse import parse_datetime
 
         try:
@@ -83,22 +83,22 @@ class Moment(serializers.DateTimeField):
 
 
 class Start(Body):
-    """What to start, and how."""
+    """The workflow to start, its input and options."""
 
-    workflow = Text(max_length=200, help_text="Its name.")
-    input = serializers.DictField(required=False, help_text="The data that the first step gets.")
+    workflow = Text(max_length=200, help_text="The name of the workflow.")
+    input = serializers.DictField(required=False, help_text="The data of the first step.")
     idempotency_key = Text(required=False, max_length=255)
     queue = Text(required=False, max_length=100)
     priority = Whole(required=False, help_text="Higher goes first.")
     scheduled_at = Moment(required=False)
-    delay = Whole(required=False, min_value=0, help_text="Seconds until it begins.")
+    delay = Whole(required=False, min_value=0, help_text="Seconds until the start.")
     keys = serializers.ListField(
         child=Text(max_length=255), required=False, max_length=100, help_text="Correlation keys."
     )
     subject = Text(
         required=False,
         max_length=255,
-        help_text="The primary key of the row that it is about, if the workflow names a model.",
+        help_text="The primary key of the subject, if the workflow names a model.",
     )
     tags = serializers.DictField(required=False)
 
@@ -112,61 +112,63 @@ class SendEvent(Body):
 
 
 class PublishEvent(SendEvent):
-    """An event to whoever carries the key, or to the workflows that it triggers."""
+    """An event to the executions with the key, or to the workflows triggered by its name."""
 
     key = Text(required=False, max_length=255)
 
 
 class Answer(Body):
-    """The answer to a question; `schema` of the question says what fits."""
+    """The answer to a question, as `schema` of the question describes it."""
 
     answer = serializers.JSONField(allow_null=True)
     comment = Text(required=False, allow_blank=True)
-    branch = serializers.UUIDField(required=False, help_text="Which part asks, if several do.")
+    branch = serializers.UUIDField(
+        required=False, help_text="The id of the part that asks, if several do."
+    )
 
 
 class Reassign(Body):
-    """Who is to answer instead."""
+    """The new assignees of a question."""
 
     to = serializers.ListField(
         child=Text(max_length=255),
         max_length=100,
-        help_text="`user:kim`, `group:finance`, `perm:shop.approve`; none: whoever may approve",
+        help_text="`user:kim`, `group:finance`, `perm:shop.approve`; none: all who may approve",
     )
     branch = serializers.UUIDField(required=False)
 
 
 class Nothing(Body):
-    """No field at all."""
+    """An empty object."""
 
 
 class Cancel(Body):
-    """Why, and whether to undo what is done."""
+    """The reason, and whether to run the compensations."""
 
     reason = Text(required=False, allow_blank=True)
     compensate = Flag(required=False)
 
 
 class RetrySerializer(Body):
-    """Whether to forget what the step has on record."""
+    """Whether to forget the recorded waits and results of the step."""
 
     restart_step = Flag(required=False)
 
 
 class Rerun(Body):
-    """From where: the name or path of a recorded step; from the start unless given."""
+    """The name or path of the recorded step to start from; from the beginning unless given."""
 
     from_step = Text(required=False, max_length=1000)
 
 
 class Limit(Body):
-    """How many executions of the queue may run at once; `null`: no limit."""
+    """The most executions of the queue to run at once; `null`: no limit."""
 
     limit = Whole(min_value=1, allow_null=True)
 
 
 def read(request: Request, body: type[Body]) -> dict[str, Any]:
-    """The fields of the request's body; ``ValidationError`` says which is wrong."""
+    """The fields of the request's body; raises ``ValidationError`` for wrong ones."""
     data = request.data
     given = body(data=data if data or isinstance(data, Mapping) else {})
     if not isinstance(data, Mapping):
@@ -176,7 +178,7 @@ def read(request: Request, body: type[Body]) -> dict[str, Any]:
 
 
 def once(request: Request, fields: dict[str, Any], name: str) -> str | None:
-    """The idempotency key, of the header or the body; ``ValidationError`` if they differ."""
+    """The idempotency key of the header or the body; raises ``ValidationError`` if they differ."""
     header = request.headers.get(IDEMPOTENCY_KEY)
     given: str | None = fields.pop(name, None)
     if header is not None and given is not None and header != given:

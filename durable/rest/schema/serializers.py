@@ -1,4 +1,4 @@
-"""What is answered: rows as JSON."""
+"""The answers of the REST door as serializers: executions, steps, waits, events, questions."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ Read = serializers.Serializer[Any]
 class Problem(Read):
     """A refusal (RFC 9457)."""
 
-    type = serializers.CharField(help_text="What kind of problem: a URI.")
+    type = serializers.CharField(help_text="The kind of problem, as a URI.")
     title = serializers.CharField()
     status = serializers.IntegerField()
-    detail = serializers.CharField(help_text="What is wrong, and what to do.")
+    detail = serializers.CharField(help_text="The problem, and the way out.")
     errors = serializers.DictField(  # type: ignore[assignment]
         child=serializers.ListField(child=serializers.CharField()),
         required=False,
-        help_text="Messages by field; `__all__` for what is about no single one.",
+        help_text="Messages by field; `__all__` for those about no single field.",
     )
     branches = serializers.ListField(
         child=serializers.CharField(), required=False, help_text="The ids to choose from."
@@ -65,13 +65,13 @@ class ExecutionSummary(Read):
     role = _Stands(help_text="root, child; branch and item are parts of another")
     parent = serializers.UUIDField(source="started_by", allow_null=True)  # type: ignore[assignment]
     root = serializers.UUIDField(  # type: ignore[assignment]
-        source="root_id", help_text="Whose part it is, or its own id."
+        source="root_id", help_text="The id of the whole, if it is a part; else its own."
     )
     branch = serializers.CharField(help_text="The name of a branch.")
     index = serializers.IntegerField(allow_null=True, help_text="The number of an item.")
     queue = serializers.CharField()
     priority = serializers.IntegerField()
-    path = serializers.CharField(help_text="Where it stands in the flow.")
+    path = serializers.CharField(help_text="The path of its present node.")
     attempt = serializers.IntegerField()
     tags = MaskedData()
     idempotency_key = serializers.CharField(allow_null=True)
@@ -88,14 +88,14 @@ class ExecutionSummary(Read):
     LEFT_OUT = ("input", "data", "base", "outcome", "frames", "progress")
 
     def get_subject(self, row: Execution) -> dict[str, str] | None:
-        """``None`` where there is none."""
+        """The subject's model and key, or ``None``."""
         if not row.subject_type:
             return None
         return {"type": row.subject_type, "id": row.subject_id}
 
 
 class ExecutionDetail(ExecutionSummary):
-    """An execution with what it carries and what can be done to it."""
+    """An execution with its data, and the actions that you may take now."""
 
     input = MaskedData()
     data = MaskedData()  # type: ignore[assignment]
@@ -103,18 +103,18 @@ class ExecutionDetail(ExecutionSummary):
     error = MaskedError()
     progress = MaskedData()
     keys = serializers.SerializerMethodField(help_text="Its correlation keys.")
-    actions = serializers.SerializerMethodField(help_text="What you can do to it now.")
+    actions = serializers.SerializerMethodField(help_text="The actions that you may take now.")
     pause_requested = serializers.BooleanField()
     cancel_requested_at = serializers.DateTimeField(allow_null=True)
     cancel_reason = MaskedText()
     blocked_by = serializers.CharField(help_text="worker or code: what is missing")
 
     def get_keys(self, row: Execution) -> list[str]:
-        """In the order of the alphabet."""
+        """The correlation keys in alphabetical order."""
         return sorted(row.keys.values_list("key", flat=True))
 
     def get_actions(self, row: Execution) -> list[str]:
-        """Names of actions, as in their addresses; one acts on the whole, not on its parts."""
+        """The names of the offered actions, as in their addresses; none for a branch or an item."""
         if row.role in PARTS:
             return []
         user = self.context["request"].user
@@ -143,7 +143,7 @@ class StepRunSerializer(Read):
 
 
 class WaitSerializer(Read):
-    """A timer, an event, a person's input or a child that is (or was) waited for."""
+    """A wait for a timer, an event, a person's input or a child; open or over."""
 
     id = serializers.UUIDField()
     execution = serializers.UUIDField(source="execution_id")
@@ -175,13 +175,15 @@ class EventSerializer(Read):
     key = serializers.CharField()
     event_id = serializers.CharField(allow_null=True)
     status = _Stands(help_text="pending, kept, consumed, delivered")
-    wait = serializers.UUIDField(source="wait_id", allow_null=True, help_text="Which took it.")
+    wait = serializers.UUIDField(
+        source="wait_id", allow_null=True, help_text="The wait that took the event."
+    )
     payload = MaskedData()
     created_at = serializers.DateTimeField()
 
 
 class AuditEntrySerializer(Read):
-    """Who changed what, when, from where."""
+    """A change on record: its author, action, target, time and origin."""
 
     id = serializers.UUIDField()
     at = serializers.DateTimeField()
@@ -203,7 +205,7 @@ class GraphNodeSerializer(Read):
 
 
 class GraphEdgeSerializer(Read):
-    """A way from one node to another."""
+    """An edge from one node to another."""
 
     source = serializers.CharField()  # type: ignore[assignment]
     target = serializers.CharField()
@@ -223,7 +225,7 @@ class QuestionSerializer(Read):
     """A question to people, with the JSON Schema of its answer."""
 
     execution = serializers.UUIDField(source="root_id")
-    branch = serializers.UUIDField(source="execution_id", help_text="Which part of it asks.")
+    branch = serializers.UUIDField(source="execution_id", help_text="The id of the part that asks.")
     workflow = serializers.CharField(source="execution.workflow")
     name = serializers.CharField()
     type = serializers.SerializerMethodField()
@@ -248,11 +250,11 @@ class QuestionSerializer(Read):
         return Masking(off=self.context["reveals"](row))
 
     def get_type(self, row: Any) -> str:
-        """approval, choice, text, form, …"""
+        """The type: approval, choice, text, form, …"""
         return question.Question.of(row).type
 
     def get_prompt(self, row: Any) -> str:
-        """What is asked, secrets hidden."""
+        """The prompt, secrets masked."""
         return self._masking(row).text(question.Question.of(row).prompt)
 
     def get_quorum(self, row: Any) -> int:
@@ -260,25 +262,25 @@ class QuestionSerializer(Read):
         return question.Question.of(row).quorum
 
     def get_metadata(self, row: Any) -> dict[str, Any]:
-        """What the workflow tells whoever asks, secrets hidden."""
+        """The metadata that the workflow gave with the question, secrets masked."""
         known: dict[str, Any] = plain(self._masking(row).value(question.Question.of(row).metadata))
         return known
 
     def get_schema(self, row: Any) -> dict[str, Any] | None:
-        """``None`` if this process lacks the form that is asked for."""
+        """The JSON Schema of the answer; ``None`` if this process lacks the form."""
         try:
             return schema_of(row, self._masking(row))
         except DefinitionError:
             return None
 
     def get_form_missing(self, row: Any) -> str:
-        """Which form this process lacks, and what to deploy; empty if it has what it needs."""
+        """The form that this process lacks, and the code to deploy; empty if nothing is missing."""
         return missing(row)
 
 
 @cache
 def page_of(row: type[Read]) -> type[Read]:
-    """A page of such rows."""
+    """The serializer of a page of such rows."""
     name = row.__name__.removesuffix("Serializer")
     fields = {
         "__doc__": f"A page of {name}.",

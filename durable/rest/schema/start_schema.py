@@ -1,4 +1,4 @@
-"""What a typed first step asks of the start input, as JSON Schema."""
+"""The JSON Schema of a workflow's input, from the type of its first step's parameter."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def start_schema(definition: Definition) -> dict[str, Any] | None:
 
 
 def _schema(kind: Any, depth: int) -> dict[str, Any]:
-    """The schema of a type, as far as JSON can say it."""
+    """The schema of a type; ``{}`` for a type without one in JSON."""
     if depth > DEEPEST:  # a type that contains itself
         return {}
     origin, parts = get_origin(kind), get_args(kind)

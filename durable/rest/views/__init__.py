@@ -1,4 +1,4 @@
-"""The views, one file for each kind of thing: parse, ask the engine, answer.
+"""The views, one file for each kind of thing: parse, call the engine, answer.
 
 May import: rest.base, rest.schema, doors, showing and everything below.
 """

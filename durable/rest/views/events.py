@@ -1,4 +1,4 @@
-"""Events: publish one, and see what became of those that were published."""
+"""The views of events: list them, and publish one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from durable.rest.schema.operations import Operation, idempotency_key
 
 
 class Events(View):
-    """Events, the newest first: `kept` are those that nobody has waited for yet."""
+    """Events, the newest first; nobody has waited yet for those that are `kept`."""
 
     operations = {
         "GET": Operation(
@@ -36,7 +36,7 @@ class Events(View):
     }
 
     def get(self, request: Request) -> Response:
-        """A page of them."""
+        """One page of events."""
         permissions.require_events(request.user)
         rows = access.visible_events(request.user).select_related("execution")
         rows = filters.narrowed(filters.EventFilter, request, rows)
@@ -52,7 +52,7 @@ class Events(View):
         return access.may(self.request.user, "view_payload", event.execution)
 
     def post(self, request: Request) -> Response:
-        """201 with a new one, 200 with the one that was published with this id before."""
+        """201 with the new event, or 200 with the event published earlier under the same id."""
         access.require(request.user, "publish_event")
         fields = requests.read(request, requests.PublishEvent)
         event_id = requests.once(request, fields, "event_id")

@@ -1,4 +1,4 @@
-"""Executions: list them, start one, look at one, do something to one."""
+"""The views of executions: list, start, look, and one view for each action."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from durable.rest.views.found import ExecutionView
 
 
 class Executions(View):
-    """Executions and child workflows, the newest first; not the branches and items of others."""
+    """Executions and child workflows, the newest first; without branches and items."""
 
     operations = {
         "GET": Operation(
@@ -44,14 +44,14 @@ class Executions(View):
     }
 
     def get(self, request: Request) -> Response:
-        """A page of them."""
+        """One page of executions."""
         permissions.require(request.user, "view")
         rows = access.visible(request.user).defer(*ExecutionSummary.LEFT_OUT)
         found = filters.narrowed(filters.ExecutionFilter, request, rows)
         return self.listed(request, found, NEWEST, ExecutionSummary)
 
     def post(self, request: Request) -> Response:
-        """201 with a new one, 200 with the one that was started with this key before."""
+        """201 with the new execution, or 200 with the one started earlier under the same key."""
         permissions.require(request.user, "start")
         fields = requests.read(request, requests.Start)
         key = requests.once(request, fields, "idempotency_key")
@@ -72,7 +72,7 @@ class Executions(View):
 
 
 class OneExecution(ExecutionView):
-    """One execution, with what it carries."""
+    """One execution with its data."""
 
     operations = {
         "GET": Operation(
@@ -85,19 +85,19 @@ class OneExecution(ExecutionView):
     }
 
     def get(self, request: Request, id: str) -> Response:
-        """A branch or an item has an id too; what one can do, one does to the whole."""
+        """The execution, branch or item; actions are offered on the whole only."""
         found = self.found(request, id)
         return Response(self.as_json_of(found, ExecutionDetail, found.row))
 
 
 class _Act(ExecutionView):
-    """An operator's action; the engine decides whether the state of things allows it."""
+    """An operator's action; the engine decides whether the present state allows it."""
 
     action: str
     body: type[requests.Body]
 
     def post(self, request: Request, id: str) -> Response:
-        """Do it."""
+        """Run the action; 201 if it started another execution."""
         found = self.found(request, id)
         access.require(request.user, ACTIONS[self.action].permission, found.root)
         if found.is_part:

@@ -1,4 +1,4 @@
-"""Find the execution that an address means, if who asks may see it at all."""
+"""Find the execution of an address; 404 unless the user may see it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from durable.storage.lookup import unknown
 
 @dataclass(frozen=True)
 class Found:
-    """An execution (or a part of one), and the execution whose permissions count for it."""
+    """An execution, branch or item, with the root execution whose permissions count."""
 
     row: Execution
     root: Execution
@@ -28,10 +28,10 @@ class Found:
 
 
 class ExecutionView(View):
-    """A view about one execution: without permission to see it there is none."""
+    """A view about one execution; 404 unless the user may see it."""
 
     def found(self, request: Request, text: str) -> Found:
-        """The execution with this id; ``ExecutionNotFound``."""
+        """The execution, branch or item with this id; raises ``ExecutionNotFound``."""
         pk = id_of(text)
         root: Execution | None = access.visible(request.user).filter(pk=pk).first()
         row = root
@@ -46,13 +46,13 @@ class ExecutionView(View):
         return Found(row, root)
 
     def as_json_of(self, found: Found, serializer: Any, rows: Any) -> Any:
-        """Rows that belong to one execution, masked by what counts for that."""
+        """Rows of one execution as JSON, masked by the permissions of its root."""
         whole = self.reveals(found.root)
         return self.as_json(serializer, rows, reveals=lambda row: whole)
 
 
 def id_of(text: str) -> UUID:
-    """An id as it stands in an address; ``ExecutionNotFound``."""
+    """The id in an address; raises ``ExecutionNotFound``."""
     try:
         return UUID(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Questions to people: which are open, what is asked, the answer, who is to answer instead."""
+"""The views of questions to people: list, look, answer, reassign."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from durable.rest.schema.serializers import QuestionSerializer
 
 NAME = Parameter("name", "The name of the question.", place="path")
 BRANCH = Parameter("branch", "The part that asks, if several ask under this name.", "uuid")
-MINE = Parameter("mine", "`true`: only those that you may answer.", "boolean")
+MINE = Parameter("mine", "`true`: only questions that you may answer.", "boolean")
 
 
 class _QuestionView(View):
-    """What is shown of a question depends on the whole that asks, not on the part of it."""
+    """Masking of a question follows the permissions of the whole execution, not of the part."""
 
     def known(self, asked: QuestionAddress) -> Wait:
-        """The question, if the user knows of it and the project's permissions agree."""
+        """The question; ``WaitNotFound`` or ``PermissionDenied`` if the user may not see it."""
         found: Wait = self.checked(inputs.known(self.request.user, asked).wait)
         return found
 
     def refuse_unpermitted(self, asked: QuestionAddress) -> None:
-        """Ask the project's permissions, if it has any, before a question is changed."""
+        """Before a question is changed, ask the project's object permissions, if it has any."""
         if permissions.of_project():
             self.known(asked)
 
     def as_json(
         self, serializer: Any, rows: Any, *, reveals: Reveals | None = None, made: bool = False
     ) -> Any:
-        """As the executions do, which are read together."""
+        """Questions as JSON; their executions are read in one query."""
         waits = rows if isinstance(rows, list) else [rows]
         parts = {wait.root_id for wait in waits if wait.root_id != wait.execution_id}
         wholes = Execution.objects.defer(*access.LARGE).in_bulk(parts) if parts else {}
@@ -66,7 +66,7 @@ class Inputs(_QuestionView):
     }
 
     def get(self, request: Request) -> Response:
-        """A page of them; who may not see executions gets those that they may answer."""
+        """One page of questions; without `view_execution` only those that the user may answer."""
         mine = request.query_params.get("mine", "false")
         if mine not in ("true", "false"):
             raise ValidationError({"mine": ["Enter true or false."]})
@@ -85,7 +85,7 @@ class Inputs(_QuestionView):
 
 
 class OneInput(_QuestionView):
-    """One question; only who may see its execution, or may answer it, knows of it."""
+    """One question; shown to users who may see its execution or may answer."""
 
     operations = {
         "GET": Operation(
@@ -106,13 +106,13 @@ class OneInput(_QuestionView):
     }
 
     def get(self, request: Request, id: str, name: str) -> Response:
-        """The open one of this name, or the last one that was."""
+        """The open question of this name, else the last one."""
         branch = request.query_params.get("branch")
         part = _part(branch) if branch is not None else None
         return Response(self.shown(self.known(QuestionAddress(id, name, part))))
 
     def post(self, request: Request, id: str, name: str) -> Response:
-        """The first answer wins; 409 says who was first."""
+        """Answer the question; the first answer wins, a later one gets a 409 with the first."""
         fields = requests.read(request, requests.Answer)
         asked, comment = QuestionAddress(id, name, fields.get("branch")), fields.get("comment", "")
         self.refuse_unpermitted(asked)
@@ -121,7 +121,7 @@ class OneInput(_QuestionView):
 
 
 class ReassignInput(_QuestionView):
-    """Put other people in charge of an open question."""
+    """Replace the assignees of an open question."""
 
     operations = {
         "POST": Operation(

@@ -1,4 +1,4 @@
-"""What belongs to one execution: its steps, waits, events, children, graph and audit trail."""
+"""The lists below one execution: its steps, waits, events, children, graph and audit trail."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ def _list(name: str, summary: str, row: type[Read]) -> Operation:
 
 
 class _List(ExecutionView):
-    """Rows that belong to an execution, in the order in which they came."""
+    """Rows of one execution, in the order of their creation."""
 
     order: Order = OLDEST
     row: type[Read]
 
     def get(self, request: Request, id: str) -> Response:
-        """A page of them."""
+        """One page of rows."""
         found = self.found(request, id)
         rows = self.rows(found)
         return self.listed(request, rows, self.order, self.row, reveals=self.reveals_of(found))
 
     def reveals_of(self, found: Found) -> Reveals:
-        """All as the whole."""
+        """Every row is masked by the permissions of the root."""
         whole = self.reveals(found.root)
         return lambda row: whole
 
     def rows(self, found: Found) -> QuerySet[Any]:
-        """All of them."""
+        """All rows of the list."""
         raise AssertionError("one of the lists below")
 
 
 class Steps(_List):
-    """The attempts of its steps, and of compensations, in branches and items too."""
+    """The attempts of its steps and compensations, in branches and items too."""
 
     operations = {
         "GET": _list("steps", "List the attempts of its steps", serializers.StepRunSerializer)
@@ -66,24 +66,24 @@ class Steps(_List):
     row = serializers.StepRunSerializer
 
     def rows(self, found: Found) -> QuerySet[Any]:
-        """Of the execution, its branches and its items."""
+        """The attempts of the execution, its branches and its items."""
         return StepRun.objects.filter(execution__in=whole_of(found.row))
 
 
 class Waits(_List):
-    """What it waits for and has waited for, in branches and items too."""
+    """Its open and past waits, in branches and items too."""
 
     operations = {"GET": _list("waits", "List its waits", serializers.WaitSerializer)}
     order = Order(("opened_at", "id"))
     row = serializers.WaitSerializer
 
     def rows(self, found: Found) -> QuerySet[Any]:
-        """Of the execution, its branches and its items."""
+        """The waits of the execution, its branches and its items."""
         return Wait.objects.filter(execution__in=whole_of(found.row))
 
 
 class Children(_List):
-    """Its branches, items and child workflows; of the latter those that one may see."""
+    """Its branches and items, and the child workflows that you may see."""
 
     operations = {"GET": _list("children", "List its children", ExecutionSummary)}
     row = ExecutionSummary
@@ -97,29 +97,29 @@ class Children(_List):
         return rows.defer(*ExecutionSummary.LEFT_OUT)
 
     def reveals_of(self, found: Found) -> Reveals:
-        """Parts as the whole; a child workflow is one of its own."""
+        """Parts are masked by the permissions of the root; a child workflow by its own."""
         whole = super().reveals_of(found)
         return lambda row: self.reveals(row) if row.role == Role.CHILD else whole(row)
 
 
 class Audit(_List):
-    """Who changed it, when and from where; the newest first."""
+    """Its audit trail, the newest entry first."""
 
     operations = {"GET": _list("audit", "Read its audit trail", serializers.AuditEntrySerializer)}
     order = Order(("at", "id"), newest_first=True)
     row = serializers.AuditEntrySerializer
 
     def rows(self, found: Found) -> QuerySet[Any]:
-        """The entries about it."""
+        """The entries about the root execution."""
         access.require(self.request.user, "view_audit", found.root)
         return AuditEntry.objects.filter(execution_id=found.root.pk)
 
 
 class ExecutionEvents(_List):
-    """The events that were sent to it (a part's are those of the whole)."""
+    """The events sent to it; for a part those of the whole."""
 
     operations = {
-        "GET": _list("events", "List the events that were sent to it", serializers.EventSerializer),
+        "GET": _list("events", "List its events", serializers.EventSerializer),
         "POST": Operation(
             "execution_send_event",
             "Send it an event",
@@ -132,12 +132,12 @@ class ExecutionEvents(_List):
     row = serializers.EventSerializer
 
     def rows(self, found: Found) -> QuerySet[Any]:
-        """Its inbox."""
+        """The inbox of the root execution."""
         permissions.require_events(self.request.user)
         return Event.objects.filter(execution=found.root.pk)
 
     def post(self, request: Request, id: str) -> Response:
-        """201 with a new one, 200 with the one that was sent with this id before."""
+        """201 with the new event, or 200 with the event sent earlier under the same id."""
         found = self.found(request, id)
         access.require(request.user, "send_event", found.root)
         fields = requests.read(request, requests.SendEvent)
@@ -167,7 +167,7 @@ class ExecutionGraph(ExecutionView):
     }
 
     def get(self, request: Request, id: str) -> Response:
-        """Nodes and edges; 404 if this process lacks the version."""
+        """The nodes and edges; 404 if this process lacks the version."""
         row = self.found(request, id).row
         workflow = registry.get(row.workflow, row.version)
         if workflow is None:

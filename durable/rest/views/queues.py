@@ -1,4 +1,4 @@
-"""Queues: how deep they are, what an operator sets for them; and the workers that serve them."""
+"""The views of queues (list, pause, resume, limit) and the list of workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAME = Parameter("name", "The name of a queue.", place="path")
 
 
 class QueueSerializer(Read):
-    """How a queue stands."""
+    """The state of a queue: paused or not, limits, depth, age of the oldest due execution."""
 
     name = fields.CharField()
     paused = fields.BooleanField()
@@ -39,13 +39,13 @@ class QueueSerializer(Read):
 
 class _QueueView(View):
     def states(self) -> list[QueueState]:
-        """The queues that who asks may see."""
+        """The queues that the user may see."""
         user = self.request.user
         permissions.require(user, "view_queues")
         return [one for one in engine.states() if access.may(user, "view_queues", one.name)]
 
     def state(self, name: str) -> QueueState:
-        """One of them."""
+        """The queue of this name; raises ``NotFound``."""
         found = next((one for one in self.states() if one.name == name), None)
         if found is None:
             raise NotFound("There is no queue of this name.")
@@ -61,7 +61,7 @@ class Queues(_QueueView):
     }
 
     def get(self, request: Request) -> Response:
-        """All of them."""
+        """All queues on one page."""
         return pagination.whole(self.as_json(QueueSerializer, self.states()))
 
 
@@ -75,24 +75,24 @@ class OneQueue(_QueueView):
     }
 
     def get(self, request: Request, name: str) -> Response:
-        """As it stands now."""
+        """The present state of the queue."""
         return Response(self.shown(self.state(name)))
 
 
 class _QueueChange(_QueueView):
-    """What an operator sets for a queue."""
+    """A change of a queue's settings."""
 
     body: type[requests.Body]
 
     def post(self, request: Request, name: str) -> Response:
-        """The queue as it is then."""
+        """Change the queue; answer with its new state."""
         self.state(name)
         access.require(request.user, "manage_queues", name)
         self.set(name, requests.read(request, self.body))
         return Response(self.shown(self.state(name)))
 
     def set(self, name: str, wanted: dict[str, Any]) -> None:
-        """Tell the engine."""
+        """Call the engine with the wanted setting."""
         raise AssertionError("one of the settings below")
 
 
@@ -110,13 +110,13 @@ def _operation(name: str, summary: str, takes: type[requests.Body]) -> dict[str,
 
 
 class PauseQueue(_QueueChange):
-    """Claim nothing more from a queue."""
+    """Claim no more executions from a queue."""
 
     operations = _operation("pause", "Pause a queue", requests.Nothing)
     body = requests.Nothing
 
     def set(self, name: str, wanted: dict[str, Any]) -> None:
-        """What runs goes on to its end."""
+        """Pause the queue; running executions go on to their end."""
         engine.pause_queue(name, by=self.request.user)
 
 
@@ -127,18 +127,18 @@ class ResumeQueue(_QueueChange):
     body = requests.Nothing
 
     def set(self, name: str, wanted: dict[str, Any]) -> None:
-        """Workers find its executions by themselves."""
+        """Resume the queue; workers find its executions by themselves."""
         engine.resume_queue(name, by=self.request.user)
 
 
 class LimitQueue(_QueueChange):
-    """Bound what runs of a queue at once, over all workers."""
+    """Bound the executions of a queue that run at once, over all workers."""
 
     operations = _operation("limit", "Limit a queue", requests.Limit)
     body = requests.Limit
 
     def set(self, name: str, wanted: dict[str, Any]) -> None:
-        """`null` takes the limit away."""
+        """Set the limit; `null` removes it."""
         engine.limit_queue(name, wanted["limit"], by=self.request.user)
 
 
@@ -158,7 +158,7 @@ class WorkerSerializer(Read):
 
 
 class Workers(View):
-    """The worker processes, the newest first; those that have stopped too."""
+    """The worker processes, the newest first; stopped ones too."""
 
     operations = {
         "GET": Operation(
@@ -170,7 +170,7 @@ class Workers(View):
     }
 
     def get(self, request: Request) -> Response:
-        """A page of them."""
+        """One page of workers."""
         permissions.require(request.user, "view_workers")
         living = Q(stopped_at__isnull=True, expires_at__gt=clock.now())
         alive = Case(

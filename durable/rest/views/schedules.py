@@ -1,4 +1,4 @@
-"""Schedules: when they fire next, whether they fire, and one run right now."""
+"""The views of schedules: list, look, enable, disable, and start one run now."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ class ScheduleSerializer(Read):
     input = MaskedData()
     catch_up = fields.CharField()
     overlap = fields.CharField()
-    jitter = fields.SerializerMethodField(help_text="Seconds, if there is any.")
+    jitter = fields.SerializerMethodField(help_text="Seconds.")
     enabled = fields.BooleanField()
-    declared = fields.BooleanField(help_text="By a class, not at run time.")
+    declared = fields.BooleanField(help_text="In a class, not at run time.")
     next_run_at = fields.DateTimeField(allow_null=True)
     last_run_at = fields.DateTimeField(allow_null=True)
     failures = fields.IntegerField()
     last_error = MaskedText()
 
     def get_jitter(self, row: Row) -> float | None:
-        """As a number."""
+        """The jitter in seconds, or None."""
         return times.in_seconds(row.jitter)
 
 
 class _ScheduleView(View):
     def row(self, name: str) -> Row:
-        """The schedule of this name, if who asks may see it; ``ScheduleNotFound``."""
+        """The schedule of this name; raises ``ScheduleNotFound`` if the user may not see it."""
         permissions.require(self.request.user, "view_schedules")
         found = schedules.find(name)
         if not access.may(self.request.user, "view_schedules", found):
@@ -71,7 +71,7 @@ class Schedules(_ScheduleView):
     }
 
     def get(self, request: Request) -> Response:
-        """A page of them."""
+        """One page of schedules."""
         permissions.require(request.user, "view_schedules")
 
         def seen(rows: Any) -> Any:
@@ -96,18 +96,18 @@ class OneSchedule(_ScheduleView):
     }
 
     def get(self, request: Request, name: str) -> Response:
-        """As it is now."""
+        """The schedule as it is now."""
         return Response(self.shown(self.row(name)))
 
 
 class _ScheduleChange(_ScheduleView):
-    """What an operator does to a schedule."""
+    """An operator's change of a schedule."""
 
     code: int
     change: Callable[..., Any]
 
     def post(self, request: Request, name: str) -> Response:
-        """Do it."""
+        """Make the change."""
         row = self.row(name)
         access.require(request.user, "manage_schedules", row)
         requests.read(request, requests.Nothing)

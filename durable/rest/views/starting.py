@@ -1,4 +1,4 @@
-"""Start an execution as a request asks for it: the row that it is about, the time, the key."""
+"""Start an execution from the fields of a POST: look up its subject, build its options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from durable.models import Execution
 def start_asked(
     user: Any, workflow: type[Workflow], key: str | None, fields: dict[str, Any]
 ) -> Execution:
-    """The execution, new or known; what the fields are is said by ``requests.Start``."""
+    """The new execution, or the one with this key; ``fields`` are those of ``requests.Start``."""
     at = fields.get("scheduled_at")
     if at is not None and not FIRST < at < LAST:
         raise ValidationError({"scheduled_at": ["It is not within the calendar."]})
@@ -38,9 +38,10 @@ def start_asked(
 
 
 def _subject(user: Any, workflow: type[Workflow], pk: str | None) -> Any:
-    """The row of the model that the workflow names; ``ValidationError`` if there is none.
+    """The row with this key, of the workflow's subject model; raises ``ValidationError`` if none.
 
-    ``AccessDenied`` for who may not see such rows: the answer would tell which there are.
+    Raises ``AccessDenied`` for a user who may not see rows of the model: the answer would tell
+    which keys exist.
     """
     if pk is None:
         return None

@@ -1,4 +1,4 @@
-"""The catalogue: which workflows this process has, what they look like, what they begin with."""
+"""The views of workflows: their versions, their graphs, the schema of their input."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ NAME = Parameter("name", "The name of a workflow.", place="path")
 
 
 class WorkflowSummary(Read):
-    """A workflow, by its highest version."""
+    """A workflow, described by its highest version."""
 
     name = fields.CharField()
     verbose_name = fields.CharField()
-    version = fields.IntegerField(help_text="The one that new executions take.")
+    version = fields.IntegerField(help_text="The version of new executions.")
     versions = fields.ListField(child=fields.IntegerField())
     queue = fields.CharField()
-    triggers = fields.ListField(child=fields.CharField(), help_text="Events that start it.")
+    triggers = fields.ListField(
+        child=fields.CharField(), help_text="Names of the events that start it."
+    )
     schedules = fields.ListField(child=fields.CharField(), help_text="Names of its schedules.")
 
 
@@ -57,20 +59,20 @@ class Version(Read):
 
 
 class WorkflowSerializer(WorkflowSummary):
-    """A workflow with its versions."""
+    """A workflow with all its versions."""
 
     details = Version(many=True, help_text="The highest version first.")
 
 
 class Workflows(View):
-    """The workflows that this process has, by name."""
+    """The workflows of this process, by name."""
 
     operations = {
         "GET": Operation("workflows", "List workflows", {200: serializers.page_of(WorkflowSummary)})
     }
 
     def get(self, request: Request) -> Response:
-        """All of them."""
+        """All workflows that the user may know, on one page."""
         permissions.require(request.user, "view")
         code = (cls for cls in registry.all() if names.knows(request.user, cls))
         found = sorted({cls.definition.name for cls in code if self.permits(cls)})
@@ -92,7 +94,7 @@ class OneWorkflow(View):
     }
 
     def get(self, request: Request, name: str) -> Response:
-        """With the graph of each of its versions."""
+        """The workflow with the graph of each version."""
         permissions.require(request.user, "view")
         versions = _versions(name)
         if not versions or not names.knows(request.user, registry.latest(name)):

@@ -1,4 +1,4 @@
-"""Webhooks: the sender's signature, the event in a delivery, and one stored event per delivery.
+"""Webhooks: check the signature, map the delivery to an event, store the event once.
 
 May import: rest.base, doors, client and everything below.
 """

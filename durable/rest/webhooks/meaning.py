@@ -1,4 +1,4 @@
-"""What a webhook says in the terms of its source: the event's name, its key, and its id."""
+"""Map a webhook to an event by its source's templates: the event's name, key, id and scope."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class Meaning:
     name: str
     key: str | None
     id: str | None
-    origin: Origin  # whose it is: what stands before key and id, what it starts carries
+    origin: Origin  # the tenant's scope before key and id, and the tags of started executions
 
     @property
     def stored_key(self) -> str:
-        """The key as the event has it."""
+        """The event's key, with the scope before it."""
         return self.origin.scoped("key", self.key) or ""
 
     @property
     def stored_id(self) -> str | None:
-        """The id as the event has it."""
+        """The event's id, with the scope before it."""
         return self.origin.scoped("id", self.id)
 
     @classmethod
     def of(cls, source: Source, payload: Any, headers: Mapping[str, str]) -> Meaning:
-        """What the templates of the source find; ``Unmappable`` if one of them finds nothing."""
+        """Fill the source's templates; raises ``Unmappable`` if one of them finds nothing."""
         said = _Said(source, payload, headers)
         return cls(
             name=said.text("event", source.event),
@@ -48,9 +48,9 @@ class Meaning:
 
     @classmethod
     def nearest(cls, source: Source, payload: Any, headers: Mapping[str, str]) -> Meaning:
-        """For a webhook that fits no template: its name as far as there is one, without a key.
+        """For a webhook that does not fit the templates: its name, without a key.
 
-        The name is what the source's template finds, else the scheme's own, else the source's.
+        The name is the one found by the source's template, else by the scheme's, else the source's.
         """
         said = _Said(source, payload, headers)
         name, id = source.name, None
@@ -66,14 +66,14 @@ class Meaning:
 
 @dataclass(frozen=True)
 class _Said:
-    """A webhook, and the source that it came from."""
+    """A webhook with the source it came from."""
 
     source: Source
     payload: Any
     headers: Mapping[str, str]
 
     def text(self, what: str, template: Template, prefix: str = "") -> str:
-        """A text that a column can hold; ``Unmappable``."""
+        """The filled template, if it fits into a column; raises ``Unmappable``."""
         try:
             return sizes.text(what, prefix + template.of(self.payload, self.headers))
         except PlaceMissing as missing:
@@ -82,13 +82,13 @@ class _Said:
             raise Unmappable(str(error)) from None
 
     def id(self) -> str | None:
-        """The id of the delivery, within those of its source."""
+        """The id of the delivery, with the name of the source before it."""
         if self.source.id is None:
             return None
         return self.text("id", self.source.id, f"{self.source.name}:")
 
     def origin(self) -> Origin:
-        """Whose it is, as far as its source tells tenants apart."""
+        """The scope and tags of the webhook's tenant, by the source's templates."""
         scope, tags = self.source.scope, self.source.tags
         text = self.text("scope", scope) if scope is not None else ""
         if len(text) > LONGEST_SCOPE:

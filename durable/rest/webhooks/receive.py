@@ -1,4 +1,4 @@
-"""Take a webhook in: check who signed it, find out what it says, store the event once."""
+"""Take a webhook in: check its signature, map it to an event, store the event once."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from durable.rest.webhooks.store import store
 
 logger = logging.getLogger("durable.webhooks")
 
-TOLERANCE = 300  # seconds that sender and receiver may differ
+TOLERANCE = 300  # seconds that the clocks of sender and receiver may differ
 
 FORM, FIELD = "application/x-www-form-urlencoded", "payload"
 
 
 def receive(source: Source, headers: Mapping[str, str], body: bytes) -> str:
-    """``"accepted"`` once the event is stored, now or before; ``"ignored"`` if it is not for us.
+    """``"accepted"`` once the event is stored, now or before; ``"ignored"`` if no template fits it.
 
-    ``AuthenticationFailed`` unless its signature and time are right: nothing of it has been read
-    by then. ``ParseError`` if it isn't JSON. What fits no template is ``source.otherwise``:
-    counted and logged, kept without a key, or ``Unmappable``.
+    Raises ``AuthenticationFailed`` unless signature and time are right: nothing of the body is
+    parsed before. Raises ``ParseError`` if it is not JSON. For a webhook that fits no template,
+    ``source.otherwise`` decides: counted and logged, kept without a key, or ``Unmappable``.
     """
     headers = source.scheme.headers(headers)
     verify(source, headers, body)
@@ -51,9 +51,9 @@ def receive(source: Source, headers: Mapping[str, str], body: bytes) -> str:
 
 
 def verify(source: Source, headers: Mapping[str, str], body: bytes) -> None:
-    """``AuthenticationFailed`` unless somebody who knows a secret has signed just this, just now.
+    """Raise ``AuthenticationFailed`` unless a secret of the source has signed this body recently.
 
-    It tells nobody what was wrong.
+    The message does not say how the signature is wrong.
     """
     signed = source.scheme.read(headers, body, source.hmac)
     if signed is None or not verified(signed, source.keys()):
@@ -65,9 +65,10 @@ def verify(source: Source, headers: Mapping[str, str], body: bytes) -> None:
 
 
 def _payload(headers: Mapping[str, str], body: bytes) -> Any:
-    """The JSON of the body, or of the field ``payload`` of a form; ``ParseError``.
+    """The JSON of the body, or of a form's field ``payload``; raises ``ParseError``.
 
-    Some senders call JSON a form, as curl does; a form with a payload is never valid JSON.
+    The content type does not decide: some senders (curl) call their JSON a form. A form with a
+    payload is never valid JSON.
     """
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     try:

@@ -1,4 +1,4 @@
-"""The ways in which senders sign a webhook: over its raw bytes, with a secret that both know."""
+"""The signature schemes of webhooks: Stripe, GitHub, Standard Webhooks, and plain HMAC."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ENCODINGS = ("hex", "base64")
 
 @dataclass(frozen=True)
 class Signed:
-    """What a header says: what was signed, with which signatures, and when (seconds), if it does.
+    """The parts of a signature header: signed content, signatures, time (seconds) if there is one.
 
-    Signatures are bytes, decoded; one that can't be is left out.
+    Signatures are decoded bytes; those that cannot be decoded are left out.
     """
 
     content: bytes
@@ -32,10 +32,10 @@ class Signed:
 
 @dataclass(frozen=True)
 class HmacOptions:
-    """How the plain scheme ``hmac`` is written: which headers, and how."""
+    """The options of the scheme ``hmac``: headers, prefix, algorithm and encoding."""
 
     header: str = "X-Signature"
-    timestamp_header: str | None = None  # with it, "<timestamp>.<body>" is what was signed
+    timestamp_header: str | None = None  # with it, "<timestamp>.<body>" is signed
     prefix: str = ""
     algorithm: str = "sha256"
     encoding: str = "hex"
@@ -47,10 +47,10 @@ def _as_sent(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Scheme:
-    """One way to sign: how to read it, how a secret becomes a key, and what is asked by default.
+    """A scheme: how to read the headers, make a key of a secret, and the default templates.
 
-    ``counters`` are fields of the payload that differ between two deliveries of one event;
-    ``headers`` gives headers that have several names each of them, before anything is read.
+    ``counters`` are payload fields that differ between two deliveries of one event; ``headers``
+    rewrites the headers before anything is read, for schemes whose headers have two names.
     """
 
     read: Callable[[Mapping[str, str], bytes, HmacOptions], Signed | None]
@@ -61,12 +61,12 @@ class Scheme:
 
     @property
     def event(self) -> Template | None:
-        """Where the scheme's own senders write the name of an event."""
+        """The template of the event's name in this scheme's webhooks; None if there is none."""
         return Template(self.defaults["event"]) if "event" in self.defaults else None
 
 
 def verified(signed: Signed, keys: Iterable[bytes]) -> bool:
-    """Whether one of the signatures is that of one of the keys; in constant time for each."""
+    """Whether a signature fits one of the keys; all are compared, each in constant time."""
     fits = False
     for key in keys:
         expected = hmac.new(key, signed.content, getattr(hashlib, signed.algorithm)).digest()
@@ -79,7 +79,7 @@ def verified(signed: Signed, keys: Iterable[bytes]) -> bool:
 
 
 def _stripe(headers: Mapping[str, str], body: bytes, options: HmacOptions) -> Signed | None:
-    """``Stripe-Signature: t=1492774577,v1=5257a8…,v1=…``; other versions are not looked at."""
+    """``Stripe-Signature: t=1492774577,v1=5257a8…,v1=…``; versions other than v1 are ignored."""
     pairs = [part.strip().partition("=") for part in headers.get("Stripe-Signature", "").split(",")]
     stamps = [value for name, _, value in pairs if name == "t"]
     if len(stamps) != 1 or (moment := _seconds(stamps[0])) is None:
@@ -89,7 +89,7 @@ def _stripe(headers: Mapping[str, str], body: bytes, options: HmacOptions) -> Si
 
 
 def _github(headers: Mapping[str, str], body: bytes, options: HmacOptions) -> Signed | None:
-    """``X-Hub-Signature-256: sha256=…``; there is no timestamp."""
+    """``X-Hub-Signature-256: sha256=…``; without a timestamp."""
     name, _, value = headers.get("X-Hub-Signature-256", "").partition("=")
     return Signed(body, _all(_hex, [value])) if name == "sha256" else None
 
@@ -107,9 +107,10 @@ def _standard(headers: Mapping[str, str], body: bytes, options: HmacOptions) -> 
 
 
 def _also_as_svix(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """The headers of Standard Webhooks, under their names and those that Svix gives to them.
+    """The headers of Standard Webhooks under both names, ``webhook-…`` and Svix's ``svix-…``.
 
-    Both names get the values that the signature is checked with: nobody else names the delivery.
+    Both names get the values of the family whose signature is checked, so that a template never
+    reads an unsigned value.
     """
     parts = ("id", "timestamp", "signature")
     complete = all(headers.get(f"webhook-{part}") for part in parts)
@@ -120,7 +121,7 @@ def _also_as_svix(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _hmac(headers: Mapping[str, str], body: bytes, options: HmacOptions) -> Signed | None:
-    """One header with the signature; perhaps one with a timestamp."""
+    """One header with the signature; optionally one with a timestamp."""
     text = headers.get(options.header, "").strip()
     if not text or not text.startswith(options.prefix):
         return None
@@ -136,7 +137,7 @@ def _hmac(headers: Mapping[str, str], body: bytes, options: HmacOptions) -> Sign
 
 
 def _seconds(text: str) -> int | None:
-    """A Unix time as it is written: digits only."""
+    """A Unix time in decimal digits; None for any other text."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
 
 
@@ -166,7 +167,7 @@ def _as_it_is(secret: str) -> bytes:
 
 
 def _whsec(secret: str) -> bytes:
-    """The secrets of Standard Webhooks are base64, with or without ``whsec_``; ``ValueError``."""
+    """The key of a Standard Webhooks secret: base64, with or without ``whsec_``; ``ValueError``."""
     key = _base64(secret.removeprefix("whsec_"))
     if not key:
         raise ValueError("an empty secret")

@@ -1,4 +1,4 @@
-"""``DURABLE["WEBHOOKS"]``: the sources of webhooks, read from the settings, and what is wrong."""
+"""The sources of webhooks in ``DURABLE["WEBHOOKS"]``: read them, and check their options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from durable.rest.webhooks.templates import HEADER, LITERAL, Template
 logger = logging.getLogger("durable.webhooks")
 
 ENV = "env:"
-LEAST, DIFFERENT = 16, 6  # bytes of a secret that can't be guessed, and how many differ
+LEAST, DIFFERENT = 16, 6  # bytes that a strong secret has, and how many of them differ
 NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
 OPTIONS = ("scheme", "secrets", "event", "key", "id", "scope", "tags", "otherwise")
 OTHERWISE = ("ignore", "keep", "refuse")
@@ -28,7 +28,7 @@ OF_HMAC = ("header", "timestamp_header", "prefix", "algorithm", "encoding")
 
 @dataclass(frozen=True)
 class Source:
-    """One sender: how it signs, with what, and what its webhooks mean here."""
+    """One sender: its scheme, its secrets, and the templates that turn webhooks into events."""
 
     name: str
     scheme: Scheme
@@ -36,13 +36,13 @@ class Source:
     event: Template
     key: Template | None
     id: Template | None
-    scope: Template | None  # what stands before key and id: whose the webhook is
-    tags: Mapping[str, Template]  # of what it starts
+    scope: Template | None  # the tenant's scope, which stands before key and id
+    tags: Mapping[str, Template]  # the tags of the executions that its events start
     hmac: HmacOptions
-    otherwise: str  # one of OTHERWISE: what becomes of a webhook that fits no template
+    otherwise: str  # one of OTHERWISE: the fate of a webhook that fits no template
 
     def keys(self) -> list[bytes]:
-        """The keys that it may sign with now; a secret that isn't set is none."""
+        """The keys that may sign now; a secret whose environment variable is not set gives none."""
         found = []
         for secret in self.secrets:
             value = _value(secret)
@@ -57,7 +57,7 @@ class Source:
 
 
 def find(name: str) -> Source | None:
-    """The source of this name, if there is one; ``ImproperlyConfigured`` if it is wrong."""
+    """The source of this name, or None; raises ``ImproperlyConfigured`` for wrong options."""
     options = conf.get("WEBHOOKS").get(name)
     if options is None:
         return None
@@ -80,19 +80,19 @@ def find(name: str) -> Source | None:
 
 
 def unset(options: Mapping[str, Any]) -> list[str]:
-    """The environment variables that its secrets name and that are not set."""
+    """The environment variables named by the source's secrets that are not set."""
     named = [secret for secret in options.get("secrets", ()) if str(secret).startswith(ENV)]
     return [secret.removeprefix(ENV) for secret in named if not _value(secret)]
 
 
 def _value(secret: str) -> str:
-    """The secret itself, or what the environment variable holds that it names."""
+    """The secret itself, or the value of the environment variable it names; empty if blank."""
     value = os.environ.get(secret[len(ENV) :], "") if secret.startswith(ENV) else secret
     return value if value.strip() else ""  # blanks are no secret
 
 
 def weak(options: Mapping[str, Any]) -> Iterator[str]:
-    """Which of its secrets, as far as they are set, can be guessed."""
+    """Complaints about secrets that are set and easy to guess."""
     scheme = SCHEMES[options["scheme"]]
     for number, secret in enumerate(options["secrets"], 1):
         try:
@@ -105,7 +105,7 @@ def weak(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 def can_be_repeated(options: Mapping[str, Any]) -> bool:
-    """Whether nothing that is signed tells one delivery from its repetition."""
+    """Whether a recorded delivery could be sent again: no signed time, and no signed id."""
     if options["scheme"] != "hmac" or options.get("timestamp_header"):
         return False
     return options.get("id") is None or HEADER in options["id"]
@@ -115,7 +115,7 @@ def can_be_repeated(options: Mapping[str, Any]) -> bool:
 
 
 def faults(name: str, options: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the options of a source, in words."""
+    """The faults in a source's options, in words."""
     if not NAME.fullmatch(name):
         yield "the name of a source is letters, digits, dots, dashes: it is part of an address"
     chosen = options.get("scheme")

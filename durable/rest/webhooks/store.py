@@ -1,4 +1,4 @@
-"""Store the event of a webhook once, and lose none whose id stands for something else already."""
+"""Store the event of a webhook once; if its id is another event's, store it under a new id."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ logger = logging.getLogger("durable.webhooks")
 def store(meaning: Meaning, payload: Any, counters: Container[str]) -> None:
     """Store the event, unless an earlier delivery did; committed (and audited) on return.
 
-    A payload that differs only in ``counters`` (fields that count deliveries) is the same.
-    If the id belongs to another event, this one gets an id of its own, made from its contents.
+    Payloads that differ only in ``counters`` (fields that count deliveries) are the same event.
+    If another event has the id, this one gets an id made from its contents.
     """
     try:
         _publish(meaning, payload)
@@ -37,7 +37,7 @@ def store(meaning: Meaning, payload: Any, counters: Container[str]) -> None:
             meaning.id,
             meaning.name,
         )
-        with suppress(IdempotencyConflict):  # delivered before
+        with suppress(IdempotencyConflict):  # an earlier delivery was stored under this id
             _publish(_beside(meaning, settled), payload)
 
 
@@ -54,21 +54,21 @@ def _publish(meaning: Meaning, payload: Any) -> None:
 
 
 def _repeats(known: Event, meaning: Meaning, settled: Any, counters: Container[str]) -> bool:
-    """Whether the stored event is this one."""
+    """Whether the stored event is the same as this one."""
     return (known.name, known.key) == (meaning.name, meaning.stored_key) and codec.alike(
         _settled(known.payload, counters), settled
     )
 
 
 def _settled(payload: Any, counters: Container[str]) -> Any:
-    """The payload without what changes from one delivery to the next."""
+    """The payload without the fields that change from one delivery to the next."""
     if not isinstance(payload, dict):
         return payload
     return {name: value for name, value in payload.items() if name not in counters}
 
 
 def _beside(meaning: Meaning, settled: Any) -> Meaning:
-    """The same event under an id made from the one that is taken, and from its contents."""
+    """The same event, under an id made from the taken id and its contents."""
     text = codec.dumps([meaning.name, meaning.key, settled], limit=1 << 40)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return replace(meaning, id=f"{meaning.id}"[:180] + f"#{digest}")

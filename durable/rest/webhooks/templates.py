@@ -1,4 +1,4 @@
-"""Where in a webhook a value is found: a path in its payload, a header, a text with such places."""
+"""Templates that find a value in a webhook: a path, a header, a literal, or a text of these."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ PLACE = re.compile(r"\{([^{}]*)\}")
 
 
 class PlaceMissing(Exception):
-    """The webhook lacks what a template asks for."""
+    """The webhook lacks a value that a template names."""
 
 
 @dataclass(frozen=True)
 class Template:
     """``data.object.id`` (a path), ``header:X-GitHub-Event``, ``literal:paid``, or a text with
-    such places in braces: ``order:{data.object.metadata.order_id}``.
+    paths and headers in braces: ``order:{data.object.metadata.order_id}``.
     """
 
     text: str
 
     def faults(self) -> str | None:
-        """What is wrong with it; ``None`` if nothing is."""
+        """The fault in the template, in words; ``None`` if it has none."""
         if self.text.startswith(LITERAL):
             return None if self.text != LITERAL else "it says no text"
         places = PLACE.findall(self.text) if "{" in self.text else [self.text]
@@ -34,7 +34,7 @@ class Template:
         return f"{wrong[0]!r} is no path" if wrong else None
 
     def of(self, payload: Any, headers: Mapping[str, str]) -> str:
-        """The text for this webhook; ``Missing`` says what it lacks."""
+        """The text for this webhook; raises ``Missing`` if a value is not there."""
         if self.text.startswith(LITERAL):
             return self.text.removeprefix(LITERAL)
         if "{" not in self.text:

@@ -1,4 +1,4 @@
-"""``webhooks/{source}/``: 202 once the event of a signed webhook is committed, or not asked for."""
+"""``webhooks/{source}/``: answer 202 once a signed webhook's event is committed, or ignored."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from durable.rest.webhooks.receive import receive
 
 
 class AcceptedSerializer(serializers.Serializer[Any]):
-    """The event is stored, now or before; or it is none of those that its source asks for."""
+    """`accepted`: the event is stored, now or before; `ignored`: no template of the source fits."""
 
     status = serializers.CharField(help_text="accepted, or ignored")
 
 
 class AnyAnswer(BaseContentNegotiation):
-    """Senders say all sorts of things about what they accept, and read no more than the status."""
+    """Ignores the Accept header: senders read no more than the status."""
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
-        """The bytes, of whatever type."""
+        """The only parser, whatever the content type."""
         return next(iter(parsers))
 
     def select_renderer(
         self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None
     ) -> tuple[Any, str]:
-        """JSON."""
+        """The JSON renderer."""
         first = next(iter(renderers))
         return first, first.media_type
 
@@ -56,20 +56,20 @@ class Webhook(View):
             problems=(404, 422),
         )
     }
-    any_query = True  # some senders add a query to the address: it means nothing
+    any_query = True  # some senders add a query to the address: it is ignored
     parser_classes = (RawBody,)
     content_negotiation_class = AnyAnswer
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Out of the transaction of ATOMIC_REQUESTS: 202 says that the event is committed."""
+        """The view outside of ATOMIC_REQUESTS: 202 promises that the event is committed."""
         view: Any = super().as_view(**initkwargs)
         view._non_atomic_requests = set(connections)
         return view
 
     @classmethod
     def authenticators(cls) -> Sequence[type[BaseAuthentication]]:
-        """None: the signature is looked at with the body."""
+        """None: ``post`` checks the signature over the body."""
         return ()
 
     def get_permissions(self) -> list[Any]:
@@ -79,15 +79,15 @@ class Webhook(View):
         return [throttles.Webhooks()]
 
     def get_authenticate_header(self, request: Request) -> str:
-        """What a 401 names as the way in."""
+        """The scheme that a 401 names in ``WWW-Authenticate``."""
         return "Signature"
 
     def origin(self, request: Any) -> str:
-        """Which source it was."""
+        """The origin in the audit trail: the name of the source."""
         return f"webhook {self.kwargs.get('source', '')}"
 
     def post(self, request: Request, source: str) -> Response:
-        """202 for a new one, a repeated one and an ignored one alike."""
+        """202 for a new, a repeated and an ignored webhook alike."""
         found = sources.find(source)
         if found is None:
             raise NotFound()

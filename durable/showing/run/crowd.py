@@ -1,4 +1,4 @@
-"""The inside of a foreach on the drawing of a run: how many items are where, node by node."""
+"""The states of the nodes inside a foreach, from the counts of its items at each node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from durable.drawing.overlay import NodeState, NodeStatus, Progress
 from durable.showing.run.items import Crowd
 from durable.states import Status
 
-#: of several items at a node, the one that says most about it comes first
+#: if items at a node differ, the first of these statuses is shown
 BUSY: tuple[tuple[Status, NodeStatus], ...] = (
     (Status.RUNNING, "running"),
     (Status.BLOCKED, "blocked"),
@@ -22,7 +22,7 @@ BUSY: tuple[tuple[Status, NodeStatus], ...] = (
 
 
 class CrowdWalk:
-    """From counts to states; ``over``: all items of the foreach around have ended."""
+    """Turns counts into node states; ``over``: all items of the enclosing foreach have ended."""
 
     def __init__(self, crowd: Crowd, states: dict[str, NodeState], ways: set[str]) -> None:
         self.crowd, self.states, self.ways = crowd, states, ways
@@ -36,12 +36,12 @@ class CrowdWalk:
         }
 
     def progress(self, node: Foreach) -> Progress:
-        """How many of the items are done."""
+        """The progress of a foreach: items done, in all, and failed."""
         counts = self.crowd.parts[node.path]
         return Progress(counts[Status.COMPLETED], counts.total(), counts[Status.FAILED])
 
     def items(self, node: Foreach, *, over: bool = False) -> None:
-        """The body of a foreach that has been opened."""
+        """The body of a foreach that has items."""
         self.chain(node.body, over or self.crowd.over(node.path))
 
     def chain(self, chain: Chain, over: bool) -> None:
@@ -52,7 +52,7 @@ class CrowdWalk:
             self.visits[type(node)](node, over)
 
     def leaf(self, node: Leaf, over: bool) -> None:
-        """A step: done by how many of those that came to it."""
+        """A step: how many of the items at this step are done."""
         at, done = self.crowd.at.get(node.path, Counter()), self.crowd.completed[node.path]
         undone, failed = self.crowd.undone[node.path], at[Status.FAILED]
         reached = done + at.total()
@@ -68,14 +68,14 @@ class CrowdWalk:
         self.states[node.path] = NodeState(status, progress=progress)
 
     def block(self, node: Node, over: bool) -> None:
-        """A block without items of its own: what is going on inside of it."""
+        """A block without items of its own: its state follows from the items inside."""
         self.states[node.path] = self._inside(node, over)
         for child in node.children():
             assert isinstance(child, Chain)
             self.chain(child, over)
 
     def foreach(self, node: Foreach, over: bool) -> None:
-        """A foreach of the items: their items, all together."""
+        """A foreach inside of a foreach: the items of all its visits together."""
         state = self._inside(node, over)
         if node.path in self.crowd.parts:
             progress = self.progress(node)
@@ -101,7 +101,7 @@ def _busy(at: Counter[str]) -> NodeStatus | None:
 
 
 def _ended(failed: int, cancelled: int, done: int) -> NodeStatus:
-    """What nobody is at any more; others may still come."""
+    """The state of a node at which no item is now; others may still come."""
     if failed:
         return "failed"
     return "done" if done or not cancelled else "cancelled"

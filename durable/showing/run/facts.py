@@ -1,7 +1,7 @@
-"""What the tables know of one run, in a number of queries that doesn't grow with the run.
+"""Read the facts of one run from the tables, with a bounded number of queries.
 
-The executions that go their way one by one, the run and its branches, are read here; those of
-items, of which there may be any number, are only counted (``items.py``).
+The run and its branches are read row by row; items, of which there may be any number, are only
+counted (``items.py``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Run:
-    """A step as one execution has it on record: how its last attempt ended, and its undoing."""
+    """One execution's record of a step: the end of its last attempt, and of its compensation."""
 
     status: StepStatus | None
     attempts: int = 0
@@ -43,7 +43,7 @@ class Run:
 
 @dataclass(frozen=True)
 class OpenWait:
-    """What a step waits for."""
+    """An open wait of a step."""
 
     kind: WaitKind
     name: str
@@ -59,7 +59,7 @@ class Lane:
     runs: dict[str, Run] = field(default_factory=dict)
     waits: dict[str, list[OpenWait]] = field(default_factory=lambda: defaultdict(list))
     branches: dict[str, dict[str, Lane]] = field(default_factory=lambda: defaultdict(dict))
-    items: set[str] = field(default_factory=set)  # the foreachs that have been opened
+    items: set[str] = field(default_factory=set)  # paths of the foreachs that have items
     undoing: str = ""
     touched: set[str] = field(default_factory=set)
 
@@ -70,22 +70,22 @@ class Lane:
 
     @property
     def over(self) -> bool:
-        """Whether it has ended."""
+        """Whether the execution has ended."""
         return self.status in FINAL
 
     @property
     def begun(self) -> bool:
-        """Whether a worker has ever taken it on."""
+        """Whether a worker has ever claimed the execution."""
         return self.row.started_at is not None
 
     @cached_property
     def rollback(self) -> Rollback | None:
-        """The rollback in which it is, or ended; ``None`` if there was none."""
+        """The rollback that is going on or has ended the execution; ``None`` if there is none."""
         return Rollback.at(self.row.path, self.row.frames or {})
 
     @property
     def stands_at(self) -> str:
-        """The path of the node where it stands, or has ended; empty if at none."""
+        """The path of the node at which the lane is, or has ended; empty if at none."""
         why = self.rollback
         if why is None:
             path: str = self.row.path
@@ -93,20 +93,20 @@ class Lane:
         return "" if why.scope else why.path
 
     def within(self, path: str) -> bool:
-        """Whether it stands at a node or inside of it."""
+        """Whether the lane is at this node or inside of it."""
         return f"{self.stands_at}/".startswith(f"{path}/") if self.stands_at else False
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """All that is known of a run."""
+    """The facts of a run: its lane, and the counts of its items."""
 
     lane: Lane
     crowd: Crowd
 
 
 def read(execution: Execution, body: Chain) -> RunFacts:
-    """What is on record of an execution whose flow is ``body``."""
+    """The facts of an execution whose flow is ``body``."""
     top = Lane(Execution.objects.only(*COLUMNS).get(pk=execution.pk))
     singles = list(_outside_loops(body))
     lanes = _with_branches(top, any(isinstance(node, Parallel) for node in singles))
@@ -126,7 +126,7 @@ def read(execution: Execution, body: Chain) -> RunFacts:
 
 
 def _with_branches(top: Lane, forks: bool) -> list[Lane]:
-    """The lane and, level by level, those of the branches of the last visits of its blocks."""
+    """The lane, and level by level the lanes of its branches (of the last visit of each block)."""
     found, level = [top], [top] if forks else []
     while level:
         parents = {lane.row.pk: lane for lane in level}
@@ -151,7 +151,7 @@ def _with_branches(top: Lane, forks: bool) -> list[Lane]:
 
 
 def _read_runs(lanes: dict[UUID, Lane]) -> None:
-    """The last visit of each step counts; one row by step and outcome, however many visits."""
+    """Read the last visit of each step: one row by step and outcome, for any number of visits."""
     order = Cast("visit", BigIntegerField()) * ATTEMPTS + F("attempt")
     groups = (
         StepRun.objects.filter(execution__in=lanes)
@@ -183,7 +183,7 @@ def _read_runs(lanes: dict[UUID, Lane]) -> None:
 
 def _errors(attempts: Iterable[tuple[UUID, str, int, int]]) -> dict[tuple[UUID, str], str]:
     """The types of the errors of some attempts."""
-    wanted = Q(pk__in=[])  # without any, nothing is asked
+    wanted = Q(pk__in=[])  # matches nothing: without attempts the query finds nothing
     for pk, path, visit, attempt in attempts:
         wanted |= Q(execution=pk, path=path, visit=visit, attempt=attempt)
     rows = StepRun.objects.filter(wanted, compensation=False)
@@ -200,7 +200,7 @@ def _read_waits(lanes: dict[UUID, Lane]) -> None:
 
 
 def _read_undoing(lanes: dict[UUID, Lane]) -> None:
-    """Which steps are being undone at this moment."""
+    """Find the steps whose compensation runs at this moment."""
     wanted = {}
     for lane in lanes.values():
         if lane.row.path.startswith(ROLLBACK) and lane.row.path != ROLLBACK:
@@ -221,7 +221,7 @@ def _touch(lane: Lane) -> None:
 
 
 def _outside_loops(node: Node) -> Iterator[Node]:
-    """A node and what is below it, but not what is inside a foreach."""
+    """A node and the nodes below it, without the insides of foreachs."""
     yield node
     if not isinstance(node, Foreach):
         for child in node.children():

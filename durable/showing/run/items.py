@@ -1,4 +1,4 @@
-"""How many items of a run's foreachs are where: counts only, for there may be any number."""
+"""Count the items of a run's foreachs by node and status: there may be any number of items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from durable.states import FINAL, ROLLBACK, StepStatus
 
 @dataclass
 class Crowd:
-    """The items of foreachs, and all below them, as counts by path."""
+    """Items, and executions below them, as counts by path."""
 
     parts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     begun: Counter[str] = field(default_factory=Counter)  # items by block
@@ -33,9 +33,9 @@ class Crowd:
 
 
 def read(parents: Collection[UUID], blocks: Collection[Foreach]) -> Crowd:
-    """The items of the last visits of ``blocks`` by these executions, and all below them.
+    """The items of the last visits of ``blocks`` by these executions, and executions below.
 
-    Level by level, as deep as blocks are inside of one another in the flow.
+    One level of executions after the other, as deep as the flow nests its blocks.
     """
     crowd, depth = Crowd(), max(map(_levels, blocks), default=0)
     loops = any(isinstance(node, Repeat) for block in blocks for node in walk(block))
@@ -62,7 +62,7 @@ def read(parents: Collection[UUID], blocks: Collection[Foreach]) -> Crowd:
 
 
 def prefixes(paths: Iterable[str]) -> Iterator[str]:
-    """Paths, and those of all that they are in."""
+    """Each path, and the paths of the blocks around it."""
     for path in paths:
         while path:
             yield path
@@ -86,7 +86,7 @@ def _count(crowd: Crowd, groups: Iterable[tuple[Any, ...]]) -> None:
 
 
 def _count_runs(crowd: Crowd, level: Any, loops: bool) -> None:
-    """How many executions have completed which step; each once, unless there are loops."""
+    """Count the executions that completed each step; distinct only where a loop may repeat it."""
     runs = StepRun.objects.filter(
         execution__in=level.values("pk"), status=StepStatus.COMPLETED
     ).order_by()
@@ -97,6 +97,6 @@ def _count_runs(crowd: Crowd, level: Any, loops: bool) -> None:
 
 
 def _levels(node: Node) -> int:
-    """How many levels of executions there may be below a node."""
+    """How many levels of executions the blocks of a node can nest."""
     inside = max(map(_levels, node.children()), default=0)
     return inside + isinstance(node, Parallel | Foreach)

@@ -1,4 +1,4 @@
-"""A run laid over the drawing of its flow: which nodes are done, where it is, which way it took."""
+"""Lay a run over the drawing of its flow: the state of each node, and the ways taken."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def tree_of_run(execution: Execution) -> Tree | None:
 def run_overlay(execution: Execution, tree: Tree) -> Overlay:
     """The states of all nodes of ``tree`` in a run of it, in a bounded number of queries.
 
-    Of a branch or an item: those of its own part of the flow.
+    For a branch or an item: the states of its own part of the flow.
     """
     body = _body_of(execution, tree)
     known = facts.read(execution, body)
@@ -66,9 +66,9 @@ def _body_of(execution: Execution, tree: Tree) -> Chain:
 
 
 class _Walk:
-    """From the facts to the states, chain by chain.
+    """Walks the flow and turns facts into states, chain by chain.
 
-    ``passed``: the lane has gone on behind the node. ``lost``: it will not come to it any more.
+    ``passed``: the lane has left the node. ``lost``: the lane will never come to it.
     """
 
     def __init__(self, tree: Tree, crowd: Crowd) -> None:
@@ -86,14 +86,14 @@ class _Walk:
         }
 
     def chain(self, chain: Chain, lane: Lane, passed: bool, lost: bool) -> None:
-        """The nodes of a chain: who is behind one has passed those before it."""
+        """The nodes of a chain, from the last: a lane at a node has passed all nodes before."""
         if chain.path and chain.path in lane.touched and lane.begun:
             self.ways.add(chain.path)
         if lane.within(chain.path):
             passed = False
         first = next((at for at, n in enumerate(chain.nodes) if n.path in lane.touched), 0)
         for at, node in reversed(list(enumerate(chain.nodes))):
-            before = lane.row.rerun_of_id is not None and at < first  # began behind it
+            before = lane.row.rerun_of_id is not None and at < first  # a rerun began after it
             self.visits[type(node)](node, lane, passed and not before, lost or before)
             passed = passed or node.path in lane.touched
 
@@ -206,7 +206,7 @@ class _Walk:
     def left(
         self, node: Node, lane: Lane, passed: bool, progress: Progress | None = None
     ) -> NodeStatus:
-        """How a block ended in which the lane is no more."""
+        """The end state of a block that the lane has left."""
         done = progress is not None and progress.done == progress.total
         well = progress is None or not progress.failed
         if passed or done or (well and self.again(node, lane)):
@@ -214,7 +214,7 @@ class _Walk:
         return states.broken_off(lane)
 
     def again(self, node: Node, lane: Lane) -> bool:
-        """Whether another round of a loop may still bring the lane here."""
+        """Whether a further round of a loop may bring the lane here."""
         if lane.over or lane.within(node.path):
             return False
         parent = self.tree.parent(node.path)
@@ -226,7 +226,7 @@ class _Walk:
 
 
 def _silent_choice(node: Branch) -> list[str]:
-    """The way that a lane has taken if nothing of it is on record; none if several could be it."""
+    """The only way of a branch that leaves no record; none if several ways leave none."""
     ways = [body.path for body in node.children() if _leaves_no_trace(body)]
     if node.default is None:
         ways.append(node.path + OTHERWISE)
@@ -234,7 +234,7 @@ def _silent_choice(node: Branch) -> list[str]:
 
 
 def _leaves_no_trace(node: Node) -> bool:
-    """Whether a lane can pass a part without a record: loops over nothing, cases that don't fit."""
+    """Whether a lane passes this part without a record: foreachs without items, unmatched cases."""
     match node:
         case Foreach():
             return True

@@ -1,4 +1,4 @@
-"""The state of one node, from where an execution stands and what it has on record."""
+"""The state of one node in a run, from the position and the record of its execution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from durable.showing import times
 from durable.showing.run.facts import Lane, OpenWait, Run
 from durable.states import Status, StepStatus
 
-#: what the status of an execution makes of the step at which it stands
+#: the state of the node at which an execution is, by the execution's status
 AT_STEP: dict[Status, NodeStatus] = {
     Status.PENDING: "pending",
     Status.RUNNING: "running",
@@ -24,7 +24,7 @@ AT_STEP: dict[Status, NodeStatus] = {
     Status.COMPENSATION_FAILED: "failed",
 }
 
-#: … and of a block inside of which it stands
+#: a block is shown as running while a node inside of it is pending or waiting
 AROUND: dict[NodeStatus, NodeStatus] = {"pending": "running", "waiting": "running"}
 
 OF_RUN: dict[StepStatus, NodeStatus] = {
@@ -36,7 +36,7 @@ OF_RUN: dict[StepStatus, NodeStatus] = {
 
 
 def standing(lane: Lane, run: Run | None = None, name: str = "") -> NodeState:
-    """The state of the step (or choice) at which a lane stands, or has ended."""
+    """The state of the step (or choice) at which a lane is, or has ended."""
     status, row = AT_STEP[lane.status], lane.row
     why, error, attempts = lane.rollback, row.error, row.attempt
     if why is not None:
@@ -60,7 +60,7 @@ def standing(lane: Lane, run: Run | None = None, name: str = "") -> NodeState:
 def around(
     lane: Lane, progress: Progress | None, *, opened: bool = True, detail: str = ""
 ) -> NodeState:
-    """The state of a block inside of which a lane stands, or has ended."""
+    """The state of a block inside of which a lane is, or has ended."""
     inside = standing(lane)
     status = inside.status
     if lane.begun and opened:
@@ -80,19 +80,19 @@ def of_run(run: Run) -> NodeState:
 
 
 def unvisited(lost: bool) -> NodeState:
-    """The state of a node to which a lane has not come, and perhaps will not any more."""
+    """The state of a node that a lane has not reached; ``lost``: and never will."""
     return NodeState("skipped" if lost else "pending")
 
 
 def broken_off(lane: Lane) -> NodeStatus:
-    """How a block ended that a lane has left, but not at its end."""
+    """The state of a block that a lane has left before its end."""
     why = lane.rollback
     cancelled = lane.status == Status.CANCELLED or (why is not None and why.error is None)
     return "cancelled" if cancelled else "failed"
 
 
 def _waits_for(waits: list[OpenWait], name: str) -> str:
-    """What is waited for, in a few words; the time, where the node's name says the rest."""
+    """The waits in a few words: the name, or the time if the node has the same name."""
     if not waits:
         return ""
     wait = waits[0]
