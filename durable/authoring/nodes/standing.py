@@ -11,8 +11,7 @@ from durable.authoring.nodes.steps import Step
 from durable.authoring.parse.wording import place, refuse, refuse_unknown
 from durable.authoring.self import asks
 from durable.authoring.self.asks import Asking
-from durable.authoring.self.context import UNSET
-from durable.authoring.values import name_of
+from durable.authoring.values import UNSET, name_of
 
 if TYPE_CHECKING:
     from durable.authoring.workflow import Workflow

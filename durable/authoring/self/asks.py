@@ -8,8 +8,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from durable.authoring.parse.wording import did_you_mean, refuse, refuse_unknown
-from durable.authoring.self.context import UNSET, Ask, ChildOptions, People, QuestionSpec
-from durable.authoring.values import count, deadline, moment
+from durable.authoring.self.context import Ask, ChildOptions, People, QuestionSpec
+from durable.authoring.values import UNSET, count, deadline, moment
 from durable.errors import DefinitionError
 
 if TYPE_CHECKING:

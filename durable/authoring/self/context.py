@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypedDict, TypeVar
 from uuid import UUID
 
 from django.utils import timezone, translation
 
 from durable.authoring.parse.wording import refuse
-from durable.authoring.values import beyond
+from durable.authoring.values import UNSET, beyond
 from durable.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -24,15 +23,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Data = dict[str, Any]
-
-
-class Unset(Enum):
-    """The type of ``UNSET``: an argument that was not given (``None`` is a value)."""
-
-    UNSET = "unset"
-
-
-UNSET: Final = Unset.UNSET
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from durable.authoring.self import asks
 from durable.authoring.self.asks import Asking
-from durable.authoring.self.context import UNSET, ChildOptions, OnCancel
+from durable.authoring.self.context import ChildOptions, OnCancel
 from durable.authoring.self.decision import Decision
 from durable.authoring.self.facts import Facts, needed
+from durable.authoring.values import UNSET
 
 if TYPE_CHECKING:
     from durable.authoring.workflow import Workflow

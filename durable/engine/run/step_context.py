@@ -16,8 +16,9 @@ from django.utils.functional import SimpleLazyObject
 
 from durable import clock, codec
 from durable.authoring.self.asks import workflow_name
-from durable.authoring.self.context import UNSET, Ask, ChildOptions, OnCancel
+from durable.authoring.self.context import Ask, ChildOptions, OnCancel
 from durable.authoring.self.decision import Decision
+from durable.authoring.values import UNSET
 from durable.engine.row.journal import Journal, Place
 from durable.engine.start import children
 from durable.engine.start.children import Child
