@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypedDict, TypeVar
 from uuid import UUID
 
 from django.utils import timezone, translation
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Data = dict[str, Any]
+
+WorkflowOrName: TypeAlias = "type[Workflow] | str"
+"""A workflow class, or the name under which one is registered."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Ask:
     timeout_value: Any = UNSET
     question: QuestionSpec | None = None  # input
     people: People = People()  # input
-    workflow: type[Workflow] | str | None = None  # child
+    workflow: WorkflowOrName | None = None  # child
     input: Mapping[str, Any] | None = None  # child
     ref: str | None = None  # child
     options: ChildOptions = field(default_factory=ChildOptions)  # child
@@ -141,7 +144,7 @@ class Context(Protocol):
 
     def start_workflow(
         self,
-        workflow: type[Workflow] | str,
+        workflow: WorkflowOrName,
         input: Mapping[str, Any] | None,
         ref: str | None,
         on_cancel: OnCancel,
