@@ -11,7 +11,7 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 
 from durable.authoring.calendar.cron import Cron
-from durable.authoring.workflow import Workflow
+from durable.authoring.self.context import WorkflowOrName
 from durable.engine.calendar import fire as _fire
 from durable.engine.calendar import schedules as _schedules
 from durable.engine.operators import control as _control
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-WorkflowOrName = type[Workflow] | str
 Id = UUID | str
 
 

@@ -6,6 +6,7 @@ import ast
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from unittest import TestCase
@@ -166,6 +167,15 @@ FLAT = frozenset(
 #: Single modules with an exception of their own, inside a function: (importer, imported).
 LAZY_EXCEPTIONS = frozenset({("durable.helpers", "durable.authoring.self.context")})
 
+#: Imports for types alone that close a circle: (importer, imported). ``Workflow`` keeps the
+#: definition of each subclass, registers it, and hands its steps a context. A definition names the
+#: class it is of, the registry finds classes, a context starts one: users know that type as
+#: ``Workflow``, and a protocol below it would only repeat the class.
+TYPE_CIRCLES = frozenset(
+    (f"durable.authoring.{module}", "durable.authoring.workflow")
+    for module in ("parse.definition", "parse.registry", "self.context")
+)
+
 #: Not at the top of a module of the layer: authoring is importable before Django's apps are.
 FORBIDDEN_OUTSIDE: dict[str, tuple[str, ...]] = {AUTHORING: ("django.db", "django.contrib")}
 
@@ -238,11 +248,12 @@ class Source(NamedTuple):
 
 
 class Import(NamedTuple):
-    """One imported module; ``lazy`` if it stands inside a function."""
+    """One imported module; ``lazy`` inside a function, ``types`` under ``TYPE_CHECKING``."""
 
     line: int
     target: str
     lazy: bool
+    types: bool
 
 
 # -- reading -------------------------------------------------------------------------------
@@ -269,28 +280,35 @@ def layer_of(module: str) -> str | None:
     return None
 
 
-def imports(source: Source) -> Iterator[Import]:
-    """What a module imports, by statement or ``import_module("…")``; types only is no import."""
-    yield from _imports_in(source, source.tree, lazy=False)
+def imports(source: Source, *, types: bool = False) -> list[Import]:
+    """What a module imports, by statement or ``import_module("…")``.
+
+    An import for types alone is none, unless ``types`` asks for these too.
+    """
+    return [one for one in _all_imports(source) if types or not one.types]
 
 
-def _imports_in(source: Source, node: ast.AST, *, lazy: bool) -> Iterator[Import]:
+@cache
+def _all_imports(source: Source) -> list[Import]:
+    return list(_imports_in(source, source.tree, lazy=False, types=False))
+
+
+def _imports_in(source: Source, node: ast.AST, *, lazy: bool, types: bool) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue
+        is_types = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
         if isinstance(child, ast.Import):
             for alias in child.names:
-                yield Import(child.lineno, alias.name, lazy)
+                yield Import(child.lineno, alias.name, lazy, types)
         elif isinstance(child, ast.ImportFrom):
             base = _base_of(source, child)
             for alias in child.names:
-                yield Import(child.lineno, f"{base}.{alias.name}", lazy)
+                yield Import(child.lineno, f"{base}.{alias.name}", lazy, types)
         elif isinstance(child, ast.Call) and _called(child) == "import_module" and child.args:
             (name, *_) = child.args
             if isinstance(name, ast.Constant) and isinstance(name.value, str):
-                yield Import(child.lineno, name.value, lazy)
+                yield Import(child.lineno, name.value, lazy, types)
         is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        yield from _imports_in(source, child, lazy=lazy or is_function)
+        yield from _imports_in(source, child, lazy=lazy or is_function, types=types or is_types)
 
 
 def _base_of(source: Source, node: ast.ImportFrom) -> str:
@@ -315,7 +333,7 @@ def breaks_of_layers(source: Source) -> Iterator[str]:
     if layer is None:
         yield f"{source.module} belongs to no layer: add it to LAYERS"
         return
-    for line, target, lazy in imports(source):
+    for line, target, lazy, _ in imports(source):
         where = f"{source.module}:{line}"
         if target == "durable" or target.startswith("durable."):
             # ``from durable import start`` asks the façade; ``from durable import clock`` doesn't.
@@ -348,7 +366,7 @@ def floor_of(module: str) -> tuple[str, int] | None:
 def breaks_of_floors(source: Source) -> Iterator[str]:
     """Inside a layer imports go down: a room imports itself and rooms of lower floors."""
     own = floor_of(source.module)
-    for line, target, _ in imports(source):
+    for line, target, *_ in imports(source):
         other = floor_of(target) if target.startswith("durable.") else None
         if own is None or other is None or layer_of(source.module) != layer_of(target):
             continue
@@ -369,13 +387,30 @@ def breaks_of_rooms(all_sources: list[Source]) -> Iterator[str]:
 
 def circles(all_sources: list[Source]) -> list[list[str]]:
     """Modules that import each other at their top, directly or around a corner."""
+    return _circles(all_sources, types=False, excepted=frozenset())
+
+
+def type_circles(
+    all_sources: list[Source], excepted: frozenset[tuple[str, str]] = TYPE_CIRCLES
+) -> list[list[str]]:
+    """The same with imports for types alone, but for the ``excepted`` pairs."""
+    return _circles(all_sources, types=True, excepted=excepted)
+
+
+def _circles(
+    all_sources: list[Source], *, types: bool, excepted: frozenset[tuple[str, str]]
+) -> list[list[str]]:
     names = {source.module for source in all_sources}
     left: dict[str, set[str]] = {}
     for source in all_sources:
-        targets = (target for _, target, lazy in imports(source) if not lazy)
-        found = {t if t in names else t.rpartition(".")[0] for t in targets}
-        left[source.module] = (found & names) - {source.module}
+        targets = (one.target for one in imports(source, types=types) if not one.lazy)
+        found = {t if t in names else t.rpartition(".")[0] for t in targets} & names
+        own = source.module
+        left[own] = {name for name in found if name != own and (own, name) not in excepted}
     while free := [name for name, targets in left.items() if not targets & left.keys()]:
+        for name in free:
+            del left[name]
+    while free := left.keys() - set().union(*left.values()):  # who only imports the circle
         for name in free:
             del left[name]
     return [sorted(left)] if left else []
@@ -479,6 +514,12 @@ class HouseTests(TestCase):
 
     def test_no_modules_import_each_other_in_a_circle(self) -> None:
         self.assertEqual(circles(sources()), [])
+
+    def test_no_types_close_a_circle_but_those_that_must(self) -> None:
+        here = sources()
+        self.assertEqual(type_circles(here), [])
+        for pair in TYPE_CIRCLES:
+            self.assertTrue(type_circles(here, TYPE_CIRCLES - {pair}), f"{pair} closes no circle")
 
     def test_no_room_has_too_many_files(self) -> None:
         self.assertEqual(list(breaks_of_rooms(sources())), [])
@@ -644,6 +685,18 @@ class OtherRuleTests(TestCase):
         self.assertEqual(circles(here), [])
         here[2] = Source("durable.c", "from durable import a")
         self.assertEqual(circles(here), [["durable.a", "durable.b", "durable.c"]])
+
+    def test_circles_of_types(self) -> None:
+        here = [
+            Source("durable.a", "from durable.b import x"),
+            Source("durable.b", "if TYPE_CHECKING:\n    from durable.a import y"),
+            Source("durable.above", "from durable.a import x"),
+            Source("durable.below", "def f():\n    from durable.a import x"),
+        ]
+        self.assertEqual(circles(here), [])
+        self.assertEqual(type_circles(here), [["durable.a", "durable.b"]])
+        self.assertEqual(type_circles(here, frozenset({("durable.b", "durable.a")})), [])
+        self.assertTrue(type_circles(here, frozenset({("durable.above", "durable.a")})))
 
     def test_rooms(self) -> None:
         here = [Source(f"durable.room.m{n}", "") for n in range(MAX_FILES)]

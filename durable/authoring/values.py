@@ -1,10 +1,11 @@
-"""Check values in definitions and calls: names, numbers, time spans, instants, deadlines."""
+"""Check values of users: names, numbers, time spans, deadlines; and ``UNSET``: none was given."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from enum import Enum
+from typing import Any, Final, Self
 
 from durable.authoring.parse.wording import did_you_mean, place, refuse, refuse_unknown
 
@@ -13,6 +14,15 @@ MAX_NAME = 100
 #: the first and last instant that every database and every time zone can show
 FIRST = datetime(1, 1, 3, tzinfo=UTC)
 LAST = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class Unset(Enum):
+    """The type of ``UNSET``: an argument that was not given (``None`` is a value)."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
 
 
 class KnownOptions:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from durable.authoring.nodes.flow import Part
 from durable.authoring.parse import registry
-from durable.authoring.parse.advice import workflow_warnings
 from durable.authoring.parse.collect import collect_steps
 from durable.authoring.parse.definition import Definition, define
 from durable.authoring.parse.options import WorkflowMeta, read_options
@@ -17,7 +16,7 @@ from durable.authoring.self.context import Context
 from durable.authoring.self.stub import StubContext
 from durable.authoring.self.surface import Surface
 
-__all__ = ["Definition", "Workflow", "WorkflowMeta", "workflow_warnings"]
+__all__ = ["Definition", "Workflow", "WorkflowMeta"]
 
 
 class _Undefined:

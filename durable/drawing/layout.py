@@ -118,12 +118,13 @@ class _Placing:
         """Add a start, end or join: its kind is its name."""
         self.nodes.append(PlacedNode(path, name, name, "", (name,), box))
 
-    def card(self, node: Node, kind: str, x: float, y: float, ends: Ends) -> Box:
+    def card(self, node: Node, x: float, y: float, ends: Ends) -> Box:
         """Add a node on the axis, and the edges that end at the node; returns the box."""
         width = self.sizes.card
         box = Box(x - width / 2, y, width, self.sizes.card_height(node))
-        label, lines = measure.label_of(node), tuple(self.sizes.lines(node))
-        self.nodes.append(PlacedNode(node.path, label, kind, words.note(node), lines, box))
+        lines = tuple(self.sizes.lines(node))
+        note = words.note(node)
+        self.nodes.append(PlacedNode(node.path, node.label, node.kind, note, lines, box))
         self.arrive(ends, node.path, Point(x, y))
         return box
 
@@ -144,15 +145,15 @@ class _Placing:
         return ends
 
     def leaf(self, node: Leaf, x: float, y: float, ends: Ends) -> Ends:
-        box = self.card(node, node.step.kind, x, y, ends)
+        box = self.card(node, x, y, ends)
         return [_End(node.path, (Point(x, box.bottom),))]
 
     def branch(self, node: Branch, x: float, y: float, ends: Ends) -> Ends:
-        head = self.card(node, "branch", x, y, ends)
+        head = self.card(node, x, y, ends)
         return self.forked(node, measure.columns_of_branch(node), x, head)
 
     def parallel(self, node: Parallel, x: float, y: float, ends: Ends) -> Ends:
-        head = self.card(node, "parallel", x, y, ends)
+        head = self.card(node, x, y, ends)
         ends = self.forked(node, measure.columns_of_parallel(node), x, head)
         y += self.sizes.size(node).height - JOIN_SIZE
         join = node.path + JOIN
@@ -185,16 +186,14 @@ class _Placing:
         return ends
 
     def loop(self, node: Foreach | Repeat, x: float, y: float, ends: Ends) -> Ends:
-        kind, label = (
-            ("foreach", "each item") if isinstance(node, Foreach) else ("repeat", "each round")
-        )
         size, body = self.sizes.size(node), self.sizes.size(node.body)
         frame = Box(x - size.left, y, size.left + size.right, size.height)
-        self.frames.append(Frame(node.path, kind, frame))
-        head = self.card(node, kind, x, y + PAD, ends)
+        self.frames.append(Frame(node.path, node.kind, frame))
+        head = self.card(node, x, y + PAD, ends)
         top = head.bottom + self.sizes.loop_head()
         at = Point(x, head.bottom)
-        inside = [_End(node.path, (at,), label, node.body.path, shown=_tag(label, at))]
+        tag = _tag(node.round, at)
+        inside = [_End(node.path, (at,), node.round, node.body.path, shown=tag)]
         inside = [replace(end, kind="back") for end in self.part(node.body, x, top, inside)]
         low, lane = top + body.height + RAIL, frame.right - PAD
         middle = head.middle.y
@@ -205,8 +204,8 @@ class _Placing:
     def catch(self, node: Catch, x: float, y: float, ends: Ends) -> Ends:
         size = self.sizes.catch_frame(node)
         frame = Box(x - size.left, y, size.left + size.right, size.height)
-        self.frames.append(Frame(node.path, "catch", frame))
-        head = self.card(node, "catch", x, y + PAD, ends)
+        self.frames.append(Frame(node.path, node.kind, frame))
+        head = self.card(node, x, y + PAD, ends)
         inside = [_End(node.path, (Point(x, head.bottom),), way=node.body.path)]
         done = self.part(node.body, x, head.bottom + GAP, inside)
         columns = measure.columns_of_catch(node)

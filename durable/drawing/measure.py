@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from durable.authoring.nodes.graph import label_of_leaf
 from durable.authoring.nodes.tree import (
     Branch,
     Catch,
@@ -104,7 +103,7 @@ class Measure:
                 continue
             widest = max(
                 widest,
-                text.width(drawable(label_of(node)), LABEL, bold=True),
+                text.width(drawable(node.label), LABEL, bold=True),
                 text.width(words.note(node), NOTE),
             )
         width = min(max(widest + TEXT_AT + TEXT_END, NARROWEST), WIDEST)
@@ -117,7 +116,7 @@ class Measure:
 
     def lines(self, node: Node) -> list[str]:
         """The name of a node in one or two lines, cut if it is longer."""
-        label = drawable(label_of(node))
+        label = drawable(node.label)
         return text.wrap(label, self.room, LABEL, lines=2, bold=True)
 
     def card_height(self, node: Node) -> float:
@@ -203,11 +202,6 @@ def around(found: Columns, axis: float) -> tuple[float, float]:
     return axis, found.width - axis
 
 
-def label_of(node: Node) -> str:
-    """The name that a node shows."""
-    return label_of_leaf(node) if isinstance(node, Leaf) else node.name
-
-
 def columns_of_branch(node: Branch) -> list[Column]:
     """The cases, then the default or the way past them."""
     cases = [_column(case.body, case.label) for case in node.cases]
@@ -220,7 +214,7 @@ def columns_of_parallel(node: Parallel) -> list[Column]:
     """The branches; no tag if a branch has the same name as its first node."""
     found = []
     for label, body in node.branches.items():
-        repeated = label == label_of(body.nodes[0])
+        repeated = label == body.nodes[0].label
         found.append(Column(body, label, "") if repeated else _column(body, label))
     return found
 

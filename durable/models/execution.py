@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from uuid import UUID
 
 from django.db import models
@@ -16,11 +16,8 @@ from durable.models.execution_indexes import INDEXES
 from durable.models.fields import DataField, HasTag, MomentField, uuid7
 from durable.models.landings import Landings
 from durable.models.role import PARTS, Role
+from durable.models.step_run import StepRun
 from durable.states import FINAL, UNFINISHED, Status
-
-if TYPE_CHECKING:
-    from durable.models.step_run import StepRun
-
 
 #: the statuses in which a worker may hold a row
 HELD = (Status.RUNNING, Status.COMPENSATING)
@@ -294,8 +291,6 @@ class Execution(models.Model):
 
         Awaited are its branches and items, and the children of ``call_workflow``.
         """
-        from durable.models.step_run import StepRun
-
         below = Execution.objects.filter(awaited=True)
         tree, level = [self.pk], [self.pk]
         if self.role in (Role.ROOT, Role.CHILD):

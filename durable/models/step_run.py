@@ -9,7 +9,6 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from durable.models.base import EngineManager
-from durable.models.execution import Execution
 from durable.models.fields import DataField, uuid7
 from durable.states import StepStatus
 
@@ -37,7 +36,9 @@ class StepRun(models.Model):
     """An attempt, written when it parks or ends; a running one is on the execution's row only."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    execution = models.ForeignKey(Execution, models.CASCADE, related_name="steps_and_compensations")
+    execution = models.ForeignKey(
+        "durable.Execution", models.CASCADE, related_name="steps_and_compensations"
+    )
     path = models.CharField(max_length=1000)
     visit = models.PositiveIntegerField(default=1)
     attempt = models.PositiveIntegerField(default=1)

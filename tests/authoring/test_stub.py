@@ -16,8 +16,9 @@ from durable import clock
 from durable.authoring import Decision, Workflow, current, step
 from durable.authoring.parse import registry
 from durable.authoring.parse.reserved import RESERVED
-from durable.authoring.self.context import UNSET, WaitSpec, enter, leave
+from durable.authoring.self.context import WaitSpec, enter, leave
 from durable.authoring.self.stub import StubContext
+from durable.authoring.values import UNSET
 from durable.errors import DefinitionError, DurableError, NotInExecution, WaitTimeout
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)

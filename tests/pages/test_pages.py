@@ -29,6 +29,12 @@ def test_the_page_can_be_followed(page: Path) -> None:
         follow(page, sh)
 
 
+def test_every_decision_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    decisions = {page.name for page in (ROOT / "docs" / "decisions").glob("*.md")}
+    assert {name for name in decisions if f"(decisions/{name})" not in index} == set()
+
+
 def test_there_are_pages_of_each_kind() -> None:
     kinds = {page.relative_to(ROOT / "docs").parts[0] for page in PAGES}
     assert kinds == {"index.md", "tutorial.md", "how-to", "reference", "explanation"}

@@ -82,11 +82,6 @@ def tree_of(source: Tree | type[Any]) -> Tree:
     return tree
 
 
-def label_of_leaf(node: Leaf) -> str:
-    """The label of a step: its ``verbose_name``, or its name."""
-    return str(node.step.verbose_name or node.name)
-
-
 class _Drawing:
     def __init__(self) -> None:
         self.nodes: list[GraphNode] = []
@@ -96,14 +91,17 @@ class _Drawing:
             Leaf: self.leaf,
             Branch: self.branch,
             Parallel: self.parallel,
-            Foreach: self.foreach,
-            Repeat: self.repeat,
+            Foreach: self.loop,
+            Repeat: self.loop,
             Catch: self.catch,
         }
 
     def draw(self, node: Node, entries: Exits) -> Exits:
         """Add a node, reached from ``entries``; return its open ends."""
         return self.drawers[type(node)](node, entries)
+
+    def head(self, node: Node, entries: Exits) -> None:
+        self.add(node.path, node.label, node.kind, entries)
 
     def add(self, path: str, label: str, kind: str, entries: Exits) -> None:
         self.nodes.append(GraphNode(path, label, kind))
@@ -118,11 +116,11 @@ class _Drawing:
         return entries
 
     def leaf(self, node: Leaf, entries: Exits) -> Exits:
-        self.add(node.path, label_of_leaf(node), node.step.kind, entries)
+        self.head(node, entries)
         return [OpenEnd(node.path)]
 
     def branch(self, node: Branch, entries: Exits) -> Exits:
-        self.add(node.path, node.name, "branch", entries)
+        self.head(node, entries)
         exits: Exits = []
         for case in node.cases:
             exits += self.draw(case.body, [OpenEnd(node.path, case.label, case.body.path)])
@@ -131,7 +129,7 @@ class _Drawing:
         return exits + self.draw(node.default, [OpenEnd(node.path, "default", node.default.path)])
 
     def parallel(self, node: Parallel, entries: Exits) -> Exits:
-        self.add(node.path, node.name, "parallel", entries)
+        self.head(node, entries)
         exits: Exits = []
         for label, body in node.branches.items():
             exits += self.draw(body, [OpenEnd(node.path, label, body.path)])
@@ -139,21 +137,14 @@ class _Drawing:
         self.add(join, "join", "join", exits)
         return [OpenEnd(join)]
 
-    def foreach(self, node: Foreach, entries: Exits) -> Exits:
-        self.add(node.path, node.name, "foreach", entries)
-        self.link(
-            self.draw(node.body, [OpenEnd(node.path, "each item", node.body.path)]), node.path
-        )
-        return [OpenEnd(node.path, "done")]
-
-    def repeat(self, node: Repeat, entries: Exits) -> Exits:
-        self.add(node.path, node.name, "repeat", entries)
-        inside = self.draw(node.body, [OpenEnd(node.path, "each round", node.body.path)])
+    def loop(self, node: Foreach | Repeat, entries: Exits) -> Exits:
+        self.head(node, entries)
+        inside = self.draw(node.body, [OpenEnd(node.path, node.round, node.body.path)])
         self.link(inside, node.path)
         return [OpenEnd(node.path, "done")]
 
     def catch(self, node: Catch, entries: Exits) -> Exits:
-        self.add(node.path, node.name, "catch", entries)
+        self.head(node, entries)
         exits = self.draw(node.body, [OpenEnd(node.path, "", node.body.path)])
         for handler in node.handlers:
             exits += self.draw(handler.body, [OpenEnd(node.path, handler.label, handler.body.path)])

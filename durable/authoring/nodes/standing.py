@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Never, Unpack
+from typing import Any, Never, Unpack
 
 from durable.authoring.nodes.callables import bind_key_or_callable, is_callable
 from durable.authoring.nodes.steps import Step
 from durable.authoring.parse.wording import place, refuse, refuse_unknown
 from durable.authoring.self import asks
 from durable.authoring.self.asks import Asking
-from durable.authoring.self.context import UNSET
-from durable.authoring.values import name_of
-
-if TYPE_CHECKING:
-    from durable.authoring.workflow import Workflow
+from durable.authoring.self.context import WorkflowOrName
+from durable.authoring.values import UNSET, name_of
 
 Standing = Step[..., Any]
 
@@ -80,7 +77,7 @@ def wait_for_approval(
 
 
 def call_workflow(
-    workflow: type[Workflow] | str,
+    workflow: WorkflowOrName,
     input: str | Callable[..., Mapping[str, Any]] | None = None,
     *,
     into: str | None = None,

@@ -11,8 +11,7 @@ from typing import Any, Concatenate, Generic, Never, ParamSpec, Self, TypeVar, o
 
 from durable.authoring.nodes.retry import Retry
 from durable.authoring.parse.wording import place, refuse, refuse_unknown, short
-from durable.authoring.self.context import UNSET, Unset
-from durable.authoring.values import flag, name_of, span
+from durable.authoring.values import UNSET, Unset, flag, name_of, span
 
 P = ParamSpec("P")
 R = TypeVar("R")

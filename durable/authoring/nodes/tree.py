@@ -24,6 +24,18 @@ class Node:
     path: str
     name: str
 
+    has_parts = False  # whether its bodies run in executions of their own
+
+    @property
+    def kind(self) -> str:
+        """``chain``, ``branch``, ``parallel``, ``foreach``, ``repeat``, ``catch``, or a step's."""
+        return type(self).__name__.lower()
+
+    @property
+    def label(self) -> str:
+        """The text on it in a drawing."""
+        return self.name
+
     def children(self) -> tuple[Node, ...]:
         """The nodes directly below, in written order."""
         return ()
@@ -34,6 +46,14 @@ class Leaf(Node):
     """A step, or a standing node (whose step is synthetic)."""
 
     step: Step[..., Any]
+
+    @property
+    def kind(self) -> str:
+        return self.step.kind
+
+    @property
+    def label(self) -> str:
+        return str(self.step.verbose_name or self.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +113,8 @@ class Parallel(Node):
     merge: str | Callable[..., Any]
     on_error: str
 
+    has_parts = True
+
     def children(self) -> tuple[Node, ...]:
         return tuple(self.branches.values())
 
@@ -108,6 +130,9 @@ class Foreach(Node):
     collect_as: str | None
     batch_size: int
     max_failures: int | str | None
+
+    has_parts = True
+    round = "each item"  # the label of the way into its body
 
     def children(self) -> tuple[Node, ...]:
         return (self.body,)
@@ -126,6 +151,8 @@ class Repeat(Node):
     body: Chain
     until: Callable[..., Any]
     max_iterations: int | None
+
+    round = "each round"  # the label of the way into its body
 
     def children(self) -> tuple[Node, ...]:
         return (self.body,)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from durable.authoring.nodes.tree import Branch
-
-if TYPE_CHECKING:
-    from durable.authoring.workflow import Workflow
+from durable.authoring.workflow import Workflow
 
 NO_DEFAULT = "durable.W101"
 UNUSED_STEP = "durable.W102"

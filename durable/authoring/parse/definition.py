@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from durable.authoring.nodes.steps import Step
-from durable.authoring.nodes.tree import Catch, Foreach, Leaf, Parallel, Repeat, Tree
+from durable.authoring.nodes.tree import Tree
 from durable.authoring.parse.build import build_tree
 from durable.authoring.parse.collect import collect_steps
 from durable.authoring.parse.options import Options
@@ -14,7 +14,7 @@ from durable.authoring.parse.options import Options
 if TYPE_CHECKING:
     from durable.authoring.workflow import Workflow
 
-BLOCKS = {Parallel: "parallel", Foreach: "foreach", Repeat: "repeat", Catch: "catch"}
+BLOCKS = frozenset({"parallel", "foreach", "repeat", "catch"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +56,11 @@ def define(cls: type[Workflow], options: Options) -> Definition:
 
 
 def _used(tree: Tree, options: Options) -> set[str]:
-    uses = {BLOCKS[type(node)] for node in tree.nodes.values() if type(node) in BLOCKS}
-    leaves = [node for node in tree.nodes.values() if isinstance(node, Leaf)]
-    if any(leaf.step.compensation for leaf in leaves):
+    kinds = {node.kind for node in tree.nodes.values()}
+    uses = set(kinds & BLOCKS)
+    if any(leaf.step.compensation for leaf in tree.leaves()):
         uses.add("compensation")
-    if any(leaf.step.kind == "workflow" for leaf in leaves):
+    if "workflow" in kinds:
         uses.add("call_workflow")
     if options.on_failure != "compensate":
         uses.add("on_failure")

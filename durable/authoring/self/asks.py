@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from durable.authoring.parse.wording import did_you_mean, refuse, refuse_unknown
-from durable.authoring.self.context import UNSET, ChildOptions, People, QuestionSpec, WaitSpec
-from durable.authoring.values import aware_moment, count, deadline
+from durable.authoring.self.context import (
+    ChildOptions,
+    People,
+    QuestionSpec,
+    WaitSpec,
+    WorkflowOrName,
+)
+from durable.authoring.values import UNSET, aware_moment, count, deadline
 from durable.errors import DefinitionError
-
-if TYPE_CHECKING:
-    from durable.authoring.workflow import Workflow
 
 LONGEST_LABEL = 400  # characters of several events' names together
 
@@ -84,7 +87,7 @@ def _events(kind: str, call: str, names: list[str], key: Any, timeout: Any, valu
 
 
 def child(
-    workflow: type[Workflow] | str,
+    workflow: WorkflowOrName,
     input: Mapping[str, Any] | None,
     ref: str | None,
     timeout: Any,
@@ -118,7 +121,7 @@ def _refuse_unknown(call: str, given: Iterable[str], known: Mapping[str, Any]) -
             raise TypeError(f"{call}() got an unexpected keyword argument {name!r}.{hint}")
 
 
-def workflow_name(workflow: type[Workflow] | str) -> str:
+def workflow_name(workflow: WorkflowOrName) -> str:
     """The registered name of a workflow, given as class or name."""
     if isinstance(workflow, str):
         return workflow

@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypedDict, TypeVar
 from uuid import UUID
 
 from django.utils import timezone, translation
 
 from durable.authoring.parse.wording import refuse
-from durable.authoring.values import beyond
+from durable.authoring.values import UNSET, beyond
 from durable.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -25,14 +24,8 @@ T = TypeVar("T")
 
 Data = dict[str, Any]
 
-
-class Unset(Enum):
-    """The type of ``UNSET``: an argument that was not given (``None`` is a value)."""
-
-    UNSET = "unset"
-
-
-UNSET: Final = Unset.UNSET
+WorkflowOrName: TypeAlias = "type[Workflow] | str"
+"""A workflow class, or the name under which one is registered."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +80,7 @@ class WaitSpec:
     timeout_value: Any = UNSET
     question: QuestionSpec | None = None  # input
     people: People = People()  # input
-    workflow: type[Workflow] | str | None = None  # child
+    workflow: WorkflowOrName | None = None  # child
     input: Mapping[str, Any] | None = None  # child
     ref: str | None = None  # child
     options: ChildOptions = field(default_factory=ChildOptions)  # child
@@ -151,7 +144,7 @@ class Context(Protocol):
 
     def start_workflow(
         self,
-        workflow: type[Workflow] | str,
+        workflow: WorkflowOrName,
         input: Mapping[str, Any] | None,
         ref: str | None,
         on_cancel: OnCancel,

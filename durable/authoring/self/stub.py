@@ -8,17 +8,13 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from durable.authoring.self.asks import workflow_name
-from durable.authoring.self.context import ChildOptions, Data, OnCancel, WaitSpec
+from durable.authoring.self.context import ChildOptions, Data, OnCancel, WaitSpec, WorkflowOrName
 from durable.authoring.self.decision import Decision
 from durable.errors import NotInExecution
-
-if TYPE_CHECKING:
-    from durable.authoring.workflow import Workflow
-
 
 STUB_ID = uuid5(NAMESPACE_OID, "durable.stub")
 
@@ -27,7 +23,7 @@ STUB_ID = uuid5(NAMESPACE_OID, "durable.stub")
 class Started:
     """A child that the step started with ``start_workflow``."""
 
-    workflow: type[Workflow] | str
+    workflow: WorkflowOrName
     input: Mapping[str, Any] | None
     ref: str | None
     id: UUID
@@ -107,7 +103,7 @@ class StubContext:
 
     def start_workflow(
         self,
-        workflow: type[Workflow] | str,
+        workflow: WorkflowOrName,
         input: Mapping[str, Any] | None,
         ref: str | None,
         on_cancel: OnCancel,

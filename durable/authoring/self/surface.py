@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack, get_args
+from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, get_args
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -13,12 +13,10 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from durable.authoring.self import asks
 from durable.authoring.self.asks import Asking
-from durable.authoring.self.context import UNSET, ChildOptions, OnCancel
+from durable.authoring.self.context import ChildOptions, OnCancel, WorkflowOrName
 from durable.authoring.self.decision import Decision
 from durable.authoring.self.facts import Facts, needed
-
-if TYPE_CHECKING:
-    from durable.authoring.workflow import Workflow
+from durable.authoring.values import UNSET
 
 S = TypeVar("S", bound="Surface")
 P = ParamSpec("P")
@@ -191,7 +189,7 @@ class Surface(Facts):
     @blocking
     def call_workflow(
         self,
-        workflow: type[Workflow] | str,
+        workflow: WorkflowOrName,
         input: Mapping[str, Any] | None = None,
         timeout: timedelta | datetime | None = None,
         timeout_value: Any = UNSET,
@@ -207,7 +205,7 @@ class Surface(Facts):
     @blocking
     def start_workflow(
         self,
-        workflow: type[Workflow] | str,
+        workflow: WorkflowOrName,
         input: Mapping[str, Any] | None = None,
         ref: str | None = None,
         on_cancel: OnCancel = "leave",

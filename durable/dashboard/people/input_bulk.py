@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.contrib import messages
@@ -23,10 +23,19 @@ from durable.people.reach import inputs, words
 from durable.showing.characters import visible, visible_line
 from durable.states import WaitStatus
 
-if TYPE_CHECKING:
-    from durable.dashboard.people.inputs import InputAdmin
-
 AT_ONCE = 200  # decisions in one request
+
+
+class Pages(Protocol):
+    """The admin of inputs, as far as these pages need it."""
+
+    def address(self, name: str, *args: Any) -> str:
+        """The URL of one of its pages."""
+
+    def render(
+        self, request: HttpRequest, template: str, status: int = 200, **context: Any
+    ) -> HttpResponse:
+        """A page in the frame of the admin."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +59,7 @@ def chosen(values: QueryDict) -> list[UUID]:
     return list(dict.fromkeys(found))
 
 
-def confirm(
-    page: InputAdmin, request: HttpRequest, decision: str, rows: Iterable[Wait]
-) -> HttpResponse:
+def confirm(page: Pages, request: HttpRequest, decision: str, rows: Iterable[Wait]) -> HttpResponse:
     """Ask for confirmation and a comment before the decision."""
     seen = _seen(request, rows)
     told = [Row(wait, words.title(wait), _obstacle(request.user, wait)) for wait in seen]
@@ -70,7 +77,7 @@ def confirm(
     )
 
 
-def decide(page: InputAdmin, request: HttpRequest, decision: str) -> HttpResponse:
+def decide(page: Pages, request: HttpRequest, decision: str) -> HttpResponse:
     """Decide on each question in a transaction of its own; show the result of each."""
     ids = chosen(request.POST)
     rows = Input.objects.filter(pk__in=ids).questions().select_related("execution")

@@ -10,10 +10,8 @@ from durable.authoring.nodes.tree import (
     Branch,
     Catch,
     Chain,
-    Foreach,
     Leaf,
     Node,
-    Parallel,
     Repeat,
     Tree,
 )
@@ -154,7 +152,7 @@ def enclosing(tree: Tree, path: str) -> list[Node]:
     """The blocks around ``path``, innermost first, up to the end of its branch or item."""
     found: list[Node] = []
     node: Node | None = tree.parent(path)
-    while node is not None and not isinstance(node, Parallel | Foreach):
+    while node is not None and not node.has_parts:
         if not isinstance(node, Chain | Leaf):
             found.append(node)
         node = tree.parent(node.path)

@@ -12,7 +12,8 @@ from typing import Any
 
 from durable import codec, conf
 from durable.authoring.self import context as authoring_context
-from durable.authoring.self.context import UNSET, apart
+from durable.authoring.self.context import apart
+from durable.authoring.values import UNSET
 from durable.engine.body import log_capture
 from durable.engine.body.step_transaction import StepTransaction, Watch, restore
 from durable.engine.ends import checkpoint as checkpoints

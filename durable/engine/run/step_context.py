@@ -16,8 +16,9 @@ from django.utils.functional import SimpleLazyObject
 
 from durable import clock, codec
 from durable.authoring.self.asks import workflow_name
-from durable.authoring.self.context import UNSET, ChildOptions, OnCancel, WaitSpec
+from durable.authoring.self.context import ChildOptions, OnCancel, WaitSpec
 from durable.authoring.self.decision import Decision
+from durable.authoring.values import UNSET
 from durable.engine.row.journal import Journal, Place
 from durable.engine.start import children
 from durable.engine.start.children import Child

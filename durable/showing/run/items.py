@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q
 
-from durable.authoring.nodes.tree import Foreach, Node, Parallel, Repeat, walk
+from durable.authoring.nodes.tree import Foreach, Node, Repeat, walk
 from durable.models import PARTS, Execution, Role, StepRun
 from durable.states import FINAL, ROLLBACK, StepStatus
 
@@ -99,4 +99,4 @@ def _count_runs(crowd: Crowd, level: Any, loops: bool) -> None:
 def _levels(node: Node) -> int:
     """How many levels of executions the blocks of a node can nest."""
     inside = max(map(_levels, node.children()), default=0)
-    return inside + isinstance(node, Parallel | Foreach)
+    return inside + node.has_parts

@@ -218,7 +218,7 @@ class _Walk:
         if lane.over or lane.within(node.path):
             return False
         parent = self.tree.parent(node.path)
-        while parent is not None and not isinstance(parent, Parallel | Foreach):
+        while parent is not None and not parent.has_parts:
             if isinstance(parent, Repeat) and lane.within(parent.path):
                 return True
             parent = self.tree.parent(parent.path)
