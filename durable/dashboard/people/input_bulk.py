@@ -26,7 +26,7 @@ from durable.states import WaitStatus
 AT_ONCE = 200  # decisions in one request
 
 
-class Pages(Protocol):
+class AdminPages(Protocol):
     """The admin of inputs, as far as these pages need it."""
 
     def address(self, name: str, *args: Any) -> str:
@@ -59,7 +59,9 @@ def chosen(values: QueryDict) -> list[UUID]:
     return list(dict.fromkeys(found))
 
 
-def confirm(page: Pages, request: HttpRequest, decision: str, rows: Iterable[Wait]) -> HttpResponse:
+def confirm(
+    page: AdminPages, request: HttpRequest, decision: str, rows: Iterable[Wait]
+) -> HttpResponse:
     """Ask for confirmation and a comment before the decision."""
     seen = _seen(request, rows)
     told = [Row(wait, words.title(wait), _obstacle(request.user, wait)) for wait in seen]
@@ -77,7 +79,7 @@ def confirm(page: Pages, request: HttpRequest, decision: str, rows: Iterable[Wai
     )
 
 
-def decide(page: Pages, request: HttpRequest, decision: str) -> HttpResponse:
+def decide(page: AdminPages, request: HttpRequest, decision: str) -> HttpResponse:
     """Decide on each question in a transaction of its own; show the result of each."""
     ids = chosen(request.POST)
     rows = Input.objects.filter(pk__in=ids).questions().select_related("execution")
