@@ -11,9 +11,10 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.models.base import EngineManager
+from durable.models.base import EngineManager, EngineQuerySet
 from durable.models.execution_indexes import INDEXES
 from durable.models.fields import DataField, HasTag, MomentField, uuid7
+from durable.models.given import Among
 from durable.models.landings import Landings
 from durable.models.role import PARTS, Role
 from durable.states import FINAL, UNFINISHED, Status
@@ -54,7 +55,7 @@ class ExecutionQuerySet(Landings["Execution"]):
         """Executions that may still go on."""
         return self.filter(status__in=UNFINISHED)
 
-    def held_by(self, execution_id: UUID, fence: int) -> Self:
+    def held_by(self, execution_id: Any, fence: Any) -> Self:
         """The claimed row, or nothing once another claim has superseded this one."""
         return self.filter(pk=execution_id, status__in=HELD, worker__isnull=False, fence=fence)
 
@@ -81,11 +82,10 @@ class ExecutionQuerySet(Landings["Execution"]):
         """What has ended without its parent knowing."""
         return self.filter(unreported=True)
 
-    def ready(self, queue: str, kinds: Iterable[str]) -> Self:
+    def ready(self, queue: Any, kinds: Any) -> Self:
         """What a worker may claim now, in the order in which it should."""
-        return self.filter(queue=queue, ready_at__isnull=False, kind__in=list(kinds)).order_by(
-            "rank", "ready_at", "id"
-        )
+        rows = self.filter(Among("kind", kinds), queue=queue, ready_at__isnull=False)
+        return rows.order_by("rank", "ready_at", "id")
 
     def sleepers_due(self) -> Self:
         """Sleepers whose time has come."""
@@ -331,7 +331,7 @@ class Execution(models.Model):
         return found
 
 
-class CorrelationKeyQuerySet(models.QuerySet["CorrelationKey"]):
+class CorrelationKeyQuerySet(EngineQuerySet["CorrelationKey"]):
     """The questions that are asked about correlation keys."""
 
     def fresh(self) -> Self:

@@ -8,13 +8,13 @@ from uuid import UUID
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from durable.models.base import EngineManager
+from durable.models.base import EngineManager, EngineQuerySet
 from durable.models.execution import Execution
 from durable.models.fields import DataField, uuid7
 from durable.states import StepStatus
 
 
-class StepRunQuerySet(models.QuerySet["StepRun"]):
+class StepRunQuerySet(EngineQuerySet["StepRun"]):
     """The questions that are asked about attempts."""
 
     def completed(self) -> Self:

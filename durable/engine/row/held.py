@@ -107,9 +107,25 @@ class Claim:
 
     def row(self) -> ExecutionQuerySet:
         """The claimed row at this position, or nothing: the start of every guarded write."""
-        return Execution.objects.held_by(self.execution_id, self.fence).filter(
-            path=self.at.path, visit=self.at.visit, attempt=self.at.attempt
-        )
+        return row_at(**self.place)
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What ``row_at`` asks for."""
+        at = self.at
+        return {
+            "pk": self.execution_id,
+            "fence": self.fence,
+            "path": at.path,
+            "visit": at.visit,
+            "attempt": at.attempt,
+        }
+
+
+def row_at(pk: Any, fence: Any, path: Any, visit: Any, attempt: Any) -> ExecutionQuerySet:
+    """The claimed row at a position, or nothing: the start of every guarded write."""
+    held = Execution.objects.held_by(pk, fence)
+    return held.filter(path=path, visit=visit, attempt=attempt)
 
 
 def text_of(column: str) -> Any:
