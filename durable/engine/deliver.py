@@ -15,10 +15,12 @@ from durable import codec
 from durable.engine.start.triggers import start_triggered
 from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
 from durable.models.fields import Stored
+from durable.models.given import Among
 from durable.states import UNFINISHED, EventStatus, WaitKind, WaitStatus
 from durable.storage import lookup, notify
 from durable.storage.failpoints import reach
 from durable.storage.share import each
+from durable.storage.statement import Statement
 from durable.storage.transaction import in_transaction, lock
 
 AT_ONCE = 100
@@ -42,11 +44,25 @@ def deliver_due(limit: int = AT_ONCE) -> int:
 # -- published events, under the lock of their mailbox ---------------------------------------
 
 
+_PUBLISHED = Statement(
+    lambda: (
+        Event.objects.pending()
+        .filter(execution__isnull=True)
+        .order_by("created_at")
+        .values_list("key", flat=True)
+    ),
+    limited=True,
+)
+_FRESH = Statement(
+    lambda: CorrelationKey.objects.fresh().values_list("key", flat=True), limited=True
+)
+
+
 def _keyed(limit: int) -> int:
-    quiet = _note_quiet()
-    published = Event.objects.pending().filter(execution__isnull=True).order_by("created_at")
-    keys = set(published.values_list("key", flat=True)[:limit])
-    keys |= set(CorrelationKey.objects.fresh().values_list("key", flat=True)[:limit])
+    quiet, keys = 0, set(_PUBLISHED(limit=limit))
+    if _FRESH(limit=1):
+        quiet = _note_quiet()
+        keys |= set(_FRESH(limit=limit))
     return quiet + each(lambda key: sort_mailbox(key), sorted(keys))
 
 
@@ -135,10 +151,28 @@ def _copy(events: list[Event], executions: list[UUID]) -> None:
 # -- inboxes, under the lock of the root -------------------------------------------------------
 
 
+_RECEIVERS = Statement(
+    lambda: (
+        Event.objects.pending()
+        .filter(execution__isnull=False)
+        .order_by("created_at")
+        .values_list("execution_id", flat=True)
+    ),
+    limited=True,
+)
+_ROOT = Statement(
+    lambda root: lock(Execution.objects.filter(pk=root), skip_locked=True).values_list("pk")
+)
+_EVENT_WAITS = Statement(
+    lambda root: Wait.objects.open().filter(root_id=root, kind__in=EVENT_KINDS).visible()
+)
+_RECEIVED = Statement(
+    lambda root: Event.objects.filter(execution=root).pending().in_order(), limited=True
+)
+
+
 def _inboxes(limit: int) -> int:
-    pending = Event.objects.pending().filter(execution__isnull=False).order_by("created_at")
-    roots = dict.fromkeys(pending.values_list("execution_id", flat=True)[:limit])
-    return each(lambda root: empty_inbox(root), roots)
+    return each(lambda root: empty_inbox(root), dict.fromkeys(_RECEIVERS(limit=limit)))
 
 
 @in_transaction
@@ -147,11 +181,11 @@ def empty_inbox(root_id: UUID) -> int:
 
     0 if another transaction has the root locked; the events stay due.
     """
-    if not lock(Execution.objects.filter(pk=root_id), skip_locked=True).exists():
+    if not _ROOT(root=root_id):
         return 0
-    waits = list(Wait.objects.open().filter(root_id=root_id, kind__in=EVENT_KINDS).visible())
-    pending = Event.objects.filter(execution=root_id).pending()
-    events = list(pending.in_order()[:EVENTS_AT_ONCE])
+    waits = _EVENT_WAITS(root=root_id)
+    events = _RECEIVED(root=root_id, limit=EVENTS_AT_ONCE)
+    left: list[UUID] = []
     woken: set[UUID] = set()
     for event in events:
         for wait in waits:
@@ -160,7 +194,10 @@ def empty_inbox(root_id: UUID) -> int:
                     waits.remove(wait)
                     woken.add(wait.execution_id)
                 break
-    Event.objects.filter(pk__in=[event.pk for event in events]).keep()
+        else:
+            left.append(event.pk)
+    if left:
+        Event.objects.filter(pk__in=left).keep()
     wake(woken)
     reach("deliver.before_commit")
     return len(events)
@@ -199,23 +236,30 @@ def _takes(wait: Wait, event: Event) -> bool:
     return wait.deadline_at is None or event.created_at <= max(wait.deadline_at, wait.opened_at)
 
 
+_ANSWER = Statement(
+    lambda wait, answer: Wait.objects.filter(pk=wait).resolve(WaitStatus.ANSWERED, answer=answer)
+)
+_CONSUME = Statement(lambda event, wait: Event.objects.filter(pk=event).consume(wait))
+
+
 def _give(event: Event, wait: Wait) -> bool:
     """Let ``wait`` consume ``event``; False if the wait was resolved meanwhile."""
-    row = Wait.objects.filter(pk=wait.pk)
     if wait.kind == WaitKind.ALL:
         wait.received = received = {**(wait.received or {}), event.name: event.payload}
         if not set(wait.names) <= set(received):
-            taken = row.open().update(received=_stored(received))
-            return bool(taken and Event.objects.filter(pk=event.pk).consume(wait.pk))
-        answer = {name: received[name] for name in wait.names}
-        changes: dict[str, Any] = {"received": _stored(received), "answer": _stored(answer)}
+            taken = Wait.objects.filter(pk=wait.pk).open().update(received=_stored(received))
+            return bool(taken and _CONSUME(event=event.pk, wait=wait.pk))
+        answer: Any = {name: received[name] for name in wait.names}
+        answered = Wait.objects.filter(pk=wait.pk).resolve(
+            WaitStatus.ANSWERED, received=_stored(received), answer=_stored(answer)
+        )
     else:
-        single = wait.kind == WaitKind.EVENT
-        changes = {"answer": _stored(event.payload if single else (event.name, event.payload))}
-    if not row.resolve(WaitStatus.ANSWERED, **changes):
+        answer = event.payload if wait.kind == WaitKind.EVENT else (event.name, event.payload)
+        answered = _ANSWER(wait=wait.pk, answer=_stored(answer))
+    if not answered:
         return False
     wait.status = WaitStatus.ANSWERED
-    return bool(Event.objects.filter(pk=event.pk).consume(wait.pk))
+    return bool(_CONSUME(event=event.pk, wait=wait.pk))
 
 
 def _stored(value: Any) -> Stored:
@@ -226,12 +270,18 @@ def _stored(value: Any) -> Stored:
 # -- answers: the answering transaction has already resolved the wait by compare-and-swap -------
 
 
-@in_transaction
+_UNTOLD = Statement(
+    lambda: Wait.objects.untold().values_list("execution_id", flat=True), limited=True
+)
+
+
 def _answers(limit: int) -> int:
+    return _tell(untold) if (untold := _UNTOLD(limit=limit)) else 0
+
+
+@in_transaction
+def _tell(untold: list[UUID]) -> int:
     """Wake executions with an answered question; one that is just parking stays due for this."""
-    untold = list(Wait.objects.untold().values_list("execution_id", flat=True)[:limit])
-    if not untold:
-        return 0
     rows = lock(Execution.objects.filter(pk__in=untold), skip_locked=True)
     told = list(rows.order_by("pk").values_list("pk", flat=True))
     if told:
@@ -241,11 +291,14 @@ def _answers(limit: int) -> int:
     return len(told)
 
 
+_WAKE = Statement(lambda ids: Execution.objects.standing_by().filter(Among("id", ids)).due())
+
+
 def wake(executions: set[UUID]) -> int:
     """Make parked executions ready; paused or blocked ones look at their wait when resumed."""
     if not executions:
         return 0
-    woken = Execution.objects.standing_by().filter(pk__in=executions).due()
+    woken: int = _WAKE(ids=list(executions))
     if woken:
         notify.hint()  # to the workers of all their queues, as only one worker delivered
     return woken

@@ -8,12 +8,12 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.models.base import EngineManager, user_key
+from durable.models.base import EngineManager, EngineQuerySet, user_key
 from durable.models.fields import MomentField, uuid7
 from durable.models.wait import Wait
 
 
-class AnswerLinkQuerySet(models.QuerySet["AnswerLink"]):
+class AnswerLinkQuerySet(EngineQuerySet["AnswerLink"]):
     """Queries for answer links."""
 
     def usable(self) -> Self:

@@ -10,11 +10,11 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from durable.models.base import EngineManager, user_key
+from durable.models.base import EngineManager, EngineQuerySet, user_key
 from durable.models.fields import DataField, MomentField, uuid7
 
 
-class AuditQuerySet(models.QuerySet["AuditEntry"]):
+class AuditQuerySet(EngineQuerySet["AuditEntry"]):
     """Queries for audit entries, which can't be changed or deleted."""
 
     def update(self, **changes: Any) -> int:

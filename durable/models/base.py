@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -30,6 +33,36 @@ def user_key() -> Any:
         related_name="+",
         db_constraint=False,
     )
+
+
+class Update(Exception):
+    """What a QuerySet was asked to update, where only the statement for it is wanted."""
+
+    def __init__(self, rows: models.QuerySet[Any], values: dict[str, Any]) -> None:
+        self.rows, self.values = rows, values
+
+
+_only_asked = ContextVar("only_asked", default=False)
+
+
+@contextmanager
+def updates_as_exceptions() -> Iterator[None]:
+    """Within, ``update`` of a table of the engine runs nothing, and raises ``Update``."""
+    token = _only_asked.set(True)
+    try:
+        yield
+    finally:
+        _only_asked.reset(token)
+
+
+class EngineQuerySet(models.QuerySet[M]):
+    """Rows of a table of the engine."""
+
+    def update(self, **values: Any) -> int:
+        """As every QuerySet does it."""
+        if _only_asked.get():
+            raise Update(self, values)
+        return super().update(**values)
 
 
 class EngineManager(models.Manager[M]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from django.db import models
@@ -10,14 +10,14 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock, conf
-from durable.models.base import EngineManager
+from durable.models.base import EngineManager, EngineQuerySet
 from durable.models.execution import Execution
 from durable.models.fields import DataField, MomentField, uuid7
 from durable.models.wait import Wait
 from durable.states import EventStatus
 
 
-class EventQuerySet(models.QuerySet["Event"]):
+class EventQuerySet(EngineQuerySet["Event"]):
     """Queries for events, and the updates of their status."""
 
     def in_order(self) -> Self:
@@ -47,7 +47,7 @@ class EventQuerySet(models.QuerySet["Event"]):
             execution=root_id, status__in=(EventStatus.PENDING, EventStatus.KEPT)
         ).in_order()
 
-    def consume(self, wait_id: UUID) -> int:
+    def consume(self, wait_id: Any) -> int:
         """Give unconsumed events to one wait; return how many."""
         return self.filter(status__in=(EventStatus.PENDING, EventStatus.KEPT)).update(
             status=EventStatus.CONSUMED, wait=wait_id

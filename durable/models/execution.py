@@ -11,9 +11,10 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.models.base import EngineManager
+from durable.models.base import EngineManager, EngineQuerySet
 from durable.models.execution_indexes import INDEXES
 from durable.models.fields import DataField, HasTag, MomentField, uuid7
+from durable.models.given import Among
 from durable.models.landings import Landings
 from durable.models.role import PARTS, Role
 from durable.models.step_run import StepRun
@@ -51,7 +52,7 @@ class ExecutionQuerySet(Landings["Execution"]):
         """Executions without a final status."""
         return self.filter(status__in=UNFINISHED)
 
-    def held_by(self, execution_id: UUID, fence: int) -> Self:
+    def held_by(self, execution_id: Any, fence: Any) -> Self:
         """The row held under this fence; no row once another claim has superseded it."""
         return self.filter(pk=execution_id, status__in=HELD, worker__isnull=False, fence=fence)
 
@@ -78,11 +79,10 @@ class ExecutionQuerySet(Landings["Execution"]):
         """Executions that ended, or gave up a turn, without their parent knowing."""
         return self.filter(unreported=True)
 
-    def ready(self, queue: str, kinds: Iterable[str]) -> Self:
+    def ready(self, queue: Any, kinds: Any) -> Self:
         """The executions that a worker may claim now, in the order of claims."""
-        return self.filter(queue=queue, ready_at__isnull=False, kind__in=list(kinds)).order_by(
-            "rank", "ready_at", "id"
-        )
+        rows = self.filter(Among("kind", kinds), queue=queue, ready_at__isnull=False)
+        return rows.order_by("rank", "ready_at", "id")
 
     def sleepers_due(self) -> Self:
         """Sleeping executions whose time has come."""
@@ -326,7 +326,7 @@ class Execution(models.Model):
         return found
 
 
-class CorrelationKeyQuerySet(models.QuerySet["CorrelationKey"]):
+class CorrelationKeyQuerySet(EngineQuerySet["CorrelationKey"]):
     """Queries for correlation keys."""
 
     def fresh(self) -> Self:

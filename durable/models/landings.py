@@ -21,6 +21,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
 from durable import clock
+from durable.models.base import EngineQuerySet
 from durable.models.fields import Stored
 from durable.models.role import Role
 from durable.states import UNFINISHED, Status, sources
@@ -69,7 +70,7 @@ _ROLLS = Q(status=Status.COMPENSATING)
 _TURNLESS = Q(released=False, cancel_requested_at__isnull=True)
 
 
-class Landings(models.QuerySet[M]):
+class Landings(EngineQuerySet[M]):
     """The places where executions come to stand. Each landing returns the number of moved rows.
 
     ``rolls``: True if the caller knows that the rows roll back: they keep their status and their

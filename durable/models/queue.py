@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from durable.models.base import EngineManager
+from durable.models.base import EngineManager, EngineQuerySet
 from durable.models.execution import Execution
 
 
-class QueueQuerySet(models.QuerySet["Queue"]):
+class QueueQuerySet(EngineQuerySet["Queue"]):
     """Queries for operators' queue settings."""
 
     def room(self, name: str, wanted: int) -> int:

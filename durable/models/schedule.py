@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.models.base import EngineManager
+from durable.models.base import EngineManager, EngineQuerySet
 from durable.models.execution import Execution
 from durable.models.fields import DataField, MomentField, uuid7
 
@@ -40,7 +40,7 @@ class Outcome(models.TextChoices):
     FAILED = "failed", _("Failed")  # the execution could not be started
 
 
-class ScheduleQuerySet(models.QuerySet["Schedule"]):
+class ScheduleQuerySet(EngineQuerySet["Schedule"]):
     """Queries for schedules."""
 
     def due(self) -> Self:
@@ -106,7 +106,7 @@ class Schedule(models.Model):
         return (self.name,)
 
 
-class FiringQuerySet(models.QuerySet["Firing"]):
+class FiringQuerySet(EngineQuerySet["Firing"]):
     """Queries for firings."""
 
     def queued(self) -> Self:

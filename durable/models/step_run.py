@@ -8,12 +8,12 @@ from uuid import UUID
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from durable.models.base import EngineManager
+from durable.models.base import EngineManager, EngineQuerySet
 from durable.models.fields import DataField, uuid7
 from durable.states import StepStatus
 
 
-class StepRunQuerySet(models.QuerySet["StepRun"]):
+class StepRunQuerySet(EngineQuerySet["StepRun"]):
     """Queries for attempts."""
 
     def completed(self) -> Self:

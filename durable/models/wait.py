@@ -11,7 +11,7 @@ from django.db.models import Case, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.models.base import EngineManager, user_key
+from durable.models.base import EngineManager, EngineQuerySet, user_key
 from durable.models.execution import Execution
 from durable.models.fields import DataField, MomentField, uuid7
 from durable.states import WaitKind, WaitStatus
@@ -19,7 +19,7 @@ from durable.states import WaitKind, WaitStatus
 _TIMERS = [kind for kind in WaitKind if kind.is_answered_by_time]
 
 
-class WaitQuerySet(models.QuerySet["Wait"]):
+class WaitQuerySet(EngineQuerySet["Wait"]):
     """Queries for waits, and the only update that resolves them."""
 
     def open(self) -> Self:
@@ -30,7 +30,7 @@ class WaitQuerySet(models.QuerySet["Wait"]):
         """Waits in the order in which they were opened."""
         return self.order_by("opened_at", "id")
 
-    def of_visit(self, execution_id: UUID, path: str, visit: int) -> Self:
+    def of_visit(self, execution_id: Any, path: Any, visit: Any) -> Self:
         """The waits of one visit of one step."""
         return self.filter(execution=execution_id, path=path, visit=visit)
 

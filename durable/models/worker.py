@@ -8,11 +8,11 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from durable import clock
-from durable.models.base import EngineManager
+from durable.models.base import EngineManager, EngineQuerySet
 from durable.models.fields import MomentField, uuid7
 
 
-class WorkerQuerySet(models.QuerySet["Worker"]):
+class WorkerQuerySet(EngineQuerySet["Worker"]):
     """Queries for workers."""
 
     def live(self) -> Self:

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
+from django.db.models import Q
 
 from durable import clock, conf
 from durable.authoring.parse import registry
@@ -31,6 +32,8 @@ from durable.engine.run.claim import claim_due
 from durable.engine.run.session import Limited
 from durable.models import Execution
 from durable.models.fields import uuid7
+from durable.models.given import Among
+from durable.storage.statement import Statement
 from durable.storage.transaction import connection
 
 logger = logging.getLogger("durable.engine")
@@ -175,10 +178,23 @@ def _present() -> Iterator[_Presence]:
     presence.end()
 
 
+_NEXT = Statement(
+    lambda kinds, vain: (
+        Execution.objects.filter(
+            Among("kind", kinds), ~Q(Among("queue", vain)), ready_at__isnull=False
+        )
+        .order_by("rank", "ready_at", "id")
+        .values_list("queue", flat=True)
+    ),
+    limited=True,
+)
+
+
 def _next(presence: _Presence) -> Claim | None:
-    ready = Execution.objects.filter(ready_at__isnull=False, kind__in=list(registry.kinds()))
-    for queue in ready.order_by("rank", "ready_at", "id").values_list("queue", flat=True):
-        claims = claim_due(presence.worker(), queue, registry.kinds(), 1)
+    kinds, vain = sorted(registry.kinds()), list[str]()
+    while found := _NEXT(kinds=kinds, vain=vain, limit=1):
+        claims = claim_due(presence.worker(), found[0], kinds, 1)
         if claims:
             return claims[0]
+        vain += found
     return None

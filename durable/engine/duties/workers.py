@@ -7,16 +7,18 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists
+from django.db.models import Exists, Q
 
 from durable import clock
 from durable.engine.row.failures import no_worker
 from durable.models import Execution, Worker
 from durable.models.execution import HELD, ExecutionQuerySet
 from durable.models.fields import uuid7
+from durable.models.given import Among
 from durable.states import Status
 from durable.storage import notify
 from durable.storage.share import each
+from durable.storage.statement import Statement
 from durable.storage.transaction import in_transaction, lock
 
 BLOCKED_AT_ONCE = 500
@@ -121,14 +123,18 @@ def strays() -> ExecutionQuerySet:
     return Execution.objects.filter(worker__isnull=False).exclude(worker__in=working.values("pk"))
 
 
+_STRAYS = Statement(
+    lambda: strays().order_by("worker").values_list("worker", flat=True), limited=True
+)
+
+
 def free_strays(limit: int = STRAYS_AT_ONCE) -> int:
     """Free the executions held by stopped and unknown workers; return how many.
 
     ``limit`` is how many strays are looked at. They are read in the order of the index of held
     executions: otherwise PostgreSQL, with old statistics, would read the whole table.
     """
-    ids = strays().order_by("worker").values_list("worker", flat=True)[:limit]
-    unknown = (worker for worker in dict.fromkeys(ids) if worker is not None)
+    unknown = (worker for worker in dict.fromkeys(_STRAYS(limit=limit)) if worker is not None)
     return each(_free_all, unknown)
 
 
@@ -181,6 +187,24 @@ def asked_to_cancel(worker: UUID) -> set[UUID]:
     )
 
 
+_BLOCKED_FOR_LACK = Statement(
+    lambda: Execution.objects.filter(
+        status=Status.BLOCKED, blocked_by__in=("worker", "child")
+    ).values_list("pk", flat=True),
+    limited=True,
+)
+
+# in the order of the index of due rows: as EXISTS, PostgreSQL might read the whole table
+_READY_FOR_OTHERS = Statement(
+    lambda kinds: (
+        Execution.objects.filter(~Q(Among("kind", kinds)), ready_at__isnull=False)
+        .order_by("queue", "rank", "ready_at")
+        .values_list("pk", flat=True)
+    ),
+    limited=True,
+)
+
+
 def block_orphans(own_kinds: Iterable[str], limit: int = BLOCKED_AT_ONCE) -> int:
     """Block due executions whose workflow version no live worker has; unblock those found since.
 
@@ -188,11 +212,9 @@ def block_orphans(own_kinds: Iterable[str], limit: int = BLOCKED_AT_ONCE) -> int
     index probes tell.
     """
     mine = set(own_kinds)
-    if Execution.objects.filter(status=Status.BLOCKED, blocked_by__in=("worker", "child")).exists():
+    if _BLOCKED_FOR_LACK(limit=1):
         _unblock_found(mine)
-    others = Execution.objects.filter(ready_at__isnull=False).exclude(kind__in=mine)
-    # in the order of the index of due rows: as EXISTS, PostgreSQL might read the whole table
-    if not others.order_by("queue", "rank", "ready_at").values_list("pk", flat=True)[:1]:
+    if not _READY_FOR_OTHERS(kinds=sorted(mine), limit=1):
         return 0
     return _block(mine, limit)
 

@@ -13,8 +13,27 @@ from durable.engine.row.held import completed_after
 from durable.engine.row.position import Position
 from durable.models import Execution, StepRun, Wait
 from durable.models.execution import ExecutionQuerySet
+from durable.models.given import Among
 from durable.models.landings import Error
 from durable.states import ROLLBACK, Status, StepStatus, WaitStatus
+from durable.storage.statement import Statement
+
+_COMPLETED = Statement(
+    lambda ids: Execution.objects.filter(Among("id", ids)).ended(Status.COMPLETED, None)
+)
+_CANCEL_WAITS = Statement(
+    lambda ids: Wait.objects.filter(Among("execution_id", ids)).resolve(WaitStatus.CANCELLED)
+)
+_TELL = Statement(
+    lambda ids: (
+        Wait.objects.untold().filter(Among("execution_id", ids)).order_by().update(told=True)
+    )
+)
+_CLOSE_ATTEMPTS = Statement(
+    lambda ids: StepRun.objects.filter(Among("execution_id", ids)).close(
+        StepStatus.CANCELLED, ended_at=clock.now()
+    )
+)
 
 
 def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
@@ -23,8 +42,7 @@ def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
     ``executions`` are pairs of id and whether the last visit had waits; the caller has locked
     the rows and knows that nobody asked to cancel them.
     """
-    ids = [pk for pk, _ in executions]
-    Execution.objects.filter(pk__in=ids).ended(Status.COMPLETED, None)
+    _COMPLETED(ids=[pk for pk, _ in executions])
     journaled = [pk for pk, has_waits in executions if has_waits]
     if journaled:
         close(journaled)
@@ -88,6 +106,9 @@ def _close_compensation(run_id: str) -> None:
 
 def close(executions: Sequence[UUID]) -> None:
     """Close the open waits of executions, and the attempts parked in them."""
-    Wait.objects.filter(execution__in=executions).resolve(WaitStatus.CANCELLED)
-    Wait.objects.tell(executions)
-    StepRun.objects.parked(*executions).close(StepStatus.CANCELLED, ended_at=clock.now())
+    ids = list(executions)
+    if not ids:
+        return
+    _CANCEL_WAITS(ids=ids)
+    _TELL(ids=ids)
+    _CLOSE_ATTEMPTS(ids=ids)

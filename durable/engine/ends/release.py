@@ -10,7 +10,7 @@ from durable.engine.ends import tree_of, turns
 from durable.engine.ends.back import send_back
 from durable.engine.ends.finish import finish
 from durable.engine.row import failures, reasons
-from durable.engine.row.held import Claim
+from durable.engine.row.held import Claim, row_at
 from durable.engine.row.position import Position
 from durable.engine.row.settled import let_go_before, settled_by
 from durable.engine.row.undoing import Rollback
@@ -20,6 +20,7 @@ from durable.models.execution import ExecutionQuerySet
 from durable.models.landings import Error
 from durable.states import Status
 from durable.storage import notify
+from durable.storage.statement import Statement
 from durable.storage.transaction import in_transaction, lock
 
 
@@ -37,16 +38,25 @@ class Asked:
         return self.pause or self.cancel
 
 
+_ASKED = Statement(
+    lambda pk, fence, path, visit, attempt: lock(
+        row_at(pk, fence, path, visit, attempt)
+    ).values_list("pause_requested", "cancel_requested_at", "cancel_compensate")
+)
+_PARKED = Statement(
+    lambda pk, fence, path, visit, attempt, until: row_at(pk, fence, path, visit, attempt).parked(
+        until, rolls=False
+    )
+)
+
+
 def hold(claim: Claim) -> Asked:
     """Lock the claimed row for the rest of the transaction; ``ClaimLost`` if it is not ours."""
-    row = (
-        lock(claim.row())
-        .values_list("pause_requested", "cancel_requested_at", "cancel_compensate")
-        .first()
-    )
-    if row is None:
+    found = _ASKED(**claim.place)
+    if not found:
         raise ClaimLost
-    return Asked(row[0], row[1] is not None, row[2])
+    ((pause, cancelled_at, compensate),) = found
+    return Asked(pause, cancelled_at is not None, compensate)
 
 
 @settled_by(let_go_before)

@@ -107,9 +107,25 @@ class Claim:
 
     def row(self) -> ExecutionQuerySet:
         """The claimed row at this position, or no row if the claim is lost; for guarded writes."""
-        return Execution.objects.held_by(self.execution_id, self.fence).filter(
-            path=self.at.path, visit=self.at.visit, attempt=self.at.attempt
-        )
+        return row_at(**self.place)
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The arguments of ``row_at`` for this claim."""
+        at = self.at
+        return {
+            "pk": self.execution_id,
+            "fence": self.fence,
+            "path": at.path,
+            "visit": at.visit,
+            "attempt": at.attempt,
+        }
+
+
+def row_at(pk: Any, fence: Any, path: Any, visit: Any, attempt: Any) -> ExecutionQuerySet:
+    """A row held under this fence, at this position; values, or ``Given`` in a statement."""
+    held = Execution.objects.held_by(pk, fence)
+    return held.filter(path=path, visit=visit, attempt=attempt)
 
 
 def text_of(column: str) -> Any:

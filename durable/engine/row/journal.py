@@ -12,8 +12,17 @@ from django.db.models import Q
 from durable.errors import JournalMismatch
 from durable.models import Execution, Record, Wait
 from durable.states import Status, WaitKind, WaitStatus
+from durable.storage.statement import Statement
 
 Place = tuple[str, str, int]  # kind, name, number of earlier calls with the same kind and name
+
+
+_WAITS = Statement(lambda execution, path, visit: Wait.objects.of_visit(execution, path, visit))
+_RECORDS = Statement(
+    lambda execution, path, visit: Record.objects.filter(
+        execution=execution, path=path, visit=visit
+    )
+)
 
 
 @dataclass
@@ -32,8 +41,8 @@ class Journal:
         where = {"execution": execution_id, "path": path, "visit": visit}
         return cls(
             path,
-            {(w.kind, w.name, w.ordinal): w for w in Wait.objects.filter(**where)},
-            {(r.kind, r.name, r.ordinal): r for r in Record.objects.filter(**where)},
+            {(w.kind, w.name, w.ordinal): w for w in _WAITS(**where)},
+            {(r.kind, r.name, r.ordinal): r for r in _RECORDS(**where)},
         )
 
     def place(self, kind: str, name: str) -> Place:

@@ -18,9 +18,11 @@ from durable.engine.row.held import Claim, text_of
 from durable.engine.row.position import COLUMNS as POSITION
 from durable.engine.row.position import Position
 from durable.models import PARTS, Execution, Queue, Role, Wait
+from durable.models.given import Among
 from durable.states import Status, WaitStatus
 from durable.storage.failpoints import reach
 from durable.storage.reconnect import is_unavailable
+from durable.storage.statement import Statement
 from durable.storage.transaction import connection, in_transaction, lock, savepoint
 
 logger = logging.getLogger("durable.engine")
@@ -45,6 +47,7 @@ _COLUMNS = (
     *("workflow", "version", "kind", "queue", "home_queue"),
     *("deadline_at", "last_completed_at", "pause_requested"),
 )
+_READ = (*_MADE_OVER, *_COLUMNS, *POSITION)
 
 
 def claim_due(worker: UUID, queue: str, kinds: Iterable[str], limit: int) -> list[Claim]:
@@ -91,12 +94,13 @@ def _one_by_one(worker: UUID, queue: str, kinds: Sequence[str], limit: int) -> l
 def _claim_due(
     worker: UUID, queue: str, kinds: Sequence[str], limit: int, *, only: UUID | None = None
 ) -> list[Claim]:
-    limit = Queue.objects.room(queue, limit)
-    if limit <= 0:
+    if _TOUCHED(name=queue) and (limit := Queue.objects.room(queue, limit)) <= 0:
         return []
-    ready = Execution.objects.ready(queue, kinds)
-    ready = ready if only is None else ready.filter(pk=only)
-    rows = list(_read(lock(ready, skip_locked=True))[:limit])
+    if only is None:
+        found = _READY(queue=queue, kinds=list(kinds), limit=limit)
+    else:
+        found = _THE_READY(queue=queue, kinds=list(kinds), only=only)
+    rows = [dict(zip(_READ, row, strict=True)) for row in found]
     if not rows:
         return []
     parked = [row["id"] for row in rows if row["status"] != Status.PENDING]
@@ -105,8 +109,7 @@ def _claim_due(
     ids = [row["id"] for row in rows]
     claims = [_claim(row, worker) for row in rows]
     rolling = any(claim.is_compensating for claim in claims)
-    found = Execution.objects.filter(pk__in=ids, ready_at__isnull=False)
-    taken = found.held(worker, rolls=None if rolling else False)
+    taken = (_HELD_OR_ROLLING if rolling else _HELD)(ids=ids, worker=worker)
     if taken != len(ids):  # the rows are locked, or the whole database is: this can't be
         raise RuntimeError(f"claimed {taken} of {len(ids)} locked executions")
     _fill_batches(claims)
@@ -121,7 +124,28 @@ def _read(rows: Any) -> Any:
         own_base=text_of("base"),
         own_input=text_of("input"),
         present=clock.now(),
-    ).values(*_MADE_OVER, *_COLUMNS, *POSITION)
+    ).values_list(*_READ)
+
+
+_TOUCHED = Statement(lambda name: Queue.objects.filter(name=name).values_list("name", flat=True))
+
+
+def _ready(queue: Any, kinds: Any) -> Any:
+    return lock(Execution.objects.ready(queue, kinds), skip_locked=True)
+
+
+_READY = Statement(lambda queue, kinds: _read(_ready(queue, kinds)), limited=True)
+_THE_READY = Statement(lambda queue, kinds, only: _read(_ready(queue, kinds).filter(pk=only)))
+_HELD = Statement(
+    lambda ids, worker: Execution.objects.filter(Among("id", ids), ready_at__isnull=False).held(
+        worker, rolls=False
+    )
+)
+_HELD_OR_ROLLING = Statement(
+    lambda ids, worker: Execution.objects.filter(Among("id", ids), ready_at__isnull=False).held(
+        worker
+    )
+)
 
 
 def _fill_batches(claims: Sequence[Claim]) -> None:
@@ -142,7 +166,8 @@ def _fill_batches(claims: Sequence[Claim]) -> None:
 
 def _take_along(block: Any, queue: str, heads: Sequence[Claim], each: int) -> None:
     waiting = waiting_for_turn(block).filter(recoveries=0, queue=queue)
-    found = list(_read(lock(waiting, skip_locked=True))[: each * len(heads)])
+    rows = _read(lock(waiting, skip_locked=True))[: each * len(heads)]
+    found = [dict(zip(_READ, row, strict=True)) for row in rows]
     if not found:
         return
     worker = heads[0].worker
@@ -196,11 +221,15 @@ def _claim(row: dict[str, Any], worker: UUID) -> Claim:
     )
 
 
+_SLEEPERS = Statement(
+    lambda: lock(Execution.objects.sleepers_due(), skip_locked=True).values_list("pk", flat=True),
+    limited=True,
+)
+_PROMOTED = Statement(lambda ids: Execution.objects.filter(Among("id", ids)).promoted())
+
+
 @in_transaction
 def promote(limit: int = PROMOTED_AT_ONCE) -> int:
     """Make sleepers ready when their time has come: a start, a retry, a timer, a deadline."""
-    due = lock(Execution.objects.sleepers_due(), skip_locked=True)
-    ids = list(due.values_list("pk", flat=True)[:limit])
-    if not ids:
-        return 0
-    return Execution.objects.filter(pk__in=ids).promoted()
+    ids = _SLEEPERS(limit=limit)
+    return _PROMOTED(ids=ids) if ids else 0

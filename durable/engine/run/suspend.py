@@ -11,7 +11,7 @@ from durable.engine.deliver import take_from_inbox
 from durable.engine.ends.checkpoint import Attempt, write_attempts
 from durable.engine.ends.release import hold
 from durable.engine.ends.release import park as release
-from durable.engine.row.held import Claim
+from durable.engine.row.held import Claim, row_at
 from durable.engine.row.journal import Journal
 from durable.engine.row.settled import let_go, settled_by
 from durable.engine.run.step_context import Request
@@ -23,6 +23,7 @@ from durable.people.question import Question
 from durable.states import WaitKind, WaitStatus
 from durable.storage import sizes
 from durable.storage.failpoints import reach
+from durable.storage.statement import Statement
 from durable.storage.transaction import in_transaction, lock
 
 
@@ -38,6 +39,13 @@ def _parked_before(
     waits = Wait.objects.of_visit(claim.execution_id, claim.at.path, claim.at.visit)
     opened = waits.filter(kind=kind, name=name, ordinal=ordinal).exists()
     return (False,) if opened else None  # with its answer, or the claim would have been let go
+
+
+_JOURNALED = Statement(
+    lambda pk, fence, path, visit, attempt: row_at(pk, fence, path, visit, attempt).update(
+        journaled=True
+    )
+)
 
 
 @settled_by(_parked_before)
@@ -58,7 +66,7 @@ def park(
     if claim.root_id != claim.execution_id:
         lock(Execution.objects.filter(pk=claim.root_id)).values_list("pk").get()
     hold(claim)
-    claim.row().update(journaled=True)
+    _JOURNALED(**claim.place)
     claim.at = claim.at.with_records()
     known = journal.waits.get(request.place)
     wait = _open(claim, request) if known is None else Wait.objects.get(pk=known.pk)
