@@ -65,8 +65,8 @@ COMPOSED: tuple[Mutation, ...] = (
         0,
         "what a killed drain held has a lease",
         "inline:_next",
-        "        claims = claim_due(presence.worker(), queue, registry.kinds(), 1)\n",
-        "        claims = claim_due(uuid7(), queue, registry.kinds(), 1)\n",
+        "        claims = claim_due(presence.worker(), queue, kinds, 1)\n",
+        "        claims = claim_due(uuid7(), queue, kinds, 1)\n",
         "tests/kit/test_testing_kit.py::KilledTests::"
         "test_what_it_held_is_due_again_when_the_lease_has_run_out",
     ),
@@ -266,8 +266,8 @@ COMPOSED: tuple[Mutation, ...] = (
         1,
         "a claim leaves an execution that rolls back in its status",
         "claim:_claim_due",
-        "rolls=None if rolling else False",
-        "rolls=False",
+        "_HELD_OR_ROLLING if rolling else _HELD",
+        "_HELD",
         _T1 + "a_rollback_that_goes_through_the_queue_ends_as_compensated",
     ),
     mutation(

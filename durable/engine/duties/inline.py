@@ -179,22 +179,24 @@ def _present() -> Iterator[_Presence]:
 
 
 _NEXT = Statement(
-    lambda kinds, vain: (
-        Execution.objects.filter(
-            Among("kind", kinds), ~Q(Among("queue", vain)), ready_at__isnull=False
-        )
-        .order_by("rank", "ready_at", "id")
-        .values_list("queue", flat=True)
-    ),
+    lambda kinds, vain: Execution.objects.filter(
+        Among("kind", kinds), ~Q(Among("queue", vain)), ready_at__isnull=False
+    )
+    .order_by("rank", "ready_at", "id")
+    .values_list("queue", "pk"),
     limited=True,
 )
 
 
 def _next(presence: _Presence) -> Claim | None:
-    kinds, vain = sorted(registry.kinds()), list[str]()
+    """Claim what is due first; a queue that gives the same row in vain twice is left out."""
+    kinds, vain, tried = sorted(registry.kinds()), list[str](), set[UUID]()
     while found := _NEXT(kinds=kinds, vain=vain, limit=1):
-        claims = claim_due(presence.worker(), found[0], kinds, 1)
+        ((queue, pk),) = found
+        claims = claim_due(presence.worker(), queue, kinds, 1)
         if claims:
             return claims[0]
-        vain += found
+        if pk in tried:
+            vain.append(queue)
+        tried.add(pk)
     return None
