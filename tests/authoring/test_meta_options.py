@@ -8,10 +8,10 @@ import durable
 from durable import Workflow, WorkflowMeta, append, assign, chain, hours, increment, step, update
 from durable.models import Execution, Queue
 from durable.testing import advance, assert_completed, drain, run, time_travel
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
-class QueueTests(EngineTestCase):
+class QueueTests(WorkflowTestCase):
     def test_meta_queue_and_that_of_start(self) -> None:
         class P(Workflow):
             class Meta(WorkflowMeta):
@@ -47,7 +47,7 @@ class QueueTests(EngineTestCase):
         assert_completed(waits)
 
 
-class PriorityTests(EngineTestCase):
+class PriorityTests(WorkflowTestCase):
     def test_higher_goes_first_then_the_older(self) -> None:
         order: list[str] = []
 
@@ -86,7 +86,7 @@ class PriorityTests(EngineTestCase):
         self.assertEqual(order, ["b", "a"])
 
 
-class NameTests(EngineTestCase):
+class NameTests(WorkflowTestCase):
     def test_the_name_is_the_class_name_in_snake_case_or_that_of_meta(self) -> None:
         class HTTPImport(Workflow):
             @step
@@ -130,7 +130,7 @@ class NameTests(EngineTestCase):
         self.assertEqual(paths, ["charge card", "again"])
 
 
-class HelperTests(EngineTestCase):
+class HelperTests(WorkflowTestCase):
     def test_the_data_helpers_return_new_data_that_is_stored(self) -> None:
         class P(Workflow):
             @step

@@ -7,14 +7,14 @@ from typing import Any
 from durable import Retry, Workflow, WorkflowMeta, WorkflowNotFound, branch, chain, seconds, step
 from durable.models import Execution
 from durable.testing import assert_completed, assert_step, run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
 def trace(data: dict[str, Any], name: str) -> dict[str, Any]:
     return {"trace": [*data.get("trace", []), name]}
 
 
-class SubclassTests(EngineTestCase):
+class SubclassTests(WorkflowTestCase):
     def traced(self, workflow: type[Workflow], data: Any = None) -> list[str]:
         execution = run(workflow, data)
         assert_completed(execution)

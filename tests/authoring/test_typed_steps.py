@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 import durable
 from durable import Retry, Workflow, branch, chain, step
 from durable.testing import assert_completed, assert_step, drain, run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
 @dataclass
@@ -38,7 +38,7 @@ class OrderModel(BaseModel):
     qty: int = Field(default=1, ge=1)
 
 
-class DataclassTests(EngineTestCase):
+class DataclassTests(WorkflowTestCase):
     def test_the_body_gets_an_instance(self) -> None:
         seen: list[Any] = []
 
@@ -135,7 +135,7 @@ class DataclassTests(EngineTestCase):
         self.assertEqual([type(order) for order in seen], [Order] * 3)
 
 
-class TypedDictTests(EngineTestCase):
+class TypedDictTests(WorkflowTestCase):
     def test_the_dict_is_validated_and_returned_over_the_data(self) -> None:
         class P(Workflow):
             @step
@@ -153,7 +153,7 @@ class TypedDictTests(EngineTestCase):
         self.assertFailed(run(P, {"number": 1, "note": 5}), "InvalidStepInput", "note")
 
 
-class PydanticTests(EngineTestCase):
+class PydanticTests(WorkflowTestCase):
     def test_the_model_validates_and_is_laid_over_the_data(self) -> None:
         class P(Workflow):
             @step
@@ -175,7 +175,7 @@ class PydanticTests(EngineTestCase):
         self.assertEqual(run(P, {"number": 1, "more": 2}).result["qty"], 9)
 
 
-class OtherPlacesTests(EngineTestCase):
+class OtherPlacesTests(WorkflowTestCase):
     def test_async_steps_are_typed_too(self) -> None:
         class P(Workflow):
             @step

@@ -29,12 +29,6 @@ from durable.authoring.parse.reserved import RESERVED
 from durable.errors import DefinitionError, WorkflowNotFound
 
 
-@pytest.fixture(autouse=True)
-def isolated() -> Iterator[None]:
-    with registry.isolate():
-        yield
-
-
 def meta(**options: Any) -> type[Workflow]:
     """A workflow with one step and these Meta options."""
 

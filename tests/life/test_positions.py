@@ -16,7 +16,6 @@ from durable.testing import assert_completed, assert_waiting_for, run
 from tests.stage import (
     LEASE,
     Hand,
-    IsolatedWorkflows,
     Killed,
     at_noon,
     drain,
@@ -62,7 +61,7 @@ class Review(Workflow):
         return append(data, "seen", "end")
 
 
-class BranchTests(IsolatedWorkflows, TestCase):
+class BranchTests(TestCase):
     """2: a wait or crash in a case went on in the other cases; position is a path in a tree."""
 
     def review(self) -> type[Workflow]:
@@ -144,7 +143,7 @@ def deploy(*, second: str) -> type[Workflow]:
     return Renamed
 
 
-class PositionTests(IsolatedWorkflows, TransactionTestCase):
+class PositionTests(TransactionTestCase):
     """12: result and position were two writes, and a renamed step completed the run silently."""
 
     def two_steps(self, ran: list[str]) -> type[Workflow]:

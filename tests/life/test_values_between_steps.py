@@ -21,7 +21,6 @@ from durable.testing import assert_completed, run
 from tests.stage import (
     LEASE,
     Hand,
-    IsolatedWorkflows,
     at_noon,
     pass_time,
     run_until,
@@ -34,7 +33,7 @@ class Colour(TextChoices):
     RED = "red", "Red"
 
 
-class TypeTests(IsolatedWorkflows, TestCase):
+class TypeTests(TestCase):
     """14: values had other types after a resume; a step always gets them as read from storage."""
 
     GIVEN: dict[str, Any] = {
@@ -103,7 +102,7 @@ class HelperTests(SimpleTestCase):
         self.assertEqual(append({}, "items", "a"), {"items": ["a"]})
 
 
-class ReplacementTests(IsolatedWorkflows, TestCase):
+class ReplacementTests(TestCase):
     """19: data could only grow; what a step returns is the data."""
 
     def after(self, change: Callable[[Data], Data | None]) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 import durable
 from durable import Workflow, branch, chain, days, sleep, step, when
 from durable.testing import advance, assert_completed, assert_step, drain, run, time_travel
-from tests.life.cases import EngineTestCase, die_at
+from tests.cases import WorkflowTestCase
+from tests.life.cases import die_at
 
 
 class Taking(Workflow):
@@ -28,7 +29,7 @@ class Taking(Workflow):
         return {**data, "took": "other"}
 
 
-class MatchTests(EngineTestCase):
+class MatchTests(WorkflowTestCase):
     def took(self, block: Any, data: dict[str, Any]) -> Any:
         class P(Taking):
             flow = chain(block)
@@ -118,7 +119,7 @@ class MatchTests(EngineTestCase):
         self.assertEqual(run(P, {}).result, {"took": "a"})
 
 
-class SkipTests(EngineTestCase):
+class SkipTests(WorkflowTestCase):
     def test_no_match_and_no_default_skips_the_block(self) -> None:
         class P(Taking):
             @step
@@ -173,7 +174,7 @@ class SkipTests(EngineTestCase):
         self.assertEqual(run(P, {}).result, {"took": "other"})
 
 
-class RecordedChoiceTests(EngineTestCase):
+class RecordedChoiceTests(WorkflowTestCase):
     def deploy(self, on: Any = "v") -> type[Workflow]:
         """The same workflow, whose case ``1`` or ``2`` leads to the waiting step."""
 
@@ -231,7 +232,7 @@ class RecordedChoiceTests(EngineTestCase):
         self.assertEqual(len(asked), 1)
 
 
-class NestingTests(EngineTestCase):
+class NestingTests(WorkflowTestCase):
     def test_branches_nest_and_join_where_they_began(self) -> None:
         class P(Taking):
             @step

@@ -16,12 +16,11 @@ from durable.errors import InvalidInput
 from durable.models import Execution, Wait
 from durable.testing import assert_completed, run
 from tests.stage import (
-    IsolatedWorkflows,
     drain,
 )
 
 
-class AnswerTests(IsolatedWorkflows, TestCase):
+class AnswerTests(TestCase):
     """27: people's answers were not validated; they are, per field, nothing stored on error."""
 
     def refused(self, execution: Execution, name: str, answer: Any) -> dict[str, list[str]]:

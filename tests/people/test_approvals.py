@@ -31,12 +31,12 @@ from durable.testing import (
     run,
     time_travel,
 )
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
 
-class ApprovalTestCase(EngineTestCase):
+class ApprovalTestCase(WorkflowTestCase):
     kim: User
     lee: User
     max: User

@@ -12,7 +12,7 @@ import durable
 from durable import InvalidInput, Workflow, days, step
 from durable.models import Execution, Wait
 from durable.testing import assert_completed, assert_waiting_for, drain, run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
 class ContractForm(forms.Form):
@@ -24,7 +24,7 @@ class ContractForm(forms.Form):
         return str(self.cleaned_data["title"]).upper()
 
 
-class QuestionTests(EngineTestCase):
+class QuestionTests(WorkflowTestCase):
     def asked(self, ask: Any) -> Execution:
         class P(Workflow):
             forms = {"contract": ContractForm}
