@@ -18,7 +18,6 @@ from tests.guards.surroundings import SURROUNDINGS
 POSITIONS = "tests/life/test_positions.py::"
 DATA = "tests/life/test_values_between_steps.py::"
 WAITS = "tests/messages/test_waits.py::"
-ANSWERS = "tests/people/test_answers.py::"
 LATE = "tests/worker/test_late_workers.py::"
 ATTEMPTS = "tests/life/test_attempts.py::"
 
@@ -41,7 +40,7 @@ _A23 = ATTEMPTS + "ErrorTests::test_"
 _A26 = ATTEMPTS + "RecordTests::test_"
 _D24 = "tests/doors/admin/test_permissions.py::"
 _URLS = "tests/attacks/test_every_url.py::EveryUrlTests::test_everybody_gets_what_the_table_says"
-_A27 = ANSWERS + "AnswerTests::test_"
+_A27 = "tests/people/test_questions.py::QuestionTests::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
@@ -519,9 +518,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "answer:record",
         "form.validate_for(wait, answer)",
         "answer",
-        _A27 + "an_answer_that_is_no_choice_is_refused",
-        _A27 + "a_form_names_each_field_that_is_wrong",
-        _A27 + "an_approval_is_approved_or_rejected_and_nothing_else",
+        _A27 + "a_choice_is_one_of_the_values",
+        _A27 + "a_form_of_fields_is_a_dict",
+        "tests/people/test_approvals.py::DecisionTests"
+        "::test_anything_else_is_refused_and_the_question_stays_open",
     ),
     _mutation(
         24,
@@ -566,8 +566,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "answer:_open_to",
         "    if by is not None:\n",
         "    if False:\n",
-        "tests/people/test_who_may_answer.py::PeopleTests::test_by_is_checked_against_assignees",
-        "tests/people/test_who_may_answer.py::PeopleTests::test_by_is_checked_against_exclude",
+        "tests/people/test_who_may_answer.py::PeopleTests"
+        "::test_users_groups_and_permissions_may_be_assigned",
+        "tests/people/test_who_may_answer.py::PeopleTests"
+        "::test_excluded_people_may_not_even_if_they_are_assigned",
     ),
     _mutation(
         24,
