@@ -22,10 +22,11 @@ LATE = "tests/worker/test_late_workers.py::"
 ATTEMPTS = "tests/life/test_attempts.py::"
 
 
-_B2 = POSITIONS + "BranchTests::test_"
+_B2 = "tests/parts/test_branches.py::"
+_CHOICE = _B2 + "RecordedChoiceTests::test_"
 _P12 = POSITIONS + "PositionTests::test_"
 _D14 = DATA + "TypeTests::test_"
-_D18 = DATA + "HelperTests::test_"
+_D18 = "tests/authoring/test_helpers.py::DataTests::test_"
 _D19 = DATA + "ReplacementTests::test_"
 _W4 = WAITS + "TimeoutTests::test_"
 _W5 = WAITS + "CancelledWaitTests::test_"
@@ -52,8 +53,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            following = self.tree.following(path)\n"
         "            if path in flat[:-1]:\n"
         "                following = self.tree.find(flat[flat.index(path) + 1])\n",
-        _B2 + "after_a_wait_in_a_case_the_rest_of_that_case_runs_and_no_other",
-        _B2 + "after_a_crash_in_a_case_the_rest_of_that_case_runs_and_no_other",
+        _CHOICE + "a_resumed_execution_keeps_its_choice_whatever_the_code_says_now",
+        _CHOICE + "on_is_asked_once_and_its_choice_is_on_record_before_anything_runs",
+        _B2 + "NestingTests::test_branches_nest_and_join_where_they_began",
     ),
     _mutation(
         2,
@@ -62,7 +64,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        return self._advance(Forward(claim, self.definition).at(walk, claim.data))\n",
         "        claim.at = Forward(claim, self.definition).at(walk, claim.data).to\n"
         "        return True\n",
-        _B2 + "the_choice_is_on_record_before_anything_runs_in_the_case",
+        _CHOICE + "on_is_asked_once_and_its_choice_is_on_record_before_anything_runs",
     ),
     _mutation(
         2,
@@ -71,7 +73,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            if walk.path == claim.at.path:\n",
         "            claim.at = Forward(claim, self.definition).at(walk, claim.data).to\n"
         "            if True:\n",
-        _B2 + "a_choice_that_fails_inside_a_choice_fails_the_execution",
+        _CHOICE + "a_choice_that_fails_inside_a_choice_fails_the_execution",
     ),
     _mutation(
         4,
@@ -383,7 +385,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "increments:incremented",
         "        return counted(amount, amount, None)\n",
         "        return counted(0, 0, None)\n",
-        _D18 + "increment_of_a_missing_key_is_the_amount",
+        _D18 + "increment_starts_with_the_amount",
     ),
     _mutation(
         18,
@@ -391,7 +393,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "increments:appended",
         "        return Grown([item], 1)\n",
         "        return Grown([], 0)\n",
-        _D18 + "append_to_a_missing_key_is_a_list_of_the_item",
+        _D18 + "append_starts_a_list_with_the_item",
     ),
     _mutation(
         19,
