@@ -1,4 +1,4 @@
-"""What many tests share: workflows that are forgotten again, threads with own connections."""
+"""What many tests share: two kinds of test, how an execution ended, threads with connections."""
 
 from __future__ import annotations
 
@@ -9,31 +9,43 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, TypeVar
-from unittest import TestCase as PlainTestCase
 
 from django.db import connections, transaction
 from django.test import TestCase, TransactionTestCase
 
-from durable.testing import isolate_workflows
+from durable.models import Execution
 
 R = TypeVar("R")
 
 PATIENCE = 120.0  # seconds that a thread of a test may take before the test gives up
 
 
-class Isolated(PlainTestCase):
-    """Workflows that a test defines are forgotten at its end."""
+class Outcomes:
+    """How an execution may end, said in one line."""
 
-    def setUp(self) -> None:
-        super().setUp()
-        self.enterContext(isolate_workflows())
+    def assertFailed(self: Any, execution: Execution, type: str, words: str = "") -> dict[str, Any]:
+        """The execution failed with this type of error, whose message has these words."""
+        execution.refresh_from_db()
+        self.assertEqual(execution.status, "failed", execution.error)
+        error: dict[str, Any] = execution.error
+        self.assertEqual(error["type"], type, error["message"])
+        self.assertIn(words, error["message"])
+        return error
+
+    def assertBlocked(self: Any, execution: Execution, type: str, *words: str) -> None:
+        """The execution is blocked, and says so with these words."""
+        execution.refresh_from_db()
+        self.assertEqual(execution.status, "blocked", execution.error)
+        self.assertEqual(execution.error["type"], type, execution.error)
+        for word in words:
+            self.assertIn(word, execution.error["message"])
 
 
-class WorkflowTestCase(Isolated, TestCase):
-    """A test in a transaction, with workflows of its own."""
+class WorkflowTestCase(Outcomes, TestCase):
+    """A test in a transaction."""
 
 
-class ThreadedTestCase(Isolated, TransactionTestCase):
+class ThreadedTestCase(Outcomes, TransactionTestCase):
     """A test whose commits are real, so that other threads and connections see them."""
 
 

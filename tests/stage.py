@@ -157,13 +157,3 @@ def in_the_open() -> bool:
 def history(execution: Execution) -> list[tuple[Any, ...]]:
     """The attempts in order: path, attempt and how each ended."""
     return [(run.path, run.attempt, run.status) for run in fresh(execution).steps]
-
-
-class IsolatedWorkflows:
-    """A mixin of test cases that define workflow classes: they are forgotten after each test."""
-
-    def setUp(self) -> None:
-        isolation = testing.isolate_workflows()
-        isolation.__enter__()
-        self.addCleanup(isolation.__exit__, None, None, None)  # type: ignore[attr-defined]
-        super().setUp()  # type: ignore[misc]

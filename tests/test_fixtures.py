@@ -22,7 +22,7 @@ from durable.engine.calendar.deployed import register_declared
 from durable.engine.row.held import text_of
 from durable.models import AuditEntry, Execution, Firing, Schedule, StepRun, Wait
 from durable.models.fields import DataField, uuid7
-from durable.testing import advance, drain, isolate_workflows, time_travel
+from durable.testing import advance, drain, time_travel
 from tests.processes import ROOT
 from tests.shop import moving
 
@@ -45,7 +45,6 @@ print(json.dumps(ids))
 class FixtureTests(TransactionTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.enterContext(isolate_workflows())
         self.everything = moving.define()
         register_declared()
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 import durable
 from durable import Workflow, step
 from durable.models import AuditEntry, Event, Execution, Input, Queue, Schedule, Worker
-from durable.testing import drain, isolate_workflows
+from durable.testing import drain
 from tests.doors.people import OPERATOR, person
 
 SECRET = "s3cr3t-value"
@@ -51,8 +51,6 @@ class AdminLookupTests(TestCase):
     """The lists of the admin, for an operator who may not see payloads."""
 
     def setUp(self) -> None:
-        self.enterContext(isolate_workflows())
-
         class Asks(Workflow):
             @step
             def ask(self, data):  # type: ignore[no-untyped-def]
@@ -157,8 +155,6 @@ class PromptTests(TestCase):
     """The search of the questions reads a prompt as it is shown."""
 
     def setUp(self) -> None:
-        self.enterContext(isolate_workflows())
-
         class Asks(Workflow):
             @step
             def ask(self, data):  # type: ignore[no-untyped-def]
@@ -193,8 +189,6 @@ class RestFilterTests(TestCase):
     """The lists of the REST API, for the same operator."""
 
     def setUp(self) -> None:
-        self.enterContext(isolate_workflows())
-
         class Runs(Workflow):
             @step
             def one(self, data):  # type: ignore[no-untyped-def]

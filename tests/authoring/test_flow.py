@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -28,14 +27,7 @@ from durable.authoring import (
 )
 from durable.authoring.nodes.callables import lookup
 from durable.authoring.nodes.tree import Branch, Catch, Chain, Foreach, Leaf, Parallel, Repeat, Tree
-from durable.authoring.parse import registry
 from durable.errors import DefinitionError
-
-
-@pytest.fixture(autouse=True)
-def isolated() -> Iterator[None]:
-    with registry.isolate():
-        yield
 
 
 class Steps(Workflow):
@@ -259,11 +251,15 @@ class Colour(StrEnum):
         (1, "1", False),
         (None, None, True),
         (None, False, False),
+        (None, 0, False),
+        (None, "", False),
+        ("", "", True),
         ("red", Colour.RED, True),
         (Colour.RED, "red", True),
         (("a", None, 2), None, True),
         (("a", None, 2), 2, True),
         (("a", None, 2), True, False),
+        (("a", 2), ("a", 2), False),
         (("a", when(lambda v: v == 5)), 5, True),
         ([1, True], [1, True], True),
         ([1, True], [1, 1], False),

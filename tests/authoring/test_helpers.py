@@ -78,6 +78,7 @@ class DataTests(SimpleTestCase):
         data = {"n": 1}
         self.assertEqual(increment(data, "n"), {"n": 2})
         self.assertEqual(increment(data, "n", amount=5), {"n": 6})
+        self.assertEqual(increment({}, "n"), {"n": 1})
         self.assertEqual(increment({}, "n", 5), {"n": 5})
         self.assertEqual(increment({"n": Decimal("1.5")}, "n"), {"n": Decimal("2.5")})
         self.assertEqual(increment({"n": 0.5}, "n", -1), {"n": -0.5})

@@ -12,7 +12,7 @@ import durable
 from durable import NotSerializable, Workflow, days, step
 from durable.models import AuditEntry, Event, Execution, Wait
 from durable.testing import assert_completed, assert_waiting_for, drain, run, time_travel
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 LOOP: list[Any] = []
 LOOP.append(LOOP)
@@ -29,7 +29,7 @@ class Echo(Workflow):
         return data
 
 
-class DoorTests(EngineTestCase):
+class DoorTests(WorkflowTestCase):
     def test_a_start_input_that_cant_be_stored_leaves_nothing(self) -> None:
         class P(Echo):
             pass

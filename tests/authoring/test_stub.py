@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -28,12 +28,6 @@ naive = datetime(2024, 1, 1)  # noqa: DTZ001
 
 class ContractForm:
     """Stands for a Django form."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def isolated() -> Iterator[None]:
-    with registry.isolate():
-        yield
 
 
 with registry.isolate():

@@ -29,12 +29,6 @@ from durable.authoring.parse.reserved import RESERVED
 from durable.errors import DefinitionError, WorkflowNotFound
 
 
-@pytest.fixture(autouse=True)
-def isolated() -> Iterator[None]:
-    with registry.isolate():
-        yield
-
-
 def meta(**options: Any) -> type[Workflow]:
     """A workflow with one step and these Meta options."""
 
@@ -277,7 +271,7 @@ def test_an_inherited_flow_finds_the_override_by_name() -> None:
         @step
         def b(self, data: Any) -> Any: ...
 
-        flow = chain(b, a, a.named("again"))
+        flow = chain(b, branch(on="k", cases={"x": a}, default=b), a.named("again"))
 
     class Sub(Flowing):
         @step
@@ -285,9 +279,19 @@ def test_an_inherited_flow_finds_the_override_by_name() -> None:
             return "sub"
 
     leaves = {leaf.path: leaf.step for leaf in Sub.definition.tree.leaves()}
-    assert list(leaves) == ["b", "a", "again"]
-    assert leaves["a"].function(Sub(), {}) == "sub"
+    assert list(leaves) == ["b", "k/x/a", "k/default/b", "again"]
+    assert leaves["k/x/a"].function(Sub(), {}) == "sub"
     assert leaves["again"].function(Sub(), {}) == "sub"
+
+
+def test_a_subclass_may_have_a_flow_of_its_own_with_steps_of_its_base() -> None:
+    class Sub(Base):
+        @step
+        def third(self, data: Any) -> Any: ...
+
+        flow = chain("second_step", third, Base.first)
+
+    assert [leaf.path for leaf in Sub.definition.tree.leaves()] == ["second_step", "third", "first"]
 
 
 def test_an_abstract_base_is_not_registered_and_its_flow_may_name_what_comes_later() -> None:
@@ -308,6 +312,9 @@ def test_an_abstract_base_is_not_registered_and_its_flow_may_name_what_comes_lat
     assert Abstract not in registry.all()
     assert not hasattr(Abstract, "definition")
     assert not hasattr(Workflow, "definition")
+    for unknown in (Abstract, "abstract"):
+        with pytest.raises(WorkflowNotFound):
+            registry.resolve(unknown)
     assert Concrete.definition.options.queue == "slow"
     assert [leaf.name for leaf in Concrete.definition.tree.leaves()] == ["a", "b"]
 
@@ -347,6 +354,8 @@ def test_class_defaults_are_resolved_in_the_definition_only() -> None:
     assert (steps["own"].retry, steps["own"].atomic) == (None, True)
     assert (steps["later"].is_async, steps["later"].atomic) == (True, False)
     assert (Sample.plain.retry, Sample.plain.atomic) == (None, None)
+    derived = type("Derived", (Sample,), {}).definition.steps  # type: ignore[attr-defined]
+    assert derived["plain"].retry == Retry(max_attempts=4)
 
 
 def test_async_implies_not_atomic() -> None:

@@ -19,7 +19,6 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser import axe
-from tests.cases import Isolated
 
 PATIENCE = 20.0  # seconds for a page to become what it should
 WIDE, PHONE = (1280, 900), (390, 844)
@@ -74,7 +73,7 @@ MIDDLEWARE = [*settings.MIDDLEWARE, "tests.browser.csp.StrictPolicy"]
 
 
 @override_settings(MIDDLEWARE=MIDDLEWARE)
-class BrowserTestCase(Isolated, StaticLiveServerTestCase):
+class BrowserTestCase(StaticLiveServerTestCase):
     """One browser for the class; each test begins logged out, wide and light."""
 
     driver: ClassVar[Chrome]

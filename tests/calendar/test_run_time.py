@@ -8,7 +8,6 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.test import TransactionTestCase
 
 import durable
 from durable import (
@@ -23,7 +22,7 @@ from durable import (
 from durable.models import AuditEntry, Execution, Firing, Schedule
 from durable.testing import advance, drain, time_travel
 from tests.calendar.cases import MORNING, outcomes, planned, row, scheduled
-from tests.cases import Isolated, WorkflowTestCase
+from tests.cases import ThreadedTestCase, WorkflowTestCase
 
 HOURLY = "0 * * * *"
 
@@ -202,7 +201,7 @@ class FailureTests(WorkflowTestCase):
         self.assertEqual((row("mine").failures, row("mine").next_run_at), (1, None))
 
 
-class AsyncTests(Isolated, TransactionTestCase):
+class AsyncTests(ThreadedTestCase):
     """Each call has its twin."""
 
     def test_the_twins(self) -> None:

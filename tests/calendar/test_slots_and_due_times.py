@@ -22,7 +22,7 @@ from durable.engine.duties.pulse import pulse
 from durable.engine.duties.rota import Rota
 from durable.models import Execution, Firing, Queue, Schedule
 from durable.worker.dispatcher import Dispatcher
-from tests.stage import NOON, IsolatedWorkflows
+from tests.stage import NOON
 
 
 class Report(Workflow):
@@ -35,7 +35,7 @@ class Report(Workflow):
     def write(self, data: durable.Data) -> None: ...
 
 
-class CalendarCase(IsolatedWorkflows, TestCase):
+class CalendarCase(TestCase):
     """One hourly schedule, at noon."""
 
     def setUp(self) -> None:
@@ -126,7 +126,7 @@ class DueTimeTests(CalendarCase):
             self.assertEqual(self.pause(), 5)
 
 
-class PausedQueueTests(IsolatedWorkflows, TestCase):
+class PausedQueueTests(TestCase):
     """A queue that somebody has paused gives nothing to do."""
 
     def test_what_lies_in_a_paused_queue_is_not_ready(self) -> None:

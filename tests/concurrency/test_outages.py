@@ -18,7 +18,7 @@ from django.test import TransactionTestCase
 
 from durable.storage import reconnect
 from durable.storage.reconnect import is_unavailable, persist
-from tests.crash import test_faults as faults
+from tests.crash.armed import lose_the_answer, lose_the_request, once
 
 TOO_DEEP = "SELECT 1 WHERE " + "NOT " * 200_000 + "1 = 1"
 
@@ -98,9 +98,9 @@ class OutageTests(TransactionTestCase):
         self.assertTrue(is_unavailable(InterfaceError("connection already closed")))
 
     def test_a_lost_connection_is_an_outage(self) -> None:
-        for lose in (faults.lose_the_answer, faults.lose_the_request):
+        for lose in (lose_the_answer, lose_the_request):
             tries = mock.Mock(side_effect=lambda: transaction.atomic(lambda: 7)())
-            with self.subTest(lose), faults.once(lambda conn: True, lose):
+            with self.subTest(lose), once(lambda conn: True, lose):
                 self.assertEqual(persist(tries), 7)
             self.assertEqual(tries.call_count, 2)
 

@@ -9,8 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 from django.db import OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from durable.storage import failpoints
 
@@ -81,6 +83,48 @@ def armed(point: str, action: str, n: int = 1) -> Iterator[Trap]:
         yield trap
     finally:
         failpoints.armed = None
+
+
+def once(
+    wanted: Callable[[BaseDatabaseWrapper], bool], action: Callable[[BaseDatabaseWrapper], None]
+) -> Any:
+    """Let ``action`` stand in for the first COMMIT on a connection that is ``wanted``."""
+    plain, sprung = BaseDatabaseWrapper._commit, []
+
+    def commit(self: BaseDatabaseWrapper) -> Any:
+        if not sprung and wanted(self):
+            sprung.append(self)
+            return action(self)
+        return plain(self)
+
+    return mock.patch.object(BaseDatabaseWrapper, "_commit", commit)
+
+
+def wrote_by(name: str) -> Callable[[BaseDatabaseWrapper], bool]:
+    """Whether the COMMIT is made in a thread of this name."""
+    return lambda conn: name in threading.current_thread().name
+
+
+def lose_the_answer(conn: BaseDatabaseWrapper) -> None:
+    """Commit, and then lose the connection before the answer comes."""
+    conn.connection.commit()
+    _lose(conn)
+
+
+def lose_the_request(conn: BaseDatabaseWrapper) -> None:
+    """Lose the connection before the COMMIT reaches the server."""
+    _lose(conn)
+
+
+def _lose(conn: BaseDatabaseWrapper) -> None:
+    if conn.vendor == "postgresql":
+        cut()
+        with conn.wrap_database_errors:
+            conn.connection.execute("SELECT 1")
+    else:
+        if conn.connection.in_transaction:
+            conn.connection.rollback()
+        raise OperationalError("disk I/O error")
 
 
 def arm_from_environment() -> None:

@@ -11,7 +11,7 @@ import durable
 from durable.models import Execution, StepRun, Worker
 from durable.states import FINAL
 from tests.cases import until
-from tests.crash.composition import CrashTrip
+from tests.crash.workflows import CrashTrip
 from tests.parts.leftovers import CommittingTreeTestCase
 from tests.processes import Child, Processes, processes
 from tests.shop.models import Effect

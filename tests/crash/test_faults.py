@@ -1,32 +1,28 @@
-"""Errors and lost connections at the points of the protocol, in the threads of one worker."""
+"""Errors and lost connections at any point, in the threads of one worker, change no result."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.test import override_settings
+from django.db import connection, connections, transaction
 
 import durable
 from durable import Data, Workflow, step
-from durable.models import Execution, Wait
+from durable.models import Execution
 from durable.storage import failpoints
 from durable.testing import worker
 from tests.cases import until
-from tests.crash.armed import armed, cut
-from tests.crash.test_points import AsIfNothingHappened
-from tests.crash.workflows import CrashOrder
+from tests.crash.armed import armed, lose_the_answer, lose_the_request, once, wrote_by
+from tests.crash.cases import FAST, AsIfNothingHappened, ended
+from tests.crash.workflows import CrashOrder, CrashTree
+from tests.parts.leftovers import CommittingTreeTestCase
 from tests.processes import processes
 from tests.shop.models import Effect
-
-FAST = override_settings(DURABLE={"LEASE": 3, "POLL_INTERVAL": 0.1})
 
 #: not in a body: what is raised there is the step's own error; not in a client's start
 POINTS = [p for p in failpoints.POINTS if not p.startswith(("body.", "start."))]
@@ -34,82 +30,67 @@ POINTS = [p for p in failpoints.POINTS if not p.startswith(("body.", "start."))]
 
 def settle(*executions: Any) -> None:
     """Wait for the executions to complete; pay the orders that ask for it."""
-    rows = Execution.objects.filter(pk__in=[execution.pk for execution in executions])
-
-    def done() -> bool:
-        asking = Wait.objects.open().filter(names=["paid"]).exclude(execution__events__name="paid")
-        for pk in asking.values_list("execution_id", flat=True):
-            durable.send_event(pk, "paid", 7)
-        return all(row.is_finished for row in rows.all())
-
-    until(done)
+    until(lambda: ended(*(execution.pk for execution in executions)))
 
 
-@FAST
-class ErrorAtAPointTests(AsIfNothingHappened):
-    """An error at any point of the protocol ends no worker, and changes no result."""
+class Faults:
+    """An error at each of the points, one after the other, in the threads of one worker."""
 
-    def _at_each_point(self, action: str) -> None:
+    workflow: type[Workflow]
+    input: Any
+    points: Sequence[str]
+
+    def assertUnchanged(self, execution: Execution, ran: list[str]) -> None:
+        """The result is that of a run without errors."""
+        raise NotImplementedError
+
+    def at_each_point(self: Any, action: str) -> None:
         with processes() as started, worker():
-            for point in POINTS:
+            for point in self.points:
                 with self.subTest(point=point, action=action):
+                    Effect.objects.all().delete()
                     with armed(point, action) as trap:
-                        order = durable.start(CrashOrder, {"n": 1})
-                        settle(order)
-                        until(lambda: trap.sprung)
-                    self.assertUndisturbed(order.pk, started.ran(), None)
-
-    def test_an_error_that_nobody_expects_at_any_point_changes_no_result(self) -> None:
-        self._at_each_point("fail")
+                        execution = durable.start(self.workflow, self.input)
+                        settle(execution)
+                        until(lambda trap=trap: trap.sprung)
+                    until(lambda: not Execution.objects.unreported().exists())
+                    self.assertUnchanged(execution, started.ran())
 
     def test_an_error_of_the_database_at_any_point_changes_no_result(self) -> None:
-        self._at_each_point("refuse")
+        self.at_each_point("refuse")
 
     @pytest.mark.only_on("postgresql")
     def test_a_connection_lost_at_any_point_changes_no_result(self) -> None:
-        self._at_each_point("cut")
+        self.at_each_point("cut")
 
 
-def once(
-    wanted: Callable[[BaseDatabaseWrapper], bool], action: Callable[[BaseDatabaseWrapper], None]
-) -> Any:
-    """Let ``action`` stand in for the first COMMIT on a connection that is ``wanted``."""
-    plain, sprung = BaseDatabaseWrapper._commit, []
+@FAST
+class ErrorAtAPointTests(Faults, AsIfNothingHappened):
+    """An error at any point of the protocol ends no worker, and changes no result."""
 
-    def commit(self: BaseDatabaseWrapper) -> Any:
-        if not sprung and wanted(self):
-            sprung.append(self)
-            return action(self)
-        return plain(self)
+    workflow, input, points = CrashOrder, {"n": 1}, POINTS
 
-    return mock.patch.object(BaseDatabaseWrapper, "_commit", commit)
+    def assertUnchanged(self, execution: Execution, ran: list[str]) -> None:
+        self.assertUndisturbed(execution.pk, ran, None)
+
+    def test_an_error_that_nobody_expects_at_any_point_changes_no_result(self) -> None:
+        self.at_each_point("fail")
 
 
-def wrote_by(name: str) -> Callable[[BaseDatabaseWrapper], bool]:
-    """Whether the COMMIT is made in a thread of this name."""
-    return lambda conn: name in threading.current_thread().name
+@FAST
+class ErrorInATreeTests(Faults, CommittingTreeTestCase):
+    """An error of the database at any point of a tree ends no worker, and changes no result."""
 
+    workflow, input = CrashTree, {"n": 1, "items": [0, 1, 2], "fail": True}
+    points = failpoints.TREE_POINTS
 
-def lose_the_answer(conn: BaseDatabaseWrapper) -> None:
-    """Commit, and then lose the connection before the answer comes."""
-    conn.connection.commit()
-    _lose(conn)
-
-
-def lose_the_request(conn: BaseDatabaseWrapper) -> None:
-    """Lose the connection before the COMMIT reaches the server."""
-    _lose(conn)
-
-
-def _lose(conn: BaseDatabaseWrapper) -> None:
-    if conn.vendor == "postgresql":
-        cut()
-        with conn.wrap_database_errors:
-            conn.connection.execute("SELECT 1")
-    else:
-        if conn.connection.in_transaction:
-            conn.connection.rollback()
-        raise OperationalError("disk I/O error")
+    def assertUnchanged(self, execution: Execution, ran: list[str]) -> None:
+        self.assertEnded(execution, "compensated", "asked_for")
+        self.assertEqual([execution.data[key] for key in ("n", "sent", "pinged")], [16, 3, 3])
+        statuses = list(execution.compensations.values_list("status", flat=True))
+        self.assertEqual(statuses, ["completed"] * 6)
+        keys = list(Effect.objects.values_list("key", flat=True))
+        self.assertEqual(len(keys), len(set(keys)))
 
 
 class Bookings(Workflow):

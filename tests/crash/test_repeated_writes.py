@@ -42,7 +42,7 @@ from durable.models import Execution, Record, StepRun, Wait
 from durable.models.fields import Stored
 from durable.states import Status, StepStatus
 from durable.storage import reconnect
-from tests.crash.test_faults import lose_the_answer, lose_the_request, once
+from tests.crash.armed import lose_the_answer, lose_the_request, once
 from tests.life.cases import a_worker, claim_as
 from tests.parts.leftovers import CommittingTreeTestCase
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +14,12 @@ from durable.models import Execution, Firing, Schedule
 from durable.storage import failpoints
 from durable.testing import drain
 from tests.cases import ThreadedTestCase
-from tests.crash.armed import VARIABLE
-from tests.crash.composition import CrashTree
-from tests.crash.workflows import Quick
+from tests.crash.cases import SETTINGS, Killing
+from tests.crash.workflows import CrashTree, Quick
 from tests.parts.leftovers import CommittingTreeTestCase
-from tests.processes import ROOT, Child, Processes, noted, processes
+from tests.processes import ROOT, noted, processes
 from tests.shop.models import Effect
 
-SETTINGS = {"LEASE": 3, "POLL_INTERVAL": 0.1}
 ITEMS = list(range(4))
 
 #: each point, at the n-th time that a tree reaches it, and the bodies that may run once more
@@ -44,8 +41,6 @@ FORWARD: tuple[tuple[str, int, dict[str, int]], ...] = (
 
 #: the first branch or item; the last of a block
 REPORTS = (("report.before_commit", 1), ("report.before_commit", 2), ("report.after_commit", 1))
-
-AT_ONCE = 5  # processes
 
 
 class Ended(NamedTuple):
@@ -90,7 +85,7 @@ def ended(root: UUID) -> Ended:
     )
 
 
-class KilledInATreeTests(CommittingTreeTestCase):
+class KilledInATreeTests(Killing, CommittingTreeTestCase):
     """``kill -9`` at each point; another worker goes on, and the end is that of a quiet run."""
 
     def undisturbed(self, fail: bool) -> tuple[Ended, Counter[str], Counter[str]]:
@@ -108,25 +103,6 @@ class KilledInATreeTests(CommittingTreeTestCase):
 
     def input(self, fail: bool) -> dict[str, Any]:
         return {"n": 1, "items": ITEMS, "fail": fail}
-
-    def _doomed(self, started: Processes, queues: str, point: str, n: int) -> Child:
-        return started.worker(
-            "--queues", queues, settings=SETTINGS, environment={VARIABLE: f"{point}:kill:{n}"}
-        )
-
-    def _are_dead(self, started: Processes, children: list[Child]) -> None:
-        """The proof that the points were reached: each has killed its process."""
-        started.until(lambda: all(child.code is not None for child in children))
-        for child in children:
-            self.assertEqual(child.code, -signal.SIGKILL, child.output())
-
-    def _finish(self, started: Processes, roots: list[UUID], queues: list[str]) -> None:
-        worker = started.worker("--queues", ",".join(queues), settings=SETTINGS)
-        rows = Execution.objects.filter(pk__in=roots)
-        started.until(lambda: all(row.is_finished for row in rows.all()))
-        started.until(lambda: not Execution.objects.unreported().exists())
-        worker.signal(signal.SIGTERM)
-        self.assertEqual(worker.wait(), 0, worker.output())
 
     def _is_as_undisturbed(
         self, root: UUID, quiet: tuple[Ended, Counter[str], Any], again: dict[str, int] | None
@@ -153,16 +129,7 @@ class KilledInATreeTests(CommittingTreeTestCase):
     def test_in_and_around_blocks_items_and_batches(self) -> None:
         with processes() as started:
             quiet = self.undisturbed(fail=False)
-            roots, queues = [], [f"q{number}" for number in range(len(FORWARD))]
-            for first in range(0, len(FORWARD), AT_ONCE):
-                children = []
-                for number in range(first, min(first + AT_ONCE, len(FORWARD))):
-                    point, n, _ = FORWARD[number]
-                    queue = queues[number]
-                    roots.append(durable.start(CrashTree, self.input(False), queue=queue).id)
-                    children.append(self._doomed(started, f"{queue}=1", point, n))
-                self._are_dead(started, children)
-            self._finish(started, roots, [*queues, "default"])
+            roots = self.killed(started, CrashTree, self.input(False), FORWARD)
             for (point, n, again), root in zip(FORWARD, roots, strict=True):
                 with self.subTest(point=point, n=n):
                     self._is_as_undisturbed(root, quiet, again)
@@ -171,12 +138,7 @@ class KilledInATreeTests(CommittingTreeTestCase):
         """Any worker tells any parent, so that these have the database for themselves."""
         with processes() as started:
             quiet = self.undisturbed(fail=False)
-            roots, queues = [], []
-            for number, (point, n) in enumerate(REPORTS):
-                queues.append(f"q{number}")
-                roots.append(durable.start(CrashTree, self.input(False), queue=queues[-1]).id)
-                self._are_dead(started, [self._doomed(started, f"{queues[-1]}=1", point, n)])
-            self._finish(started, roots, [*queues, "default"])
+            roots = self.killed(started, CrashTree, self.input(False), REPORTS, at_once=1)
             for (point, n), root in zip(REPORTS, roots, strict=True):
                 with self.subTest(point=point, n=n):
                     self._is_as_undisturbed(root, quiet, None)
@@ -194,13 +156,9 @@ class KilledInATreeTests(CommittingTreeTestCase):
                 ("body.after", forward + 1, {"unreserve": 1}),  # the newest: in the child
                 ("rollback.before_commit", backward + 1, {}),  # all is undone
             ]
-            roots, queues = [], []
-            for number, (point, n, _) in enumerate(kills):
-                queues.append(f"q{number}")
-                roots.append(durable.start(CrashTree, self.input(True), queue=queues[-1]).id)
-                doomed = self._doomed(started, f"{queues[-1]}=1,default=1", point, n)
-                self._are_dead(started, [doomed])
-            self._finish(started, roots, [*queues, "default"])
+            roots = self.killed(
+                started, CrashTree, self.input(True), kills, at_once=1, besides=",default=1"
+            )
             for (point, n, again), root in zip(kills, roots, strict=True):
                 with self.subTest(point=point, n=n):
                     self._is_as_undisturbed(root, quiet, again)
@@ -217,7 +175,7 @@ class KilledInATreeTests(CommittingTreeTestCase):
         self.assertLessEqual(set(failpoints.TREE_POINTS), set(reached))
 
 
-class KilledWhileItFiresTests(ThreadedTestCase):
+class KilledWhileItFiresTests(Killing, ThreadedTestCase):
     """``kill -9`` around the commit of a slot: one execution for it, neither none nor two."""
 
     def test_one_execution_for_the_slot(self) -> None:
@@ -227,14 +185,7 @@ class KilledWhileItFiresTests(ThreadedTestCase):
                 name = point.replace(".", "-")
                 durable.schedule(Quick, "0 0 1 1 *", name=name, timezone="UTC")
                 Schedule.objects.filter(name=name).update(next_run_at=slot)
-                doomed = started.worker(
-                    "--queues",
-                    "nothing=1",
-                    settings=SETTINGS,
-                    environment={VARIABLE: f"{point}:kill:1"},
-                )
-                started.until(lambda doomed=doomed: doomed.code is not None)
-                self.assertEqual(doomed.code, -signal.SIGKILL, doomed.output())
+                self.assertDie(started, self.doomed(started, "nothing=1", point))
                 fired = Firing.objects.filter(schedule__name=name)
                 self.assertEqual(fired.count(), int(point.endswith("after_commit")))
                 worker = started.worker("--queues", "default", "--burst", settings=SETTINGS)

@@ -8,17 +8,27 @@ import os
 import signal
 import threading
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import connection
 
 import durable
-from durable import Data, Retry, Workflow, WorkflowMeta, seconds, step
-from tests.crash.composition import CrashLeg, CrashTree, CrashTrip
+from durable import (
+    Data,
+    Fail,
+    Retry,
+    Workflow,
+    WorkflowMeta,
+    call_workflow,
+    chain,
+    foreach,
+    increment,
+    parallel,
+    seconds,
+    step,
+)
 from tests.processes import note, noted
 from tests.shop.models import Effect
-
-__all__ = ["CrashLeg", "CrashTree", "CrashTrip"]
 
 
 def ran(workflow: Any, name: str) -> None:
@@ -210,3 +220,123 @@ class Awaiting(Workflow):
         ran(self, "nap")
         await asyncio.sleep(data["seconds"])
         return {**data, "pid": os.getpid()}
+
+
+def did(workflow: Any, name: str) -> None:
+    """Note that a body runs, take a while, and leave a row in its transaction."""
+    note(f"{workflow.branch_id} {name}")
+    threading.Event().wait(workflow.takes)
+    Effect.objects.create(key=f"{name}:{workflow.branch_id}")
+
+
+class CrashLeg(Workflow):
+    """A child of two steps, the first of which can be undone."""
+
+    class Meta(WorkflowMeta):
+        name = "crash_leg"
+
+    takes: ClassVar[float] = 0.03
+
+    @step
+    def reserve(self, data: Data) -> Data:
+        """Reserve."""
+        did(self, "reserve")
+        return {"reserved": data["n"]}
+
+    @reserve.compensate
+    def unreserve(self, data: Data) -> None:
+        """Undo it."""
+        did(self, "unreserve")
+
+    @step
+    def confirm(self, data: Data) -> Data:
+        """Confirm."""
+        did(self, "confirm")
+        return {**data, "confirmed": True}
+
+
+class CrashTrip(Workflow):
+    """Branches, items, a child, and a failure at the end if it is asked for."""
+
+    class Meta(WorkflowMeta):
+        name = "crash_trip"
+        max_recoveries = 100
+
+    takes: ClassVar[float] = 0.03
+
+    @step
+    def left(self, data: Data) -> Data:
+        """One branch."""
+        did(self, "left")
+        return {**data, "left": True}
+
+    @left.compensate
+    def unleft(self, data: Data) -> None:
+        """Undo it."""
+        did(self, "unleft")
+
+    @step
+    def more(self, data: Data) -> Data:
+        """The branch goes on."""
+        did(self, "more")
+        return increment(data, "n", 10)
+
+    @step
+    def right(self, data: Data) -> Data:
+        """The other branch."""
+        did(self, "right")
+        return increment({**data, "right": True}, "n", 5)
+
+    @right.compensate
+    def unright(self, data: Data) -> None:
+        """Undo it."""
+        did(self, "unright")
+
+    @step
+    def send(self, data: Data, item: int, index: int) -> Data:
+        """One item."""
+        did(self, "send")
+        return increment({**data, f"item{item}": index}, "sent")
+
+    @send.compensate
+    def unsend(self, data: Data, item: int, index: int) -> None:
+        """Undo it."""
+        did(self, "unsend")
+
+    @step
+    def end(self, data: Data) -> Data:
+        """End well, or not."""
+        did(self, "end")
+        if data["fail"]:
+            raise Fail("asked for", type="asked_for")
+        return {**data, "end": True}
+
+    flow = chain(
+        parallel(first=chain(left, more), second=right),
+        foreach("items", send, concurrency=4),
+        call_workflow(CrashLeg, input=lambda data: {"n": data["n"]}, into="leg"),
+        end,
+    )
+
+
+class CrashTree(CrashTrip):
+    """Every kind of block once, items in batches too; nothing runs but what it says."""
+
+    class Meta(WorkflowMeta):
+        name = "crash_tree"
+
+    takes: ClassVar[float] = 0
+
+    @step
+    def ping(self, data: Data, item: int, index: int) -> Data:
+        """One item; it says nothing to the database, so that a batch writes many at once."""
+        note(f"{self.branch_id} ping")
+        return increment(data, "pinged")
+
+    flow = chain(
+        parallel(first=chain(CrashTrip.left, CrashTrip.more), second=CrashTrip.right),
+        foreach("items", ping, concurrency=2, batch_size=2),
+        foreach("items", CrashTrip.send, concurrency=2),
+        call_workflow(CrashLeg, input=lambda data: {"n": data["n"]}, into="leg"),
+        CrashTrip.end,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -23,14 +22,7 @@ from durable.authoring import (
     wait_for_event,
 )
 from durable.authoring.nodes.graph import Graph, GraphEdge, GraphNode, graph
-from durable.authoring.parse import registry
 from durable.drawing import to_mermaid
-
-
-@pytest.fixture(autouse=True)
-def isolated() -> Iterator[None]:
-    with registry.isolate():
-        yield
 
 
 class Steps(Workflow):

@@ -36,7 +36,7 @@ from durable.models import Execution, Wait
 from durable.showing.run.overlay import run_overlay, tree_of_run
 from durable.testing import advance, drain, run, time_travel
 from tests import flows
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
 class Shop(Workflow):
@@ -102,7 +102,7 @@ def overlay(execution: Execution) -> Overlay:
     return run_overlay(execution, tree)
 
 
-class OverlayTestCase(EngineTestCase):
+class OverlayTestCase(WorkflowTestCase):
     def flow(self, *parts: Any, **meta: Any) -> type[Workflow]:
         """A workflow of the shop's steps."""
         options = type("Meta", (WorkflowMeta,), {"name": "w", **meta})

@@ -18,15 +18,15 @@ from tests.guards.surroundings import SURROUNDINGS
 POSITIONS = "tests/life/test_positions.py::"
 DATA = "tests/life/test_values_between_steps.py::"
 WAITS = "tests/messages/test_waits.py::"
-ANSWERS = "tests/people/test_answers.py::"
 LATE = "tests/worker/test_late_workers.py::"
 ATTEMPTS = "tests/life/test_attempts.py::"
 
 
-_B2 = POSITIONS + "BranchTests::test_"
+_B2 = "tests/parts/test_branches.py::"
+_CHOICE = _B2 + "RecordedChoiceTests::test_"
 _P12 = POSITIONS + "PositionTests::test_"
 _D14 = DATA + "TypeTests::test_"
-_D18 = DATA + "HelperTests::test_"
+_D18 = "tests/authoring/test_helpers.py::DataTests::test_"
 _D19 = DATA + "ReplacementTests::test_"
 _W4 = WAITS + "TimeoutTests::test_"
 _W5 = WAITS + "CancelledWaitTests::test_"
@@ -41,7 +41,7 @@ _A23 = ATTEMPTS + "ErrorTests::test_"
 _A26 = ATTEMPTS + "RecordTests::test_"
 _D24 = "tests/doors/admin/test_permissions.py::"
 _URLS = "tests/attacks/test_every_url.py::EveryUrlTests::test_everybody_gets_what_the_table_says"
-_A27 = ANSWERS + "AnswerTests::test_"
+_A27 = "tests/people/test_questions.py::QuestionTests::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
@@ -53,8 +53,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            following = self.tree.following(path)\n"
         "            if path in flat[:-1]:\n"
         "                following = self.tree.find(flat[flat.index(path) + 1])\n",
-        _B2 + "after_a_wait_in_a_case_the_rest_of_that_case_runs_and_no_other",
-        _B2 + "after_a_crash_in_a_case_the_rest_of_that_case_runs_and_no_other",
+        _CHOICE + "a_resumed_execution_keeps_its_choice_whatever_the_code_says_now",
+        _CHOICE + "on_is_asked_once_and_its_choice_is_on_record_before_anything_runs",
+        _B2 + "NestingTests::test_branches_nest_and_join_where_they_began",
     ),
     _mutation(
         2,
@@ -63,7 +64,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        return self._advance(Forward(claim, self.definition).at(walk, claim.data))\n",
         "        claim.at = Forward(claim, self.definition).at(walk, claim.data).to\n"
         "        return True\n",
-        _B2 + "the_choice_is_on_record_before_anything_runs_in_the_case",
+        _CHOICE + "on_is_asked_once_and_its_choice_is_on_record_before_anything_runs",
     ),
     _mutation(
         2,
@@ -72,7 +73,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            if walk.path == claim.at.path:\n",
         "            claim.at = Forward(claim, self.definition).at(walk, claim.data).to\n"
         "            if True:\n",
-        _B2 + "a_choice_that_fails_inside_a_choice_fails_the_execution",
+        _CHOICE + "a_choice_that_fails_inside_a_choice_fails_the_execution",
     ),
     _mutation(
         4,
@@ -384,7 +385,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "increments:incremented",
         "        return counted(amount, amount, None)\n",
         "        return counted(0, 0, None)\n",
-        _D18 + "increment_of_a_missing_key_is_the_amount",
+        _D18 + "increment_starts_with_the_amount",
     ),
     _mutation(
         18,
@@ -392,7 +393,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "increments:appended",
         "        return Grown([item], 1)\n",
         "        return Grown([], 0)\n",
-        _D18 + "append_to_a_missing_key_is_a_list_of_the_item",
+        _D18 + "append_starts_a_list_with_the_item",
     ),
     _mutation(
         19,
@@ -519,9 +520,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "answer:record",
         "form.validate_for(wait, answer)",
         "answer",
-        _A27 + "an_answer_that_is_no_choice_is_refused",
-        _A27 + "a_form_names_each_field_that_is_wrong",
-        _A27 + "an_approval_is_approved_or_rejected_and_nothing_else",
+        _A27 + "a_choice_is_one_of_the_values",
+        _A27 + "a_form_of_fields_is_a_dict",
+        "tests/people/test_approvals.py::DecisionTests"
+        "::test_anything_else_is_refused_and_the_question_stays_open",
     ),
     _mutation(
         24,
@@ -566,8 +568,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "answer:_open_to",
         "    if by is not None:\n",
         "    if False:\n",
-        "tests/people/test_who_may_answer.py::PeopleTests::test_by_is_checked_against_assignees",
-        "tests/people/test_who_may_answer.py::PeopleTests::test_by_is_checked_against_exclude",
+        "tests/people/test_who_may_answer.py::PeopleTests"
+        "::test_users_groups_and_permissions_may_be_assigned",
+        "tests/people/test_who_may_answer.py::PeopleTests"
+        "::test_excluded_people_may_not_even_if_they_are_assigned",
     ),
     _mutation(
         24,

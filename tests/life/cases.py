@@ -1,9 +1,8 @@
-"""What the tests of the engine's promises share: outcomes, a worker that dies, due times."""
+"""What the tests of the engine's promises share: attempts on record, a worker that dies."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from unittest import mock
 from uuid import UUID
 
@@ -17,36 +16,6 @@ from durable.engine.run.claim import claim_due
 from durable.errors import ClaimLost
 from durable.models import Execution, Worker
 from durable.storage import failpoints
-from tests.cases import ThreadedTestCase, WorkflowTestCase
-
-
-class Outcomes:
-    """How an execution may end, said in one line."""
-
-    def assertFailed(self: Any, execution: Execution, type: str, words: str = "") -> dict[str, Any]:
-        """The execution failed with this type of error, whose message has these words."""
-        execution.refresh_from_db()
-        self.assertEqual(execution.status, "failed", execution.error)
-        error: dict[str, Any] = execution.error
-        self.assertEqual(error["type"], type, error["message"])
-        self.assertIn(words, error["message"])
-        return error
-
-    def assertBlocked(self: Any, execution: Execution, type: str, *words: str) -> None:
-        """The execution is blocked, and says so with these words."""
-        execution.refresh_from_db()
-        self.assertEqual(execution.status, "blocked", execution.error)
-        self.assertEqual(execution.error["type"], type, execution.error)
-        for word in words:
-            self.assertIn(word, execution.error["message"])
-
-
-class EngineTestCase(Outcomes, WorkflowTestCase):
-    """A promise of the engine, in one test transaction."""
-
-
-class CommittingTestCase(Outcomes, ThreadedTestCase):
-    """A promise that shows only where transactions really commit."""
 
 
 def statuses(execution: Execution) -> list[tuple[str, int, str]]:

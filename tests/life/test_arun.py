@@ -10,10 +10,11 @@ from django.db import connection
 import durable
 from durable import Retry, Workflow, days, seconds, step
 from durable.testing import advance, assert_completed, drain, run, time_travel
-from tests.life.cases import CommittingTestCase, EngineTestCase, die_at
+from tests.cases import ThreadedTestCase, WorkflowTestCase
+from tests.life.cases import die_at
 
 
-class ArunTests(EngineTestCase):
+class ArunTests(WorkflowTestCase):
     def test_arun_remembers_results_of_functions_and_coroutines(self) -> None:
         calls: list[Any] = []
 
@@ -96,7 +97,7 @@ class ArunTests(EngineTestCase):
         self.assertLessEqual(calls.count("good"), 2)
 
 
-class AsyncCommitTests(CommittingTestCase):
+class AsyncCommitTests(ThreadedTestCase):
     def test_no_transaction_is_held_and_a_crash_repeats_the_step_but_not_its_aruns(self) -> None:
         calls: list[str] = []
 

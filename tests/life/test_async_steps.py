@@ -10,11 +10,11 @@ from django.core.exceptions import SynchronousOnlyOperation
 import durable
 from durable import DefinitionError, Retry, Workflow, days, minutes, seconds, step
 from durable.testing import advance, assert_completed, assert_waiting_for, drain, run, time_travel
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 from tests.shop.models import Note
 
 
-class AsyncTests(EngineTestCase):
+class AsyncTests(WorkflowTestCase):
     def test_an_async_step_returns_data_like_any_other(self) -> None:
         class P(Workflow):
             @step

@@ -10,7 +10,8 @@ import durable
 from durable import Retry, Workflow, WorkflowMeta, seconds, step
 from durable.models import Execution, StepRun
 from durable.testing import assert_completed, assert_step, drain, run
-from tests.life.cases import CommittingTestCase, EngineTestCase, die_at
+from tests.cases import ThreadedTestCase, WorkflowTestCase
+from tests.life.cases import die_at
 from tests.shop.models import Note, Order
 
 
@@ -18,7 +19,7 @@ def notes() -> list[str]:
     return list(Note.objects.order_by("id").values_list("text", flat=True))
 
 
-class RollbackTests(EngineTestCase):
+class RollbackTests(WorkflowTestCase):
     def test_what_a_completed_step_wrote_is_there(self) -> None:
         class P(Workflow):
             @step
@@ -146,7 +147,7 @@ class RollbackTests(EngineTestCase):
         self.assertEqual(notes(), [])
 
 
-class CommittedTests(CommittingTestCase):
+class CommittedTests(ThreadedTestCase):
     """Where the step's transaction is the outermost one."""
 
     def test_an_atomic_step_is_in_a_transaction_and_another_is_not(self) -> None:

@@ -19,7 +19,6 @@ from tests.stage import (
     LEASE,
     NOON,
     Hand,
-    IsolatedWorkflows,
     at_noon,
     drain,
     fresh,
@@ -29,7 +28,7 @@ from tests.stage import (
 )
 
 
-class OptionTests(IsolatedWorkflows, TestCase):
+class OptionTests(TestCase):
     """13: a deadly step was retried for ever, and options were read by nobody; all are enforced."""
 
     def deaths(self, execution: Execution, number: int) -> None:
@@ -140,7 +139,7 @@ class OptionTests(IsolatedWorkflows, TestCase):
         self.assertEqual([attempt for _, attempt, _ in history(execution)], [1, 2, 3])
 
 
-class BackoffTests(IsolatedWorkflows, TestCase):
+class BackoffTests(TestCase):
     """22: a backoff slept in the worker and held its slot; it is a due time in the database."""
 
     def test_an_execution_that_waits_for_its_retry_is_in_nobodys_hands(self) -> None:
@@ -221,7 +220,7 @@ class Unprintable(Exception):
     __repr__ = __str__
 
 
-class ErrorTests(IsolatedWorkflows, TestCase):
+class ErrorTests(TestCase):
     """23: errors that couldn't be stored hid the first one and left a zombie behind."""
 
     def failed_with(self, error: BaseException) -> dict[str, Any]:
@@ -264,7 +263,7 @@ class ErrorTests(IsolatedWorkflows, TestCase):
                 self.assertEqual(self.failed_with(error)["type"], type(error).__name__)
 
 
-class RecordTests(IsolatedWorkflows, TestCase):
+class RecordTests(TestCase):
     """26: the first start was overwritten, logs before a wait lost, inputs never recorded."""
 
     def test_the_first_start_logs_and_input_are_kept_across_waits_and_deaths(self) -> None:

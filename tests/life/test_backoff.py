@@ -17,7 +17,8 @@ from durable import (
 )
 from durable.models import Execution
 from durable.testing import advance, assert_completed, run, time_travel
-from tests.life.cases import EngineTestCase, statuses
+from tests.cases import WorkflowTestCase
+from tests.life.cases import statuses
 
 
 def delays(workflow: type[Workflow], attempts: int) -> list[float]:
@@ -35,7 +36,7 @@ def delays(workflow: type[Workflow], attempts: int) -> list[float]:
 
 
 @time_travel()
-class BackoffTests(EngineTestCase):
+class BackoffTests(WorkflowTestCase):
     def failing(self, **options: Any) -> type[Workflow]:
         class P(Workflow):
             @step(retry=Retry(jitter=0, **options))
@@ -108,7 +109,7 @@ class BackoffTests(EngineTestCase):
 
 
 @time_travel()
-class RetryAfterTests(EngineTestCase):
+class RetryAfterTests(WorkflowTestCase):
     def test_retry_after_sets_the_next_delay_and_counts_as_an_attempt(self) -> None:
         class P(Workflow):
             @step(retry=Retry(3, base=seconds(1)))

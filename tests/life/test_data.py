@@ -14,7 +14,8 @@ from django.utils.safestring import mark_safe
 import durable
 from durable import Retry, Workflow, step
 from durable.testing import assert_completed, assert_step, drain, run
-from tests.life.cases import EngineTestCase, die_in_the_next_step, statuses
+from tests.cases import WorkflowTestCase
+from tests.life.cases import die_in_the_next_step, statuses
 
 
 class Colour(TextChoices):
@@ -52,7 +53,7 @@ def seen(value: Any) -> Any:
     return type(value).__name__, repr(sorted(value) if isinstance(value, set) else value)
 
 
-class DataTests(EngineTestCase):
+class DataTests(WorkflowTestCase):
     def test_what_a_step_returns_replaces_the_data(self) -> None:
         class P(Workflow):
             @step
@@ -121,7 +122,7 @@ class DataTests(EngineTestCase):
                 assert_step(execution, "one", status="failed", attempts=1)
 
 
-class ReadBackTests(EngineTestCase):
+class ReadBackTests(WorkflowTestCase):
     def test_each_step_gets_the_types_that_were_stored(self) -> None:
         got: list[Any] = []
 
@@ -222,7 +223,7 @@ class ReadBackTests(EngineTestCase):
         self.assertEqual(statuses(execution), [("one", 1, "completed"), ("two", 1, "completed")])
 
 
-class RefusedResultTests(EngineTestCase):
+class RefusedResultTests(WorkflowTestCase):
     def refused(self, value: Any, words: str, *, retry: int = 5) -> dict[str, Any]:
         class P(Workflow):
             @step(retry=retry)

@@ -10,7 +10,7 @@ from durable import Fail, Retry, Workflow, branch, chain, step
 from durable.authoring.self.context import current
 from durable.models import Execution
 from durable.testing import assert_completed, assert_step, drain, run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
 class Unprintable(Exception):
@@ -26,7 +26,7 @@ def recurse() -> None:
     recurse()
 
 
-class RaisedTests(EngineTestCase):
+class RaisedTests(WorkflowTestCase):
     def failing_with(self, error: BaseException, **options: Any) -> Execution:
         class P(Workflow):
             @step(**options)
@@ -99,7 +99,7 @@ class RaisedTests(EngineTestCase):
         self.assertIsNone(current())
 
 
-class CallableTests(EngineTestCase):
+class CallableTests(WorkflowTestCase):
     """A callable of the flow fails the execution like a step, whatever it raises."""
 
     def test_an_exception_in_on_fails_the_execution_like_a_failed_step(self) -> None:

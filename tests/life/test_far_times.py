@@ -31,7 +31,7 @@ from durable.engine.run import result
 from durable.errors import DurableError
 from durable.models import Execution
 from durable.testing import run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 FAR = timedelta(days=366 * 8_000)
 END = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
@@ -76,7 +76,7 @@ ASKED: dict[str, Callable[[Any, Any], object]] = {
 }
 
 
-class FarTimeTests(EngineTestCase):
+class FarTimeTests(WorkflowTestCase):
     def test_a_span_or_moment_past_the_calendar_is_no_definition(self) -> None:
         for what, define in {**DEFINED, **DEADLINES}.items():
             for when in FAR_TIMES[: 3 if what in DEADLINES else 2]:

@@ -7,10 +7,11 @@ from typing import Any
 import durable
 from durable import Retry, Workflow, branch, chain, seconds, step
 from durable.testing import assert_completed, drain, run
-from tests.life.cases import EngineTestCase, die_at, die_in_the_next_step
+from tests.cases import WorkflowTestCase
+from tests.life.cases import die_at, die_in_the_next_step
 
 
-class IdempotencyKeyTests(EngineTestCase):
+class IdempotencyKeyTests(WorkflowTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.keys: list[tuple[str, str]] = []

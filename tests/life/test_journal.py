@@ -16,7 +16,8 @@ from durable.testing import (
     run,
     time_travel,
 )
-from tests.life.cases import CommittingTestCase, EngineTestCase, die_at
+from tests.cases import ThreadedTestCase, WorkflowTestCase
+from tests.life.cases import die_at
 
 
 def deploy(body: Callable[[Any, Any], Any], **options: Any) -> type[Workflow]:
@@ -34,7 +35,7 @@ def asks(*names: str) -> Callable[[Any, Any], Any]:
     return lambda self, data: {"got": [self.wait_for_event(name) for name in names]}
 
 
-class RecordTests(EngineTestCase):
+class RecordTests(WorkflowTestCase):
     def test_each_answered_wait_returns_its_recorded_answer_when_the_step_runs_again(self) -> None:
         bodies: list[Any] = []
 
@@ -97,7 +98,7 @@ class RecordTests(EngineTestCase):
         self.assertEqual(execution.result, {"one": ("fetched 1", 1), "two": ("fetched 2", 2)})
 
 
-class RunTests(EngineTestCase):
+class RunTests(WorkflowTestCase):
     def test_run_calls_once_and_remembers_what_storage_gives_back(self) -> None:
         calls: list[Any] = []
         seen: list[Any] = []
@@ -180,7 +181,7 @@ class RunTests(EngineTestCase):
         self.assertFailed(run(P), "NotAllowedHere", "atomic=False")
 
 
-class CrashTests(CommittingTestCase):
+class CrashTests(ThreadedTestCase):
     def test_what_run_remembered_survives_the_worker(self) -> None:
         calls: list[str] = []
 

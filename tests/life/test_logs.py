@@ -10,7 +10,7 @@ import durable
 from durable import Retry, Workflow, seconds, step
 from durable.models import Execution
 from durable.testing import assert_completed, drain, run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 elsewhere = logging.getLogger("some.package")
 
@@ -24,7 +24,7 @@ def lines(execution: Execution) -> Any:
     return execution.steps.get().log_records
 
 
-class LogTests(EngineTestCase):
+class LogTests(WorkflowTestCase):
     def test_records_of_self_log_and_of_any_logger_are_kept_with_level_and_name(self) -> None:
         class P(Workflow):
             @step

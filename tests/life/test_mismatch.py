@@ -15,11 +15,12 @@ from durable.testing import (
     drain,
     run,
 )
-from tests.life.cases import EngineTestCase, a_worker
+from tests.cases import WorkflowTestCase
+from tests.life.cases import a_worker
 from tests.life.test_journal import asks, deploy
 
 
-class MismatchTests(EngineTestCase):
+class MismatchTests(WorkflowTestCase):
     def blocked(self, before: Any, after: Any, answer: str = "a") -> Execution:
         execution = run(deploy(before))
         deploy(after)

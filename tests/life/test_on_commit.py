@@ -10,7 +10,7 @@ import durable
 from durable import Retry, Workflow, seconds, step
 from durable.models import Execution
 from durable.testing import assert_completed, assert_step, drain, run
-from tests.life.cases import CommittingTestCase, EngineTestCase
+from tests.cases import ThreadedTestCase, WorkflowTestCase
 from tests.shop.models import Note
 
 
@@ -44,7 +44,7 @@ class HookPromises:
             self.assertEqual(seen, left)
 
 
-class HookTests(HookPromises, EngineTestCase):
+class HookTests(HookPromises, WorkflowTestCase):
     def test_on_commit_hooks_run_only_when_the_checkpoint_is_in(self) -> None:
         seen: list[Any] = []
 
@@ -96,5 +96,5 @@ class HookTests(HookPromises, EngineTestCase):
         self.assertEqual(seen, ["completed"])
 
 
-class CommittedHookTests(HookPromises, CommittingTestCase):
+class CommittedHookTests(HookPromises, ThreadedTestCase):
     """Where the step's transaction is the outermost one."""

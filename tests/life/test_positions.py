@@ -1,22 +1,19 @@
 """Where a run stands, whatever happens to its worker.
 
-Defects 2 and 12 of the original.
+Defect 12 of the original.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.test import TestCase, TransactionTestCase
+from django.test import TransactionTestCase
 
 import durable
-from durable import Data, Workflow, append, branch, chain, step
+from durable import Data, Workflow, step
 from durable.models import Execution, StepRun
-from durable.testing import assert_completed, assert_waiting_for, run
+from durable.testing import assert_completed
 from tests.stage import (
     LEASE,
     Hand,
-    IsolatedWorkflows,
     Killed,
     at_noon,
     drain,
@@ -27,103 +24,6 @@ from tests.stage import (
     run_until,
     tick,
 )
-
-
-class Review(Workflow):
-    """A branch with a wait in the middle of a case; every step says that it was there."""
-
-    class Meta:
-        abstract = True
-
-    @step
-    def begin(self, data: Data) -> Data:
-        return {**data, "seen": ["begin"]}
-
-    @step
-    def ask(self, data: Data) -> Data:
-        answer = self.wait_for_event("go")
-        # what the branch was decided by is different from now on
-        return {"kind": answer, "seen": [*data["seen"], "ask"]}
-
-    @step
-    def file(self, data: Data) -> Data:
-        return append(data, "seen", "file")
-
-    @step
-    def refuse(self, data: Data) -> Data:
-        return append(data, "seen", "refuse")
-
-    @step
-    def shrug(self, data: Data) -> Data:
-        return append(data, "seen", "shrug")
-
-    @step
-    def end(self, data: Data) -> Data:
-        return append(data, "seen", "end")
-
-
-class BranchTests(IsolatedWorkflows, TestCase):
-    """2: a wait or crash in a case went on in the other cases; position is a path in a tree."""
-
-    def review(self) -> type[Workflow]:
-        class Reviewed(Review):
-            flow = chain(
-                Review.begin,
-                branch(
-                    on="kind",
-                    cases={"good": chain(Review.ask, Review.file), "bad": Review.refuse},
-                    default=Review.shrug,
-                ),
-                Review.end,
-            )
-
-        return Reviewed
-
-    def test_after_a_wait_in_a_case_the_rest_of_that_case_runs_and_no_other(self) -> None:
-        execution = run(self.review(), {"kind": "good"})
-        assert_waiting_for(execution, event="go")
-        durable.send_event(execution.id, "go", "bad")
-        drain()
-        assert_completed(execution)
-        self.assertEqual(execution.result["seen"], ["begin", "ask", "file", "end"])
-
-    def test_after_a_crash_in_a_case_the_rest_of_that_case_runs_and_no_other(self) -> None:
-        with at_noon():
-            execution = run(self.review(), {"kind": "good"})
-            durable.send_event(execution.id, "go", "bad")
-            tick()
-            Hand("dies in the case").must_claim()
-            pass_time(seconds=LEASE.total_seconds() + 1)
-        assert_completed(execution)
-        self.assertEqual(execution.result["seen"], ["begin", "ask", "file", "end"])
-
-    def test_the_choice_is_on_record_before_anything_runs_in_the_case(self) -> None:
-        class First(Review):
-            flow = chain(branch(on="kind", cases={"good": Review.ask}), Review.end)
-
-        with at_noon():
-            execution = durable.start(First, {"kind": "good"})
-            hand = Hand()
-            run_until(hand, hand.must_claim(), "checkpoint.after_commit")
-            path = fresh(execution).path
-        self.assertRegex(path, r"/good/ask$")
-
-    def test_a_choice_that_fails_inside_a_choice_fails_the_execution(self) -> None:
-        def broken(data: Data) -> Any:
-            raise ValueError("no idea")
-
-        class Nested(Review):
-            flow = chain(
-                branch(
-                    on="kind",
-                    cases={"good": chain(branch(on=broken, cases={1: Review.refuse}))},
-                ),
-                Review.end,
-            )
-
-        execution = run(Nested, {"kind": "good"})
-        self.assertEqual(execution.status, "failed")
-        self.assertEqual(execution.error["type"], "ValueError")
 
 
 def deploy(*, second: str) -> type[Workflow]:
@@ -144,7 +44,7 @@ def deploy(*, second: str) -> type[Workflow]:
     return Renamed
 
 
-class PositionTests(IsolatedWorkflows, TransactionTestCase):
+class PositionTests(TransactionTestCase):
     """12: result and position were two writes, and a renamed step completed the run silently."""
 
     def two_steps(self, ran: list[str]) -> type[Workflow]:

@@ -12,19 +12,12 @@ from durable.engine.duties.inline import InlineSession
 from durable.engine.run import runner
 from durable.models import Execution, Worker
 from durable.testing import advance, assert_completed, assert_step, drain, run, time_travel
-from tests.life.cases import (
-    CommittingTestCase,
-    EngineTestCase,
-    a_worker,
-    bury,
-    claim_as,
-    die_at,
-    die_in_the_next_step,
-)
+from tests.cases import ThreadedTestCase, WorkflowTestCase
+from tests.life.cases import a_worker, bury, claim_as, die_at, die_in_the_next_step
 from tests.shop.models import Note
 
 
-class RecoveryTests(EngineTestCase):
+class RecoveryTests(WorkflowTestCase):
     def workflow(self, bound: int | None = None, **options: Any) -> type[Workflow]:
         class P(Workflow):
             class Meta(WorkflowMeta):
@@ -178,7 +171,7 @@ class RecoveryTests(EngineTestCase):
         assert_completed(execution)
 
 
-class FenceTests(CommittingTestCase):
+class FenceTests(ThreadedTestCase):
     def test_nothing_that_the_dead_worker_still_writes_is_accepted(self) -> None:
         class P(Workflow):
             @step

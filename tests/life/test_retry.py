@@ -15,11 +15,12 @@ from durable import (
 )
 from durable.models import Execution
 from durable.testing import assert_completed, assert_step, drain, run, time_travel
-from tests.life.cases import EngineTestCase, die_in_the_next_step, statuses
+from tests.cases import WorkflowTestCase
+from tests.life.cases import die_in_the_next_step, statuses
 
 
 @time_travel()
-class AttemptTests(EngineTestCase):
+class AttemptTests(WorkflowTestCase):
     def test_without_retry_a_step_has_one_attempt(self) -> None:
         class P(Workflow):
             @step
@@ -156,7 +157,7 @@ class AttemptTests(EngineTestCase):
         self.assertIsNone(execution.error)
 
 
-class FailTests(EngineTestCase):
+class FailTests(WorkflowTestCase):
     def test_fail_ends_the_step_without_a_retry_with_type_and_details(self) -> None:
         class P(Workflow):
             @step(retry=5)

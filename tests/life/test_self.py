@@ -19,11 +19,11 @@ from durable import (
 )
 from durable.models import Execution
 from durable.testing import advance, assert_completed, drain, run, time_travel
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 from tests.shop.models import Order
 
 
-class FactsTests(EngineTestCase):
+class FactsTests(WorkflowTestCase):
     def seen(self, read: Any, input: Any = None, **options: Any) -> Any:
         found: list[Any] = []
 

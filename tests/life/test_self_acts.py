@@ -13,7 +13,7 @@ from durable import (
     step,
 )
 from durable.testing import assert_completed, drain, run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
 def helper() -> Any:
@@ -21,7 +21,7 @@ def helper() -> Any:
     return durable.current()
 
 
-class AssignmentTests(EngineTestCase):
+class AssignmentTests(WorkflowTestCase):
     def test_attributes_cant_be_assigned(self) -> None:
         for name in ("total", "input", "attempt", "id", "_context", "one"):
 
@@ -43,7 +43,7 @@ class AssignmentTests(EngineTestCase):
         self.assertFailed(run(P), "AttributeError")
 
 
-class CurrentTests(EngineTestCase):
+class CurrentTests(WorkflowTestCase):
     def test_current_is_the_running_self_for_code_far_away_and_none_outside(self) -> None:
         found: list[Any] = []
 
@@ -73,7 +73,7 @@ class CurrentTests(EngineTestCase):
         self.assertEqual(execution.result, {"got": 5})
 
 
-class PlainCallTests(EngineTestCase):
+class PlainCallTests(WorkflowTestCase):
     def test_calling_a_step_from_a_step_is_a_plain_method_call(self) -> None:
         class P(Workflow):
             @step(retry=5)
@@ -103,7 +103,7 @@ class PlainCallTests(EngineTestCase):
                 getattr(P(), name)
 
 
-class WritingTests(EngineTestCase):
+class WritingTests(WorkflowTestCase):
     def test_progress_is_shown_and_the_last_one_counts(self) -> None:
         class P(Workflow):
             @step

@@ -10,13 +10,13 @@ import durable
 from durable import Workflow, chain, clock, days, hours, minutes, seconds, sleep, step
 from durable.models import Execution, Wait
 from durable.testing import advance, assert_completed, assert_step, run, time_travel
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
 
 @time_travel(NOON)
-class SleepTests(EngineTestCase):
+class SleepTests(WorkflowTestCase):
     def woken(self, call: Any) -> tuple[Execution, list[Any]]:
         found: list[Any] = []
 
@@ -180,7 +180,7 @@ def run_result(execution: Execution) -> Any:
     return execution.result
 
 
-class RealClockTests(EngineTestCase):
+class RealClockTests(WorkflowTestCase):
     def test_outside_time_travel_the_clock_is_the_databases(self) -> None:
         class P(Workflow):
             @step

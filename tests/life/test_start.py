@@ -96,6 +96,21 @@ class StartTests(WorkflowTestCase):
             drain()
         self.assertEqual(order, ["urgent", "early", "late", "whenever"])
 
+    def test_priority_holds_for_what_wakes_up_too(self) -> None:
+        order: list[str] = []
+
+        class Naps(Workflow):
+            @step
+            def nap(self, data: Data) -> None:
+                self.sleep(hours(1))
+                order.append(data["name"])
+
+        with time_travel(NOON):
+            durable.start(Naps, {"name": "a"})
+            durable.start(Naps, {"name": "b"}, priority=1)
+            advance(hours=1)
+        self.assertEqual(order, ["b", "a"])
+
     def test_scheduled_at_and_delay_start_no_earlier(self) -> None:
         with time_travel(NOON):
             at = durable.start(self.workflow, scheduled_at=NOON + hours(1))

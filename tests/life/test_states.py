@@ -17,7 +17,7 @@ from durable.errors import InvalidTransition
 from durable.models import AuditEntry, Execution, Wait
 from durable.models.fields import uuid7
 from durable.states import FINAL, TRANSITIONS, UNFINISHED, Status, sources
-from durable.testing import drain, isolate_workflows
+from durable.testing import drain
 from tests.stage import LEASE, NOON, Hand, tick
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -156,7 +156,6 @@ class MoverTests(TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.enterContext(isolate_workflows())
         self.enterContext(clock.frozen(NOON))
 
         class Asks(Workflow):

@@ -18,10 +18,10 @@ from durable.testing import (
     run,
     time_travel,
 )
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
-class SuspendTests(EngineTestCase):
+class SuspendTests(WorkflowTestCase):
     def test_except_exception_does_not_swallow_it(self) -> None:
         class P(Workflow):
             @step

@@ -20,7 +20,7 @@ from durable import (
 )
 from durable.models import Execution
 from durable.testing import advance, assert_completed, assert_step, drain, run, time_travel
-from tests.life.cases import CommittingTestCase, EngineTestCase
+from tests.cases import ThreadedTestCase, WorkflowTestCase
 from tests.shop.models import Note
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -105,7 +105,7 @@ class StepTimeoutPromises:
 
 
 @time_travel(NOON)
-class StepTimeoutTests(StepTimeoutPromises, EngineTestCase):
+class StepTimeoutTests(StepTimeoutPromises, WorkflowTestCase):
     def test_the_time_in_a_wait_is_not_the_attempts(self) -> None:
         class P(Workflow):
             @step(timeout=minutes(1))
@@ -150,12 +150,12 @@ class StepTimeoutTests(StepTimeoutPromises, EngineTestCase):
 
 
 @time_travel(NOON)
-class OutermostStepTimeoutTests(StepTimeoutPromises, CommittingTestCase):
+class OutermostStepTimeoutTests(StepTimeoutPromises, ThreadedTestCase):
     pass
 
 
 @time_travel(NOON)
-class WorkflowTimeoutTests(EngineTestCase):
+class WorkflowTimeoutTests(WorkflowTestCase):
     def workflow(self, body: Any, **options: Any) -> type[Workflow]:
         class P(Workflow):
             class Meta(WorkflowMeta):

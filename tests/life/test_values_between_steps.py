@@ -12,16 +12,15 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import TextChoices
-from django.test import SimpleTestCase, TestCase
+from django.test import TestCase
 
 import durable
-from durable import Data, Workflow, append, increment, step
+from durable import Data, Workflow, step
 from durable.models import Execution
 from durable.testing import assert_completed, run
 from tests.stage import (
     LEASE,
     Hand,
-    IsolatedWorkflows,
     at_noon,
     pass_time,
     run_until,
@@ -34,7 +33,7 @@ class Colour(TextChoices):
     RED = "red", "Red"
 
 
-class TypeTests(IsolatedWorkflows, TestCase):
+class TypeTests(TestCase):
     """14: values had other types after a resume; a step always gets them as read from storage."""
 
     GIVEN: dict[str, Any] = {
@@ -92,18 +91,7 @@ def _types(data: dict[str, Any]) -> dict[str, type]:
     return {key: type(value) for key, value in data.items()}
 
 
-class HelperTests(SimpleTestCase):
-    """18: ``increment`` and ``append`` on a missing key gave ``0`` and ``[]``."""
-
-    def test_increment_of_a_missing_key_is_the_amount(self) -> None:
-        self.assertEqual(increment({}, "n"), {"n": 1})
-        self.assertEqual(increment({}, "n", 5), {"n": 5})
-
-    def test_append_to_a_missing_key_is_a_list_of_the_item(self) -> None:
-        self.assertEqual(append({}, "items", "a"), {"items": ["a"]})
-
-
-class ReplacementTests(IsolatedWorkflows, TestCase):
+class ReplacementTests(TestCase):
     """19: data could only grow; what a step returns is the data."""
 
     def after(self, change: Callable[[Data], Data | None]) -> Any:

@@ -9,7 +9,8 @@ from durable import Workflow, WorkflowMeta, WorkflowNotFound, chain, days, hours
 from durable.engine.duties import workers
 from durable.models import Execution
 from durable.testing import advance, assert_completed, drain, isolate_workflows, run, time_travel
-from tests.life.cases import EngineTestCase, a_worker
+from tests.cases import WorkflowTestCase
+from tests.life.cases import a_worker
 
 
 def deploy(number: int) -> type[Workflow]:
@@ -30,7 +31,7 @@ def deploy(number: int) -> type[Workflow]:
     return Shipping
 
 
-class VersionTests(EngineTestCase):
+class VersionTests(WorkflowTestCase):
     def finish(self, execution: Execution) -> Any:
         durable.send_event(execution.id, "go", 1)
         drain()
@@ -88,7 +89,7 @@ class VersionTests(EngineTestCase):
         self.assertEqual(self.finish(execution), {"trace": ["a", "b", "a"]})
 
 
-class VanishedTests(EngineTestCase):
+class VanishedTests(WorkflowTestCase):
     def deploy(self, *names: str) -> type[Workflow]:
         class P(Workflow):
             @step
@@ -136,7 +137,7 @@ class VanishedTests(EngineTestCase):
         assert_completed(execution)
 
 
-class UnknownTests(EngineTestCase):
+class UnknownTests(WorkflowTestCase):
     def test_what_no_worker_has_is_blocked_and_taken_up_by_one_that_has_it(self) -> None:
         with isolate_workflows():
             execution = durable.start(deploy(2))

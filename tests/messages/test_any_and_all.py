@@ -5,11 +5,11 @@ from __future__ import annotations
 import durable
 from durable import Workflow, step
 from durable.testing import assert_completed, assert_waiting_for, drain, run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 from tests.messages.test_events import send
 
 
-class AnyAndAllTests(EngineTestCase):
+class AnyAndAllTests(WorkflowTestCase):
     def test_any_returns_name_and_payload_of_the_first_that_was_sent(self) -> None:
         class P(Workflow):
             @step

@@ -8,7 +8,7 @@ import durable
 from durable import Workflow, WorkflowMeta, chain, hours, step, wait_for_event
 from durable.models import CorrelationKey, Event, Execution
 from durable.testing import advance, assert_completed, assert_waiting_for, drain, run, time_travel
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
 class Paid(Workflow):
@@ -20,7 +20,7 @@ class Paid(Workflow):
         return {**data, "got": self.wait_for_event("paid")}
 
 
-class CorrelationTests(EngineTestCase):
+class CorrelationTests(WorkflowTestCase):
     def got(self, execution: Execution) -> Any:
         assert_completed(execution)
         return execution.result["got"]

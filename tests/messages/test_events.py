@@ -8,7 +8,7 @@ import durable
 from durable import InvalidTransition, Workflow, branch, chain, step, wait_for_event
 from durable.models import Event, Execution, Wait
 from durable.testing import assert_completed, assert_waiting_for, drain, run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
 def send(execution: Execution, *names: str, **named: Any) -> None:
@@ -18,7 +18,7 @@ def send(execution: Execution, *names: str, **named: Any) -> None:
         durable.send_event(execution.id, name, payload)
 
 
-class WaitForEventTests(EngineTestCase):
+class WaitForEventTests(WorkflowTestCase):
     def test_the_payload_is_returned_with_its_types(self) -> None:
         class P(Workflow):
             @step
@@ -207,7 +207,7 @@ class WaitForEventTests(EngineTestCase):
         self.assertEqual(execution.events.get().payload, {"n": 1})
 
 
-class PlaceTests(EngineTestCase):
+class PlaceTests(WorkflowTestCase):
     def test_waits_work_in_nested_branches(self) -> None:
         class P(Workflow):
             @step

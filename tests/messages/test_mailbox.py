@@ -14,10 +14,10 @@ from durable import OnEvent, Workflow, step
 from durable.engine import deliver
 from durable.models import Event, Execution
 from durable.testing import drain, run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
-class MailboxTests(EngineTestCase):
+class MailboxTests(WorkflowTestCase):
     def test_a_burst_is_sorted_in_portions_and_in_order(self) -> None:
         class Triggered(Workflow):
             class Meta:
@@ -55,7 +55,7 @@ class MailboxTests(EngineTestCase):
         self.assertEqual(run(Taking, keys=["k"]).data, {"got": [0, 1, 2]})
 
 
-class InboxTests(EngineTestCase):
+class InboxTests(WorkflowTestCase):
     def test_a_wait_reads_of_a_long_inbox_what_it_takes(self) -> None:
         class Taking(Workflow):
             @step

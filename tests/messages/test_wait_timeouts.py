@@ -19,7 +19,7 @@ from durable import (
 )
 from durable.models import Execution, Wait
 from durable.testing import advance, assert_completed, assert_step, drain, run, time_travel
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ CALLS: dict[str, Any] = {
 
 
 @time_travel(NOON)
-class TimeoutTests(EngineTestCase):
+class TimeoutTests(WorkflowTestCase):
     def waiting(self, call: Any, **options: Any) -> Execution:
         class P(Workflow):
             @step

@@ -17,7 +17,6 @@ from durable.testing import advance, assert_completed, assert_waiting_for, run
 from tests.stage import (
     LEASE,
     Hand,
-    IsolatedWorkflows,
     Killed,
     at_noon,
     drain,
@@ -33,7 +32,7 @@ def outcomes() -> list[tuple[str, str, str]]:
     return list(Wait.objects.visible().values_list("kind", "name", "status"))
 
 
-class TimeoutTests(IsolatedWorkflows, TestCase):
+class TimeoutTests(TestCase):
     """4: timeouts of any/all never came back, or looped; the outcome of a wait is a row."""
 
     def test_any_gives_the_timeout_value_when_time_is_over(self) -> None:
@@ -98,7 +97,7 @@ class TimeoutTests(IsolatedWorkflows, TestCase):
         self.assertEqual(execution.result, {"got": "late"})
 
 
-class CancelledWaitTests(IsolatedWorkflows, TestCase):
+class CancelledWaitTests(TestCase):
     """5: cancelling a wait did nothing to it and made later sleeps skip; each has its outcome."""
 
     def test_the_waits_of_a_cancelled_execution_are_cancelled_and_take_nothing(self) -> None:
@@ -156,7 +155,7 @@ class Waiter(Workflow):
         return {"got": self.wait_for_event("go")}
 
 
-class ParkTests(IsolatedWorkflows, TransactionTestCase):
+class ParkTests(TransactionTestCase):
     """7: an event between registering the wait and parking was lost; it is one transaction."""
 
     def test_an_event_delivered_while_the_body_runs_is_found_at_the_park(self) -> None:
@@ -199,7 +198,7 @@ class ParkTests(IsolatedWorkflows, TransactionTestCase):
             assert_waiting_for(execution, event="go")
 
 
-class EventTests(IsolatedWorkflows, TestCase):
+class EventTests(TestCase):
     """9: early events were lost, and a second wait got the first payload; there is an inbox."""
 
     def test_two_waits_of_one_name_get_two_events_in_order_early_or_late(self) -> None:
@@ -248,7 +247,7 @@ class EventTests(IsolatedWorkflows, TestCase):
         self.assertEqual(execution.result, {"got": [2, 1]})
 
 
-class RerunTests(IsolatedWorkflows, TestCase):
+class RerunTests(TestCase):
     """10: running a step again whose wait was on record failed the run; rows have a place."""
 
     def test_a_step_that_parks_again_in_the_same_wait_uses_its_row(self) -> None:

@@ -43,7 +43,6 @@ class RandomExecutionTests(TransactionTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.enterContext(testing.isolate_workflows())
         self.outside = Outside()
         self.workflows = define(self.outside)
         self.addCleanup(clock.set_frozen, clock.frozen_at())

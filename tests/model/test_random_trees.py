@@ -43,7 +43,6 @@ class RandomTreeTests(TransactionTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.enterContext(testing.isolate_workflows())
         self.workflow: Any = define()
         self.addCleanup(clock.set_frozen, clock.frozen_at())
 

@@ -10,10 +10,10 @@ from durable import Workflow, chain, foreach, parallel, step
 from durable.doors.actions import ACTIONS
 from durable.models import AuditEntry, Execution
 from durable.testing import assert_completed, assert_waiting_for, drain, run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
-class BlockedPartTests(EngineTestCase):
+class BlockedPartTests(WorkflowTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.asked = "before"

@@ -24,11 +24,6 @@ from durable.testing import advance, assert_completed, drain, isolate_workflows,
 
 
 class BlockTests(TestCase):
-    def setUp(self) -> None:
-        iso = isolate_workflows()
-        iso.__enter__()
-        self.addCleanup(iso.__exit__, None, None, None)
-
     def test_branches_change_their_own_copies_and_the_changes_are_merged(self) -> None:
         class Dashboard(Workflow):
             @step

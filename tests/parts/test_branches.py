@@ -6,9 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import durable
-from durable import Workflow, branch, chain, days, sleep, step, when
+from durable import Workflow, branch, chain, days, sleep, step
 from durable.testing import advance, assert_completed, assert_step, drain, run, time_travel
-from tests.life.cases import EngineTestCase, die_at
+from tests.cases import WorkflowTestCase
+from tests.life.cases import die_at, die_in_the_next_step
+from tests.stage import tick
 
 
 class Taking(Workflow):
@@ -28,7 +30,7 @@ class Taking(Workflow):
         return {**data, "took": "other"}
 
 
-class MatchTests(EngineTestCase):
+class MatchTests(WorkflowTestCase):
     def took(self, block: Any, data: dict[str, Any]) -> Any:
         class P(Taking):
             flow = chain(block)
@@ -42,53 +44,12 @@ class MatchTests(EngineTestCase):
         block = branch(on="v", cases=cases, default=Taking.other)
         for value, wanted in [
             (True, "a"),
-            (1, "b"),
-            (1.0, "b"),
             (Decimal(1), "b"),
-            ("1", "other"),
-            (False, "other"),
             (None, "other"),
             ([1], "other"),
         ]:
             with self.subTest(value=value):
                 self.assertEqual(self.took(block, {"v": value}), wanted)
-
-    def test_none_and_texts_match(self) -> None:
-        block = branch(on="v", cases={None: Taking.a, "": Taking.b}, default=Taking.other)
-        for data, wanted in [({}, "a"), ({"v": None}, "a"), ({"v": ""}, "b"), ({"v": 0}, "other")]:
-            self.assertEqual(self.took(block, data), wanted)
-
-    def test_a_dotted_path_looks_into_the_data_and_missing_counts_as_none(self) -> None:
-        block = branch(on="order.items.1.kind", cases={"x": Taking.a, None: Taking.b})
-        for data, wanted in [
-            ({"order": {"items": [{}, {"kind": "x"}]}}, "a"),
-            ({"order": {"items": []}}, "b"),
-            ({"order": "text"}, "b"),
-            ({}, "b"),
-        ]:
-            self.assertEqual(self.took(block, data), wanted)
-
-    def test_a_tuple_means_any_of_its_values(self) -> None:
-        block = branch(on="v", cases={("x", 2): Taking.a, (3,): Taking.b})
-        for value, wanted in [("x", "a"), (2, "a"), (3, "b"), (4, None), (("x", 2), None)]:
-            self.assertEqual(self.took(block, {"v": value}), wanted)
-
-    def test_when_is_a_predicate_and_cases_are_tried_in_order(self) -> None:
-        block = branch(
-            on="v",
-            cases=[
-                (when(lambda v: v > 1000), Taking.a),
-                (1, Taking.b),
-                (when(lambda v: v > 0), Taking.other),
-            ],
-        )
-        for value, wanted in [(1001, "a"), (1, "b"), (5, "other"), (-1, None)]:
-            self.assertEqual(self.took(block, {"v": value}), wanted)
-
-    def test_a_predicate_can_stand_in_a_tuple(self) -> None:
-        block = branch(on="v", cases={("x", when(lambda v: v == "y")): Taking.a})
-        for value, wanted in [("x", "a"), ("y", "a"), ("z", None)]:
-            self.assertEqual(self.took(block, {"v": value}), wanted)
 
     def test_on_may_be_a_callable_or_a_method(self) -> None:
         block = branch(on=lambda data: data["n"] % 2, cases={0: Taking.a, 1: Taking.b})
@@ -118,7 +79,7 @@ class MatchTests(EngineTestCase):
         self.assertEqual(run(P, {}).result, {"took": "a"})
 
 
-class SkipTests(EngineTestCase):
+class SkipTests(WorkflowTestCase):
     def test_no_match_and_no_default_skips_the_block(self) -> None:
         class P(Taking):
             @step
@@ -173,14 +134,14 @@ class SkipTests(EngineTestCase):
         self.assertEqual(run(P, {}).result, {"took": "other"})
 
 
-class RecordedChoiceTests(EngineTestCase):
+class RecordedChoiceTests(WorkflowTestCase):
     def deploy(self, on: Any = "v") -> type[Workflow]:
         """The same workflow, whose case ``1`` or ``2`` leads to the waiting step."""
 
         class P(Taking):
             @step
             def wait(self, data):
-                return {**data, "got": self.wait_for_event("go")}
+                return {**data, "v": self.wait_for_event("go")}
 
             flow = chain(branch(on=on, cases={1: wait, 2: Taking.b}, name="choice"), Taking.a)
 
@@ -190,13 +151,13 @@ class RecordedChoiceTests(EngineTestCase):
         execution = run(self.deploy(), {"v": 1})
         self.assertEqual(execution.path, "choice/1/wait")
         self.deploy(on=lambda data: 2)
-        durable.send_event(execution.id, "go", 5)
+        durable.send_event(execution.id, "go", 2)  # nor what the choice was made by
         drain()
         assert_completed(execution)
-        self.assertEqual(execution.result, {"v": 1, "got": 5, "took": "a"})
+        self.assertEqual(execution.result, {"v": 2, "took": "a"})
         self.assertEqual([row.path for row in execution.steps], ["choice/1/wait", "a"])
 
-    def test_on_is_asked_once(self) -> None:
+    def test_on_is_asked_once_and_its_choice_is_on_record_before_anything_runs(self) -> None:
         asked: list[int] = []
 
         def on(data: Any) -> int:
@@ -205,11 +166,17 @@ class RecordedChoiceTests(EngineTestCase):
 
         execution = durable.start(self.deploy(on=on), {})
         die_at("checkpoint.after_commit")
+        execution.refresh_from_db()
+        self.assertEqual(execution.path, "choice/1/wait")
+        self.assertFalse(execution.waits.exists())
         drain()
         durable.send_event(execution.id, "go")
+        tick()
+        die_in_the_next_step()
         drain()
         assert_completed(execution)
         self.assertEqual(len(asked), 1)
+        self.assertEqual([row.path for row in execution.steps], ["choice/1/wait", "a"])
         assert_step(execution, "wait", attempts=1)
 
     def test_the_choice_after_a_step_is_part_of_its_checkpoint(self) -> None:
@@ -230,8 +197,18 @@ class RecordedChoiceTests(EngineTestCase):
         assert_completed(execution)
         self.assertEqual(len(asked), 1)
 
+    def test_a_choice_that_fails_inside_a_choice_fails_the_execution(self) -> None:
+        def broken(data: Any) -> Any:
+            raise ValueError("no idea")
 
-class NestingTests(EngineTestCase):
+        class P(Taking):
+            inner = branch(on=broken, cases={1: Taking.a})
+            flow = chain(branch(on="v", cases={1: chain(inner)}), Taking.b)
+
+        self.assertFailed(run(P, {"v": 1}), "ValueError", "no idea")
+
+
+class NestingTests(WorkflowTestCase):
     def test_branches_nest_and_join_where_they_began(self) -> None:
         class P(Taking):
             @step

@@ -8,7 +8,7 @@ from typing import Any
 from durable import Workflow, WorkflowMeta, call_workflow, catch, chain, step
 from durable.models import Execution
 from durable.testing import assert_completed, run
-from tests.life.cases import CommittingTestCase, EngineTestCase
+from tests.cases import ThreadedTestCase, WorkflowTestCase
 
 
 class Unprintable:
@@ -100,7 +100,7 @@ class ChildRefusals:
                 self.assertRefused(Starts)
 
 
-class ChildRefusalTests(ChildRefusals, EngineTestCase):
+class ChildRefusalTests(ChildRefusals, WorkflowTestCase):
     def test_the_body_may_catch_it_and_so_may_the_flow(self) -> None:
         child = keyed(KEYS["raises"])
 
@@ -129,5 +129,5 @@ class ChildRefusalTests(ChildRefusals, EngineTestCase):
             self.assertIn("refused", execution.result)
 
 
-class CommittingChildRefusalTests(ChildRefusals, CommittingTestCase):
+class CommittingChildRefusalTests(ChildRefusals, ThreadedTestCase):
     """The same where transactions really commit."""

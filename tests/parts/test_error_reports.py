@@ -7,7 +7,7 @@ from typing import Any
 from durable import Fail, Workflow, call_workflow, catch, chain, foreach, parallel, step
 from durable.models import Wait
 from durable.testing import assert_completed, run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 WORDY = "x" * 4000
 LARGE = 2**20 - 200  # within what details may have, alone
@@ -41,7 +41,7 @@ class Wordy(Workflow):
         fall(60)
 
 
-class ListTests(EngineTestCase):
+class ListTests(WorkflowTestCase):
     """Lists of errors are short: type, message, step."""
 
     def assertBrief(self, error: Any, step: str) -> None:
@@ -114,7 +114,7 @@ class ListTests(EngineTestCase):
         assert_completed(execution)
 
 
-class CarriedTests(EngineTestCase):
+class CarriedTests(WorkflowTestCase):
     """The error of a child or of a caught node gets through, whatever its details are."""
 
     def parent(self) -> type[Workflow]:
@@ -184,7 +184,7 @@ class CarriedTests(EngineTestCase):
             self.assertEqual(error["traceback"], "")
 
 
-class DetailsTests(EngineTestCase):
+class DetailsTests(WorkflowTestCase):
     """One bad value does not take the others with it."""
 
     def details(self, details: Any) -> Any:

@@ -30,7 +30,8 @@ from durable.engine.duties.inline import InlineSession
 from durable.engine.run import runner
 from durable.models import Execution
 from durable.testing import advance, assert_completed, drain, isolate_workflows, run, time_travel
-from tests.life.cases import EngineTestCase, a_worker, bury, claim_as, die_at
+from tests.cases import WorkflowTestCase
+from tests.life.cases import a_worker, bury, claim_as, die_at
 
 
 def items(execution: Execution) -> list[str]:
@@ -38,7 +39,7 @@ def items(execution: Execution) -> list[str]:
     return list(execution.children.order_by("index").values_list("status", flat=True))
 
 
-class ItemTests(EngineTestCase):
+class ItemTests(WorkflowTestCase):
     def test_items_come_from_a_key_a_dotted_key_a_method_or_a_callable(self) -> None:
         def numbers(data: Any) -> Any:
             yield from data["order"]["items"]
@@ -219,7 +220,7 @@ class ItemTests(EngineTestCase):
         self.assertEqual((len(keys), len(set(keys))), (4, 2))
 
 
-class TurnTests(EngineTestCase):
+class TurnTests(WorkflowTestCase):
     def test_at_most_concurrency_are_in_flight_sliding_and_in_order(self) -> None:
         class W(Workflow):
             @step
@@ -308,7 +309,7 @@ class TurnTests(EngineTestCase):
         self.assertEqual([ran.count(("first", n)) for n in range(3)], [1, 1, 1])
 
 
-class CollectTests(EngineTestCase):
+class CollectTests(WorkflowTestCase):
     def test_any_value_in_item_order(self) -> None:
         class W(Workflow):
             @step
@@ -387,7 +388,7 @@ class CollectTests(EngineTestCase):
                 self.assertEqual(len(execution.data["r"]), 100)
 
 
-class ErrorTests(EngineTestCase):
+class ErrorTests(WorkflowTestCase):
     def flaky(self, **options: Any) -> tuple[type[Workflow], list[Any], set[Any]]:
         ran: list[Any] = []
         bad: set[Any] = set()
@@ -490,7 +491,7 @@ class ErrorTests(EngineTestCase):
         self.assertEqual(execution.data["n"], 7)
 
 
-class NestingTests(EngineTestCase):
+class NestingTests(WorkflowTestCase):
     def test_blocks_inside_items_get_item_and_index(self) -> None:
         class W(Workflow):
             @step
@@ -603,7 +604,7 @@ class NestingTests(EngineTestCase):
                     self.assertEqual(execution.data["n"], 1015)
 
 
-class BatchTests(EngineTestCase):
+class BatchTests(WorkflowTestCase):
     def batched(self, one: Any, count: int = 6, **options: Any) -> Execution:
         two_by_three: Any = {"concurrency": 2, "batch_size": 3}
 
@@ -708,7 +709,7 @@ class BatchTests(EngineTestCase):
         self.assertEqual(execution.data["n"], 10)
 
 
-class ControlTests(EngineTestCase):
+class ControlTests(WorkflowTestCase):
     def test_cancel_while_an_item_is_in_its_step_ends_the_tree(self) -> None:
         for batch_size in (1, 3):
             with self.subTest(batch_size=batch_size), isolate_workflows():

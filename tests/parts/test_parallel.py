@@ -25,7 +25,8 @@ from durable.engine.duties.inline import InlineSession
 from durable.engine.run import runner
 from durable.models import Execution
 from durable.testing import advance, assert_completed, assert_waiting_for, drain, run, time_travel
-from tests.life.cases import EngineTestCase, a_worker, claim_as
+from tests.cases import WorkflowTestCase
+from tests.life.cases import a_worker, claim_as
 from tests.shop.models import Order
 
 
@@ -34,7 +35,7 @@ def branches(execution: Execution) -> dict[str, str]:
     return dict(execution.children.order_by("index").values_list("branch", "status"))
 
 
-class MergeStrategyTests(EngineTestCase):
+class MergeStrategyTests(WorkflowTestCase):
     def test_deep_applies_what_a_branch_changed_or_added_and_keeps_the_rest(self) -> None:
         class W(Workflow):
             @step
@@ -336,7 +337,7 @@ class MergeStrategyTests(EngineTestCase):
                 self.assertFailed(run(W), type_ or "InvalidStepResult")
 
 
-class NameTests(EngineTestCase):
+class NameTests(WorkflowTestCase):
     def test_a_branch_is_called_after_its_step_or_its_keyword(self) -> None:
         class W(Workflow):
             @step
@@ -496,7 +497,7 @@ class NameTests(EngineTestCase):
         self.assertEqual(ran, ["b", "a", "after"])
 
 
-class ErrorTests(EngineTestCase):
+class ErrorTests(WorkflowTestCase):
     def test_fail_fast_cancels_parked_and_unstarted_siblings_and_closes_their_waits(self) -> None:
         class W(Workflow):
             @step
@@ -760,7 +761,7 @@ class ErrorTests(EngineTestCase):
         self.assertEqual((execution.data, ran), ({"m": 1}, ["a"]))
 
 
-class ControlTests(EngineTestCase):
+class ControlTests(WorkflowTestCase):
     def waiting(self) -> Execution:
         class W(Workflow):
             @step

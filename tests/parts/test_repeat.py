@@ -7,10 +7,10 @@ from typing import Any
 import durable
 from durable import Workflow, chain, increment, minutes, parallel, repeat, step
 from durable.testing import advance, assert_completed, drain, isolate_workflows, run, time_travel
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
-class RepeatTests(EngineTestCase):
+class RepeatTests(WorkflowTestCase):
     def test_until_may_be_a_key_a_callable_or_a_method(self) -> None:
         for kind in ("key", "callable", "method"):
             with self.subTest(kind), isolate_workflows():

@@ -32,7 +32,6 @@ from durable.models import Execution, Worker
 from durable.states import Status
 from tests.stage import (
     Hand,
-    IsolatedWorkflows,
     at_noon,
     bury_the_dead,
     drain,
@@ -68,7 +67,7 @@ class Booked(Workflow):
         raise Fail("no", type="card_declined")
 
 
-class FinalStatusTests(IsolatedWorkflows, TestCase):
+class FinalStatusTests(TestCase):
     """1: two places wrote the final status; it has one owner, and one guarded write."""
 
     def booked(self) -> Execution:
@@ -97,7 +96,7 @@ class FinalStatusTests(IsolatedWorkflows, TestCase):
                     self.assertEqual(fresh(execution).status, "compensated")
 
 
-class WaitInABranchTests(IsolatedWorkflows, TestCase):
+class WaitInABranchTests(TestCase):
     """3: a wait in a branch lost its place; a branch is an execution with its own position."""
 
     def setUp(self) -> None:
@@ -150,7 +149,7 @@ class WaitInABranchTests(IsolatedWorkflows, TestCase):
         self.assertEqual(fresh(self.execution).data, {"n": 1, "answer": 1, "other": 2})
 
 
-class ParentTests(IsolatedWorkflows, TestCase):
+class ParentTests(TestCase):
     """8: some ends of a child never woke its parent; one function ends an execution."""
 
     def parent_of(self, child: type[Workflow]) -> Execution:
@@ -223,7 +222,7 @@ class ParentTests(IsolatedWorkflows, TestCase):
         self.assertTrue(pulse([], []).messages)
 
 
-class ItemTests(IsolatedWorkflows, TransactionTestCase):
+class ItemTests(TransactionTestCase):
     """20: a foreach began again at item 0 after a crash; each item is checkpointed by itself."""
 
     def test_an_item_that_leaves_a_value_alone_does_not_take_back_the_change_of_another(

@@ -8,10 +8,10 @@ import durable
 from durable import AmbiguousWait, Workflow, chain, foreach, minutes, parallel, step
 from durable.models import Execution
 from durable.testing import advance, assert_completed, assert_waiting_for, drain, run, time_travel
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
-class EventTests(EngineTestCase):
+class EventTests(WorkflowTestCase):
     def two(self) -> Execution:
         class W(Workflow):
             @step
@@ -102,7 +102,7 @@ class EventTests(EngineTestCase):
         self.assertEqual(execution.data["a"], 5)
 
 
-class InputTests(EngineTestCase):
+class InputTests(WorkflowTestCase):
     def asking(self) -> Execution:
         class W(Workflow):
             @step

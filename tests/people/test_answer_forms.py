@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
+from django.contrib.auth.models import Group, User
 from django.db.models import TextChoices
 from django.http import QueryDict
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, TestCase
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -350,3 +351,36 @@ class DoorTests(SimpleTestCase):
         form = build_form(question, None, QueryDict("answer=a&answer=2"))
         self.assertTrue(form.is_valid())
         self.assertEqual(form.cleaned_data, {"answer": ["a", 2]})
+
+
+class HandoverForm(forms.Form):
+    to = forms.ModelChoiceField(User.objects.all())
+    groups = forms.ModelMultipleChoiceField(Group.objects.all(), required=False)
+
+
+class Handover:
+    forms: ClassVar = {"handover": HandoverForm}
+
+
+class RowTests(TestCase):
+    """A Django form may ask for rows; the step gets their primary keys."""
+
+    def test_rows_that_a_form_chooses_become_primary_keys(self) -> None:
+        kim = User.objects.create_user("kim")
+        groups = [Group.objects.create(name=name) for name in ("a", "b")]
+        question = Question.asked(QuestionSpec("form", form="handover"), People())
+        keys = [group.pk for group in groups]
+        for answer in (
+            {"to": kim.pk, "groups": keys},
+            {"to": str(kim.pk), "groups": [*map(str, keys)]},
+        ):
+            value = validate(question, answer, Handover)
+            self.assertEqual(value["to"], kim.pk)
+            self.assertCountEqual(value["groups"], keys)
+
+    def test_rows_that_are_not_there_are_refused(self) -> None:
+        question = Question.asked(QuestionSpec("form", form="handover"), People())
+        for to in (0, "x", "\0", 10**30, True, [1], {"a": 1}, None):
+            with self.assertRaises(InvalidInput) as caught:
+                validate(question, {"to": to, "groups": 5}, Handover)
+            self.assertEqual(set(caught.exception.errors), {"to", "groups"})

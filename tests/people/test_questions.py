@@ -10,9 +10,9 @@ from django import forms
 
 import durable
 from durable import InvalidInput, Workflow, days, step
-from durable.models import Execution, Wait
+from durable.models import AuditEntry, Execution, Wait
 from durable.testing import assert_completed, assert_waiting_for, drain, run
-from tests.life.cases import EngineTestCase
+from tests.cases import WorkflowTestCase
 
 
 class ContractForm(forms.Form):
@@ -24,7 +24,7 @@ class ContractForm(forms.Form):
         return str(self.cleaned_data["title"]).upper()
 
 
-class QuestionTests(EngineTestCase):
+class QuestionTests(WorkflowTestCase):
     def asked(self, ask: Any) -> Execution:
         class P(Workflow):
             forms = {"contract": ContractForm}
@@ -39,7 +39,7 @@ class QuestionTests(EngineTestCase):
 
     def got(self, ask: Any, answer: Any) -> Any:
         execution = self.asked(ask)
-        durable.provide_input(execution.id, "q", answer)
+        self.assertEqual(durable.provide_input(execution.id, "q", answer).pk, execution.pk)
         drain()
         assert_completed(execution)
         return execution.result["got"]
@@ -50,8 +50,10 @@ class QuestionTests(EngineTestCase):
             durable.provide_input(execution.id, "q", answer)
         wait = Wait.objects.get(execution=execution)
         self.assertEqual((wait.status, wait.answer), ("open", None))
-        drain()
+        self.assertEqual((wait.by_name, drain()), ("", 0))
         assert_waiting_for(execution, input="q")
+        self.assertFalse(AuditEntry.objects.filter(execution_id=execution.pk).exists())
+        self.assertTrue(all(caught.exception.errors.values()))
         return caught.exception.errors
 
     def test_text(self) -> None:
@@ -74,7 +76,16 @@ class QuestionTests(EngineTestCase):
             with self.subTest(kind=kind, answer=answer):
                 found = self.got(lambda s, kind=kind: s.wait_for_input("q", kind), answer)
                 self.assertEqual((found, type(found)), (wanted, type(wanted)))
-        for kind, bad in [("integer", "x"), ("integer", True), ("date", 5), ("email", "a")]:
+        for kind, bad in [
+            ("integer", "x"),
+            ("integer", True),
+            ("integer", 1.5),
+            ("number", "NaN"),
+            ("boolean", "maybe"),
+            ("date", 5),
+            ("date", "yesterday"),
+            ("email", "a"),
+        ]:
             self.refused(lambda s, kind=kind: s.wait_for_input("q", kind), bad)
 
     def test_a_choice_is_one_of_the_values(self) -> None:
@@ -83,7 +94,7 @@ class QuestionTests(EngineTestCase):
 
         for answer, wanted in [("a", "a"), ("b", "b"), (3, 3), ("3", 3)]:
             self.assertEqual(self.got(ask, answer), wanted)
-        for bad in ("Label of b", "c", 4, None, "", ["a"], True):
+        for bad in ("Label of b", "c", 4, None, "", ["a"], {"a": "a"}, True):
             self.refused(ask, bad)
 
     def test_multiple_is_a_list_of_values(self) -> None:
@@ -118,7 +129,9 @@ class QuestionTests(EngineTestCase):
         self.assertEqual(self.got(ask, answer), wanted)
         errors = self.refused(ask, {"city": "", "size": "x", "colour": "green", "more": 1})
         self.assertEqual(set(errors), {"city", "size", "colour", "when", "more"})
-        self.refused(ask, "text")
+        self.assertEqual(set(self.refused(ask, {})), {"city", "colour", "when"})
+        for bad in ("text", []):
+            self.assertEqual(set(self.refused(ask, bad)), {"__all__"})
 
     def test_a_form_of_the_class_gives_its_cleaned_data(self) -> None:
         for ask in (

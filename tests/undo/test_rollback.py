@@ -27,7 +27,6 @@ from durable import (
 from durable.models import Execution, Worker
 from tests.stage import (
     Hand,
-    IsolatedWorkflows,
     at_noon,
     bury_the_dead,
     drain,
@@ -87,7 +86,7 @@ class Undoing(Workflow):
 U = Undoing
 
 
-class RollbackTests(IsolatedWorkflows, TransactionTestCase):
+class RollbackTests(TransactionTestCase):
     """16: a rollback is made of recorded steps with retries, resumable, over the whole tree."""
 
     def setUp(self) -> None:

@@ -15,7 +15,7 @@ from durable.engine.run import claim as claims
 from durable.models import Execution, Worker
 from durable.models.fields import Stored, uuid7
 from durable.testing import advance, assert_completed, drain, run, time_travel
-from tests.life.cases import CommittingTestCase, EngineTestCase
+from tests.cases import ThreadedTestCase, WorkflowTestCase
 
 BROKEN = Stored("{")  # as a disk, or somebody with psql, may leave it
 
@@ -97,11 +97,11 @@ class ClaimCase:
         )
 
 
-class ClaimTripTests(ClaimCase, EngineTestCase):
+class ClaimTripTests(ClaimCase, WorkflowTestCase):
     """In one transaction, as in a ``TestCase`` of the kit."""
 
 
-class CommittingClaimTripTests(ClaimCase, CommittingTestCase):
+class CommittingClaimTripTests(ClaimCase, ThreadedTestCase):
     """Where transactions commit."""
 
     def test_an_outage_counts_against_nobody(self) -> None:

@@ -18,14 +18,14 @@ from durable.models import Event, Execution, Schedule, Wait
 from durable.people import notices
 from durable.storage.share import each
 from durable.testing import run
-from tests.life.cases import CommittingTestCase
+from tests.cases import ThreadedTestCase
 
 
 class Tripped(Exception):
     """What the engine raises in these tests."""
 
 
-class DutyTests(CommittingTestCase):
+class DutyTests(ThreadedTestCase):
     def setUp(self) -> None:
         super().setUp()
 

@@ -16,7 +16,8 @@ from durable.engine.run import attempt, suspend
 from durable.engine.undo import fail, rollback
 from durable.models import Execution, StepRun
 from durable.testing import advance, assert_completed, drain, run, time_travel
-from tests.life.cases import CommittingTestCase, EngineTestCase, die_in_the_next_step
+from tests.cases import ThreadedTestCase, WorkflowTestCase
+from tests.life.cases import die_in_the_next_step
 
 
 class Tripped(Exception):
@@ -228,11 +229,11 @@ class TripCase:
         assert_completed(execution)
 
 
-class TripTests(TripCase, EngineTestCase):
+class TripTests(TripCase, WorkflowTestCase):
     """In one transaction, as in a ``TestCase`` of the kit."""
 
 
-class CommittingTripTests(TripCase, CommittingTestCase):
+class CommittingTripTests(TripCase, ThreadedTestCase):
     """Where transactions commit."""
 
     def test_an_outage_counts_nothing(self) -> None:

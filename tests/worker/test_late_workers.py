@@ -22,7 +22,6 @@ from tests.shop.models import Effect
 from tests.stage import (
     LEASE,
     Hand,
-    IsolatedWorkflows,
     at_noon,
     bury_the_dead,
     drain,
@@ -31,7 +30,7 @@ from tests.stage import (
 )
 
 
-class CancelTests(IsolatedWorkflows, TransactionTestCase):
+class CancelTests(TransactionTestCase):
     """6: ``completed`` overwrote a cancellation; status is guarded, and waits close with it."""
 
     def cancelled_in(self, at: str, ran: list[str]) -> Execution:
@@ -113,7 +112,7 @@ class CancelTests(IsolatedWorkflows, TransactionTestCase):
         self.assertEqual(fresh(execution).status, "completed")
 
 
-class FenceTests(IsolatedWorkflows, TransactionTestCase):
+class FenceTests(TransactionTestCase):
     """15: only heartbeats were fenced; here every write of a worker carries the fence."""
 
     def setUp(self) -> None:

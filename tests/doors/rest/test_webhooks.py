@@ -24,7 +24,7 @@ import durable
 from durable import Data, OnEvent, Workflow, WorkflowMeta, step
 from durable.models import AuditEntry, Event, Execution
 from durable.rest.webhooks import sources
-from durable.testing import advance, assert_completed, drain, isolate_workflows, run, time_travel
+from durable.testing import advance, assert_completed, drain, run, time_travel
 from tests.cases import WorkflowTestCase
 from tests.doors.rest.cases import Api, RestTestCase, counts
 
@@ -460,7 +460,6 @@ class AtomicRequestTests(TransactionTestCase):
     """202 says that the event is committed, also where each request is a transaction."""
 
     def setUp(self) -> None:
-        self.enterContext(isolate_workflows())
         self.enterContext(override_settings(DURABLE={"WEBHOOKS": WEBHOOKS}))
         self.enterContext(mock.patch.dict(connection.settings_dict, {"ATOMIC_REQUESTS": True}))
 
