@@ -107,7 +107,7 @@ test: $(VENV)/.installed-dev browser
 
 test-sqlite test-postgres: test-%: $(VENV)/.installed-dev
 	@rm -f $(RESULTS)/$(RUN)-$*.xml
-	@DURABLE_TEST_DB=$* $(BIN)/python -m pytest -n $(WORKERS) \
+	@DURABLE_TEST_DB=$* $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
 		--junit-xml=$(RESULTS)/$(RUN)-$*.xml $(PYTEST_ARGS)
 
 # Takes each guard of the engine out, in a copy, and wants to see its test fail.
@@ -127,7 +127,8 @@ TIMES ?= 20
 random: $(VENV)/.installed-dev
 	@for database in $(DATABASES); do \
 		DURABLE_TEST_DB=$$database DURABLE_TEST_TIMES=$(TIMES) \
-			$(BIN)/python -m pytest -n $(WORKERS) -o faulthandler_timeout=0 tests/model || exit 1; \
+			$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
+			-o faulthandler_timeout=0 tests/model || exit 1; \
 	done
 
 # A PostgreSQL of its own, real workers and clients. The last line has the figures; a run that found

@@ -8,6 +8,9 @@ from typing import Any
 #: ints beyond this are not written out in a message
 SMALL = 10**18
 
+#: as codecs write: made once, for values with very many parts
+_written = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def why_not_data(value: Any) -> str:
     """The reason why a value of this type can't be data, and what to pass instead."""
@@ -53,6 +56,6 @@ def largest_part(plain: Any, path: str) -> str:
     if not plain or not isinstance(plain, dict | list) or "~t" in plain:
         return ""
     parts = enumerate(plain) if isinstance(plain, list) else plain.items()
-    sizes = [(len(json.dumps(item, ensure_ascii=False).encode()), key) for key, item in parts]
+    sizes = [(len(_written(item).encode()), key) for key, item in parts]
     size, key = max(sizes, key=lambda pair: pair[0])
     return f"; its largest part is {path}{accessor(key)} with {size} bytes"

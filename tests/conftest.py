@@ -97,8 +97,13 @@ def _only_on(item: pytest.Item) -> str | None:
     return str(wanted)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, visibly as deselected, what runs on the other database only."""
+    """Leave out, visibly as deselected, tests of the other database only; put the long ones first.
+
+    pytest-django keeps this order among the tests in a transaction, which it puts first, and
+    among all others: workers that steal from each other end with short tests, together.
+    """
     elsewhere = []
     for item in items:
         if item.nodeid.startswith(LONG):
@@ -108,3 +113,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in elsewhere]
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

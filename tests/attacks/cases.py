@@ -90,17 +90,17 @@ class AttackCase(WorkflowTestCase):
 
     def assertRefused(self, attacks: list[Attack], user: User) -> None:
         """Not one of them changes anything."""
+        before = stored()
         for attack in attacks:
             with self.subTest(door=attack.door, attack=attack.name), undone():
-                before = stored()
                 attack.call(user)
                 self.assertTrue(stored() == before, "it has changed something")
 
     def assertDone(self, attacks: list[Attack], user: User) -> None:
         """Each of them changes something: the deeds are real ones."""
+        before = stored()
         for attack in attacks:
             with self.subTest(door=attack.door, attack=attack.name), undone():
-                before = stored()
                 answer = attack.call(user)
                 said = getattr(answer, "content", b"")[:300]
                 self.assertTrue(stored() != before, said)

@@ -19,6 +19,9 @@ from tests.attacks.url_table import AS, ROLES
 #: Who is tried: the columns of the table, and who gets what one of them gets.
 EVERYBODY = (*ROLES, *AS)
 
+#: Who tries methods that a URL does not have.
+THOROUGH = ("anonymous", "superuser", "stranger")
+
 #: What nobody of another tenant reads anywhere; ids of rows besides.
 OTHERS = ("umbrella", "host:1", "key-1")
 
@@ -28,10 +31,10 @@ REFUSED = ("login", "401", "403", "404")
 def cells(row: Row) -> Iterator[tuple[str, str]]:
     """Who tries a row, by which methods.
 
-    A page that is shown is asked for by HEAD once; whoever has no column tries what there is.
+    A page that is shown is asked for by HEAD once; methods that are not there, by the thorough.
     """
     for role in EVERYBODY:
-        for method in row.statuses if role in AS else row.methods:
+        for method in row.methods if role in THOROUGH else row.statuses:
             shown = method == "HEAD" and row.expected("GET", like(role, row)) not in REFUSED
             if not shown or role == "superuser":
                 yield role, method

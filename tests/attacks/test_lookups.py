@@ -25,8 +25,8 @@ LOOKUPS = (
     "", "__exact", "__contains", "__icontains", "__startswith", "__regex", "__iregex", "__gt",
     "__lt", "__in", "__isnull", "__range", "__year", "__date", "__has_key", "__password",
 )  # fmt: skip
-#: values at which databases or Django stumble, or which would tell something
-VALUES = (SECRET, "[", "99999999999", "(a+)+$", "\u0000", "1,2", "{" * 50)
+#: values at which databases or Django stumble
+ODD = ("[", "99999999999", "\u0000", "1,2", "{" * 10_000)
 
 
 def columns(model: type[models.Model]) -> Iterator[str]:
@@ -81,16 +81,18 @@ class AdminLookupTests(TestCase):
         self.assertEqual(registered, set(LISTS))
 
     def test_no_list_takes_a_look_up_that_it_does_not_offer(self) -> None:
+        taken: list[str] = []
         for model in LISTS:
             pages = admin.site._registry[model]
             offered = self.offered(model)
             for column in columns(model):
-                for lookup in LOOKUPS:
-                    asked = column + lookup
-                    if asked in offered:
-                        continue
-                    with self.subTest(model=model.__name__, asked=asked):
-                        self.assertFalse(pages.lookup_allowed(asked, SECRET, None))  # type: ignore[arg-type]
+                taken += [
+                    f"{model.__name__}: {column}{lookup}"
+                    for lookup in LOOKUPS
+                    if column + lookup not in offered
+                    and pages.lookup_allowed(column + lookup, SECRET, None)  # type: ignore[arg-type]
+                ]
+        self.assertEqual(taken, [])
 
     def test_what_is_not_offered_is_refused_by_the_page(self) -> None:
         asked = {
@@ -105,7 +107,7 @@ class AdminLookupTests(TestCase):
         self.assertEqual(set(asked), set(LISTS))
         for model, names in asked.items():
             for name in names:
-                for value in VALUES:
+                for value in (SECRET, "[", "\u0000"):
                     with self.subTest(model=model.__name__, asked=name, value=value):
                         page = self.client.get(self.address(model), {name: value})
                         if page.status_code == 200:  # a page of ours, which reads no such thing
@@ -116,7 +118,7 @@ class AdminLookupTests(TestCase):
     def test_no_value_of_a_filter_breaks_a_page(self) -> None:
         for model in LISTS:
             for name in sorted(self.offered(model)):
-                for value in (*VALUES, "[" * 10_000, "x" * 10_000):
+                for value in ODD:
                     with self.subTest(model=model.__name__, name=name, value=value[:20]):
                         page = self.client.get(self.address(model), {name: value})
                         self.assertIn(page.status_code, (200, 302), page.content[:200])
@@ -124,7 +126,7 @@ class AdminLookupTests(TestCase):
     def test_lists_are_sorted_by_the_columns_that_offer_it(self) -> None:
         for model in LISTS:
             pages = admin.site._registry[model]
-            for order in [*map(str, range(-9, 10)), "99999999999", "x", "1.2.3", "-" * 50]:
+            for order in [*map(str, range(10)), "-2", "-9", "99999999999", "x.1.2", "-" * 50]:
                 with self.subTest(model=model.__name__, order=order):
                     page = self.client.get(self.address(model), {"o": order})
                     if page.status_code != 200:

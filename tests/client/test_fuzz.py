@@ -48,6 +48,9 @@ ODD: Mapping[str, Any] = {
     "unsaved": User(username="nobody"),
 }
 
+#: parameters that each call takes and reads by the same code: all of ``ODD`` once, then some
+EVERYWHERE = {"execution_id", "by"}
+
 
 class FuzzTests(WorkflowTestCase):
     def setUp(self) -> None:
@@ -134,9 +137,12 @@ class FuzzTests(WorkflowTestCase):
         self.assertEqual(set(self.calls()), public)
 
     def test_one_odd_argument_at_a_time(self) -> None:
+        tried: set[str] = set()
         for name, arguments in self.calls().items():
             for parameter in arguments:
-                for odd, value in ODD.items():
+                again = parameter in EVERYWHERE and parameter in tried
+                tried.add(parameter)
+                for odd, value in list(ODD.items())[:: 7 if again else 1]:
                     with self.subTest(f"{name}({parameter}={odd})"):
                         self.attempt(getattr(durable, name), {**arguments, parameter: value})
 

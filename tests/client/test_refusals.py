@@ -33,7 +33,7 @@ ODD: dict[str, Any] = {
     "101 levels": nested(101),
     "100,000 levels": nested(100_000),
     "10 MB": "x" * 10_000_000,
-    "10 MB of small things": list(range(1_500_000)),
+    "2 MB of small things": list(range(250_000)),
     "an int of 5,000 digits": 10**5000,
     "object": object(),
     "function": print,

@@ -32,7 +32,7 @@ from tests.cases import (
 
 R = TypeVar("R")
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
-RACES = 100
+RACES = 40
 
 
 def define() -> None:

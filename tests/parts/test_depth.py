@@ -144,12 +144,12 @@ class CancelTests(Deep):
         return len(sent)
 
     def test_however_deep_it_reaches_the_last_level(self) -> None:
-        for depth in (8, 400):
+        for depth in (8, 150):
             with self.subTest(depth=depth):
                 self.cancelled(depth)
 
     def test_also_where_what_was_done_is_undone(self) -> None:
-        for depth in (8, 120):
+        for depth in (8, 60):
             with self.subTest(depth=depth):
                 self.cancelled(depth, compensate=True)
 
@@ -166,16 +166,16 @@ class CancelTests(Deep):
             self.assertEnded(execution, "cancelled")
             return len(sent)
 
-        self.assertEqual(cancelled(3), cancelled(30))
+        self.assertEqual(cancelled(2), cancelled(12))
 
     def test_those_above_a_step_that_runs_wait_for_its_end(self) -> None:
-        execution = self.planted(120)
+        execution = self.planted(60)
         leaf = Execution.objects.get(children=None)
         Execution.objects.filter(pk=leaf.pk).held(uuid7())
         durable.cancel(execution.id)
         self.assertEqual(Execution.objects.exclude(status="waiting").get().pk, leaf.pk)
         asked = Execution.objects.filter(cancel_requested_at__isnull=False)
-        self.assertEqual(asked.count(), 121)
+        self.assertEqual(asked.count(), 61)
 
     def test_what_stands_in_the_middle_is_set_going_to_reach_its_end(self) -> None:
         execution = self.planted(8)
@@ -206,12 +206,12 @@ class FailureTests(Deep):
     def test_what_many_levels_have_done_is_undone_in_linearly_many_statements(
         self,
     ) -> None:
-        few, many = (self.failed(depth, S.acts, "compensated") for depth in (6, 24))
-        self.assertLessEqual(many, 24 / 6 * 1.1 * few)
+        few, many = (self.failed(depth, S.acts, "compensated") for depth in (4, 12))
+        self.assertLessEqual(many, 12 / 4 * 1.1 * few)
 
     def test_many_levels_with_nothing_to_undo_fail_in_linearly_many_statements(self) -> None:
-        few, many = (self.failed(depth, S.plain, "failed") for depth in (6, 24))
-        self.assertLessEqual(many, 24 / 6 * 1.1 * few)
+        few, many = (self.failed(depth, S.plain, "failed") for depth in (4, 12))
+        self.assertLessEqual(many, 12 / 4 * 1.1 * few)
 
     def test_undoing_a_deep_tree_at_once_is_linear_too(self) -> None:
         def undone(depth: int) -> int:
@@ -224,7 +224,7 @@ class FailureTests(Deep):
             self.assertEqual(len(self.did), depth + 1)
             return len(sent)
 
-        few, many = undone(10), undone(20)
+        few, many = undone(6), undone(12)
         self.assertLessEqual(many, TWICE * few)
 
     def test_the_root_of_a_hundred_levels_fails(self) -> None:

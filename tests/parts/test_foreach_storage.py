@@ -17,8 +17,8 @@ from durable.models import Execution, StepRun
 from durable.testing import assert_completed, drain, run
 from tests.cases import WorkflowTestCase
 
-NAMES = [f"{number:03}" + "x" * 1000 for number in range(60)]
-ONE_LIST = 60 * 1000
+NAMES = [f"{number:03}" + "x" * 3000 for number in range(20)]
+ONE_LIST = 20 * 3000
 
 
 def bytes_kept() -> int:
@@ -54,7 +54,7 @@ class ForeachStorageTests(WorkflowTestCase):
         execution = run(self.campaign(**options), {"names": NAMES})
         assert_completed(execution)
         self.assertEqual(execution.data["sent"], len(NAMES))
-        self.assertEqual((execution.data["last"], execution.data["names"]), (59, NAMES))
+        self.assertEqual((execution.data["last"], execution.data["names"]), (19, NAMES))
         # the items themselves, in their rows and in the records of two steps; the last item of a
         # sequence has the data that the block ends with
         self.assertLess(bytes_kept(), 7 * ONE_LIST)
@@ -136,7 +136,7 @@ class ForeachStorageTests(WorkflowTestCase):
                 foreach("names", "send", on_error="continue", max_failures=0, name="mails")
             )
 
-        for failing, seen in (("c", "abcd"), ("a", "abcd"), ("d", "abcd"), ("abcd", "abcd")):
+        for failing, seen in (("c", "abcd"), ("abcd", "abcd")):
             with self.subTest(failing=failing):
                 broken = set(failing)
                 execution = run(Campaign, {"names": ["a", "b", "c", "d"]})

@@ -179,11 +179,13 @@ def _present() -> Iterator[_Presence]:
 
 
 _NEXT = Statement(
-    lambda kinds, vain: Execution.objects.filter(
-        Among("kind", kinds), ~Q(Among("queue", vain)), ready_at__isnull=False
-    )
-    .order_by("rank", "ready_at", "id")
-    .values_list("queue", "pk"),
+    lambda kinds, vain: (
+        Execution.objects.filter(
+            Among("kind", kinds), ~Q(Among("queue", vain)), ready_at__isnull=False
+        )
+        .order_by("rank", "ready_at", "id")
+        .values_list("queue", "pk")
+    ),
     limited=True,
 )
 

@@ -111,19 +111,19 @@ class MatrixTests(RestTestCase):
             "operator": self.operator, "boss": self.boss, "stranger": self.stranger,
         }  # fmt: skip
         self.apis = {"nobody": Api(), **{name: Api(who) for name, who in people.items()}}
+        self.before = counts()  # what is asked for is undone
 
     def ask_for(self, who: str, row: Row) -> int:
         """The status that somebody gets; nothing of it stays."""
         path = reverse(f"durable:{row.name}", args=[self.ids.get(arg, arg) for arg in row.args])
         path = path.removeprefix("/durable/")
-        before = counts()
         savepoint = transaction.savepoint()
         try:
             api = self.apis[who]
             answer = api.get(path) if row.method == "GET" else api.post(path, row.body)
             if answer.status_code >= 400:
                 self.assertEqual(answer["Content-Type"], "application/problem+json")
-                self.assertEqual(counts(), before)
+                self.assertEqual(counts(), self.before)
             return int(answer.status_code)
         finally:
             transaction.savepoint_rollback(savepoint)
