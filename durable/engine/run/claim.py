@@ -188,12 +188,19 @@ def stop_overdue_children(parents: list[UUID]) -> None:
         tree_of.stop(Execution.objects.filter(pk=child.pk), reasons.timed_out(child.parent))
 
 
+_EXPIRED = Statement(
+    lambda ids: Wait.objects.expired().filter(Among("execution_id", ids)).values_list("pk")
+)
+
+
 def _expire(parked: list[UUID]) -> set[UUID]:
     """Time out waits past their deadline; return executions whose wait is locked by an answer.
 
     A transaction that is still open may be answering such a wait. It is not waited for: its
     execution is looked at again ``LOOK_AGAIN`` later.
     """
+    if not _EXPIRED(ids=parked):
+        return set()
     due = Wait.objects.expired().filter(execution__in=parked)
     if Wait.objects.filter(
         pk__in=list(lock(due, skip_locked=True).values_list("pk", flat=True))
