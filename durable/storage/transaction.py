@@ -70,10 +70,7 @@ def insert(row: Model, again: Callable[[], T | None], *, unique: bool = True) ->
     except IntegrityError as error:
         known = again()
         if known is None and getattr(error.__cause__, "sqlstate", None) == UNIQUE_VIOLATION:
-            raise StaleSnapshot(
-                "could not serialize access: somebody else was first with the same key or name, "
-                "in a transaction that this one can't see; run the transaction again"
-            ) from error
+            raise stale() from error
         if known is None:
             raise
         return known
@@ -112,6 +109,29 @@ def in_callers_transaction(function: Callable[P, R]) -> Callable[P, R]:
         return repeated(lambda: _alone(alias, function, args, kwargs))
 
     return run
+
+
+def in_one_statement(call: Callable[[], R], *, savepoint: bool) -> R:
+    """``call()``, which writes in one statement: where no transaction is open, that is one.
+
+    It is run again like an ``in_transaction``. In the caller's transaction it needs a savepoint
+    only if it may refuse; what is left to fail breaks that transaction as well.
+    """
+    alias = database()
+    if connections[alias].in_atomic_block:
+        with transaction.atomic(using=alias, savepoint=savepoint):
+            return call()
+    if is_strict():
+        return repeated(lambda: _alone(alias, call, (), {}))
+    return repeated(call)
+
+
+def stale() -> StaleSnapshot:
+    """The error for a row that is in the way and can't be seen."""
+    return StaleSnapshot(
+        "could not serialize access: somebody else was first with the same key or name, "
+        "in a transaction that this one can't see; run the transaction again"
+    )
 
 
 def _alone(alias: str, function: Callable[..., R], args: Any, kwargs: Any) -> R:
