@@ -21,8 +21,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 ATTEMPTS = 4
+SERIALIZATION_FAILURE = "40001"
 #: serialization failure, deadlock, lock not available
-RETRIABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
+RETRIABLE_SQLSTATES = frozenset({SERIALIZATION_FAILURE, "40P01", "55P03"})
 UNIQUE_VIOLATION = "23505"
 
 
@@ -111,16 +112,22 @@ def in_callers_transaction(function: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def in_one_statement(call: Callable[[], R], *, savepoint: bool) -> R:
+def in_one_statement(call: Callable[[], R], *, unique: bool) -> R:
     """``call()``, which writes in one statement: where no transaction is open, that is one.
 
-    It is run again like an ``in_transaction``. In the caller's transaction it needs a savepoint
-    only if it may refuse; what is left to fail breaks that transaction as well.
+    It is run again like an ``in_transaction``. In the caller's transaction it stands in a savepoint
+    only if it is ``unique``: somebody else may be first with its key, and then it refuses, or there
+    is a ``StaleSnapshot``. Nothing else is left to fail but the database itself.
     """
     alias = database()
     if connections[alias].in_atomic_block:
-        with transaction.atomic(using=alias, savepoint=savepoint):
-            return call()
+        try:
+            with transaction.atomic(using=alias, savepoint=unique):
+                return call()
+        except OperationalError as error:
+            if unique and getattr(error.__cause__, "sqlstate", None) == SERIALIZATION_FAILURE:
+                raise stale() from error
+            raise
     if is_strict():
         return repeated(lambda: _alone(alias, call, (), {}))
     return repeated(call)

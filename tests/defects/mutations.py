@@ -13,6 +13,7 @@ from tests.defects.endless import ENDLESS
 from tests.defects.looks import LOOKS
 from tests.defects.mutation import Edit, Mutation
 from tests.defects.mutation import mutation as _mutation
+from tests.defects.starts import STARTS
 from tests.defects.surroundings import SURROUNDINGS
 
 POSITIONS = "tests/defects/test_positions.py::"
@@ -615,5 +616,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     *COMPOSED,
     *ENDLESS,
     *LOOKS,
+    *STARTS,
     *SURROUNDINGS,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
+from types import SimpleNamespace
 from unittest import TestCase, mock
 
 import pytest
@@ -90,11 +91,39 @@ class Ticking:
     """A clock that moves by hand, for the loops of this process."""
 
     def __init__(self) -> None:
-        self.now, self.statement = 1000.0, 0.0
+        self.now = 1000.0
 
     def monotonic(self) -> float:
         """The present."""
         return self.now
+
+
+class LateTests(TestCase):
+    """A start that was silent because a notification stood for it, but that took too long."""
+
+    def gone(self, took: float) -> bool:
+        """Whether a third start notifies that takes so many seconds, after two that took 1 ms."""
+        clock, conn = (
+            Ticking(),
+            SimpleNamespace(
+                vendor="postgresql", in_atomic_block=False, get_autocommit=lambda: True
+            ),
+        )
+        with (
+            mock.patch.object(notify, "time", clock),
+            mock.patch.object(notify, "_row", notify._Row()),
+            mock.patch.object(notify, "hint") as own,
+        ):
+            for length in (MS, MS, took):
+                hint = notify.Hint(conn)
+                clock.now += length
+                hint.given(heard="pg_notify" in hint.sql)
+            self.assertNotIn("pg_notify", hint.sql)
+            return bool(own.called)
+
+    def test_notifies_after_all(self) -> None:
+        self.assertFalse(self.gone(STANDS_FOR - 2 * MS))
+        self.assertTrue(self.gone(STANDS_FOR))
 
 
 @pytest.mark.only_on("postgresql")

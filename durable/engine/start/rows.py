@@ -149,7 +149,7 @@ def _portions(bodies: Sequence[Body]) -> Iterator[Sequence[Body]]:
     """As many rows at once as a statement may well carry."""
     first = size = 0
     for at, body in enumerate(bodies):
-        if at - first >= AT_ONCE or size > CHARACTERS:
+        if at - first >= AT_ONCE or size >= CHARACTERS:
             yield bodies[first:at]
             first, size = at, 0
         size += len(body.data)

@@ -88,7 +88,7 @@ def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -
 
     if noted or not rows.in_one_statement(keys):
         return in_callers_transaction(make)()
-    return in_one_statement(make, savepoint=once is not None)
+    return in_one_statement(make, unique=once is not None)
 
 
 @in_callers_transaction
