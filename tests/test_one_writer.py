@@ -17,9 +17,8 @@ NAMED = {
     "durable.engine.ends.checkpoint": "_UPDATE",
     "durable.engine.ends.turns": "_RELEASE",
     "durable.engine.parts.item_rows": "_INSERT",
-    "durable.engine.start.start": "start_many",
+    "durable.engine.start.rows": "_INSERT",
     "durable.storage.transaction": "insert",
-    "durable.engine.start.children": "create",
     "durable.engine.parts.fan_out": "open_parallel",
 }
 

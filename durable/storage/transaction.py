@@ -21,8 +21,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 ATTEMPTS = 4
+SERIALIZATION_FAILURE = "40001"
 #: serialization failure, deadlock, lock not available
-RETRIABLE_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
+RETRIABLE_SQLSTATES = frozenset({SERIALIZATION_FAILURE, "40P01", "55P03"})
 UNIQUE_VIOLATION = "23505"
 
 
@@ -70,10 +71,7 @@ def insert(row: Model, again: Callable[[], T | None], *, unique: bool = True) ->
     except IntegrityError as error:
         known = again()
         if known is None and getattr(error.__cause__, "sqlstate", None) == UNIQUE_VIOLATION:
-            raise StaleSnapshot(
-                "could not serialize access: somebody else was first with the same key or name, "
-                "in a transaction that this one can't see; run the transaction again"
-            ) from error
+            raise stale() from error
         if known is None:
             raise
         return known
@@ -112,6 +110,35 @@ def in_callers_transaction(function: Callable[P, R]) -> Callable[P, R]:
         return repeated(lambda: _alone(alias, function, args, kwargs))
 
     return run
+
+
+def in_one_statement(call: Callable[[], R], *, unique: bool) -> R:
+    """``call()``, which writes in one statement: where no transaction is open, that is one.
+
+    It is run again like an ``in_transaction``. In the caller's transaction it stands in a savepoint
+    only if it is ``unique``: somebody else may be first with its key, and then it refuses, or there
+    is a ``StaleSnapshot``. Nothing else is left to fail but the database itself.
+    """
+    alias = database()
+    if connections[alias].in_atomic_block:
+        try:
+            with transaction.atomic(using=alias, savepoint=unique):
+                return call()
+        except OperationalError as error:
+            if unique and getattr(error.__cause__, "sqlstate", None) == SERIALIZATION_FAILURE:
+                raise stale() from error
+            raise
+    if is_strict():
+        return repeated(lambda: _alone(alias, call, (), {}))
+    return repeated(call)
+
+
+def stale() -> StaleSnapshot:
+    """The error for a row that is in the way and can't be seen."""
+    return StaleSnapshot(
+        "could not serialize access: somebody else was first with the same key or name, "
+        "in a transaction that this one can't see; run the transaction again"
+    )
 
 
 def _alone(alias: str, function: Callable[..., R], args: Any, kwargs: Any) -> R:

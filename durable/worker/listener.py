@@ -6,10 +6,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Any
 from uuid import uuid4
 
-from durable.storage.notify import CHANNEL, from_elsewhere
+from durable.storage.notify import CHANNEL, MORE, STANDS_FOR, from_elsewhere
 from durable.storage.transaction import of_its_own
 
 logger = logging.getLogger("durable.worker")
@@ -19,6 +20,35 @@ LOOK_EVERY = 0.02  # seconds between two looks at SQLite's data version
 SETTLED = 4.0  # seconds; transactions that found no listener have ended by then
 PROOF = 2.0  # seconds within which a notification from another connection must arrive
 PROVE_EVERY = 30.0  # seconds
+APART = 0.005  # seconds between two looks for which notifications are the reason
+AGAIN = 2 * STANDS_FOR  # seconds after which a look covers all that MORE stands for
+
+
+class Pace:
+    """When to look for notifications: the first at once; what comes thick shares later looks."""
+
+    def __init__(self) -> None:
+        self._due, self._last, self._more = inf, -inf, False
+
+    def hear(self, payload: str, now: float) -> None:
+        """A notification has come. After MORE a look follows that covers what it stands for."""
+        soon = max(now, self._last + APART)
+        if payload == MORE:
+            soon = soon if self._due == inf else self._due
+            self._more = True
+        self._due = min(self._due, soon)
+
+    def seconds(self, now: float, longest: float) -> float:
+        """How long to wait for the next look, at most ``longest``."""
+        return max(0.001, min(self._due - now, longest))
+
+    def is_due(self, now: float) -> bool:
+        """Whether to look now; then the look counts as begun."""
+        if now < self._due:
+            return False
+        self._last, self._due = now, now + AGAIN if self._more else inf
+        self._more = False
+        return True
 
 
 class Listener:
@@ -88,6 +118,7 @@ class Listener:
         raw.execute(f"LISTEN {CHANNEL}")
         raw.execute(f"LISTEN {proof}")
         asked, open_since = -PROVE_EVERY, 0.0  # 0.0: the last proof has arrived
+        pace = Pace()
         while not self._stopping.is_set():
             now = time.monotonic()
             if open_since and now - open_since > PROOF:
@@ -95,10 +126,14 @@ class Listener:
             if not open_since and now - asked >= PROVE_EVERY:
                 asked = open_since = now
                 from_elsewhere(proof)
-            for heard in raw.notifies(timeout=0.5, stop_after=1):
+            for heard in raw.notifies(timeout=pace.seconds(now, 0.5), stop_after=1):
                 if heard.channel == proof:
                     open_since = 0.0
                     self._says(True)
+                    pace.hear(MORE, time.monotonic())  # may have begun before we listened
+                else:
+                    pace.hear(heard.payload, time.monotonic())
+            if pace.is_due(time.monotonic()):
                 self._wake()
 
 

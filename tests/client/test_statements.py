@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,15 +87,61 @@ def writing(data: Data) -> Data:
 
 
 class StatementTests(WorkflowTestCase):
-    def test_a_start_is_one_insert(self) -> None:
+    def cost(self, call: Callable[[], object]) -> int:
+        """How many statements a call sends."""
+        with CaptureQueriesContext(connection) as seen:
+            call()
+        return len(seen)
+
+    def test_a_start_in_a_transaction_is_one_statement(self) -> None:
+        workflow, order = pipeline(1, pure), Note.objects.create(text="x")
+        given: dict[str, Any] = {"tags": {"a": 1}, "subject": order, "priority": 1, "queue": "q"}
+        later = {"delay": seconds(60)}
+        durable.start(workflow)  # notes for this transaction that nobody listens
+        for options in ({}, given, later):
+            with self.subTest(options=options):
+                cost = self.cost(lambda o=options: durable.start(workflow, {"n": 1}, **o))
+                self.assertEqual(cost, 1)
+        self.assertEqual(
+            self.cost(lambda: durable.start(workflow, {"n": 1}, keys=["a", "b"])),
+            1 if connection.vendor == "postgresql" else 4,  # a savepoint around row and keys
+        )
+
+    def test_an_idempotency_key_costs_no_look_before_the_insert(self) -> None:
         workflow = pipeline(1, pure)
-        durable.start(workflow)  # who listens is remembered for two seconds
-        with CaptureQueriesContext(connection) as seen:
-            durable.start(workflow, {"n": 1}, queue="q", priority=1, tags={"a": 1})
-        self.assertLessEqual(len(seen), 3)  # savepoint, insert, release
-        with CaptureQueriesContext(connection) as seen:
-            durable.start(workflow, {"n": 1}, idempotency_key="k")
-        self.assertLessEqual(len(seen), 6)  # look first; a savepoint around the insert
+        once = lambda: durable.start(workflow, {"n": 1}, idempotency_key="k")  # noqa: E731
+        self.assertEqual(self.cost(once), 3)  # in a savepoint
+        self.assertEqual(self.cost(once), 4)  # and who was first is read
+
+    def test_a_start_sends_few_parameters(self) -> None:
+        """The driver keeps the parsed text of short statements with few parameters."""
+        sent, execute = list[tuple[str, int]](), CursorWrapper.execute
+
+        def noting(self: Any, sql: Any, params: Any = None) -> Any:
+            sent.append((sql, len(params or ())))
+            return execute(self, sql, params)
+
+        workflow = pipeline(1, pure)
+        with mock.patch.object(CursorWrapper, "execute", noting):
+            durable.start(workflow, {"n": 1}, tags={"a": 1}, keys=["k"])
+        sql, number = max(sent, key=lambda one: one[1])
+        self.assertLess(number, 20)
+        self.assertLess(len(sql), 4096)
+
+    def test_many_starts_are_a_statement_for_a_thousand(self) -> None:
+        class Keyed(Workflow):
+            class Meta:
+                key = "n"
+
+            @step
+            def only(self, data: Data) -> None: ...
+
+        inputs = [{"n": n} for n in range(2500)]
+        self.assertEqual(
+            self.cost(lambda: durable.start_many(pipeline(1, pure), inputs)),
+            3 + 2,  # in a savepoint
+        )
+        self.assertEqual(self.cost(lambda: durable.start_many(Keyed, inputs)), 6 + 2)
 
     def test_a_step_costs_two_writes_in_the_kit(self) -> None:
         few, many = pipeline(2, pure), pipeline(12, pure)
@@ -125,6 +171,22 @@ class StatementTests(WorkflowTestCase):
                 drain()
             costs.append(len(seen))
         self.assertEqual(costs[0], costs[1])
+
+
+class AloneTests(ThreadedTestCase):
+    """Where no transaction is open."""
+
+    def test_a_start_is_one_statement(self) -> None:
+        """No BEGIN, no COMMIT, no NOTIFY of its own."""
+        workflow = pipeline(1, pure)
+        durable.start(workflow)
+        for options in ({}, {"tags": {"a": 1}}, {"idempotency_key": "k"}):
+            with self.subTest(options=options), CaptureQueriesContext(connection) as seen:
+                durable.start(workflow, {"n": 1}, **options)
+                self.assertEqual(len(seen), 1, seen.captured_queries)
+        with CaptureQueriesContext(connection) as seen:
+            durable.start(workflow, {"n": 1}, keys=["a"])
+        self.assertEqual(len(seen), 1 if connection.vendor == "postgresql" else 4)
 
 
 class CommitTests(ThreadedTestCase):

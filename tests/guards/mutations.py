@@ -13,6 +13,7 @@ from tests.guards.endless import ENDLESS
 from tests.guards.looks import LOOKS
 from tests.guards.mutation import Edit, Mutation
 from tests.guards.mutation import mutation as _mutation
+from tests.guards.starts import STARTS
 from tests.guards.surroundings import SURROUNDINGS
 
 POSITIONS = "tests/life/test_positions.py::"
@@ -619,5 +620,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     *COMPOSED,
     *ENDLESS,
     *LOOKS,
+    *STARTS,
     *SURROUNDINGS,
 )

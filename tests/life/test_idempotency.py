@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,6 +13,7 @@ from django.db import OperationalError, connection, transaction
 
 import durable
 from durable import Data, Workflow, step
+from durable.engine.start import start as start_module
 from durable.models import AuditEntry, Event, Execution
 from durable.testing import drain
 from tests.cases import (
@@ -87,6 +89,29 @@ class StartTests(WorkflowTestCase):
             durable.start(self.first, {}, idempotency_key="k", by=kim, keys=["a"])
         self.assertEqual(AuditEntry.objects.count(), 1)
 
+    def test_whoever_asks_again_gets_the_first_whatever_its_key_would_be_by_now(self) -> None:
+        class Keyed(Workflow):
+            class Meta:
+                key = staticmethod(lambda input: keys.pop())
+
+            @step
+            def only(self, data: Data) -> None: ...
+
+        keys = ["a"]
+        one = durable.start(Keyed, {}, idempotency_key="k")
+        again = durable.start(Keyed, {}, idempotency_key="k")
+        self.assertEqual((again.pk, again.created), (one.pk, False))
+        with self.assertRaisesMessage(durable.DurableError, "Meta.key"):
+            durable.start(Keyed, {}, idempotency_key="other")
+
+    def test_a_conflict_in_a_transaction_leaves_it_usable(self) -> None:
+        durable.start(self.first, {"n": 1}, idempotency_key="k")
+        with transaction.atomic():
+            with self.assertRaises(durable.IdempotencyConflict):
+                durable.start(self.first, {"n": 2}, idempotency_key="k")
+            durable.start(self.second)
+        self.assertEqual(Execution.objects.count(), 2)
+
 
 class EventTests(WorkflowTestCase):
     def setUp(self) -> None:
@@ -131,6 +156,22 @@ class EventTests(WorkflowTestCase):
 
 class RaceTests(ThreadedTestCase):
     """Two connections at the same moment."""
+
+    def test_one_whose_rival_was_removed_meanwhile_is_tried_again(self) -> None:
+        first, _ = define()
+        durable.start(first, {}, idempotency_key="k")
+        look, looked = start_module._started_before, list[int]()
+
+        def removed(*args: Any) -> Execution | None:
+            looked.append(1)
+            if len(looked) == 1:
+                Execution.objects.all().delete()
+            return look(*args)
+
+        with mock.patch.object(start_module, "_started_before", removed):
+            execution = durable.start(first, {}, idempotency_key="k")
+        self.assertEqual((execution.created, len(looked)), (True, 1))
+        self.assertEqual(Execution.objects.get().pk, execution.pk)
 
     def test_two_starts_with_one_key_are_one_execution(self) -> None:
         define()

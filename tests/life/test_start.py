@@ -10,8 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 import durable
-from durable import Data, Workflow, WorkflowMeta, hours, minutes, step
+from durable import Data, Fail, Workflow, WorkflowMeta, catch, hours, minutes, step
+from durable.engine.start import rows
+from durable.engine.start.rows import Body
 from durable.models import AuditEntry, CorrelationKey, Execution
+from durable.models.fields import uuid7
 from durable.testing import advance, drain, time_travel
 from tests.cases import WorkflowTestCase
 from tests.shop.models import Note, Order
@@ -60,6 +63,48 @@ class StartTests(WorkflowTestCase):
             self.assertEqual(
                 getattr(execution, field.attname), getattr(stored, field.attname), field.name
             )
+
+    def test_each_of_many_is_the_row_as_it_is_stored(self) -> None:
+        given: dict[str, Any] = {"tags": {"a": {"b": 1}}, "delay": minutes(5)}
+        inputs = [{"reference": n, "at": NOON} for n in range(3)]
+        made = durable.start_many(self.workflow, inputs, **given)
+        for number, execution in enumerate(made):
+            stored = Execution.objects.get(pk=execution.pk)
+            self.assertEqual(stored.input, inputs[number])
+            self.assertEqual([one.key for one in stored.keys.all()], [str(number)])
+            for field in Execution._meta.concrete_fields:
+                self.assertEqual(
+                    getattr(execution, field.attname), getattr(stored, field.attname), field.name
+                )
+        self.assertIsNot(made[0].input, made[0].data)
+        self.assertIsNot(made[0].tags, made[1].tags)
+
+    def test_many_begin_where_the_flow_does_each_with_its_own_data(self) -> None:
+        class Caught(Workflow):
+            @step
+            def first(self, data: Data) -> Data:
+                raise Fail("no", type="Refused")
+
+            @step
+            def instead(self, data: Data) -> Data:
+                return {"got": data["n"]}
+
+            flow = catch(first, {"Refused": instead})
+
+        made = durable.start_many(Caught, [{"n": n} for n in range(3)])
+        drain()
+        results = [Execution.objects.get(pk=one.pk).result for one in made]
+        self.assertEqual(results, [{"got": n} for n in range(3)])
+
+    def test_much_data_goes_in_portions(self) -> None:
+        bodies = [Body(uuid7(), "x" * size, None) for size in (rows.CHARACTERS, 1, 1)]
+        self.assertEqual([len(some) for some in rows._portions(bodies)], [1, 2])
+        small = [Body(uuid7(), "{}", None)] * (rows.AT_ONCE + 1)
+        self.assertEqual([len(some) for some in rows._portions(small)], [rows.AT_ONCE, 1])
+
+    def test_a_subject_s_key_must_fit(self) -> None:
+        with self.assertRaisesMessage(durable.DurableError, "primary key"):
+            durable.start(self.workflow, subject=Order(pk="x" * 256))
 
     def test_without_input_it_is_an_empty_object(self) -> None:
         self.assertEqual(durable.start(self.workflow).input, {})

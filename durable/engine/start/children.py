@@ -10,12 +10,12 @@ from uuid import UUID, uuid5
 from durable import clock, codec
 from durable.authoring.self.context import ChildOptions
 from durable.authoring.workflow import Definition
-from durable.conf import database
 from durable.engine.row.held import Claim
 from durable.engine.row.journal import Place
+from durable.engine.start import rows
 from durable.engine.start.start import StartOptions, correlation_keys, new_row, startable
-from durable.models import CorrelationKey, Execution, Record, RecordKind, Role
-from durable.storage import notify, sizes
+from durable.models import Execution, Record, RecordKind, Role
+from durable.storage import sizes
 
 
 def child_id(claim: Claim, place: Place) -> UUID:
@@ -91,10 +91,7 @@ def create(claim: Claim, place: Place, asked: Child, *, awaited: bool) -> Execut
     child.parent_id, child.parent_path = claim.execution_id, claim.at.path
     child.parent_visit = claim.at.visit
     child.last_completed_at = claim.last_completed_at
-    child.save(force_insert=True, using=database())
-    keys = [sizes.scoped(child.scope, key) for key in asked.keys]
-    CorrelationKey.objects.give(child.pk, keys)
-    notify.hint()
+    rows.insert(child, [sizes.scoped(child.scope, key) for key in asked.keys])
     return child
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.db import models
@@ -18,15 +17,19 @@ from durable.authoring.self.context import apart
 from durable.authoring.workflow import Definition, Workflow
 from durable.engine.row import walk
 from durable.engine.row.position import encode
+from durable.engine.start import rows
 from durable.errors import DurableError, IdempotencyConflict
-from durable.models import CorrelationKey, Execution
+from durable.models import Execution
 from durable.models.fields import Stored, uuid7
 from durable.states import Status
-from durable.storage import audit, notify, sizes
+from durable.storage import audit, sizes
 from durable.storage.failpoints import reach
-from durable.storage.transaction import in_callers_transaction, insert
-
-BATCH = 1000
+from durable.storage.transaction import (
+    connection,
+    in_callers_transaction,
+    in_one_statement,
+    stale,
+)
 
 Input = Mapping[str, Any] | None
 
@@ -50,33 +53,42 @@ class StartOptions:
     noted: bool = False  # the caller writes the audit entry
 
 
-@in_callers_transaction
 def start(workflow: type[Workflow] | str, input: Input, options: StartOptions) -> Execution:
     """Insert one execution, or return the one already started with the same idempotency key."""
     definition = startable(workflow, options.version)
     data = codec.dump_data({} if input is None else input, path="input")
     execution = new_row(definition, data, options)
     once = options.idempotency_key
-    known = _started_before(definition, data, once)
-    if known is not None:
+    try:
+        keys = correlation_keys(definition, data, options)
+    except DurableError:
+        known = _started_before(definition, data, once)  # whatever its keys would be by now
+        if known is None:
+            raise
         return known
-    keys = correlation_keys(definition, data, options)
-    again = partial(_started_before, definition, data, once)
-    known = insert(execution, again, unique=once is not None)
-    if known is not None:
-        return known
-    CorrelationKey.objects.give(execution.pk, keys)
-    if audit.is_due(options.by) and not options.noted:
-        audit.record(
-            "start",
-            by=options.by,
-            execution=execution.pk,
-            target=definition.name,
-            after=codec.loads(data),
-        )
-    notify.hint()
-    reach("start.before_commit")
-    return _readable(execution, data)
+    noted = audit.is_due(options.by) and not options.noted
+
+    def make() -> Execution:
+        commits = not connection().in_atomic_block  # the statement, at once
+        if commits:
+            reach("start.before_commit")
+        if not rows.insert(execution, keys):
+            return _first(definition, data, once)
+        if noted:
+            audit.record(
+                "start",
+                by=options.by,
+                execution=execution.pk,
+                target=definition.name,
+                after=codec.loads(data),
+            )
+        if not commits:
+            reach("start.before_commit")
+        return _readable(execution, data)
+
+    if noted or not rows.in_one_statement(keys):
+        return in_callers_transaction(make)()
+    return in_one_statement(make, unique=once is not None)
 
 
 @in_callers_transaction
@@ -85,23 +97,21 @@ def start_many(
 ) -> list[Execution]:
     """Insert many executions of one workflow, all or none."""
     definition = startable(workflow, options.version)
-    rows, keys, texts = [], [], []
+    like: Execution | None = None
+    bodies, carriers = list[rows.Body](), list[rows.Carrier]()
     for number, input in enumerate(sizes.several("inputs", inputs)):
         data = codec.dump_data({} if input is None else input, path=f"inputs[{number}]")
-        row = new_row(definition, data, options)
-        rows.append(row)
-        texts.append(data)
-        keys += [
-            CorrelationKey(execution=row, key=key)
-            for key in correlation_keys(definition, data, options)
-        ]
-    Execution.objects.bulk_create(rows, batch_size=BATCH)
-    if keys:
-        CorrelationKey.objects.bulk_create(keys, batch_size=BATCH)
+        like = new_row(definition, data, options) if like is None else like
+        frames = encode(walk.start_of(definition.tree.root, data)[1])
+        body = rows.Body(uuid7(), data, frames)
+        bodies.append(body)
+        for key in correlation_keys(definition, data, options):
+            carriers.append(rows.Carrier(uuid7(), body.id, key))
+    if like is not None:
+        rows.insert_many(like, bodies, carriers)
     if audit.is_due(options.by):
-        audit.record("start_many", by=options.by, target=definition.name, after=len(rows))
-    notify.hint()
-    return [_readable(row, data) for row, data in zip(rows, texts, strict=True)]
+        audit.record("start_many", by=options.by, target=definition.name, after=len(bodies))
+    return [] if like is None else [_readable(row, row.data) for row in rows.made(like, bodies)]
 
 
 def startable(workflow: type[Workflow] | str, version: int | None = None) -> Definition:
@@ -173,7 +183,8 @@ def subject_columns(subject: models.Model | None, declared: str | None) -> dict[
         raise DurableError(f"subject must be a saved model instance, not {subject!r}")
     if declared is not None and subject._meta.label_lower != declared.lower():
         raise DurableError(f"subject must be a {declared}, not a {subject._meta.label}")
-    return {"subject_type": subject._meta.label_lower, "subject_id": str(subject.pk)}
+    key = sizes.text("the primary key of the subject", str(subject.pk))
+    return {"subject_type": subject._meta.label_lower, "subject_id": key}
 
 
 def correlation_keys(definition: Definition, data: str, options: StartOptions) -> list[str]:
@@ -193,9 +204,10 @@ def correlation_keys(definition: Definition, data: str, options: StartOptions) -
 
 def _own_key(definition: Definition, data: str) -> str | None:
     """The key that ``Meta.key`` makes from the input; ``DurableError`` if it can't."""
-    own, input = definition.options.key, codec.loads(data)
+    own = definition.options.key
     if own is None:
         return None
+    input = codec.loads(data)
     try:
         key: Any = apart(own, input) if callable(own) else input.get(own, lookup(input, own))
         return None if key is None else str(key)
@@ -210,6 +222,14 @@ def _readable(execution: Execution, data: str) -> Execution:
     """The row with decoded values instead of stored text, as if read from the database."""
     execution.input, execution.data = codec.loads(data), codec.loads(data)
     return execution
+
+
+def _first(definition: Definition, data: str, key: str | None) -> Execution:
+    """The execution whose key was in the way."""
+    known = _started_before(definition, data, key)
+    if known is None:  # its row can't be seen, or it was removed meanwhile
+        raise stale()
+    return known
 
 
 def _started_before(definition: Definition, data: str, key: str | None) -> Execution | None:

@@ -1,0 +1,78 @@
+"""The guards of starts: one statement, the first with its key, and no start that goes unheard."""
+
+from __future__ import annotations
+
+from tests.guards.mutation import Mutation, mutation
+
+_ONCE = "tests/life/test_idempotency.py::"
+_START = "tests/life/test_start.py::StartTests::test_"
+_NOTICES = "tests/worker/test_notices_of_starts.py::"
+
+STARTS: tuple[Mutation, ...] = (
+    mutation(
+        0,
+        "a start whose key is known inserts nothing, and breaks no transaction",
+        "rows:insert",
+        'once = _ONCE if row.idempotency_key is not None else ""',
+        'once = ""',
+        _ONCE + "StartTests::test_starting_again_returns_the_first_execution",
+    ),
+    mutation(
+        0,
+        "a refused start leaves the caller's transaction usable",
+        "start:start",
+        "unique=once is not None",
+        "unique=False",
+        _ONCE + "StartTests::test_a_conflict_in_a_transaction_leaves_it_usable",
+    ),
+    mutation(
+        0,
+        "who asks again gets the first, whatever the key would be by now",
+        "start:start",
+        "        if known is None:\n            raise\n        return known\n",
+        "        raise\n",
+        _ONCE + "StartTests::"
+        "test_whoever_asks_again_gets_the_first_whatever_its_key_would_be_by_now",
+    ),
+    mutation(
+        0,
+        "a start whose rival was removed meanwhile is tried again",
+        "start:_first",
+        "        raise stale()\n",
+        "        raise DurableError(key)\n",
+        _ONCE + "RaceTests::test_one_whose_rival_was_removed_meanwhile_is_tried_again",
+    ),
+    mutation(
+        0,
+        "no statement carries more data than a server takes",
+        "rows:_portions",
+        " or size >= CHARACTERS",
+        "",
+        _START + "much_data_goes_in_portions",
+    ),
+    mutation(
+        0,
+        "a silent start that commits too late notifies after all",
+        "notify:Hint.given",
+        "if self._silent and not _row.covered():",
+        "if False:",
+        _NOTICES + "LateTests::test_notifies_after_all",
+    ),
+    mutation(
+        0,
+        "a look follows when all is over that a notification stands for",
+        "listener:Pace.is_due",
+        "now + AGAIN if self._more else inf",
+        "inf",
+        _NOTICES + "PaceTests::test_after_more_it_looks_again_when_all_that_it_stands_for_is_over",
+        _NOTICES + "PaceTests::test_each_more_is_followed_by_such_a_look",
+    ),
+    mutation(
+        0,
+        "a loop of starts keeps no other notification waiting",
+        "listener:Pace.hear",
+        "        self._due = min(self._due, soon)\n",
+        "        self._due = soon if self._due == inf else self._due\n",
+        _NOTICES + "PaceTests::test_a_plain_one_is_not_kept_waiting_by_a_loop",
+    ),
+)
