@@ -1,13 +1,13 @@
 """Wake listening workers with NOTIFY, as a hint only: polling finds all work without it.
 
-A NOTIFY costs as much as the insert beside it: PostgreSQL commits transactions that notify one after
-the other, and each wakes a worker for a look. So one notification stands for many:
+A NOTIFY costs as much as the insert beside it: PostgreSQL commits transactions that notify one
+after another, and each wakes a worker for a look. So one notification stands for many:
 
 * in a transaction for all of it: it goes with the commit;
 * in a loop of starts outside of transactions (the next begins when the last has ended) it says
   ``MORE``: it stands for all that this process commits in the next ``STANDS_FOR`` seconds. A worker
-  that hears ``MORE`` looks at once, and again when that time is over. A start that takes longer than
-  that to commit notifies after all.
+  that hears ``MORE`` looks at once, and again when that time is over. A start that takes longer to
+  commit notifies after all.
 """
 
 from __future__ import annotations

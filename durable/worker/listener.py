@@ -31,7 +31,7 @@ class Pace:
         self._due, self._last, self._more = inf, -inf, False
 
     def hear(self, payload: str, now: float) -> None:
-        """A notification has come. After MORE a look follows that covers what it stands for."""
+        """Plan the looks after a notification: one at once, and after ``MORE`` a second one."""
         soon = max(now, self._last + APART)
         if payload == MORE:
             soon = soon if self._due == inf else self._due

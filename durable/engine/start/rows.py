@@ -47,7 +47,7 @@ _BODIES = Rowset(id="uuid", data="text", frames="text")
 _CARRIERS = Rowset(id="uuid", execution="uuid", key="text")
 
 
-class Body(NamedTuple):
+class StartedRow(NamedTuple):
     """What one of many executions has of its own: its id, and the text of its data and frames."""
 
     id: UUID
@@ -103,7 +103,7 @@ def in_one_statement(keys: Sequence[str]) -> bool:
     return not keys or connection().vendor == "postgresql"
 
 
-def insert_many(like: Execution, bodies: Sequence[Body], carriers: Sequence[Carrier]) -> None:
+def insert_many(like: Execution, bodies: Sequence[StartedRow], carriers: Sequence[Carrier]) -> None:
     """Insert an execution like ``like`` for each of ``bodies``, then their keys; and notify."""
     conn = connection()
     own = {"id": "v.id", "root_id": "v.id", "input": "v.data", "data": "v.data"}
@@ -125,7 +125,7 @@ def insert_many(like: Execution, bodies: Sequence[Body], carriers: Sequence[Carr
         _insert_keys(conn, carriers[at : at + AT_ONCE])
 
 
-def made(like: Execution, bodies: Sequence[Body]) -> Iterator[Execution]:
+def made(like: Execution, bodies: Sequence[StartedRow]) -> Iterator[Execution]:
     """The executions that ``insert_many`` has made; their data and frames are text."""
     fields = [field.attname for field in Execution._meta.concrete_fields]
     common, alias = [getattr(like, name) for name in fields], connection().alias
@@ -145,7 +145,7 @@ def _insert_keys(conn: BaseDatabaseWrapper, carriers: Sequence[Carrier]) -> None
         cursor.execute(sql, params)
 
 
-def _portions(bodies: Sequence[Body]) -> Iterator[Sequence[Body]]:
+def _portions(bodies: Sequence[StartedRow]) -> Iterator[Sequence[StartedRow]]:
     """As many rows at once as a statement may well carry."""
     first = size = 0
     for at, body in enumerate(bodies):

@@ -98,12 +98,12 @@ def start_many(
     """Insert many executions of one workflow, all or none."""
     definition = startable(workflow, options.version)
     like: Execution | None = None
-    bodies, carriers = list[rows.Body](), list[rows.Carrier]()
+    bodies, carriers = list[rows.StartedRow](), list[rows.Carrier]()
     for number, input in enumerate(sizes.several("inputs", inputs)):
         data = codec.dump_data({} if input is None else input, path=f"inputs[{number}]")
         like = new_row(definition, data, options) if like is None else like
         frames = encode(walk.start_of(definition.tree.root, data)[1])
-        body = rows.Body(uuid7(), data, frames)
+        body = rows.StartedRow(uuid7(), data, frames)
         bodies.append(body)
         for key in correlation_keys(definition, data, options):
             carriers.append(rows.Carrier(uuid7(), body.id, key))
