@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 import durable
 from durable import Data, Fail, Workflow, WorkflowMeta, catch, hours, minutes, step
 from durable.engine.start import rows
-from durable.engine.start.rows import Body
+from durable.engine.start.rows import StartedRow
 from durable.models import AuditEntry, CorrelationKey, Execution
 from durable.models.fields import uuid7
 from durable.testing import advance, drain, time_travel
@@ -97,9 +97,9 @@ class StartTests(WorkflowTestCase):
         self.assertEqual(results, [{"got": n} for n in range(3)])
 
     def test_much_data_goes_in_portions(self) -> None:
-        bodies = [Body(uuid7(), "x" * size, None) for size in (rows.CHARACTERS, 1, 1)]
+        bodies = [StartedRow(uuid7(), "x" * size, None) for size in (rows.CHARACTERS, 1, 1)]
         self.assertEqual([len(some) for some in rows._portions(bodies)], [1, 2])
-        small = [Body(uuid7(), "{}", None)] * (rows.AT_ONCE + 1)
+        small = [StartedRow(uuid7(), "{}", None)] * (rows.AT_ONCE + 1)
         self.assertEqual([len(some) for some in rows._portions(small)], [rows.AT_ONCE, 1])
 
     def test_a_subject_s_key_must_fit(self) -> None:
