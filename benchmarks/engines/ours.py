@@ -1,0 +1,140 @@
+"""django-durable-workflows, with the settings that it has by default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.engines import STEPS, Engine
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+
+#: kinds whose executions are given a key, tags and a subject
+KEYED = "keyed-"
+FILLER = "filler"
+
+
+class Ours(Engine):
+    """A Django process that has our engine."""
+
+    packages = ("-e .[postgres]",)
+    kinds = frozenset({"pipeline", "rows", "one", "sleep", "event"})
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        os.environ["DATABASE_URL"] = url
+        import django
+
+        django.setup()
+        from benchmarks import workflows
+
+        self._work = workflows.WORK
+        self._first: Any = None  # the lowest id started here: ids follow time
+        self._subject: Any = None
+
+    def prepare(self) -> None:
+        """Migrate, and create the table of the rows."""
+        from django.core.management import call_command
+        from django.db import connections
+
+        call_command("migrate", run_syncdb=True, verbosity=0)
+        connections.close_all()
+
+    def open(self) -> None:
+        """Connect; create the subject of keyed executions."""
+        from benchmarks.models import Row
+
+        self._subject = Row.objects.create(text="subject")
+
+    def start(self, kind: str, data: dict[str, Any]) -> str:
+        """``durable.start``."""
+        import durable
+
+        options: dict[str, Any] = {}
+        if kind.startswith(KEYED):
+            options = {"tags": {"tenant": data["key"]}, "subject": self._subject}
+        execution = durable.start(self._work[kind], data, **options)
+        self._first = self._first or execution.id
+        return str(execution.id)
+
+    def start_many(self, kind: str, datas: list[dict[str, Any]]) -> None:
+        """``durable.start_many``; one by one where each has tags and a subject of its own."""
+        import durable
+
+        if kind.startswith(KEYED):
+            super().start_many(kind, datas)
+            return
+        started = durable.start_many(self._work[kind], datas)
+        self._first = self._first or min(execution.id for execution in started)
+
+    def send(self, execution: str) -> None:
+        """``durable.send_event``."""
+        import durable
+
+        durable.send_event(execution, "go", {"n": 1})
+
+    def answer(self, execution: str) -> None:
+        """``durable.provide_input``."""
+        import durable
+
+        durable.provide_input(execution, "manager", "approved")
+
+    def finished(self, execution: str) -> bool:
+        """One look by its primary key."""
+        return self._rows().filter(pk=execution, finished_at__isnull=False).exists()
+
+    def remaining(self) -> int:
+        """Roots started here that are not final; the scan is bounded by the first one's id."""
+        return int(self._started().filter(finished_at__isnull=True).count())
+
+    def parked(self) -> int:
+        """Roots started here in a wait, or asleep, without a worker."""
+        from django.db.models import Q
+
+        away = Q(status="waiting") | Q(status="pending", ready_at__isnull=True)
+        return int(self._started().filter(away, worker__isnull=True).count())
+
+    def verify(self, kind: str, count: int) -> dict[str, tuple[int, int]]:
+        """Final status and data of each execution; each step's checkpoint; each written row."""
+        from benchmarks.models import Row
+        from durable.models import StepRun
+
+        plain = kind.removeprefix(KEYED)
+        expected = STEPS if plain in ("pipeline", "rows") else 1
+        ended = self._started().filter(status="completed").values_list("data", flat=True)
+        right = sum(data["n"] == expected for data in ended.iterator())
+        steps = StepRun.objects.filter(status="completed", execution_id__gte=self._first)
+        found = {"results": (right, count), "steps": (steps.count(), count * expected)}
+        if plain == "rows":
+            texts = Row.objects.exclude(text="subject").values("text").distinct()
+            found["rows"] = (texts.count(), count * STEPS)
+        return found
+
+    def work(self, slots: int, working: Callable[[], None]) -> None:
+        """``durable_worker --concurrency`` without its command line."""
+        from durable.worker.worker import Worker
+
+        self._worker = Worker({"default": slots}, on_up=working)
+        self._worker.run()
+
+    def stop(self) -> None:
+        """As on SIGTERM."""
+        self._worker.request_stop()
+
+    def close(self) -> None:
+        """Close Django's connections."""
+        from django.db import connections
+
+        connections.close_all()
+
+    def _rows(self) -> Any:
+        from durable.models import Execution
+
+        return Execution.objects.order_by()
+
+    def _started(self) -> Any:
+        return self._rows().filter(pk__gte=self._first, role="root")
+
+
+ENGINE = Ours

@@ -1,0 +1,92 @@
+"""Executions that are parked in a sleep or in the wait for an event, and resumed."""
+
+from __future__ import annotations
+
+import time
+
+from benchmarks.bench import Bench
+from benchmarks.cost import Cost
+from benchmarks.scenarios import Scenario
+
+#: parked executions per second that every engine reaches: so far ahead lies the sleeps' end
+SLOWEST = 60
+
+
+def sleeps(bench: Bench, engine: str, number: int) -> None:
+    """All sleep until one moment; parked before it, and resumed after it."""
+    count = bench.sizes.parked
+    with bench.stage(engine) as stage:
+        until = time.time() + 5 + count / SLOWEST
+        stage.ask("start_many", kind="sleep", count=count, data={"until": until})
+        bench.server.settle(stage.name)
+        worker = stage.worker()
+
+        def park() -> float:
+            stage.working([worker])
+            parked: float = stage.ask("wait_parked", count=count)
+            return parked
+
+        parked = stage.measure(park, [worker])
+        if time.time() > until:
+            raise TimeoutError(f"{engine} was still parking when the sleeps were over")
+        time.sleep(max(0, until - time.time()))  # noqa: TID251 - the sleeps are real
+        resumed = stage.measure(lambda: stage.ask("wait"), [worker])
+        stage.verify("sleep", count)
+    _keep(bench, "sleep", engine, number, count, parked, resumed)
+
+
+def events(bench: Bench, engine: str, number: int) -> None:
+    """Each waits for an event of its own; all are parked, then the events are sent one by one."""
+    for kind in ("event", "keyed-event") if engine == "ours" else ("event",):
+        _events(bench, engine, number, kind)
+
+
+def _events(bench: Bench, engine: str, number: int, kind: str) -> None:
+    count = bench.sizes.parked
+    with bench.stage(engine) as stage:
+        stage.ask("start", kind=kind, count=count)
+        bench.server.settle(stage.name)
+        worker = stage.worker()
+
+        def park() -> float:
+            stage.working([worker])
+            parked: float = stage.ask("wait_parked", count=count)
+            return parked
+
+        def resume() -> float:
+            stage.ask("send")
+            ended: float = stage.ask("wait")
+            return ended
+
+        parked = stage.measure(park, [worker])
+        resumed = stage.measure(resume, [worker])
+        stage.verify(kind, count)
+    _keep(bench, kind, engine, number, count, parked, resumed)
+
+
+def _keep(
+    bench: Bench, kind: str, engine: str, number: int, count: int, parked: Cost, resumed: Cost
+) -> None:
+    """Both parts: per second each, and together (without the idle time between them)."""
+    first, then = parked.per(count), resumed.per(count)
+    both = {
+        name: first[name] + then[name]
+        for name in ("cpu_ms", "worker_ms", "server_ms", "commits", "wal_bytes")
+        if name in first and name in then
+    }
+    bench.keep(
+        f"parked-{kind}",
+        engine,
+        number,
+        executions=count,
+        parked_per_second=first["per_second"],
+        resumed_per_second=then["per_second"],
+        per_second=count / (parked.seconds + resumed.seconds),
+        **both,
+    )
+
+
+SCENARIOS = (
+    Scenario("parked-sleep", sleeps, ("ours", "absurd")),
+    Scenario("parked-event", events, ("ours", "absurd")),
+)
