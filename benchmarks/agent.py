@@ -63,6 +63,18 @@ class Client:
             # A look that takes long is taken less often: it must not cost what is measured.
             pause(max(POLL, 20 * (time.monotonic() - begun)))
 
+    def wait_held(self, count: int) -> float:
+        """Until so many executions are held by a worker (our engine); the moment."""
+        return self._until(lambda: self.call("held") >= count)
+
+    def wait_steps(self, count: int) -> float:
+        """Until so many steps are completed (our engine); the moment."""
+        return self._until(lambda: self.call("steps") >= count)
+
+    def wait_except(self, count: int) -> float:
+        """Until no more than so many remain; the moment."""
+        return self._until(lambda: self._engine.remaining() <= count)
+
     def send(self) -> float:
         """Send its event to each execution that ``start`` has started; the seconds."""
         begun = time.perf_counter()

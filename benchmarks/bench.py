@@ -153,6 +153,11 @@ class Stage:
         """Have the client carry out a command."""
         return self.client.ask(do, **arguments)
 
+    def moment(self, do: str, **arguments: Any) -> float:
+        """Have the client wait for something; the moment when it was so."""
+        found: float = self.client.ask(do, **arguments)
+        return found
+
     @property
     def name(self) -> str:
         """The database's name."""
@@ -171,24 +176,18 @@ class Stage:
         for worker in workers:
             worker.hear()
 
-    def measure(self, act: Callable[[], Any], workers: Sequence[Agent] = ()) -> Cost:
-        """The cost of ``act``, until the moment that it returns (if it is a float)."""
+    def measure(self, act: Callable[[], float | None], workers: Sequence[Agent] = ()) -> Cost:
+        """The cost of ``act``, until the monotonic moment that it returns, if it returns one."""
         meter = Meter(self.bench.server, [worker.pid for worker in workers])
-        found = act()
-        return meter.stop(found if isinstance(found, float) else None)
+        return meter.stop(act())
 
     def drain(self, *, processes: int = 1) -> Cost:
-        """The cost of a backlog, from the word to the workers until nothing remains."""
+        """The cost of a backlog, from the moment the workers are up until nothing remains."""
         self.bench.server.settle(self.name)
         workers = [self.worker() for _ in range(processes)]
-
-        def act() -> float:
-            self.working(workers)
-            ended: float = self.ask("wait")
-            return ended
-
         try:
-            return self.measure(act, workers)
+            self.working(workers)
+            return self.measure(lambda: self.moment("wait"), workers)
         finally:
             for worker in workers:
                 worker.end()
@@ -199,6 +198,12 @@ class Stage:
         for what, (seen, expected) in found.items():
             if seen != expected:
                 raise Incomplete(f"{self.engine}, {kind}: {seen} {what} instead of {expected}")
+
+    def expect(self, count: int, value: int) -> None:
+        """``Incomplete`` unless so many executions have ended with that counter (our engine)."""
+        found = self.ask("call", method="results", expected=value)
+        if found != count:
+            raise Incomplete(f"{self.engine}: {found} of {count} executions counted to {value}")
 
     def check_remaining(self, count: int) -> None:
         """``Incomplete`` unless so many are there that no worker has touched."""

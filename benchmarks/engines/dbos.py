@@ -162,8 +162,8 @@ class Dbos(Engine):
         config = self._config()
         config["max_executor_threads"] = max(64, 2 * slots)
         DBOS(config=config)
-        working()
         DBOS.launch()
+        working()
         self._stopped.wait()
         DBOS.destroy()
 

@@ -6,16 +6,16 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.engines import STEPS, Engine
+from benchmarks.engines import STEPS
+from benchmarks.engines.probes import Probes
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
 
 #: kinds whose executions are given a key, tags and a subject
 KEYED = "keyed-"
-FILLER = "filler"
 
 
-class Ours(Engine):
+class Ours(Probes):
     """A Django process that has our engine."""
 
     packages = ("-e .[postgres]",)
@@ -68,6 +68,10 @@ class Ours(Engine):
         started = durable.start_many(self._work[kind], datas)
         self._first = self._first or min(execution.id for execution in started)
 
+    def forget(self) -> None:
+        """Look at nothing that has been started so far."""
+        self._first = None
+
     def send(self, execution: str) -> None:
         """``durable.send_event``."""
         import durable
@@ -86,14 +90,14 @@ class Ours(Engine):
 
     def remaining(self) -> int:
         """Roots started here that are not final; the scan is bounded by the first one's id."""
-        return int(self._started().filter(finished_at__isnull=True).count())
+        return int(self.started().filter(finished_at__isnull=True).count())
 
     def parked(self) -> int:
         """Roots started here in a wait, or asleep, without a worker."""
         from django.db.models import Q
 
         away = Q(status="waiting") | Q(status="pending", ready_at__isnull=True)
-        return int(self._started().filter(away, worker__isnull=True).count())
+        return int(self.started().filter(away, worker__isnull=True).count())
 
     def verify(self, kind: str, count: int) -> dict[str, tuple[int, int]]:
         """Final status and data of each execution; each step's checkpoint; each written row."""
@@ -102,8 +106,7 @@ class Ours(Engine):
 
         plain = kind.removeprefix(KEYED)
         expected = STEPS if plain in ("pipeline", "rows") else 1
-        ended = self._started().filter(status="completed").values_list("data", flat=True)
-        right = sum(data["n"] == expected for data in ended.iterator())
+        right = self.results(expected)
         steps = StepRun.objects.filter(status="completed", execution_id__gte=self._first)
         found = {"results": (right, count), "steps": (steps.count(), count * expected)}
         if plain == "rows":
@@ -133,7 +136,8 @@ class Ours(Engine):
 
         return Execution.objects.order_by()
 
-    def _started(self) -> Any:
+    def started(self) -> Any:
+        """Roots from the first on that this client has started: ids follow time."""
         return self._rows().filter(pk__gte=self._first, role="root")
 
 

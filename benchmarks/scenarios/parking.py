@@ -20,17 +20,12 @@ def sleeps(bench: Bench, engine: str, number: int) -> None:
         stage.ask("start_many", kind="sleep", count=count, data={"until": until})
         bench.server.settle(stage.name)
         worker = stage.worker()
-
-        def park() -> float:
-            stage.working([worker])
-            parked: float = stage.ask("wait_parked", count=count)
-            return parked
-
-        parked = stage.measure(park, [worker])
+        stage.working([worker])
+        parked = stage.measure(lambda: stage.moment("wait_parked", count=count), [worker])
         if time.time() > until:
             raise TimeoutError(f"{engine} was still parking when the sleeps were over")
         time.sleep(max(0, until - time.time()))  # noqa: TID251 - the sleeps are real
-        resumed = stage.measure(lambda: stage.ask("wait"), [worker])
+        resumed = stage.measure(lambda: stage.moment("wait"), [worker])
         stage.verify("sleep", count)
     _keep(bench, "sleep", engine, number, count, parked, resumed)
 
@@ -48,17 +43,12 @@ def _events(bench: Bench, engine: str, number: int, kind: str) -> None:
         bench.server.settle(stage.name)
         worker = stage.worker()
 
-        def park() -> float:
-            stage.working([worker])
-            parked: float = stage.ask("wait_parked", count=count)
-            return parked
-
         def resume() -> float:
             stage.ask("send")
-            ended: float = stage.ask("wait")
-            return ended
+            return stage.moment("wait")
 
-        parked = stage.measure(park, [worker])
+        stage.working([worker])
+        parked = stage.measure(lambda: stage.moment("wait_parked", count=count), [worker])
         resumed = stage.measure(resume, [worker])
         stage.verify(kind, count)
     _keep(bench, kind, engine, number, count, parked, resumed)
