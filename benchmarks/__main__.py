@@ -88,9 +88,10 @@ def _is_chosen(scenario: Scenario, only: str | None) -> bool:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="full")
-    parser.add_argument("--only", help="names of scenarios, with commas: " + ", ".join(
-        one.name for one in SCENARIOS
-    ))
+    parser.add_argument(
+        "--only",
+        help="names of scenarios, with commas: " + ", ".join(one.name for one in SCENARIOS),
+    )
     parser.add_argument(
         "--engines",
         type=lambda text: text.split(","),

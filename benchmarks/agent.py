@@ -138,7 +138,7 @@ def inputs(count: int, data: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 def pause(seconds: float) -> None:
     """Let the others work."""
-    time.sleep(seconds)  # noqa: TID251 - the bench waits for real processes
+    time.sleep(seconds)  # the bench waits for real processes
 
 
 def say(out: IO[str], **words: Any) -> None:

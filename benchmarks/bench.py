@@ -34,7 +34,9 @@ class Sizes:
     idle: float  # seconds that an idle worker is watched
     fresh_workers: int
     tree: int  # the depth of the deepest tree, and a fortieth of the crowd that is cancelled
-    growth: tuple[int, ...]  # of what may be large: items, backlog, sleepers, finished rows, children
+    growth: tuple[
+        int, ...
+    ]  # of what may be large: items, backlog, sleepers, finished rows, children
     inbox: tuple[int, ...]
     steps: tuple[int, ...]
     waits: tuple[int, ...]
@@ -113,7 +115,7 @@ class Bench:
             except UnfitServer:
                 if time.monotonic() > limit:
                     raise
-                time.sleep(0.05)  # noqa: TID251 - ended processes leave in their own time
+                time.sleep(0.05)  # ended processes leave in their own time
 
     def clear(self) -> None:
         """Drop the templates."""
@@ -133,9 +135,7 @@ class Bench:
 class Stage:
     """One engine in a database of its own, with a client at hand and workers on demand."""
 
-    def __init__(
-        self, bench: Bench, engine: str, url: str, environment: dict[str, str]
-    ) -> None:
+    def __init__(self, bench: Bench, engine: str, url: str, environment: dict[str, str]) -> None:
         self.bench, self.engine, self.url = bench, engine, url
         self._environment = environment
         self._stack = ExitStack()

@@ -57,9 +57,7 @@ class Meter:
         return Cost(
             seconds=ended - self._time,
             worker_cpu=workers - workers_before,
-            server_cpu=None
-            if server is None or server_before is None
-            else server - server_before,
+            server_cpu=None if server is None or server_before is None else server - server_before,
             wal_bytes=self._server.wal_bytes(self._wal, wal),
             commits=self._server.commits(self._wal, wal),
         )

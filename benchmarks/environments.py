@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import shlex
 import subprocess
 import sys
+import tomllib
+from functools import cache
 from pathlib import Path
 
 from benchmarks.engines import Engine
@@ -25,6 +26,7 @@ def engine_of(name: str) -> type[Engine]:
     return found
 
 
+@cache
 def python_of(name: str) -> str:
     """The interpreter that has the engine; installs it if need be."""
     directory = CACHE / "venvs" / name
@@ -37,8 +39,7 @@ def python_of(name: str) -> str:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(directory)], check=True)
         arguments = [part for package in packages for part in shlex.split(package)]
         subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            + ["--no-input", *arguments],
+            [str(python), "-m", "pip", "install", "--quiet", "--no-input", *arguments],
             cwd=ROOT,
             check=True,
         )
@@ -61,4 +62,5 @@ def versions_of(name: str) -> dict[str, str]:
 
 
 def _project() -> str:
-    return hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    """What our own package needs."""
+    return json.dumps(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"])

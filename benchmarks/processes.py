@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +27,7 @@ class Agent:
         self, python: str, engine: str, role: str, url: str, environment: dict[str, str]
     ) -> None:
         self.engine, self.role = engine, role
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by ``end``
         self.process = subprocess.Popen(
             [python, "-m", "benchmarks.agent", engine, role],
             cwd=ROOT,
@@ -88,10 +89,8 @@ class Agent:
     def end(self) -> None:
         """Ask a worker by SIGTERM and a client by the end of its input; then kill."""
         if self.process.stdin is not None and not self.process.stdin.closed:
-            try:
+            with suppress(BrokenPipeError):
                 self.process.stdin.close()
-            except BrokenPipeError:
-                pass
         if self.role == "worker":
             self.process.terminate()
         try:

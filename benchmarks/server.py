@@ -116,8 +116,7 @@ class Server:
             return None if program is None else 0
         log = Path(self.setting("data_directory")) / "pg_wal"
         dumped = subprocess.run(
-            [program, "-p", str(log), "-s", begin, "-e", end]
-            + ["-r", "Transaction", "--stats=record"],
+            [program, "-p", log, "-s", begin, "-e", end, "-r", "Transaction", "--stats=record"],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

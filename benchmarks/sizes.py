@@ -46,7 +46,13 @@ SIZES = {
     "full": Sizes(
         rounds=3,
         seconds=4,
-        pipelines={"ours": 800, "dbos": 200, "absurd": 600, "procrastinate": 130, "pgqueuer": 1_200},
+        pipelines={
+            "ours": 800,
+            "dbos": 200,
+            "absurd": 600,
+            "procrastinate": 130,
+            "pgqueuer": 1_200,
+        },
         latencies=100,
         starts=1_000,
         start_many=10_000,

@@ -1,4 +1,4 @@
-"""The work of the benchmarks, written for our engine; the peers' files say the same in their terms."""
+"""The work of the benchmarks for our engine; each peer's file says the same in its terms."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Rows(Workflow):
         """Insert a row by the ORM."""
         from benchmarks.models import Row
 
-        Row.objects.create(text=f"{self.id}/{data['n']}")
+        Row._default_manager.create(text=f"{self.id}/{data['n']}")
         return {**data, "n": data["n"] + 1}
 
     flow = _ten(write)
@@ -116,7 +116,7 @@ class Doomed(Workflow):
     def hang(self, data: Any) -> Any:
         """Hang where ``BENCHMARK_HANG`` is set; the worker is killed meanwhile."""
         if os.environ.get("BENCHMARK_HANG"):
-            time.sleep(600)  # noqa: TID251 - a body that hangs
+            time.sleep(600)  # a body that hangs
         return {**data, "n": data["n"] + 1}
 
 
@@ -132,9 +132,7 @@ def _foreach(batch: int) -> Any:
             """Count one."""
             return increment(data, "n")
 
-        flow = foreach(
-            lambda data: range(data["items"]), send, concurrency=32, batch_size=batch
-        )
+        flow = foreach(lambda data: range(data["items"]), send, concurrency=32, batch_size=batch)
 
     return Campaign
 

@@ -1,4 +1,4 @@
-"""The protocol that an engine under measurement follows: one file of this folder for each engine."""
+"""The protocol of an engine under measurement; each has one file in this folder."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Engine:
         raise NotImplementedError
 
     def work(self, slots: int, working: Callable[[], None]) -> None:
-        """Run a worker in this process until ``stop``; call ``working`` when it is about to work."""
+        """Run a worker in this process until ``stop``; call ``working`` once it is up."""
         raise NotImplementedError
 
     def stop(self) -> None:

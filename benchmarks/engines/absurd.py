@@ -55,9 +55,7 @@ class Absurd(Engine):
     def prepare(self) -> None:
         """Apply the schema by ``absurdctl init``, and create the queue."""
         command = os.path.join(os.path.dirname(sys.executable), "absurdctl")
-        subprocess.run(
-            [command, "init", "-d", self.url], check=True, stdout=subprocess.DEVNULL
-        )
+        subprocess.run([command, "init", "-d", self.url], check=True, stdout=subprocess.DEVNULL)
         self._app.create_queue(QUEUE)
         self._app.close()
 

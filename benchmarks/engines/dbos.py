@@ -19,8 +19,8 @@ class Dbos(Engine):
     packages = ("dbos",)
     kinds = frozenset({"pipeline", "rows", "one", "event"})
     note = (
-        "DBOS: workflows enqueued in a database-backed queue with worker_concurrency as everybody's "
-        "and polling_interval_sec=0.1 (its default of 1 s would only add to its latency); rows by "
+        "DBOS: workflows enqueued in a queue of the database, worker_concurrency as everybody's, "
+        "polling_interval_sec=0.1 (its default of 1 s would only add to its latency); rows by "
         "@datasource.transaction. A sleeping workflow keeps its thread there, so it parks nothing."
     )
 

@@ -45,7 +45,7 @@ class Ours(Probes):
         """Connect; create the subject of keyed executions."""
         from benchmarks.models import Row
 
-        self._subject = Row.objects.create(text="subject")
+        self._subject = Row._default_manager.create(text="subject")
 
     def start(self, kind: str, data: dict[str, Any]) -> str:
         """``durable.start``."""
@@ -86,7 +86,7 @@ class Ours(Probes):
 
     def finished(self, execution: str) -> bool:
         """One look by its primary key."""
-        return self._rows().filter(pk=execution, finished_at__isnull=False).exists()
+        return bool(self._rows().filter(pk=execution, finished_at__isnull=False).exists())
 
     def remaining(self) -> int:
         """Roots started here that are not final; the scan is bounded by the first one's id."""
@@ -110,7 +110,7 @@ class Ours(Probes):
         steps = StepRun.objects.filter(status="completed", execution_id__gte=self._first)
         found = {"results": (right, count), "steps": (steps.count(), count * expected)}
         if plain == "rows":
-            texts = Row.objects.exclude(text="subject").values("text").distinct()
+            texts = Row._default_manager.exclude(text="subject").values("text").distinct()
             found["rows"] = (texts.count(), count * STEPS)
         return found
 

@@ -68,7 +68,11 @@ class Probes(Engine):
         salt = int(sample.replace("-", ""), 16) % 1000 * 1_000_000_000
         new = COPY.format(salt=salt)
         for first in range(begin, end, PORTION):
-            numbers = {"first": first, "last": min(end, first + PORTION) - 1, "sample": sample}
+            numbers: dict[str, int | str] = {
+                "first": first,
+                "last": min(end, first + PORTION) - 1,
+                "sample": sample,
+            }
             for model in (Execution, Wait, StepRun):
                 with connection.cursor() as cursor:
                     cursor.execute(_copy(model, Execution, new), numbers)
@@ -88,7 +92,8 @@ class Probes(Engine):
             begun = time.perf_counter()
             drained = drain()
             seconds = time.perf_counter() - begun
-            assert drained >= count and self._count("completed") == count, drained
+            assert drained >= count, drained
+            assert self._count("completed") == count
         return seconds
 
     def kit_children(self, items: int) -> float:
@@ -100,7 +105,8 @@ class Probes(Engine):
             begun = time.perf_counter()
             execution = run(Children, {"items": items})
             seconds = time.perf_counter() - begun
-            assert execution.status == "completed" and len(execution.data["ended"]) == items
+            assert execution.status == "completed", execution.error
+            assert len(execution.data["ended"]) == items
         return seconds
 
     # -- statements ------------------------------------------------------------------------------

@@ -23,9 +23,12 @@ def backlog(bench: Bench, engine: str, number: int) -> None:
             worker = stage.worker()
             before = stage.ask("call", method="steps")
             stage.working([worker])
-            cost = stage.measure(
-                lambda target=before + taken: stage.moment("wait_steps", count=target), [worker]
-            )
+            target = before + taken
+
+            def reach(target: int = target) -> float:
+                return stage.moment("wait_steps", count=target)
+
+            cost = stage.measure(reach, [worker])
             done = stage.ask("call", method="steps") - before
             worker.end()
             _keep(bench, engine, number, "backlog", size, cost.seconds / done)

@@ -24,7 +24,7 @@ def sleeps(bench: Bench, engine: str, number: int) -> None:
         parked = stage.measure(lambda: stage.moment("wait_parked", count=count), [worker])
         if time.time() > until:
             raise TimeoutError(f"{engine} was still parking when the sleeps were over")
-        time.sleep(max(0, until - time.time()))  # noqa: TID251 - the sleeps are real
+        time.sleep(max(0, until - time.time()))  # the sleeps are real
         resumed = stage.measure(lambda: stage.moment("wait"), [worker])
         stage.verify("sleep", count)
     _keep(bench, "sleep", engine, number, count, parked, resumed)

@@ -20,7 +20,7 @@ def kill(bench: Bench, engine: str, number: int) -> None:
         stage.ask("wait_held", count=SLOTS)
         heir = stage.worker()
         stage.working([heir])
-        time.sleep(1)  # noqa: TID251 - the heir is up and has looked around
+        time.sleep(1)  # the heir is up and has looked around
         doomed.kill()
         killed = time.monotonic()
         cost = stage.measure(lambda: stage.moment("wait"), [heir])

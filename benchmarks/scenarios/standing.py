@@ -18,9 +18,9 @@ def idle(bench: Bench, engine: str, number: int) -> None:
     with bench.stage(engine) as stage:
         worker = stage.worker()
         stage.working([worker])
-        time.sleep(SETTLED)  # noqa: TID251 - nothing happens, and that is measured
+        time.sleep(SETTLED)  # nothing happens, and that is measured
         before, cpu = bench.server.transactions(stage.name), cpu_of(worker.pid)
-        time.sleep(bench.sizes.idle)  # noqa: TID251
+        time.sleep(bench.sizes.idle)
         transactions = bench.server.transactions(stage.name) - before
         cpu = cpu_of(worker.pid) - cpu
         memory = resident_mb(worker.pid)
@@ -54,9 +54,7 @@ def rows(bench: Bench, engine: str, number: int) -> None:
         for what in ("sleepers", "finished"):
             there = 0
             for size in _sizes(bench):
-                stage.ask(
-                    "call", method="fill", sample=samples[what], begin=there, end=size
-                )
+                stage.ask("call", method="fill", sample=samples[what], begin=there, end=size)
                 there = size
                 _pipelines(stage, number, what, size)
 

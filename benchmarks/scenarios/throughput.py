@@ -96,9 +96,9 @@ def _pgbench(bench: Bench, url: str, clients: int) -> float:
     with tempfile.TemporaryDirectory() as directory:
         script = Path(directory) / "checkpoint.sql"
         script.write_text(CHECKPOINT)
+        options = ["--no-vacuum", "--protocol=prepared", f"--time={seconds}", f"--file={script}"]
         printed = subprocess.run(
-            [program, "--no-vacuum", "--protocol=prepared", f"--client={clients}"]
-            + [f"--jobs={min(2, clients)}", f"--time={seconds}", f"--file={script}", url],
+            [program, *options, f"--client={clients}", f"--jobs={min(2, clients)}", url],
             check=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
