@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import sys
 import time
 import traceback
@@ -27,6 +28,7 @@ from benchmarks.sizes import SIZES
 def main() -> int:
     """One run."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended, too
     begun = time.monotonic()
     engines = [name for name in NAMES if name in options.engines]
     chosen = [one for one in SCENARIOS if _is_chosen(one, options.only)]

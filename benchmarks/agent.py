@@ -1,4 +1,4 @@
-"""A process that has one engine in its own environment: a client that obeys, or a worker that works.
+"""A process with one engine in its own environment: a client that obeys, or a worker.
 
 ``python -m benchmarks.agent ENGINE client|worker|prepare``, with the database in ``BENCHMARK_URL``.
 It says and hears one line of JSON at a time; ``benchmarks.processes`` is the other end.
@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import IO, Any
@@ -138,7 +139,7 @@ def inputs(count: int, data: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 def pause(seconds: float) -> None:
     """Let the others work."""
-    time.sleep(seconds)  # the bench waits for real processes
+    time.sleep(seconds)
 
 
 def say(out: IO[str], **words: Any) -> None:
@@ -168,8 +169,15 @@ def work(engine: Engine, out: IO[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: engine.stop())
     say(out, up=os.getpid())
     if sys.stdin.readline():
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         with contextlib.suppress(SystemExit):
             engine.work(int(os.environ.get("BENCHMARK_SLOTS", SLOTS)), lambda: say(out, working=1))
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent has gone, or has closed its input, stops."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What a measured stretch of work took: time, CPU of the workers and of PostgreSQL, WAL, commits."""
+"""What a stretch of work took: time, CPU of workers and of PostgreSQL, WAL, commits."""
 
 from __future__ import annotations
 

@@ -38,11 +38,14 @@ def python_of(name: str) -> str:
         print(f"installing {' '.join(packages)} ...", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(directory)], check=True)
         arguments = [part for package in packages for part in shlex.split(package)]
-        subprocess.run(
+        installed = subprocess.run(
             [str(python), "-m", "pip", "install", "--quiet", "--no-input", *arguments],
             cwd=ROOT,
-            check=True,
+            stderr=subprocess.PIPE,
+            text=True,
         )
+        if installed.returncode:
+            raise RuntimeError(f"pip could not install {name}: {installed.stderr}")
         mark.write_text(wanted)
     return str(python)
 

@@ -87,12 +87,10 @@ class Agent:
         self.process.wait()
 
     def end(self) -> None:
-        """Ask a worker by SIGTERM and a client by the end of its input; then kill."""
+        """Close its input: a client ends by that, a worker drains; kill it if it stays."""
         if self.process.stdin is not None and not self.process.stdin.closed:
             with suppress(BrokenPipeError):
                 self.process.stdin.close()
-        if self.role == "worker":
-            self.process.terminate()
         try:
             self.process.wait(GRACE)
         except subprocess.TimeoutExpired:

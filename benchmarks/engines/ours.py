@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.engines import STEPS
 from benchmarks.engines.probes import Probes
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
 
 #: kinds whose executions are given a key, tags and a subject
 KEYED = "keyed-"
