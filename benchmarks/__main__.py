@@ -39,10 +39,7 @@ def main() -> int:
             server.refuse_unfit()
             bench = Bench(server, SIZES[options.size])
             try:
-                for number in range(bench.sizes.rounds):
-                    for scenario in chosen:
-                        if scenario.repeated or number == 0:
-                            _run(bench, scenario, engines, number)
+                _rounds(bench, chosen, engines)
             finally:
                 bench.clear()
             run = report.Run(
@@ -57,12 +54,27 @@ def main() -> int:
                 notes=[note for note in (engine_of(name).note for name in engines) if note],
                 records=bench.records,
                 errors=bench.errors,
+                left_out=bench.left_out,
             )
     except UnfitServer as error:
         print(f"nothing was measured: {error}", file=sys.stderr)
         return 2
     report.write(run, options.out)
     return 1 if bench.errors else 0
+
+
+def _rounds(bench: Bench, chosen: list[Scenario], engines: list[str]) -> None:
+    """The rounds, then what is measured once; what would take too long is left out."""
+    for number in range(bench.sizes.rounds):
+        # A round takes its time: another one is begun only if it leaves some for the rest.
+        if number and bench.late(f"round {number + 1}", 0.35):
+            break
+        for scenario in chosen:
+            if scenario.repeated:
+                _run(bench, scenario, engines, number)
+    for scenario in chosen:
+        if not scenario.repeated and not bench.late(scenario.name):
+            _run(bench, scenario, engines, 0)
 
 
 def _run(bench: Bench, scenario: Scenario, engines: list[str], number: int) -> None:

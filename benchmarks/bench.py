@@ -21,8 +21,9 @@ GONE = 10.0
 class Sizes:
     """How much of everything is done in one run."""
 
+    minutes: float  # what has not begun by then is left out, and said so
     rounds: int
-    seconds: float  # the least that one throughput measurement should take, at usual speeds
+    seconds: float  # of each pgbench run
     pipelines: dict[str, int]  # by engine, for the same time of work; ``rows`` takes a third
     latencies: int  # executions of one latency measurement
     starts: int
@@ -68,6 +69,15 @@ class Bench:
     records: list[Record] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     prefix: str = "bench"
+    left_out: list[str] = field(default_factory=list)
+    begun: float = field(default_factory=time.monotonic)
+
+    def late(self, what: str, share: float = 0.9) -> bool:
+        """Whether this share of the run's time is over: then ``what`` is left out."""
+        late = time.monotonic() - self.begun > share * 60 * self.sizes.minutes
+        if late:
+            self.left_out.append(what)
+        return late
 
     def keep(self, scenario: str, engine: str, number: int, **values: Any) -> None:
         """Record the figures of one measurement."""

@@ -46,6 +46,7 @@ class Run:
     notes: list[str]
     records: list[Record]
     errors: list[str]
+    left_out: list[str]
 
 
 def line(record: Record) -> str:
@@ -97,6 +98,8 @@ def markdown(run: Run) -> str:
         listed = ", ".join(f"{package} {version}" for package, version in packages.items())
         found.append(f"- {name}: {listed}")
     found += [f"- {note}" for note in run.notes]
+    if run.left_out:
+        found.append(f"- left out for want of time: {', '.join(run.left_out)}")
     found += [f"- FAILED: {error}" for error in run.errors]
     return "\n".join(found) + "\n"
 

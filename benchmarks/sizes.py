@@ -1,4 +1,4 @@
-"""How much of everything a run does: ``full`` in 25 minutes, ``quick`` in six, ``tiny`` in one."""
+"""How much of everything a run does: ``full`` in 25 minutes, ``quick`` in six."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from benchmarks.bench import Sizes
 
 SIZES = {
     "tiny": Sizes(
+        minutes=60,
         rounds=1,
         seconds=1,
         pipelines={"ours": 4, "dbos": 4, "absurd": 4, "procrastinate": 4, "pgqueuer": 4},
@@ -25,26 +26,28 @@ SIZES = {
         waits=(3, 6),
     ),
     "quick": Sizes(
+        minutes=6,
         rounds=1,
         seconds=3,
         pipelines={"ours": 400, "dbos": 120, "absurd": 300, "procrastinate": 80, "pgqueuer": 600},
-        latencies=40,
+        latencies=25,
         starts=400,
         start_many=5_000,
-        parked=300,
+        parked=200,
         backlog=500,
-        big=50_000,
+        big=20_000,
         items=5_000,
         idle=10,
-        fresh_workers=4,
-        tree=40,
-        growth=(1_000, 5_000),
+        fresh_workers=3,
+        tree=20,
+        growth=(1_000, 10_000),
         inbox=(100, 500),
         steps=(100, 500),
         waits=(10, 50),
     ),
     "full": Sizes(
-        rounds=3,
+        minutes=22,
+        rounds=2,
         seconds=4,
         pipelines={
             "ours": 800,
@@ -53,15 +56,15 @@ SIZES = {
             "procrastinate": 130,
             "pgqueuer": 1_200,
         },
-        latencies=100,
+        latencies=60,
         starts=1_000,
         start_many=10_000,
-        parked=1_000,
+        parked=800,
         backlog=2_000,
         big=1_000_000,
         items=100_000,
         idle=20,
-        fresh_workers=8,
+        fresh_workers=6,
         tree=40,
         growth=(10_000, 100_000, 1_000_000),
         inbox=(100, 1_000, 10_000),

@@ -50,10 +50,12 @@ class RunTests(TestCase):
             ours = bench(server)
             try:
                 throughput.pipelines(ours, "ours", 0)
-                with self.assertRaisesRegex(Incomplete, "0 results instead of 1"):
-                    with ours.stage("ours") as stage:
-                        stage.ask("start", kind="one", count=1)
-                        stage.verify("one", 1)
+                with (
+                    self.assertRaisesRegex(Incomplete, "0 results instead of 1"),
+                    ours.stage("ours") as stage,
+                ):
+                    stage.ask("start", kind="one", count=1)
+                    stage.verify("one", 1)
             finally:
                 ours.clear()
             left = server.run("SELECT datname FROM pg_database WHERE datname ~ %s", ours.prefix)
@@ -97,7 +99,9 @@ class ReportTests(TestCase):
             Record("pipeline", "ours", 0, {"per_second": 1000.0, "worker_ms": 0.5}),
             Record("growth", "ours", 0, {"what": "backlog", "size": 100, "item_ms": 1.0}),
         ]
-        run = report.Run("tiny", 1.0, "", "", {"ours": {"django": "5"}}, [], records, ["broken"])
+        run = report.Run(
+            "tiny", 1.0, "", "", {"ours": {"django": "5"}}, [], records, ["broken"], ["x"]
+        )
         with tempfile.TemporaryDirectory() as name, mock.patch("builtins.print"):
             directory = Path(name)
             report.write(run, directory)

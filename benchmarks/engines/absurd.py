@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -107,7 +106,6 @@ class Absurd(Engine):
     def stop(self) -> None:
         """Stop after the current batch."""
         self._app.stop_worker()
-        threading.Timer(5, lambda: os._exit(0)).start()
 
     def close(self) -> None:
         """Close both connections."""

@@ -16,6 +16,8 @@ def backlog(bench: Bench, engine: str, number: int) -> None:
         sample = stage.ask("call", method="oldest")
         there = 0
         for size in bench.sizes.growth:
+            if bench.late(f"backlog: {size}"):
+                break
             stage.ask("call", method="fill", sample=sample, begin=there, end=size)
             there = size
             taken = min(TAKEN, size // 4)
@@ -37,6 +39,8 @@ def backlog(bench: Bench, engine: str, number: int) -> None:
 def events(bench: Bench, engine: str, number: int) -> None:
     """Events that lie in the inbox of one execution, taken one by one."""
     for size in bench.sizes.inbox:
+        if bench.late(f"events of one inbox: {size}"):
+            break
         with bench.stage(engine) as stage:
             stage.ask("start", kind="inbox", count=1, data={"items": size})
             stage.ask("send_all", count=size)
@@ -48,6 +52,8 @@ def events(bench: Bench, engine: str, number: int) -> None:
 def children(bench: Bench, engine: str, number: int) -> None:
     """Children that one parent calls and collects."""
     for size in bench.sizes.inbox:
+        if bench.late(f"children of one parent: {size}"):
+            break
         with bench.stage(engine) as stage:
             stage.ask("start", kind="children", count=1, data={"items": size})
             cost = stage.drain()
@@ -58,6 +64,8 @@ def children(bench: Bench, engine: str, number: int) -> None:
 def steps(bench: Bench, engine: str, number: int) -> None:
     """Steps of one execution: rounds of a loop."""
     for size in bench.sizes.steps:
+        if bench.late(f"steps of one execution: {size}"):
+            break
         with bench.stage(engine) as stage:
             stage.ask("start", kind="rounds", count=1, data={"items": size})
             cost = stage.drain()
@@ -68,6 +76,8 @@ def steps(bench: Bench, engine: str, number: int) -> None:
 def waits(bench: Bench, engine: str, number: int) -> None:
     """Waits in one step, each answered already when the step comes to it."""
     for size in bench.sizes.waits:
+        if bench.late(f"waits in one step: {size}"):
+            break
         with bench.stage(engine) as stage:
             stage.ask("start", kind="waits", count=1, data={"items": size})
             stage.ask("send_all", count=size)

@@ -11,6 +11,8 @@ def foreach(bench: Bench, engine: str, number: int) -> None:
     """One execution with all the items, at a tenth of the size and at the whole."""
     for batch in (100, 1):
         for size in (bench.sizes.items // 10, bench.sizes.items):
+            if bench.late(f"foreach of {size} in batches of {batch}"):
+                break
             _foreach(bench, engine, number, batch, size)
 
 

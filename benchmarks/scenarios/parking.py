@@ -9,7 +9,7 @@ from benchmarks.cost import Cost
 from benchmarks.scenarios import Scenario
 
 #: parked executions per second that every engine reaches: so far ahead lies the sleeps' end
-SLOWEST = 60
+SLOWEST = 80
 
 
 def sleeps(bench: Bench, engine: str, number: int) -> None:

@@ -54,6 +54,8 @@ def rows(bench: Bench, engine: str, number: int) -> None:
         for what in ("sleepers", "finished"):
             there = 0
             for size in _sizes(bench):
+                if bench.late(f"{what}: {size}"):
+                    break
                 stage.ask("call", method="fill", sample=samples[what], begin=there, end=size)
                 there = size
                 _pipelines(stage, number, what, size)
