@@ -50,8 +50,16 @@ class Client:
         return self._until(lambda: self._engine.remaining() == 0)
 
     def wait_parked(self, count: int) -> float:
-        """Until so many executions are parked; the moment."""
-        return self._until(lambda: self._engine.parked() >= count)
+        """Until so many executions are parked; the moment. An error if one has ended before."""
+
+        def reached() -> bool:
+            if self._engine.parked() >= count:
+                return True
+            if self._engine.remaining() < count:
+                raise TimeoutError("the first had ended before the last was parked")
+            return False
+
+        return self._until(reached)
 
     def _until(self, reached: Callable[[], bool]) -> float:
         limit = time.monotonic() + PATIENCE
