@@ -20,7 +20,7 @@ class Cost:
     seconds: float
     worker_cpu: float  # seconds, user and system, of the worker processes
     server_cpu: float | None  # the same of all of PostgreSQL's processes, background ones too
-    wal_bytes: int
+    wal_bytes: int  # without page images, see ``Written``
     commits: int | None  # that changed something
 
     def per(self, units: int) -> dict[str, float]:
@@ -53,13 +53,13 @@ class Meter:
         """The cost until now; the time until ``at`` (monotonic), if the end was seen earlier."""
         ended = at if at is not None else time.monotonic()
         (workers, server), (workers_before, server_before) = self._read(), self._begin
-        wal = self._server.wal_position()
+        written = self._server.written(self._wal, self._server.wal_position())
         return Cost(
             seconds=ended - self._time,
             worker_cpu=workers - workers_before,
             server_cpu=None if server is None or server_before is None else server - server_before,
-            wal_bytes=self._server.wal_bytes(self._wal, wal),
-            commits=self._server.commits(self._wal, wal),
+            wal_bytes=written.size,
+            commits=written.commits,
         )
 
     def _read(self) -> tuple[float, float | None]:
@@ -83,7 +83,7 @@ def tree_cpu(postmaster: int) -> float:
         for child in children.read_text().split():
             try:
                 total += cpu_of(int(child))
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 continue  # it ends just now: counted with the reaped ones the next time
     return total
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -17,11 +18,19 @@ CONFIGURATION = """
 # Written by benchmarks/server.py; fsync, synchronous_commit and all else stay as they are shipped.
 max_connections = 200
 """
-TEMPLATE = "bench_template"
 
 
 class UnfitServer(Exception):
     """Nothing is measured on this server as it is; the message says why."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the write-ahead log got."""
+
+    #: without the page images that follow a checkpoint, if the log could be read
+    size: int
+    commits: int | None
 
 
 class Server:
@@ -102,29 +111,27 @@ class Server:
         """How far the write-ahead log is on disk."""
         return str(self.run("SELECT pg_current_wal_flush_lsn()")[0][0])
 
-    def wal_bytes(self, begin: str, end: str) -> int:
-        """The bytes between two positions."""
-        return int(self.run("SELECT pg_wal_lsn_diff(%s, %s)", end, begin)[0][0])
-
-    def commits(self, begin: str, end: str) -> int | None:
-        """The transactions that committed a change between two positions of the log.
-
-        Counted by ``pg_waldump``, so exactly; ``None`` where the log can't be read.
-        """
+    def written(self, begin: str, end: str) -> Written:
+        """What the log got between two positions, by ``pg_waldump`` where the log can be read."""
         program = self.program("pg_waldump")
         if program is None or begin == end:
-            return None if program is None else 0
+            distance = self.run("SELECT pg_wal_lsn_diff(%s, %s)", end, begin)[0][0]
+            return Written(int(distance), None if program is None else 0)
         log = Path(self.setting("data_directory")) / "pg_wal"
         dumped = subprocess.run(
-            [program, "-p", log, "-s", begin, "-e", end, "-r", "Transaction", "--stats=record"],
+            [program, "-p", log, "-s", begin, "-e", end, "--stats=record"],
+            check=True,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             text=True,
         )
+        records, commits = 0, 0
         for line in dumped.stdout.splitlines():
+            words = line.split()
             if line.startswith("Transaction/COMMIT"):
-                return int(line.split()[1])
-        return None
+                commits = int(words[1])
+            elif line.startswith("Total"):
+                records = int(words[2])
+        return Written(records, commits)
 
     def transactions(self, database: str) -> int:
         """All transactions of a database so far, those that changed nothing among them."""

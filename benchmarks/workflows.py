@@ -11,7 +11,6 @@ from benchmarks.engines import STEPS
 from durable import (
     Workflow,
     WorkflowMeta,
-    call_workflow,
     chain,
     foreach,
     increment,
@@ -143,24 +142,23 @@ Foreach1, Foreach100 = _foreach(1), _foreach(100)
 class Children(Workflow):
     """A foreach that calls a child workflow for each item, and collects what they return."""
 
-    flow = foreach(
-        lambda data: [{"n": 0} for _ in range(data["items"])],
-        call_workflow(One),
-        concurrency=32,
-        name="family",
-        collect_as="ended",
-    )
+    @step(atomic=False)
+    def call(self, data: Any, item: int, index: int) -> Any:
+        """Call a child, and return what it returns."""
+        return self.call_workflow(One, {"n": 0})
+
+    flow = foreach(lambda data: range(data["items"]), call, concurrency=32, collect_as="ended")
 
 
 class Crowd(Workflow):
     """A foreach whose items all wait at once, each in a child."""
 
-    flow = foreach(
-        lambda data: [{"n": 0} for _ in range(data["items"])],
-        call_workflow(Event),
-        concurrency=10_000,
-        name="crowd",
-    )
+    @step(atomic=False)
+    def call(self, data: Any, item: int, index: int) -> Any:
+        """Call a child that waits."""
+        return self.call_workflow(Event, {"n": 0})
+
+    flow = foreach(lambda data: range(data["items"]), call, concurrency=10_000)
 
 
 class Inbox(Workflow):

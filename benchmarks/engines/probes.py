@@ -11,7 +11,7 @@ from benchmarks.engines import Engine
 
 #: as a UUIDv7 of an earlier time would be, so that copies come before all that is started later
 COPY = (
-    "(lpad(to_hex(x'018000000000'::bigint + {salt} + n), 12, '0') || '70008000' "
+    "(lpad(to_hex(x'010000000000'::bigint + {salt} + n), 12, '0') || '70008000' "
     "|| lpad(to_hex(n), 12, '0'))::uuid"
 )
 #: rows that one statement copies
@@ -65,7 +65,7 @@ class Probes(Engine):
 
         from durable.models import Execution, StepRun, Wait
 
-        salt = int(sample.replace("-", ""), 16) % 1000 * 1_000_000_000
+        salt = int(sample.replace("-", ""), 16) % 500 * 1_000_000_000
         new = COPY.format(salt=salt)
         for first in range(begin, end, PORTION):
             numbers: dict[str, int | str] = {
