@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench
+from benchmarks.bench import Bench, Stage
 from benchmarks.scenarios import Scenario
 
 #: executions taken from a backlog of any length
@@ -11,29 +11,26 @@ TAKEN = 500
 
 def backlog(bench: Bench, engine: str, number: int) -> None:
     """The same number of executions taken from ever longer backlogs (copies of one row)."""
-    with bench.stage(engine) as stage:
-        stage.ask("start", kind="one", count=1)
-        sample = stage.ask("call", method="oldest")
-        there = 0
-        for size in bench.sizes.growth:
-            if bench.late(f"backlog: {size}"):
-                break
-            stage.ask("call", method="fill", sample=sample, begin=there, end=size)
-            there = size
-            taken = min(TAKEN, size // 4)
-            bench.server.settle(stage.name)
-            worker = stage.worker()
-            before = stage.ask("call", method="steps")
-            stage.working([worker])
-            target = before + taken
+    for size in bench.sizes.growth:
+        if bench.late(f"backlog: {size}"):
+            break
+        with bench.stage(engine) as stage:
+            stage.ask("start", kind="one", count=1)
+            sample = stage.ask("call", method="oldest")
+            stage.ask("call", method="fill", sample=sample, begin=0, end=size)
+            seconds = _taken(stage, min(TAKEN, size // 4))
+        _keep(bench, engine, number, "backlog", size, seconds)
 
-            def reach(target: int = target) -> float:
-                return stage.moment("wait_steps", count=target)
 
-            cost = stage.measure(reach, [worker])
-            done = stage.ask("call", method="steps") - before
-            worker.end()
-            _keep(bench, engine, number, "backlog", size, cost.seconds / done)
+def _taken(stage: Stage, count: int) -> float:
+    """Seconds for each of the first ``count`` executions of a backlog, or of a few more."""
+    stage.bench.server.settle(stage.name)
+    worker = stage.worker()
+    stage.working([worker])
+    cost = stage.measure(lambda: stage.moment("wait_steps", count=count), [worker])
+    done: int = stage.ask("call", method="steps")
+    worker.end()
+    return cost.seconds / done
 
 
 def events(bench: Bench, engine: str, number: int) -> None:
