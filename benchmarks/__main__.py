@@ -15,14 +15,14 @@ import time
 import traceback
 from pathlib import Path
 
-from benchmarks import report
-from benchmarks.bench import Bench
-from benchmarks.environments import NAMES, engine_of, python_of, versions_of
-from benchmarks.processes import ROOT
+from benchmarks.measuring.bench import Bench
+from benchmarks.measuring.environments import NAMES, engine_of, python_of, versions_of
+from benchmarks.measuring.processes import ROOT
+from benchmarks.measuring.server import UnfitServer, running
+from benchmarks.measuring.sizes import SIZES
+from benchmarks.reporting import report
 from benchmarks.scenarios import Scenario
 from benchmarks.scenarios.catalogue import SCENARIOS
-from benchmarks.server import UnfitServer, running
-from benchmarks.sizes import SIZES
 
 
 def main() -> int:

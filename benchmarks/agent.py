@@ -1,7 +1,7 @@
 """A process with one engine in its own environment: a client that obeys, or a worker.
 
 ``python -m benchmarks.agent ENGINE client|worker|prepare``, with the database in ``BENCHMARK_URL``.
-It says and hears one line of JSON at a time; ``benchmarks.processes`` is the other end.
+It says and hears one line of JSON at a time; ``benchmarks.measuring.processes`` is the other end.
 """
 
 from __future__ import annotations

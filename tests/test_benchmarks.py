@@ -14,12 +14,12 @@ from unittest import TestCase, mock
 
 import pytest
 
-from benchmarks import report
-from benchmarks.bench import Bench, Incomplete, Record
+from benchmarks.measuring.bench import Bench, Incomplete, Record
+from benchmarks.measuring.server import Server, UnfitServer
+from benchmarks.measuring.sizes import SIZES
+from benchmarks.reporting import report
+from benchmarks.reporting.targets import targets
 from benchmarks.scenarios import embedded, throughput
-from benchmarks.server import Server, UnfitServer
-from benchmarks.sizes import SIZES
-from benchmarks.targets import targets
 from tests import settings
 
 TWO = replace(SIZES["tiny"], pipelines={"ours": 2})

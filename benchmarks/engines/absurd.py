@@ -20,9 +20,9 @@ class Absurd(Engine):
     packages = ("absurd-sdk", "absurdctl")
     kinds = frozenset({"pipeline", "one", "sleep", "event"})
     note = (
-        "Absurd: the synchronous worker claims as many as everybody's concurrency at a time and "
-        "polls every 0.25 s, its default; it has one connection a process. It has no step that "
-        "commits together with the body's own rows."
+        "Absurd: the synchronous worker with everybody's concurrency; it polls every 0.25 s, its "
+        "default, and has one connection a process. It has no step that commits together with the "
+        "body's own rows."
     )
 
     def __init__(self, url: str) -> None:
@@ -100,8 +100,8 @@ class Absurd(Engine):
     def work(self, slots: int, working: Callable[[], None]) -> None:
         """``Absurd.start_worker``."""
         working()
-        # One connection serves all threads of a process: a pool of threads makes it slower.
-        self._app.start_worker(concurrency=1, batch_size=slots)
+        # One connection serves all threads of a process; tried: a batch in one thread is no faster.
+        self._app.start_worker(concurrency=slots)
 
     def stop(self) -> None:
         """Stop after the current batch."""

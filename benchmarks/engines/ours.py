@@ -10,7 +10,7 @@ from uuid import UUID
 from benchmarks.engines import STEPS
 from benchmarks.engines.probes import Probes
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.app.settings"
 
 #: kinds whose executions are given a key, tags and a subject
 KEYED = "keyed-"
@@ -28,7 +28,7 @@ class Ours(Probes):
         import django
 
         django.setup()
-        from benchmarks import workflows
+        from benchmarks.app import workflows
 
         self._work = workflows.WORK
         self._first: UUID | None = None  # no id started here is lower: ids follow time
@@ -44,7 +44,7 @@ class Ours(Probes):
 
     def open(self) -> None:
         """Connect; create the subject of keyed executions."""
-        from benchmarks.models import Row
+        from benchmarks.app.models import Row
 
         self._subject = Row._default_manager.create(text="subject")
 
@@ -106,7 +106,7 @@ class Ours(Probes):
 
     def verify(self, kind: str, count: int) -> dict[str, tuple[int, int]]:
         """Final status and data of each execution; each step's checkpoint; each written row."""
-        from benchmarks.models import Row
+        from benchmarks.app.models import Row
         from durable.models import StepRun
 
         plain = kind.removeprefix(KEYED)

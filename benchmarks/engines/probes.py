@@ -84,7 +84,7 @@ class Probes(Engine):
     def kit_claims(self, count: int) -> float:
         """Seconds in which ``drain`` works off so many one-step executions."""
         import durable
-        from benchmarks.workflows import One
+        from benchmarks.app.workflows import One
         from durable.testing import drain
 
         with _rolled_back():
@@ -98,7 +98,7 @@ class Probes(Engine):
 
     def kit_children(self, items: int) -> float:
         """Seconds in which ``run`` runs a foreach of so many items with a child each."""
-        from benchmarks.workflows import Children
+        from benchmarks.app.workflows import Children
         from durable.testing import run
 
         with _rolled_back():
@@ -113,7 +113,7 @@ class Probes(Engine):
 
     def fail_tree(self, size: int) -> int:
         """Statements in which a tree of so many levels runs, fails at the bottom, rolls back."""
-        from benchmarks.workflows import Tree
+        from benchmarks.app.workflows import Tree
         from durable.testing import drain
 
         execution = _start(Tree, {"n": 0, "depth": size - 1, "fail": True})
@@ -124,7 +124,7 @@ class Probes(Engine):
     def cancel_tree(self, size: int) -> int:
         """Statements in which a tree, parked at the bottom, is cancelled and rolled back."""
         import durable
-        from benchmarks.workflows import Tree
+        from benchmarks.app.workflows import Tree
         from durable.testing import drain
 
         execution = _start(Tree, {"n": 0, "depth": size - 1, "fail": False})
@@ -141,7 +141,7 @@ class Probes(Engine):
     def cancel_crowd(self, size: int) -> int:
         """Statements in which one execution with so many waiting children is cancelled."""
         import durable
-        from benchmarks.workflows import Crowd
+        from benchmarks.app.workflows import Crowd
         from durable.testing import drain
 
         execution = _start(Crowd, {"items": size})

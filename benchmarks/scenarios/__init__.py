@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.bench import Bench
-from benchmarks.environments import NAMES
+from benchmarks.measuring.bench import Bench
+from benchmarks.measuring.environments import NAMES
 
 PEERS = NAMES[1:]
 OURS = NAMES[:1]

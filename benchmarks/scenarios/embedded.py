@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.bench import Bench, Incomplete
-from benchmarks.cost import cpu_of
 from benchmarks.engines import STEPS
-from benchmarks.processes import Agent
+from benchmarks.measuring.bench import Bench, Incomplete
+from benchmarks.measuring.cost import cpu_of
+from benchmarks.measuring.processes import Agent
 from benchmarks.scenarios import Scenario
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench, Stage
+from benchmarks.measuring.bench import Bench, Stage
 from benchmarks.scenarios import Scenario
 
 #: executions taken from a backlog of any length

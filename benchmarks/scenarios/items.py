@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench
-from benchmarks.cost import peak_mb
+from benchmarks.measuring.bench import Bench
+from benchmarks.measuring.cost import peak_mb
 from benchmarks.scenarios import Scenario
 
 

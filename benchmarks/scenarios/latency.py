@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench, Stage
-from benchmarks.environments import NAMES
-from benchmarks.processes import Agent
+from benchmarks.measuring.bench import Bench, Stage
+from benchmarks.measuring.environments import NAMES
+from benchmarks.measuring.processes import Agent
 from benchmarks.scenarios import Scenario
 
 #: executions before the first that counts: caches and prepared statements are warm then

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.bench import Bench
-from benchmarks.cost import Cost
-from benchmarks.processes import AgentError
+from benchmarks.measuring.bench import Bench
+from benchmarks.measuring.cost import Cost
+from benchmarks.measuring.processes import AgentError
 from benchmarks.scenarios import Scenario
 
 #: seconds until the worker is up, and the slowest parking per second: so far ahead the sleeps end

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.bench import Bench
 from benchmarks.engines import SLOTS
+from benchmarks.measuring.bench import Bench
 from benchmarks.scenarios import Scenario
 
 LEASE = 6

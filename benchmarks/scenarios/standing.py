@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.bench import Bench, Stage
-from benchmarks.cost import cpu_of, resident_mb
 from benchmarks.engines import STEPS
+from benchmarks.measuring.bench import Bench, Stage
+from benchmarks.measuring.cost import cpu_of, resident_mb
 from benchmarks.scenarios import Scenario
 
 #: seconds until a worker has done what it does once at its start

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench
-from benchmarks.environments import NAMES
+from benchmarks.measuring.bench import Bench
+from benchmarks.measuring.environments import NAMES
 from benchmarks.scenarios import Scenario
 
 

@@ -7,9 +7,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from benchmarks.bench import Bench
 from benchmarks.engines import SLOTS, STEPS
-from benchmarks.environments import NAMES, engine_of
+from benchmarks.measuring.bench import Bench
+from benchmarks.measuring.environments import NAMES, engine_of
 from benchmarks.scenarios import OURS, Scenario
 
 #: One checkpoint as two statements in a transaction: what a durable step can't do without.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-from benchmarks.bench import Record
-from benchmarks.processes import ROOT
+from benchmarks.measuring.bench import Record
+from benchmarks.measuring.processes import ROOT
 
 
 @dataclass(frozen=True)

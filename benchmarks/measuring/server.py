@@ -12,10 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from benchmarks.environments import CACHE
+from benchmarks.measuring.environments import CACHE
 
 CONFIGURATION = """
-# Written by benchmarks/server.py; fsync, synchronous_commit and all else stay as they are shipped.
+# Written by benchmarks/measuring/server.py; all else stays as PostgreSQL ships it, fsync too.
 max_connections = 200
 """
 

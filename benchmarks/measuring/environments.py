@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.engines import Engine
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".cache" / "benchmarks"
 
 #: Our own first; the order of each round.

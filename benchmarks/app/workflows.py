@@ -41,7 +41,7 @@ class Rows(Workflow):
     @step
     def write(self, data: Any) -> Any:
         """Insert a row by the ORM."""
-        from benchmarks.models import Row
+        from benchmarks.app.models import Row
 
         Row._default_manager.create(text=f"{self.id}/{data['n']}")
         return {**data, "n": data["n"] + 1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Sizes
+from benchmarks.measuring.bench import Sizes
 
 SIZES = {
     "tiny": Sizes(

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.server import Server
+from benchmarks.measuring.server import Server
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 

@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.cost import Cost, Meter
-from benchmarks.environments import python_of
-from benchmarks.processes import Agent
-from benchmarks.server import Server, UnfitServer
+from benchmarks.measuring.cost import Cost, Meter
+from benchmarks.measuring.environments import python_of
+from benchmarks.measuring.processes import Agent
+from benchmarks.measuring.server import Server, UnfitServer
 
 #: seconds in which the connections of ended processes must be gone
 GONE = 10.0

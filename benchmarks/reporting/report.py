@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plot
-from benchmarks.bench import Record
-from benchmarks.environments import NAMES
-from benchmarks.targets import Check, Figures, targets
+from benchmarks.measuring.bench import Record
+from benchmarks.measuring.environments import NAMES
+from benchmarks.reporting import plot
+from benchmarks.reporting.targets import Check, Figures, targets
 
 #: the figures of the table that compares the engines: title, scenario, key
 COMPARED = (
