@@ -28,7 +28,7 @@ FIND_313 = for python in python3.13 "$$(pyenv prefix "$$(pyenv versions --bare 2
 	if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; \
 	then command -v "$$python"; break; fi; done
 
-.PHONY: help demo serve guards matrix random soak test test-sqlite test-postgres test-313 test-lowest test-all lint format typecheck audit check clean
+.PHONY: help demo serve bench bench-quick guards matrix random soak test test-sqlite test-postgres test-313 test-lowest test-all lint format typecheck audit check clean
 
 help:
 	@echo "make demo       the example, once, in the terminal; three of its workers are killed on the way"
@@ -40,6 +40,7 @@ help:
 	@echo "make matrix     let another act before each statement of each call, at random, for an hour"
 	@echo "make random     the random tests of the suite, twenty times as many"
 	@echo "make soak       executions at random under kills, cut commits and restarts of PostgreSQL"
+	@echo "make bench      our engine and its peers on one PostgreSQL, in 25 minutes; bench-quick: in six"
 	@echo "make lint typecheck audit check"
 
 # -- environments ------------------------------------------------------------------------
@@ -142,6 +143,15 @@ soak: $(VENV)/.installed-dev
 	@EXECUTIONS=$(EXECUTIONS) KILLS=$(KILLS) CUTS=$(CUTS) RESTARTS=$(RESTARTS) SEED=$(SEED) \
 		$(BIN)/python -m tests.soak
 
+# Our engine and its peers, each in an environment of its own below .cache/benchmarks: see
+# benchmarks/README.md. BENCH_ARGS names scenarios and engines.
+BENCH_ARGS ?=
+bench: $(VENV)/.installed-dev
+	@$(BIN)/python -W ignore -m benchmarks --size full $(BENCH_ARGS)
+
+bench-quick: $(VENV)/.installed-dev
+	@$(BIN)/python -W ignore -m benchmarks --size quick --out .cache/benchmarks/quick $(BENCH_ARGS)
+
 test-313:
 	@python=$$($(FIND_313)); \
 	if [ -z "$$python" ]; then \
@@ -173,7 +183,7 @@ format: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --fix .
 
 typecheck: $(VENV)/.installed-dev
-	@$(BIN)/mypy --strict durable example_project tests/typing/user_code.py tests/typing/readme_code.py
+	@$(BIN)/mypy --strict durable example_project benchmarks tests/typing/user_code.py tests/typing/readme_code.py
 
 # Holes that tools know of: in this code, and in what it depends on (as far as the index says).
 audit: $(VENV)/.installed-dev

@@ -1,0 +1,1 @@
+"""The Django app whose workflows and rows our engine is measured with."""
