@@ -121,9 +121,9 @@ class Ours(Probes):
 
     def work(self, slots: int, working: Callable[[], None]) -> None:
         """``durable_worker --concurrency`` without its command line."""
-        from durable.worker.worker import Worker
+        from durable.worker.worker import WorkerProcess
 
-        self._worker = Worker({"default": slots}, on_up=working)
+        self._worker = WorkerProcess({"default": slots}, on_up=working)
         self._worker.run()
 
     def stop(self) -> None:
