@@ -30,19 +30,22 @@ class EventLoop:
     """One event loop per process; a slot waits for each body, so their number stays bounded.
 
     A body that blocks its loop (``time.sleep`` in ``async def``) keeps that loop when it is given
-    up; the next bodies run on a new one.
+    up; the next bodies run on a new one. A loop is only made when it is started: one that never
+    runs would be torn down with a traceback when the process ends.
     """
+
+    _loop: asyncio.AbstractEventLoop
+    _thread: threading.Thread
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loop = asyncio.new_event_loop()
-        self._thread = self._thread_of(self._loop)
-
-    def _thread_of(self, loop: asyncio.AbstractEventLoop) -> threading.Thread:
-        return threading.Thread(target=_run, args=(loop,), name="durable-asyncio", daemon=True)
 
     def start(self) -> None:
-        """Start the loop's thread."""
+        """Make a loop, and start its thread."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=_run, args=(self._loop,), name="durable-asyncio", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -86,9 +89,7 @@ class EventLoop:
                 return
             logger.error("a given-up async step blocks its event loop: going on with a new one")
             loop.call_soon_threadsafe(loop.stop)
-            self._loop = asyncio.new_event_loop()
-            self._thread = self._thread_of(self._loop)
-            self._thread.start()
+            self.start()
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

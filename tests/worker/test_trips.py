@@ -66,8 +66,8 @@ class TripTests(WorkerTestCase):
         levels = [record.levelname for record in logs.records]
         self.assertEqual(levels.count("ERROR"), 1, logs.output)
         self._is_seen(execution)
+        durable.retry(execution.id)
         with worker():
-            durable.retry(execution.id)
             until(Execution.objects.filter(pk=execution.pk, status="waiting").exists)
 
     def _is_seen(self, execution: Execution) -> None:
