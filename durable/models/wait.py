@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Self
-from uuid import UUID
 
 from django.db import models
 from django.db.models import Case, Q, Value, When
@@ -14,6 +12,7 @@ from durable import clock
 from durable.models.base import EngineManager, EngineQuerySet, user_key
 from durable.models.execution import Execution
 from durable.models.fields import DataField, MomentField, uuid7
+from durable.models.given import Among
 from durable.states import WaitKind, WaitStatus
 
 _TIMERS = [kind for kind in WaitKind if kind.is_answered_by_time]
@@ -83,9 +82,9 @@ class WaitQuerySet(EngineQuerySet["Wait"]):
                 deadline_at=again,
             )
 
-    def tell(self, executions: Iterable[UUID]) -> int:
+    def tell(self, executions: Any) -> int:
         """Mark the waits of these executions as told."""
-        return self.untold().filter(execution__in=list(executions)).order_by().update(told=True)
+        return self.untold().filter(Among("execution_id", executions)).order_by().update(told=True)
 
 
 WaitManager = EngineManager.from_queryset(WaitQuerySet)

@@ -24,11 +24,7 @@ _COMPLETED = Statement(
 _CANCEL_WAITS = Statement(
     lambda ids: Wait.objects.filter(Among("execution_id", ids)).resolve(WaitStatus.CANCELLED)
 )
-_TELL = Statement(
-    lambda ids: (
-        Wait.objects.untold().filter(Among("execution_id", ids)).order_by().update(told=True)
-    )
-)
+_TELL = Statement(lambda ids: Wait.objects.tell(ids))
 _CLOSE_ATTEMPTS = Statement(
     lambda ids: StepRun.objects.filter(Among("execution_id", ids)).close(
         StepStatus.CANCELLED, ended_at=clock.now()

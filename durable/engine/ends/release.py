@@ -43,11 +43,6 @@ _ASKED = Statement(
         row_at(pk, fence, path, visit, attempt)
     ).values_list("pause_requested", "cancel_requested_at", "cancel_compensate")
 )
-_PARKED = Statement(
-    lambda pk, fence, path, visit, attempt, until: row_at(pk, fence, path, visit, attempt).parked(
-        until, rolls=False
-    )
-)
 
 
 def hold(claim: Claim) -> Asked:
