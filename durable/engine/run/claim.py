@@ -189,7 +189,9 @@ def stop_overdue_children(parents: list[UUID]) -> None:
 
 
 _EXPIRED = Statement(
-    lambda ids: Wait.objects.expired().filter(Among("execution_id", ids)).values_list("pk")
+    lambda ids: (
+        Wait.objects.expired().filter(Among("execution_id", ids)).values_list("pk", flat=True)
+    )
 )
 
 
@@ -199,13 +201,14 @@ def _expire(parked: list[UUID]) -> set[UUID]:
     A transaction that is still open may be answering such a wait. It is not waited for: its
     execution is looked at again ``LOOK_AGAIN`` later.
     """
-    if not _EXPIRED(ids=parked):
+    if not (expired := set(_EXPIRED(ids=parked))):
         return set()
     due = Wait.objects.expired().filter(execution__in=parked)
-    if Wait.objects.filter(
-        pk__in=list(lock(due, skip_locked=True).values_list("pk", flat=True))
-    ).expire():
+    free = set(lock(due, skip_locked=True).values_list("pk", flat=True))
+    if Wait.objects.filter(pk__in=free).expire():
         stop_overdue_children(parked)
+    if expired <= free:
+        return set()
     answering = set(due.values_list("execution_id", flat=True))
     if answering:
         Execution.objects.filter(pk__in=answering).parked(clock.now() + LOOK_AGAIN)
