@@ -116,7 +116,7 @@ def hint() -> None:
 
 
 def _remember(conn: Any, *, heard: bool) -> None:
-    """Note for this transaction that a worker hears of it, or that nobody listens."""
+    """Remember for the rest of the transaction: a worker is notified, or nobody listens."""
     if not conn.in_atomic_block:
         return
     if heard:
