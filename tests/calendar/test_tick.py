@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import subprocess
 import sys
 import threading
@@ -11,52 +9,20 @@ from typing import Any
 from unittest import mock
 
 from django.core.checks import CheckMessage
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.test import SimpleTestCase, override_settings
 
 import durable
-from durable import Cron, Workflow, checks, clock, crontab, minutes, step
-from durable.models import Execution, Schedule
+from durable import Cron, Workflow, checks, crontab, step
+from durable.models import Execution
 from durable.testing import isolate_workflows
 from durable.worker.worker import WorkerProcess
-from tests.calendar.cases import scheduled
+from tests.calendar.cases import Ticks, scheduled
 from tests.cases import PATIENCE, ThreadedTestCase
 
 
-class TickTests(ThreadedTestCase):
+class TickTests(Ticks, ThreadedTestCase):
     """One pass."""
-
-    def tick(self, *args: str) -> dict[str, Any]:
-        out = io.StringIO()
-        call_command("durable_tick", "--json", *args, stdout=out)
-        found: dict[str, Any] = json.loads(out.getvalue())
-        return found
-
-    def test_it_registers_fires_and_works_what_is_due(self) -> None:
-        report = scheduled(Cron("0 0 1 1 *", timezone="UTC", name="report"))
-        durable.schedule(report, "0 0 1 1 *", name="due", timezone="UTC")
-        past = clock.read("default") - minutes(1)
-        Schedule.objects.filter(name="due").update(next_run_at=past)
-        durable.start(report)
-        later = durable.start(report, delay=minutes(5))
-        said = self.tick()
-        self.assertEqual((said["slots_fired"], said["executions_worked"]), (1, 2))
-        self.assertGreaterEqual(said["schedules_registered"], 1)
-        self.assertFalse(said["stopped_early"])
-        self.assertEqual(Execution.objects.filter(status="completed").count(), 2)
-        later.refresh_from_db()
-        self.assertEqual(later.status, "pending")
-
-    def test_it_ends_when_its_time_is_over(self) -> None:
-        class Endless(Workflow):
-            @step
-            def again(self, data: dict[str, Any]) -> None:
-                durable.start("endless")
-
-        durable.start(Endless)
-        said = self.tick("--max-seconds", "0.5")
-        self.assertTrue(said["stopped_early"])
-        self.assertTrue(Execution.objects.filter(status="completed").exists())
 
     def test_a_step_in_flight_when_its_time_is_over_has_the_grace_period_and_no_more(self) -> None:
         asked, never = threading.Event(), threading.Event()

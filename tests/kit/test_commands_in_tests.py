@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from contextlib import suppress
 from typing import Any
 
@@ -11,10 +10,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
 import durable
-from durable import Cron, Workflow, clock, crontab, minutes, step
-from durable.models import Execution, Schedule, Worker
+from durable import Workflow, crontab, minutes, step
+from durable.models import Execution, Worker
 from durable.testing import advance, assert_completed, time_travel
-from tests.calendar.cases import scheduled
+from tests.calendar.cases import Ticks
 from tests.cases import ThreadedTestCase, WorkflowTestCase
 from tests.doors.commands.cases import listening, quick
 from tests.pages import commands
@@ -82,41 +81,12 @@ class WholeTests(WorkflowTestCase):
             self.assertWhole(job)
 
 
-class TickTests(WorkflowTestCase):
+class TickTests(Ticks, WorkflowTestCase):
     """``durable_tick`` does its pass in this thread and this transaction."""
 
-    def tick(self, *args: str) -> dict[str, Any]:
-        out = io.StringIO()
-        call_command("durable_tick", "--json", *args, stdout=out)
-        said: dict[str, Any] = json.loads(out.getvalue())
-        return said
-
     def test_it_registers_fires_and_works_what_is_due(self) -> None:
-        report = scheduled(Cron("0 0 1 1 *", timezone="UTC", name="report"))
-        durable.schedule(report, "0 0 1 1 *", name="due", timezone="UTC")
-        past = clock.read("default") - minutes(1)
-        Schedule.objects.filter(name="due").update(next_run_at=past)
-        durable.start(report)
-        later = durable.start(report, delay=minutes(5))
-        said = self.tick()
-        self.assertEqual((said["slots_fired"], said["executions_worked"]), (1, 2))
-        self.assertGreaterEqual(said["schedules_registered"], 1)
-        self.assertFalse(said["stopped_early"])
-        self.assertEqual(Execution.objects.filter(status="completed").count(), 2)
-        later.refresh_from_db()
-        self.assertEqual(later.status, "pending")
+        super().test_it_registers_fires_and_works_what_is_due()
         self.assertFalse(Worker.objects.exists())
-
-    def test_it_ends_when_its_time_is_over(self) -> None:
-        class Endless(Workflow):
-            @step
-            def again(self, data: dict[str, Any]) -> None:
-                durable.start("endless")
-
-        durable.start(Endless)
-        said = self.tick("--max-seconds", "0.2")
-        self.assertTrue(said["stopped_early"])
-        self.assertGreater(said["executions_worked"], 0)
 
     def test_it_follows_the_clock_of_the_test(self) -> None:
         class Sleeper(Workflow):
