@@ -73,7 +73,10 @@ def duties_of(
         ),
         Duty("declare", lambda n: declare(), everything, every=ONCE),
         Duty(
-            "promote", lambda n: claim.promote(n), 500, lambda seen: seen.has_come(seen.next_wake)
+            "promote",
+            lambda n: claim.promote(n),
+            claim.PROMOTED_AT_ONCE,
+            lambda seen: seen.has_come(seen.next_wake),
         ),
         Duty(
             "fire",

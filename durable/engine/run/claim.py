@@ -27,7 +27,8 @@ from durable.storage.transaction import connection, in_transaction, lock, savepo
 
 logger = logging.getLogger("durable.engine")
 
-PROMOTED_AT_ONCE = 500
+#: so few that their index is read, even if PostgreSQL believes that a third of all rows is due
+PROMOTED_AT_ONCE = 100
 LOOK_AGAIN = timedelta(seconds=1)
 
 
