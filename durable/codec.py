@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -32,6 +32,13 @@ _JSON: Final = json.JSONEncoder(
 )
 
 
+class Encoded(NamedTuple):
+    """A value as text, and whether increments are in the value: their memory can be left out."""
+
+    text: str
+    increments: bool
+
+
 def dumps(
     value: Any,
     *,
@@ -45,6 +52,18 @@ def dumps(
     ``limit``, in bytes of UTF-8, defaults to that of ``setting``. With ``keep_increments`` the
     memory of ``increment`` and ``append`` is stored too; without it they become plain values.
     """
+    return write(value, path, limit, setting, keep_increments=keep_increments).text
+
+
+def write(
+    value: Any,
+    path: str = "data",
+    limit: int | None = None,
+    setting: str = "MAX_DATA_BYTES",
+    *,
+    keep_increments: bool = False,
+) -> Encoded:
+    """``dumps``, and whether ``keep_increments`` makes a difference."""
     if limit is None:
         limit = int(conf.get(setting))
     try:
@@ -67,7 +86,7 @@ def dumps(
     if size > limit + scan.collected:
         reason = too_large(str(size), limit, setting) + largest_part(plain, path)
         raise NotSerializable(path, reason)
-    return text
+    return Encoded(text, scan.increments)
 
 
 def loads(text: str) -> Any:
@@ -123,12 +142,13 @@ class _Scan:
     place.
     """
 
-    __slots__ = ("careful", "cheap", "collected", "keep", "left")
+    __slots__ = ("careful", "cheap", "collected", "increments", "keep", "left")
 
     def __init__(self, limit: int, keep_increments: bool, careful: bool = False) -> None:
         # Well above the limit: a value that is only too large is refused later, with its size.
         self.left = 4 * limit + (8 << 20)
         self.keep = keep_increments
+        self.increments = False  # whether it has met some
         self.collected = 0  # bytes of collected results, which have a limit of their own
         self.careful = careful
         self.cheap = _NEVER_BAD if careful else _RARELY_BAD
@@ -265,6 +285,7 @@ def _decimal(scan: _Scan, value: Any, depth: int) -> Any:
 
 
 def _counted(scan: _Scan, value: Any, depth: int) -> Any:
+    scan.increments = True
     parts = [value.plain(), value.delta, value.origin]
     if not scan.keep:
         return scan.visit(parts[0], depth)
@@ -272,6 +293,7 @@ def _counted(scan: _Scan, value: Any, depth: int) -> Any:
 
 
 def _grown(scan: _Scan, value: Any, depth: int) -> Any:
+    scan.increments = True
     items = scan.sequence(value, depth)
     return {"~t": "grown", "~v": items, "~n": value.appended} if scan.keep else items
 
@@ -284,6 +306,7 @@ def _collected(scan: _Scan, value: Any, depth: int) -> Any:
     if size > limit:
         raise _Refusal(too_large(str(size), limit, "MAX_COLLECTED_BYTES"))
     scan.collected += size + 32
+    scan.increments |= inner.increments
     return {"~t": "collected", "~v": items}
 
 

@@ -26,6 +26,18 @@ else:
 _lock = threading.Lock()
 _last = 0
 
+_AT_ONCE = 512  # random bytes asked for at once: each request lets other threads run first
+_random = b""
+
+
+def _after_fork() -> None:
+    """A forked process neither uses its parent's random bytes, nor waits for its threads."""
+    global _lock, _random
+    _lock, _random = threading.Lock(), b""
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
 
 def uuid7() -> UUID:
     """A time-ordered UUID (RFC 9562, section 5.7), strictly increasing within this process.
@@ -33,11 +45,13 @@ def uuid7() -> UUID:
     48 bits of Unix milliseconds, then 12 bits of a finer fraction (method 3 of section 6.2),
     then 62 random bits. Ids order rows only where times tie.
     """
-    global _last
+    global _last, _random
     fine = time.time_ns() * 4096 // 1_000_000
     with _lock:
         _last = fine = max(fine, _last + 1)
-    random = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
+        if not _random:
+            _random = os.urandom(_AT_ONCE)
+        random, _random = int.from_bytes(_random[:8], "big") & ((1 << 62) - 1), _random[8:]
     high = (fine >> 12 & ((1 << 48) - 1)) << 80 | 7 << 76 | (fine & 0xFFF) << 64
     return UUID(int=high | 2 << 62 | random)
 

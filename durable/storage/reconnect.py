@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import random
+import select
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import Error, InterfaceError, OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from durable import conf
 from durable.storage.transaction import connection, is_retriable
@@ -114,6 +116,19 @@ def disconnect() -> None:
         conn.close()
     except Error:
         conn.connection = None
+
+
+def was_spoken_to(conn: BaseDatabaseWrapper) -> bool:
+    """Whether the server has sent something unasked, usually that it closed the connection."""
+    raw: Any = conn.connection
+    if conn.vendor != "postgresql" or raw is None:
+        return False
+    try:
+        poll = select.poll()
+        poll.register(raw.fileno(), select.POLLIN)
+        return bool(raw.closed or poll.poll(0))
+    except Exception:  # closed, or a platform without poll
+        return True
 
 
 def reconnect() -> None:

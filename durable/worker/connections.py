@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import time
 from contextlib import suppress
@@ -16,20 +15,25 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from durable.conf import database
 from durable.engine.body.step_transaction import Watch, restore
 from durable.errors import DurableError
+from durable.storage.reconnect import was_spoken_to
 
 
-def refresh_connections() -> None:
+def refresh_connections(*, between_steps: bool = False) -> None:
     """Close connections that broke, or that are older than a CONN_MAX_AGE above zero.
 
     Zero (Django's default) means "for one request"; a worker thread keeps its connection. Call
     this between two pieces of work: a transaction left open by the last one is rolled back.
+
+    ``between_steps`` the server is not asked whether it has closed the engine's connection, as each
+    such question lets all other threads run first: an attempt asks if it needs to know.
     """
     for connection in connections.all(initialized_only=True):
         if connection.connection is None or not restore(connection):
             continue
         max_age = connection.settings_dict["CONN_MAX_AGE"]
         expired = max_age and connection.close_at and time.monotonic() >= connection.close_at
-        doubtful = connection.errors_occurred or _was_spoken_to(connection)
+        asked = not (between_steps and connection.alias == database())
+        doubtful = connection.errors_occurred or (asked and was_spoken_to(connection))
         if expired or (doubtful and not connection.is_usable()):
             _close(connection)
         connection.errors_occurred = False
@@ -72,19 +76,6 @@ def _close(connection: BaseDatabaseWrapper) -> None:
         connection.close()
     except Exception:  # too broken even for that
         connection.connection = None
-
-
-def _was_spoken_to(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the server has sent something unasked, usually that it closed the connection."""
-    raw: Any = connection.connection
-    if connection.vendor != "postgresql":
-        return False
-    try:
-        poll = select.poll()
-        poll.register(raw.fileno(), select.POLLIN)
-        return bool(raw.closed or poll.poll(0))
-    except Exception:  # closed, or a platform without poll
-        return True
 
 
 def cut_off(connection: BaseDatabaseWrapper, watch: Watch) -> None:

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -26,6 +26,8 @@ logger = logging.getLogger("durable.worker")
 
 #: ended attempts that may stay in the heap before it is cleared of them
 STALE = 100
+
+_UNLIMITED = nullcontext()
 
 
 @dataclass
@@ -71,12 +73,12 @@ class Watchdog:
 
     # -- in the threads of the slots --------------------------------------------------------------
 
-    @contextmanager
-    def limit(self, attempt: Limited, limit: timedelta | None) -> Iterator[None]:
+    def limit(self, attempt: Limited, limit: timedelta | None) -> AbstractContextManager[None]:
         """Give up ``attempt``, which runs in this thread, after ``limit``: ``Abandoned`` then."""
-        if limit is None:
-            yield
-            return
+        return _UNLIMITED if limit is None else self._within(attempt, limit)
+
+    @contextmanager
+    def _within(self, attempt: Limited, limit: timedelta) -> Iterator[None]:
         guarded = _Guarded(attempt, threading.current_thread(), connections[database()])
         self._here.guarded = guarded
         end = time.monotonic() + max(0.0, limit.total_seconds())

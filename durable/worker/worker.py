@@ -216,7 +216,7 @@ class WorkerProcess:
 
     def committed(self) -> None:
         """Reset the connection for the next step; Django has run the hooks of the real commit."""
-        refresh_connections()
+        refresh_connections(between_steps=True)
 
     def await_result(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run the body of an async step on the worker's event loop."""

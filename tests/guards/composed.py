@@ -576,8 +576,8 @@ COMPOSED: tuple[Mutation, ...] = (
         20,
         "increments survive storage within a branch or item",
         "work:Forward.checkpoint",
-        "keep_increments=self.block is not None)",
-        "keep_increments=False)",
+        "keep = self.block is not None",
+        "keep = False",
         _MERGES + "increments_survive_many_steps_of_a_branch_and_a_retry",
     ),
     mutation(

@@ -35,8 +35,25 @@ SURROUNDINGS: tuple[Mutation, ...] = (
     ),
     mutation(
         0,
+        "a forked process does not go on with its parent's random bytes",
+        "fields:_after_fork",
+        '_lock, _random = threading.Lock(), b""',
+        "_lock = threading.Lock()",
+        "tests/life/test_ids.py::IdTests::test_a_forked_process_makes_ids_of_its_own",
+    ),
+    mutation(
+        0,
+        "the record of a step keeps the memory of increments, which its data leaves out",
+        "work:Forward.checkpoint",
+        "text if keep or not increments else None",
+        "text",
+        "tests/life/test_values_between_steps.py::TypeTests::"
+        "test_a_record_keeps_the_memory_of_increments_and_the_data_does_not",
+    ),
+    mutation(
+        0,
         "decimal's context is changed in place, so a step gets a copy of it",
-        "context:_by_default",
+        "context:_with_decimals",
         "    decimal.setcontext(decimal.getcontext().copy())  # the only variable changed"
         " in place\n",
         "",
@@ -46,8 +63,8 @@ SURROUNDINGS: tuple[Mutation, ...] = (
         0,
         "what a body sets does not reach the callables of the flow behind it",
         "attempt:StepAttempt._body",
-        "apart(call, self.step, self.instance, data, self.work.element())",
-        "call(self.step, self.instance, data, self.work.element())",
+        "apart_again(\n                call, self.step,",
+        "call(\n                self.step,",
         _STEPS + "the_callables_of_a_flow_begin_in_djangos_defaults_too",
     ),
     mutation(

@@ -401,6 +401,24 @@ class IncrementTests(SimpleTestCase):
         self.assertEqual(shape(stored(data)), shape({"n": 6, "l": [date(2025, 1, 1)]}))
         self.assertNotIn("~", codec.dumps({"n": increments.incremented(5, 1)}))
 
+    def test_a_value_is_known_to_hold_increments_however_deep_they_are(self) -> None:
+        number, grown = increments.incremented(5, 1), increments.appended([1], 2)
+        deep: Any = number
+        for _ in range(8):
+            deep = {"in": [deep]}
+        for value in (
+            {"n": number},
+            {"l": grown},
+            deep,
+            {"c": increments.Collected([{"n": number}])},
+        ):
+            for keep in (True, False):
+                self.assertTrue(codec.write(value, keep_increments=keep).increments)
+        for value in ({"n": 6}, {"l": [1, 2]}, {"c": increments.Collected([{"n": 6}])}):
+            self.assertFalse(codec.write(value).increments)
+            text = codec.write(value, keep_increments=True).text
+            self.assertEqual(text, codec.write(value).text)
+
     @given(numbers, st.lists(numbers, min_size=1))
     def test_delta_since_tells_increments_from_assignments(self, base: int, by: list[int]) -> None:
         number: Any = base

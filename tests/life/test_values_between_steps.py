@@ -51,6 +51,19 @@ class TypeTests(TestCase):
         "colour": Colour.RED,
     }
 
+    def test_a_record_keeps_the_memory_of_increments_and_the_data_does_not(self) -> None:
+        class Counts(Workflow):
+            @step
+            def count(self, data: Data) -> Data:
+                return durable.increment(data, "n", 2)
+
+        execution = run(Counts, {"n": 1})
+        assert_completed(execution)
+        (record,) = execution.steps.all()
+        self.assertEqual((record.output["n"], record.output["n"].delta), (3, 2))
+        row = Execution.objects.get(pk=execution.id)
+        self.assertIs(type(row.data["n"]), int)
+
     def witness(self, seen: list[dict[str, Any]], given: list[Any]) -> type[Workflow]:
         class Witness(Workflow):
             @step

@@ -114,11 +114,17 @@ class Context(Protocol):
     id: UUID
     branch_id: UUID
     attempt: int
-    idempotency_key: str
     deadline: datetime | None
     error: Mapping[str, Any] | None
-    log: logging.Logger
     is_async: bool
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for each attempt, another for each visit and item."""
+
+    @property
+    def log(self) -> logging.Logger:
+        """The logger of the step."""
 
     @property
     def input(self) -> Data:
@@ -191,8 +197,17 @@ def apart(function: Callable[..., T], *args: Any) -> T:
     return copy_context().run(_by_default, function, *args)
 
 
+def apart_again(function: Callable[..., T], *args: Any) -> T:
+    """``apart`` for a caller that itself runs apart, and changes neither time zone nor language."""
+    return copy_context().run(_with_decimals, function, *args)
+
+
 def _by_default(function: Callable[..., T], *args: Any) -> T:
     timezone.deactivate()
     translation.deactivate()
+    return _with_decimals(function, *args)
+
+
+def _with_decimals(function: Callable[..., T], *args: Any) -> T:
     decimal.setcontext(decimal.getcontext().copy())  # the only variable changed in place
     return function(*args)

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from typing import Any
 
@@ -121,15 +121,15 @@ def _is_unheard(record: logging.LogRecord) -> bool:
     return True
 
 
-@contextmanager
-def captured() -> Iterator[list[str]]:
-    """Collect the lines of one run of a body."""
+def begin() -> tuple[list[str], Token[list[str] | None]]:
+    """Collect the lines of one run of a body; returns them, and the token for ``end``."""
     lines: list[str] = []
-    token = _lines.set(lines)
-    try:
-        yield lines
-    finally:
-        _lines.reset(token)
+    return lines, _lines.set(lines)
+
+
+def end(token: Token[list[str] | None]) -> None:
+    """Undo ``begin``."""
+    _lines.reset(token)
 
 
 def text(lines: list[str]) -> str:

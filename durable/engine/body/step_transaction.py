@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from django.db import Error, connections, transaction
@@ -39,27 +39,28 @@ class Watch:
         if self.abandoned:
             raise Abandoned("this attempt was given up: its statements are refused")
 
-    @contextmanager
-    def everywhere(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Watch all of this thread's connections."""
-        with ExitStack() as stack:
-            for connection in connections.all():
-                stack.enter_context(connection.execute_wrapper(self))
-            yield
+        self._wrappers = [connection.execute_wrappers for connection in connections.all()]
+        for wrappers in self._wrappers:
+            wrappers.append(self)
+
+    def __exit__(self, *exc_info: object) -> None:
+        for wrappers in self._wrappers:
+            wrappers.remove(self)
 
 
 class StepTransaction:
-    """``with StepTransaction(alias, watch) as tx``: commit at the end, roll back on any exception.
+    """``with StepTransaction(connection, watch) as tx``: commit at the end, roll back if it raises.
 
     ``tx.touched`` is true if the body needs the commit: it sent statements (through Django or on
     the driver's connection) or registered hooks with ``transaction.on_commit``.
     """
 
-    def __init__(self, alias: str, watch: Watch) -> None:
-        self._alias, self._watch = alias, watch
-        self._connection: BaseDatabaseWrapper = connections[alias]
-        self._outermost = not self._connection.in_atomic_block
-        self._atomic: Any = transaction.atomic(using=alias)
+    def __init__(self, connection: BaseDatabaseWrapper, watch: Watch) -> None:
+        self._connection, self._watch = connection, watch
+        self._outermost = not connection.in_atomic_block
+        self._atomic: Any = transaction.atomic(using=connection.alias)
         self._stack = ExitStack()
 
     def __enter__(self) -> StepTransaction:

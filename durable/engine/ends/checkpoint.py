@@ -153,16 +153,15 @@ _POSITIONS = Rowset(
 )
 
 _UPDATE = """
-WITH v AS ({rows})
+WITH v AS ({rows}){unlocked}
 UPDATE durable_execution
 SET data = v.data, path = v.path, visit = v.visit, attempt = 1, attempt_floor = 0,
     recoveries = 0, journaled = {false}, frames = v.frames, outcome = v.outcome,
     last_completed_at = v.at
-FROM v
+FROM {source}
 WHERE durable_execution.id = v.execution_id AND durable_execution.fence = v.fence
   AND durable_execution.status IN ('running', 'compensating')
   AND durable_execution.path = v.from_path AND durable_execution.visit = v.from_visit
-  {unlocked}
 RETURNING durable_execution.id, pause_requested, cancel_requested_at,
   CASE WHEN durable_execution.path = '' THEN (
     SELECT 1 FROM durable_execution AS child
@@ -171,9 +170,10 @@ RETURNING durable_execution.id, pause_requested, cancel_requested_at,
   ) IS NOT NULL ELSE {false} END
 """
 
-_UNLOCKED = """ AND durable_execution.id IN (
-    SELECT id FROM durable_execution WHERE id IN (SELECT execution_id FROM v)
-    FOR NO KEY UPDATE SKIP LOCKED)"""
+# A table by itself: as a condition of the UPDATE it would be asked once for each of its rows.
+_UNLOCKED = """, unlocked AS MATERIALIZED (
+  SELECT id FROM durable_execution WHERE id = ANY(ARRAY(SELECT execution_id FROM v))
+  FOR NO KEY UPDATE SKIP LOCKED)"""
 
 _ATTEMPTS = Rowset(
     id="uuid",
@@ -259,11 +259,13 @@ def _advance(
     conn: BaseDatabaseWrapper, batch: Sequence[Checkpoint], skip_locked: bool
 ) -> dict[UUID, Accepted]:
     postgres = conn.vendor == "postgresql"
+    leaves_out = skip_locked and postgres
     rows, params = _POSITIONS.select(conn, batch)
     sql = _UPDATE.format(
         rows=rows,
         false="false" if postgres else "0",
-        unlocked=_UNLOCKED if skip_locked and postgres else "",
+        unlocked=_UNLOCKED if leaves_out else "",
+        source="v JOIN unlocked ON unlocked.id = v.execution_id" if leaves_out else "v",
     )
     with conn.cursor() as cursor:
         cursor.execute(sql, params)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from durable import codec, conf
+from durable import codec
 from durable.authoring.self import context as authoring_context
-from durable.authoring.self.context import apart
+from durable.authoring.self.context import apart, apart_again
 from durable.authoring.values import UNSET
 from durable.engine.body import log_capture
 from durable.engine.body.step_transaction import StepTransaction, Watch, restore
@@ -42,7 +41,7 @@ from durable.errors import (
 from durable.models import Execution
 from durable.states import StepStatus
 from durable.storage.failpoints import reach
-from durable.storage.reconnect import is_unavailable, persist, reconnect, was_cut
+from durable.storage.reconnect import is_unavailable, persist, reconnect, was_cut, was_spoken_to
 from durable.storage.transaction import ATTEMPTS, connection, is_retriable, step_aside
 
 logger = logging.getLogger("durable.engine")
@@ -106,9 +105,12 @@ class StepAttempt:
 
     def _once(self) -> Outcome:
         claim = self.claim
-        self._outermost = not connection().in_atomic_block
+        self._connection = connection()
+        self._outermost = not self._connection.in_atomic_block
         self._undone = False
-        self._used = [connection().connection]
+        if self._outermost and not self.step.atomic and was_spoken_to(self._connection):
+            reconnect()  # an atomic body runs again if its connection is lost
+        self._used = [self._connection.connection]
         self.journal = (
             persist(lambda: Journal.of_visit(claim.execution_id, claim.at.path, claim.at.visit))
             if claim.at.journaled
@@ -119,15 +121,12 @@ class StepAttempt:
         self.context.deadline = None if limit is None else self.started_at + limit
         self.instance = self.work.definition.cls.bound(self.context)
         self.watch = Watch()
-        self.lines = []
         if self.context.is_async:
             _ = persist(lambda: self.context.input)  # an async body can't read it itself
         token = authoring_context.enter(self.instance)
+        self.lines, capturing = log_capture.begin()
         try:
-            with ExitStack() as stack:
-                self.lines = stack.enter_context(log_capture.captured())
-                stack.enter_context(self.watch.everywhere())
-                stack.enter_context(self.session.limit(self, limit))
+            with self.watch, self.session.limit(self, limit):
                 return self._atomic() if self.step.atomic else self._plain()
         except (ClaimLost, Abandoned):
             raise
@@ -138,6 +137,7 @@ class StepAttempt:
         except BaseException as error:  # SystemExit and the like: a worker never dies of a step
             return Failed(self._swallowed(error) if self.context.left else error)
         finally:
+            log_capture.end(capturing)
             authoring_context.leave(token)
 
     def _parked(self) -> Outcome:
@@ -211,8 +211,8 @@ class StepAttempt:
         """Run the body, and write its checkpoint in the same transaction if the body used it."""
         completed: Completed | None = None
         try:
-            with StepTransaction(conf.database(), self.watch) as transaction:
-                self._used.append(connection().connection)
+            with StepTransaction(self._connection, self.watch) as transaction:
+                self._used.append(self._connection.connection)
                 checkpoint = self._checkpoint(self._body())
                 transaction.check()
                 if not transaction.touched:
@@ -256,9 +256,9 @@ class StepAttempt:
             returned = self._body()
         except BaseException:
             if self._outermost:
-                restore(connection())
+                restore(self._connection)
             raise
-        if self._outermost and not restore(connection()):
+        if self._outermost and not restore(self._connection):
             raise TransactionEnded(
                 f"step {self.step.name!r} left a transaction open (or autocommit off); "
                 "it was rolled back"
@@ -270,17 +270,19 @@ class StepAttempt:
         reach("body.before")
         process = os.getpid()
         try:
-            returned, finish = apart(call, self.step, self.instance, data, self.work.element())
+            returned, finish = apart_again(
+                call, self.step, self.instance, data, self.work.element()
+            )
         finally:
             if os.getpid() != process:  # a process forked by the body: it shares our connections
                 os._exit(1)
         if self.step.is_async:
-            returned = apart(self.session.await_result, returned)
+            returned = apart_again(self.session.await_result, returned)
         reach("body.after")
         self.on_end()
         if self.context.left:
             raise SuspendSwallowed("a bare except: caught the signal to wait")
-        result = apart(finish, returned)
+        result = apart_again(finish, returned)
         return data if result is None else result
 
     # -- checkpoint and record ------------------------------------------------------------------

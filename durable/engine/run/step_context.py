@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -86,11 +87,10 @@ class StepContext:
         self.id = work.root_id
         self.attempt = claim.at.tried
         self.branch_id = work.identity.execution_id
-        self.idempotency_key = work.identity.key
+        self._identity = work.identity
         self.deadline = claim.deadline_at
         self.error = work.error
         self.children: list[Callable[[], object]] = []
-        self.log = logging.getLogger(f"durable.step.{claim.workflow}.{self._name}")
         self.left = False  # the body was told to leave, for a wait or because it is blocked
         self.asked: Request | None = None  # the wait for which it leaves
         self.new_tags: dict[str, Any] = {}
@@ -98,6 +98,16 @@ class StepContext:
         self._execution: Any = None
 
     # -- facts of the execution ------------------------------------------------------------
+
+    @cached_property
+    def idempotency_key(self) -> str:
+        """The same for each attempt, another for each visit and item."""
+        return self._identity.key
+
+    @cached_property
+    def log(self) -> logging.Logger:
+        """The logger of this step."""
+        return logging.getLogger(f"durable.step.{self._claim.workflow}.{self._name}")
 
     @property
     def execution(self) -> Any:

@@ -41,6 +41,7 @@ class Forward(Work):
     """The work of a step of the flow."""
 
     _changed: merge.Changes | None = None  # the changes of an item, at its end
+    _written: str | None = None  # the result as text, if the record stores the same
 
     def __init__(self, claim: Claim, definition: Definition, body: Any = None) -> None:
         here = Identity(claim.execution_id, claim.at.path, claim.at.visit)
@@ -53,6 +54,8 @@ class Forward(Work):
 
     def recorded_output(self, result: Any) -> str:
         """The result; inside a ``foreach`` only the keys that differ from the block's data."""
+        if self._written is not None and not self._repeats:
+            return self._written
         if self._repeats and isinstance(result, dict):
             changed = self._changed
             if changed is None:
@@ -94,10 +97,11 @@ class Forward(Work):
                     f"step {self.body.name!r} returned {type(result).__name__}; a step returns "
                     "the data (a dict with string keys), or None to pass on what it was given"
                 )
-            dump = codec.dump_data if isinstance(result, dict) else codec.dumps
-            text = dump(result, keep_increments=self.block is not None)
+            keep = self.block is not None
+            text, increments = codec.write(result, keep_increments=keep)
         except NotSerializable as error:
             raise NotSerializable(error.path, error.reason, step=self.body.name) from None
+        self._written = text if keep or not increments else None
         choosing()
         return self.leave(text, instance)
 
