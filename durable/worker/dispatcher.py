@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from math import inf
 
 from django.db import Error
 
@@ -61,11 +62,13 @@ class Dispatcher:
             return 0.0
         seen = pulse(self._open_queues(), kinds)
         progress = self._bring_about(seen)
-        if seen.ready or progress:
-            progress += self._claim(kinds)
+        claimed = self._claim(kinds) if seen.ready or progress else 0
         if progress:
             self._fruitless = 0
             return 0.0
+        if claimed:  # all that was ready, or as many as there were free slots: each rings when free
+            self._fruitless = 0
+            return min(_poll_interval(), self._until_due(seen))
         if self._burst and idle_before and self._is_idle(seen):
             self.finished = True
             return 0.0
@@ -129,7 +132,7 @@ class Dispatcher:
         return taken
 
     def _until_next(self, seen: Pulse) -> float:
-        poll = conf.duration("POLL_INTERVAL").total_seconds()
+        poll = _poll_interval()
         if self._listener.trusted:
             poll = max(poll, LISTENING_POLL)
         if not self.rota.is_idle(
@@ -138,5 +141,13 @@ class Dispatcher:
             self._fruitless = min(self._fruitless + 1, 10)
             return min(poll, PATIENCE, NO_PROGRESS * 2.0 ** (self._fruitless - 1))
         self._fruitless = 0
+        return min(poll, self._until_due(seen))
+
+    @staticmethod
+    def _until_due(seen: Pulse) -> float:
         until = seen.seconds_to_next()
-        return poll if until is None else min(poll, max(until, 0.001))
+        return inf if until is None else max(until, 0.001)
+
+
+def _poll_interval() -> float:
+    return conf.duration("POLL_INTERVAL").total_seconds()

@@ -878,7 +878,7 @@ COMPOSED: tuple[Mutation, ...] = (
         28,
         "a worker looks again when the next is due, not when it polls",
         "dispatcher:Dispatcher._until_next",
-        "        return poll if until is None else min(poll, max(until, 0.001))\n",
+        "        return min(poll, self._until_due(seen))\n",
         "        return poll\n",
         _C28 + "a_worker_waits_no_longer_than_until_the_next_sleeper_or_slot_is_due",
     ),
