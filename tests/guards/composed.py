@@ -291,7 +291,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         3,
         "a wait belongs to the branch that waits",
-        "suspend:_open",
+        "suspend:opening",
         "        execution_id=claim.execution_id,\n        root_id=claim.root_id,\n",
         "        execution_id=claim.root_id,\n        root_id=claim.root_id,\n",
         _T3 + "after_a_wait_in_a_branch_the_rest_of_that_branch_runs_and_nothing_else",

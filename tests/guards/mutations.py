@@ -13,6 +13,7 @@ from tests.guards.endless import ENDLESS
 from tests.guards.looks import LOOKS
 from tests.guards.mutation import Edit, Mutation
 from tests.guards.mutation import mutation as _mutation
+from tests.guards.parks import PARKS
 from tests.guards.starts import STARTS
 from tests.guards.surroundings import SURROUNDINGS
 
@@ -157,7 +158,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         7,
         "parking looks into the inbox once more",
-        "suspend:park",
+        "suspend:park_alone",
         "(takes_events and take_from_inbox(wait))",
         "False",
         _W7 + "an_event_delivered_while_the_body_runs_is_found_at_the_park",
@@ -167,10 +168,18 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         7,
         "wait and status are one transaction",
-        "suspend:park",
-        "@in_transaction\ndef park(",
-        "def park(",
+        "parks:write",
+        "@in_transaction\ndef write(",
+        "def write(",
         _W7 + "a_crash_while_parking_leaves_neither_wait_nor_status",
+    ),
+    _mutation(
+        7,
+        "wait and status are one transaction, whatever else there is to write",
+        "suspend:park_alone",
+        "@in_transaction\ndef park_alone(",
+        "def park_alone(",
+        _W7 + "nor_does_a_crash_of_one_that_has_more_to_write",
     ),
     _mutation(
         9,
@@ -201,9 +210,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         10,
         "a wait on record is used again",
-        "suspend:park",
-        "_open(claim, request) if known is None else",
-        "_open(claim, request) if True else",
+        "suspend:park_alone",
+        "if known is None else",
+        "if True else",
         _W10 + "a_step_that_parks_again_in_the_same_wait_uses_its_row",
     ),
     _mutation(
@@ -291,9 +300,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         13,
         "what sleeps in a wait is due at the workflow's deadline too",
-        "suspend:_wake_at",
-        "        return wait.deadline_at or deadline\n",
-        "        return wait.deadline_at\n",
+        "parks:earlier",
+        "min((at for at in (one, other) if at is not None), default=None)",
+        "one",
         _A13 + "a_workflow_that_takes_longer_than_its_timeout_fails_waits_included",
     ),
     _mutation(
@@ -620,6 +629,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *COMPOSED,
     *ENDLESS,
     *LOOKS,
+    *PARKS,
     *STARTS,
     *SURROUNDINGS,
 )
