@@ -184,10 +184,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         9,
         "an event is consumed by the wait that takes it",
-        "deliver:_give",
-        "    wait.status = WaitStatus.ANSWERED\n"
-        "    return bool(_CONSUME(event=event.pk, wait=wait.pk))\n",
-        "    wait.status = WaitStatus.ANSWERED\n    return True\n",
+        "deliver:Gifts.write",
+        "_CONSUME(ids=list(self._taken), waits=self._taken)",
+        "len(self._taken)",
         _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",
     ),
     _mutation(
@@ -201,8 +200,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         9,
         "an event without a wait is kept",
-        "deliver:empty_inbox",
-        "        Event.objects.filter(pk__in=left).keep()\n",
+        "deliver:empty_inboxes",
+        "        _KEEP(events=left)\n",
         "        Event.objects.filter(pk__in=left).pending().delete()\n",
         _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",
         _W9 + "an_event_that_nobody_wants_stays_for_the_wait_that_does",
