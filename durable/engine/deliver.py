@@ -40,11 +40,11 @@ EVENT_KINDS = [kind for kind in WaitKind if kind.takes_events]
 
 
 def deliver_due(limit: int = AT_ONCE) -> int:
-    """Deliver a bounded share of the due events and answers; return how many were looked at.
+    """Deliver a bounded share of the due events; return how many were looked at.
 
     Keys without waiting events cost two statements, however many there are.
     """
-    delivered = _keyed(limit) + _inboxes() + _answers(limit)
+    delivered = _keyed(limit) + _inboxes()
     reach("deliver.after_commit")
     return delivered
 
@@ -174,9 +174,9 @@ _RECEIVERS = Statement(
     ),
     limited=True,
 )
-_ROOTS = Statement(
-    lambda roots: (
-        lock(Execution.objects.filter(Among("id", roots)), skip_locked=True)
+_LOCKED = Statement(
+    lambda ids: (
+        lock(Execution.objects.filter(Among("id", ids)), skip_locked=True)
         .order_by("pk")
         .values_list("pk", flat=True)
     )
@@ -211,7 +211,7 @@ def empty_inboxes(only: UUID | None = None) -> int:
     events = _OLDEST(limit=limit) if only is None else _OLDEST_OF(root=only, limit=limit)
     if not events:
         return 0
-    roots = _ROOTS(roots=list({event.execution_id for event in events}))
+    roots = _LOCKED(ids=list({event.execution_id for event in events}))
     events = [event for event in events if event.execution_id in set(roots)]
     if not events:
         return 0
@@ -358,20 +358,25 @@ def _stored(value: Any) -> Stored:
 _UNTOLD = Statement(
     lambda: Wait.objects.untold().values_list("execution_id", flat=True), limited=True
 )
+_TOLD = Statement(lambda ids: Wait.objects.tell(ids))
 
 
-def _answers(limit: int) -> int:
-    return _tell(untold) if (untold := _UNTOLD(limit=limit)) else 0
+def wake_answered(limit: int = AT_ONCE) -> int:
+    """Wake executions whose question is answered; return how many."""
+    if not (untold := _UNTOLD(limit=limit)):
+        return 0
+    woken = _tell(untold)
+    reach("deliver.after_commit")
+    return woken
 
 
 @in_transaction
 def _tell(untold: list[UUID]) -> int:
     """Wake executions with an answered question; one that is just parking stays due for this."""
-    rows = lock(Execution.objects.filter(pk__in=untold), skip_locked=True)
-    told = list(rows.order_by("pk").values_list("pk", flat=True))
+    told = _LOCKED(ids=untold)
     if told:
         wake(set(told))
-        Wait.objects.tell(told)
+        _TOLD(ids=told)
         reach("deliver.before_commit")
     return len(told)
 

@@ -352,8 +352,8 @@ COMPOSED: tuple[Mutation, ...] = (
         8,
         "a worker sees that there is something to tell",
         "pulse:_PULSE",
-        ",\n    (SELECT 1 FROM durable_execution WHERE unreported ORDER BY parent_id LIMIT 1)),",
-        "),",
+        "  (SELECT 1 FROM durable_execution WHERE unreported ORDER BY parent_id LIMIT 1),\n",
+        "  NULL,\n",
         _T8 + "a_worker_sees_that_a_parent_is_to_be_told",
     ),
     mutation(

@@ -6,6 +6,7 @@ from tests.guards.mutation import Mutation, mutation
 
 _PARKS = "tests/concurrency/test_parks.py::BatchTests::test_"
 _INBOXES = "tests/concurrency/test_deliveries.py::InboxTests::test_"
+_JOURNALS = "tests/life/test_journals_of_claims.py::JournalTests::test_"
 _REPEATED = "tests/crash/test_repeated_writes.py::RepeatedWriteTests::test_"
 
 PARKS: tuple[Mutation, ...] = (
@@ -75,5 +76,45 @@ PARKS: tuple[Mutation, ...] = (
         "    limit = EVENTS_AT_ONCE\n",
         "    limit = 1_000_000\n",
         _INBOXES + "a_portion_is_bounded_however_many_inboxes_it_is_for",
+    ),
+    mutation(
+        0,
+        "the journal of a claim is that of the visit at which it stands",
+        "journal:_where_they_stand",
+        '{"path": F("execution__path"), "visit": F("execution__visit")}',
+        "{}",
+        _JOURNALS + "it_has_the_waits_of_its_visit_alone",
+    ),
+    mutation(
+        0,
+        "the journal of a claim is read again once the claim has moved",
+        "held:Claim.read_journal",
+        "if known is not None and known[0] is self.at:",
+        "if known is not None:",
+        _JOURNALS + "it_is_for_the_place_at_which_it_was_read",
+    ),
+    mutation(
+        0,
+        "the journal of a claim has the records, too",
+        "claim:_read_journals",
+        'if row["recorded"]',
+        "if False",
+        _JOURNALS + "what_was_run_is_not_run_again",
+    ),
+    mutation(
+        5,
+        "a step that ends well closes the waits that it did not need",
+        "finish:finish_completed",
+        "        close(_UNCLOSED(ids=journaled))\n",
+        "        pass\n",
+        _JOURNALS + "a_wait_that_the_last_step_does_without_is_closed",
+    ),
+    mutation(
+        0,
+        "a worker sees that an execution is to be woken with its answer",
+        "pulse:_PULSE",
+        "  (SELECT 1 FROM durable_wait WHERE NOT told ORDER BY resolved_at LIMIT 1),\n",
+        "  NULL,\n",
+        "tests/people/test_questions.py::QuestionTests::test_text",
     ),
 )

@@ -22,7 +22,6 @@ from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.ends.trip import trip
 from durable.engine.row import failures
 from durable.engine.row.held import Claim, next_completed_at
-from durable.engine.row.journal import Journal
 from durable.engine.run.session import Session
 from durable.engine.run.step_context import Request, StepContext
 from durable.engine.run.work import call
@@ -109,11 +108,7 @@ class StepAttempt:
         self._outermost = not connection().in_atomic_block
         self._undone = False
         self._used = [connection().connection]
-        self.journal = (
-            persist(lambda: Journal.of_visit(claim.execution_id, claim.at.path, claim.at.visit))
-            if claim.at.journaled
-            else Journal(claim.at.path)
-        )
+        self.journal = persist(claim.read_journal)
         self.context = StepContext(self.work, self.session, self.journal)
         limit = self._limit()
         self.context.deadline = None if limit is None else self.started_at + limit
