@@ -12,10 +12,15 @@ from django.test.utils import CaptureQueriesContext
 
 import durable
 from durable import Data, Workflow, chain, foreach, hours, step
+from durable.authoring.parse import registry
 from durable.engine import deliver
+from durable.engine.duties.inline import InlineSession
+from durable.engine.run.claim import claim_due
+from durable.engine.run.runner import run as run_claim
 from durable.models import Event, Execution, Wait
 from durable.testing import drain, run
 from tests.cases import ThreadedTestCase, elsewhere, impatient, open_transaction
+from tests.life.cases import a_worker
 
 MANY = 12
 
@@ -45,6 +50,11 @@ class InboxTests(ThreadedTestCase):
             def hear(self, data: Data) -> Data:
                 first = self.wait_for_event("go", timeout=hours(1), timeout_value="late")
                 return {"got": [first, self.wait_for_event("go")]}
+
+        class Last(Workflow):
+            @step
+            def hear(self, data: Data) -> Data:
+                return {"got": self.wait_for_event("go")}
 
         class All(Workflow):
             @step
@@ -90,6 +100,23 @@ class InboxTests(ThreadedTestCase):
                 deliver.empty_inboxes()
             counts.append(len([one for one in sent if "pg_notify" not in one["sql"]]))
         self.assertEqual(counts[0], counts[1])
+
+    def test_from_an_event_to_the_end_of_its_execution_it_is_seventeen_statements(self) -> None:
+        run("last")
+        durable.send_event(Execution.objects.get().pk, "go")
+        with CaptureQueriesContext(connection) as delivered:
+            deliver.deliver_due()
+        worker = a_worker()
+        with CaptureQueriesContext(connection) as worked:
+            (claim,) = claim_due(worker, "default", registry.kinds(), 1)
+            run_claim(claim, InlineSession())
+        self.assertEqual(Execution.objects.get().status, "completed")
+        counts = [
+            len([one for one in some if one["sql"] not in ("BEGIN", "BEGIN IMMEDIATE", "COMMIT")])
+            for some in (delivered, worked)
+        ]
+        self.assertLessEqual(counts[0], 9)
+        self.assertLessEqual(counts[1], 8)
 
     def test_a_portion_is_bounded_however_many_inboxes_it_is_for(self) -> None:
         ids = self.waiting(3)
