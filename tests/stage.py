@@ -11,7 +11,7 @@ from uuid import UUID
 from durable import clock, testing
 from durable.authoring.parse import registry
 from durable.engine.body import log_capture
-from durable.engine.deliver import deliver_due
+from durable.engine.deliver import deliver_due, wake_answered
 from durable.engine.duties import inline, workers
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.row.held import Claim
@@ -78,6 +78,7 @@ def bury_the_dead() -> int:
 def tick() -> None:
     """Deliver, wake sleepers and bury dead workers, but run nothing."""
     deliver_due()
+    wake_answered()
     promote()
     bury_the_dead()
 

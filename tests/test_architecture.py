@@ -190,6 +190,7 @@ DUTY_FUNCTIONS = frozenset(
         "fail_orphans",
         "bury_all",
         "deliver_due",
+        "wake_answered",
         "report_due",
         "block_orphans",
         "free_strays",

@@ -12,7 +12,8 @@ The protocol of a run:
    together with the body's own writes if it made any; if not, many checkpoints of one process
    share a commit. The last step's checkpoint also finishes the execution.
 5. ``suspend`` parks an execution: it writes the wait and the status, and releases the claim, in
-   one transaction that locks the root of the tree and looks into the inbox once more.
+   one transaction that locks the root of the tree and looks into the inbox once more. Many
+   ``parks`` of one process share a commit.
 6. ``deliver`` is due work: it brings events to waits under the lock of the root, and wakes
    executions with an answered question. Senders only insert.
 7. ``fail`` records a failed attempt: a retry is a due time in the database; after the last

@@ -5,38 +5,46 @@ Workers do this as due work: senders only insert, so their transactions hold no 
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
+from django.db import models
 from django.db.models import Exists, OuterRef
 
 from durable import codec
 from durable.engine.start.triggers import start_triggered
 from durable.models import CorrelationKey, Event, Execution, Mailbox, Wait
 from durable.models.fields import Stored
-from durable.models.given import Among
+from durable.models.given import Among, ByKey
 from durable.states import UNFINISHED, EventStatus, WaitKind, WaitStatus
 from durable.storage import lookup, notify
 from durable.storage.failpoints import reach
+from durable.storage.reconnect import is_unavailable
 from durable.storage.share import each
 from durable.storage.statement import Statement
-from durable.storage.transaction import in_transaction, lock
+from durable.storage.transaction import Overtaken, connection, in_transaction, lock
+
+logger = logging.getLogger("durable.engine")
 
 AT_ONCE = 100
 KEYS_AT_ONCE = 1000  # keys without waiting events
 COPIES_AT_ONCE = 5000  # copies of one key's events, over all its carriers' inboxes
-EVENTS_AT_ONCE = 500  # events of one key or inbox in one transaction; the others stay due
+EVENTS_AT_ONCE = 500  # events of one key, or of all inboxes, in one transaction
 
 EVENT_KINDS = [kind for kind in WaitKind if kind.takes_events]
 
 
 def deliver_due(limit: int = AT_ONCE) -> int:
-    """Deliver a bounded share of the due events and answers; return how many were looked at.
+    """Deliver a bounded share of the due events; return how many were looked at.
 
     Keys without waiting events cost two statements, however many there are.
     """
-    delivered = _keyed(limit) + _inboxes(limit) + _answers(limit)
+    delivered = _keyed(limit) + _inboxes()
     reach("deliver.after_commit")
     return delivered
 
@@ -151,6 +159,12 @@ def _copy(events: list[Event], executions: list[UUID]) -> None:
 # -- inboxes, under the lock of the root -------------------------------------------------------
 
 
+_OLDEST = Statement(
+    lambda: Event.objects.pending().filter(execution__isnull=False).in_order(), limited=True
+)
+_OLDEST_OF = Statement(
+    lambda root: Event.objects.pending().filter(execution=root).in_order(), limited=True
+)
 _RECEIVERS = Statement(
     lambda: (
         Event.objects.pending()
@@ -160,45 +174,58 @@ _RECEIVERS = Statement(
     ),
     limited=True,
 )
-_ROOT = Statement(
-    lambda root: lock(Execution.objects.filter(pk=root), skip_locked=True).values_list("pk")
+_LOCKED = Statement(
+    lambda ids: (
+        lock(Execution.objects.filter(Among("id", ids)), skip_locked=True)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
 )
 _EVENT_WAITS = Statement(
-    lambda root: Wait.objects.open().filter(root_id=root, kind__in=EVENT_KINDS).visible()
+    lambda roots: (
+        Wait.objects.open().filter(Among("root_id", roots), kind__in=EVENT_KINDS).visible()
+    )
 )
-_RECEIVED = Statement(
-    lambda root: Event.objects.filter(execution=root).pending().in_order(), limited=True
-)
+_KEEP = Statement(lambda events: Event.objects.filter(Among("id", events)).keep())
 
 
-def _inboxes(limit: int) -> int:
-    return each(lambda root: empty_inbox(root), dict.fromkeys(_RECEIVERS(limit=limit)))
+def _inboxes() -> int:
+    """Empty inboxes together; if that fails, one by one, so that one of them stops no other."""
+    try:
+        return empty_inboxes()
+    except Exception as error:
+        if is_unavailable(error) or connection().in_atomic_block:
+            raise
+        logger.info("could not empty the inboxes together", exc_info=error)
+    return each(lambda root: empty_inboxes(root), dict.fromkeys(_RECEIVERS(limit=EVENTS_AT_ONCE)))
 
 
 @in_transaction
-def empty_inbox(root_id: UUID) -> int:
-    """Give an execution's pending events, in order, to the open waits of its tree.
+def empty_inboxes(only: UUID | None = None) -> int:
+    """Give the oldest pending events, in order, to the open waits of their executions' trees.
 
-    0 if another transaction has the root locked; the events stay due.
+    Eight statements for ``EVENTS_AT_ONCE`` events of any number of inboxes, or of one. Events whose
+    root is locked by another transaction stay due; return the number of the others.
     """
-    if not _ROOT(root=root_id):
+    limit = EVENTS_AT_ONCE
+    events = _OLDEST(limit=limit) if only is None else _OLDEST_OF(root=only, limit=limit)
+    if not events:
         return 0
-    waits = _EVENT_WAITS(root=root_id)
-    events = _RECEIVED(root=root_id, limit=EVENTS_AT_ONCE)
-    left: list[UUID] = []
-    woken: set[UUID] = set()
+    roots = _LOCKED(ids=list({event.execution_id for event in events}))
+    events = [event for event in events if event.execution_id in set(roots)]
+    if not events:
+        return 0
+    waits, gifts, left = _Waits(_EVENT_WAITS(roots=roots)), Gifts(), list[UUID]()
     for event in events:
-        for wait in waits:
-            if _takes(wait, event) and _give(event, wait):
-                if wait.status != WaitStatus.OPEN:
-                    waits.remove(wait)
-                    woken.add(wait.execution_id)
-                break
-        else:
+        wait = next((wait for wait in waits.for_event(event) if _takes(wait, event)), None)
+        if wait is None:
             left.append(event.pk)
+        else:
+            gifts.add(event, wait)
+    gifts.write()
     if left:
-        Event.objects.filter(pk__in=left).keep()
-    wake(woken)
+        _KEEP(events=left)
+    wake(gifts.answered)
     reach("deliver.before_commit")
     return len(events)
 
@@ -208,10 +235,11 @@ def take_from_inbox(wait: Wait) -> bool:
 
     The caller holds the root's lock.
     """
-    while (event := _first_for(wait)) is not None and _give(event, wait):
-        if wait.status != WaitStatus.OPEN:
-            return True
-    return False
+    gifts = Gifts()
+    while wait.status == WaitStatus.OPEN and (event := _first_for(wait)) is not None:
+        gifts.add(event, wait)
+    gifts.write()
+    return bool(wait.status != WaitStatus.OPEN)
 
 
 def _first_for(wait: Wait) -> Event | None:
@@ -225,11 +253,32 @@ def _first_for(wait: Wait) -> Event | None:
     return events.first()
 
 
+class _Waits:
+    """Open waits in their order, found by root, event name and key."""
+
+    def __init__(self, waits: Sequence[Wait]) -> None:
+        self._by_name: dict[Any, list[tuple[int, Wait]]] = {}
+        self._by_key: dict[Any, list[tuple[int, Wait]]] = {}
+        for numbered in enumerate(waits):
+            wait = numbered[1]
+            for name in wait.names:
+                self._by_name.setdefault((wait.root_id, name), []).append(numbered)
+                self._by_key.setdefault((wait.root_id, name, wait.key), []).append(numbered)
+
+    def for_event(self, event: Event) -> Iterator[Wait]:
+        """The waits for an event's name and key, first opened first."""
+        place = event.execution_id, event.name
+        if not event.key:
+            found = self._by_name.get(place, [])
+        else:
+            lists = (self._by_key.get((*place, key), []) for key in ("", event.key))
+            found = list(merge(*lists, key=itemgetter(0)))
+        return (wait for _, wait in found)
+
+
 def _takes(wait: Wait, event: Event) -> bool:
-    """Whether an open wait takes this event: its name, key and time fit, and it is not a repeat."""
-    if event.name not in wait.names:
-        return False
-    if wait.key and event.key and wait.key != event.key:
+    """Whether an unanswered wait for this name and key takes the event: in time, and no repeat."""
+    if wait.status != WaitStatus.OPEN:
         return False
     if wait.kind == WaitKind.ALL and event.name in (wait.received or {}):
         return False
@@ -237,29 +286,65 @@ def _takes(wait: Wait, event: Event) -> bool:
 
 
 _ANSWER = Statement(
-    lambda wait, answer: Wait.objects.filter(pk=wait).resolve(WaitStatus.ANSWERED, answer=answer)
+    lambda ids, answers, received: Wait.objects.filter(Among("id", ids)).resolve(
+        WaitStatus.ANSWERED,
+        answer=ByKey("id", answers, models.TextField()),
+        received=ByKey("id", received, models.TextField()),
+    )
 )
-_CONSUME = Statement(lambda event, wait: Event.objects.filter(pk=event).consume(wait))
+_RECEIVE = Statement(
+    lambda ids, received: (
+        Wait.objects.filter(Among("id", ids))
+        .open()
+        .update(received=ByKey("id", received, models.TextField()))
+    )
+)
+_CONSUME = Statement(
+    lambda ids, waits: Event.objects.filter(Among("id", ids)).consume(
+        ByKey("id", waits, models.UUIDField())
+    )
+)
 
 
-def _give(event: Event, wait: Wait) -> bool:
-    """Let ``wait`` consume ``event``; False if the wait was resolved meanwhile."""
-    if wait.kind == WaitKind.ALL:
-        wait.received = received = {**(wait.received or {}), event.name: event.payload}
-        if not set(wait.names) <= set(received):
-            taken = Wait.objects.filter(pk=wait.pk).open().update(received=_stored(received))
-            return bool(taken and _CONSUME(event=event.pk, wait=wait.pk))
-        answer: Any = {name: received[name] for name in wait.names}
-        answered = Wait.objects.filter(pk=wait.pk).resolve(
-            WaitStatus.ANSWERED, received=_stored(received), answer=_stored(answer)
-        )
-    else:
-        answer = event.payload if wait.kind == WaitKind.EVENT else (event.name, event.payload)
-        answered = _ANSWER(wait=wait.pk, answer=_stored(answer))
-    if not answered:
-        return False
-    wait.status = WaitStatus.ANSWERED
-    return bool(_CONSUME(event=event.pk, wait=wait.pk))
+class Gifts:
+    """Events given to waits, written together. The caller holds the locks of the roots."""
+
+    def __init__(self) -> None:
+        self._taken: dict[UUID, UUID] = {}  # the wait that takes an event
+        self._answers: dict[UUID, Stored] = {}  # by wait
+        self._several: dict[UUID, Wait] = {}  # the waits for all of several events
+        self.answered: set[UUID] = set()  # the executions whose wait is answered
+
+    def add(self, event: Event, wait: Wait) -> None:
+        """Let ``wait`` take ``event``; it is answered, unless it waits for others, too."""
+        self._taken[event.pk] = wait.pk
+        answer: Any = event.payload
+        if wait.kind == WaitKind.ALL:
+            self._several[wait.pk] = wait
+            wait.received = received = wait.received or {}
+            received[event.name] = event.payload
+            if not received.keys() >= set(wait.names):
+                return
+            answer = {name: received[name] for name in wait.names}
+        elif wait.kind == WaitKind.ANY:
+            answer = event.name, event.payload
+        self._answers[wait.pk] = _stored(answer)
+        self.answered.add(wait.execution_id)
+        wait.status = WaitStatus.ANSWERED
+
+    def write(self) -> None:
+        """Resolve the waits and consume the events; ``Overtaken`` if one of them is gone."""
+        received = {pk: _stored(wait.received) for pk, wait in self._several.items()}
+        partly = {pk: one for pk, one in received.items() if pk not in self._answers}
+        written = 0
+        if self._answers:
+            written += _ANSWER(ids=list(self._answers), answers=self._answers, received=received)
+        if partly:
+            written += _RECEIVE(ids=list(partly), received=partly)
+        if self._taken:
+            written += _CONSUME(ids=list(self._taken), waits=self._taken)
+        if written != len(self._answers) + len(partly) + len(self._taken):
+            raise Overtaken("a wait was resolved, or an event consumed, since it was read")
 
 
 def _stored(value: Any) -> Stored:
@@ -273,20 +358,25 @@ def _stored(value: Any) -> Stored:
 _UNTOLD = Statement(
     lambda: Wait.objects.untold().values_list("execution_id", flat=True), limited=True
 )
+_TOLD = Statement(lambda ids: Wait.objects.tell(ids))
 
 
-def _answers(limit: int) -> int:
-    return _tell(untold) if (untold := _UNTOLD(limit=limit)) else 0
+def wake_answered(limit: int = AT_ONCE) -> int:
+    """Wake executions whose question is answered; return how many."""
+    if not (untold := _UNTOLD(limit=limit)):
+        return 0
+    woken = _tell(untold)
+    reach("deliver.after_commit")
+    return woken
 
 
 @in_transaction
 def _tell(untold: list[UUID]) -> int:
     """Wake executions with an answered question; one that is just parking stays due for this."""
-    rows = lock(Execution.objects.filter(pk__in=untold), skip_locked=True)
-    told = list(rows.order_by("pk").values_list("pk", flat=True))
+    told = _LOCKED(ids=untold)
     if told:
         wake(set(told))
-        Wait.objects.tell(told)
+        _TOLD(ids=told)
         reach("deliver.before_commit")
     return len(told)
 

@@ -333,9 +333,9 @@ class CorrelationKeyQuerySet(EngineQuerySet["CorrelationKey"]):
         """Keys whose mailbox has not been delivered since their execution got them."""
         return self.filter(fresh=True).order_by("id")
 
-    def give(self, execution_id: UUID, keys: Iterable[str]) -> None:
-        """Add keys to an execution; keys it already has stay unchanged."""
-        rows = [CorrelationKey(execution_id=execution_id, key=key) for key in keys]
+    def give(self, carried: Iterable[tuple[UUID, str]]) -> None:
+        """Add keys to executions; a key that an execution already has stays unchanged."""
+        rows = [CorrelationKey(execution_id=pk, key=key) for pk, key in carried]
         if rows:
             self.bulk_create(rows, ignore_conflicts=True)
 

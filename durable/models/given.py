@@ -57,8 +57,31 @@ class Among(models.Func):
         return form % (column, values), [*before, *after]
 
 
+class ByKey(models.Func):
+    """The value that a mapping has for each row's key, as one parameter; NULL without an entry."""
+
+    def __init__(self, key: str, values: Given, output_field: Any) -> None:
+        super().__init__(models.F(key), values, output_field=output_field)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **kwargs: Any) -> tuple[str, Any]:
+        """From a ``jsonb`` object, in which the key is searched for."""
+        kind = self.output_field.cast_db_type(connection)
+        return self._in_form(f"(%s::jsonb ->> %s::text)::{kind}", compiler)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **kwargs: Any) -> tuple[str, Any]:
+        """From a JSON object, parsed once a statement."""
+        return self._in_form("json_extract(%s, '$.\"' || %s || '\"')", compiler)
+
+    def _in_form(self, form: str, compiler: Any) -> tuple[str, Any]:
+        (key, after), (values, before) = map(compiler.compile, self.get_source_expressions())
+        return form % (values, key), [*before, *after]
+
+
 def bound(value: Any, conn: BaseDatabaseWrapper) -> Any:
     """A value as the driver takes it."""
+    if isinstance(value, dict):
+        plain = {str(bound(key, conn)): _text(one, conn) for key, one in value.items()}
+        return json.dumps(plain, ensure_ascii=False)
     if isinstance(value, str):
         return str(value)
     if conn.vendor == "postgresql":
@@ -70,3 +93,8 @@ def bound(value: Any, conn: BaseDatabaseWrapper) -> Any:
     if isinstance(value, list):
         return json.dumps([bound(one, conn) for one in value])
     return value
+
+
+def _text(value: Any, conn: BaseDatabaseWrapper) -> str | None:
+    """A value in a mapping: as text, from which the database casts it."""
+    return None if value is None else str(bound(value, conn))

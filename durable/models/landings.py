@@ -135,9 +135,9 @@ class Landings(EngineQuerySet[M]):
             beside={"recoveries": F("recoveries") + int(died)},
         )
 
-    def parked(self, until: Moment, *, rolls: bool | None = None) -> int:
+    def parked(self, until: Moment, *, rolls: bool | None = None, **beside: Any) -> int:
         """In a wait that ends at ``until`` at the latest (``None``: never by itself)."""
-        return self._land(Status.WAITING, rolls, wake_at=until)
+        return self._land(Status.WAITING, rolls, wake_at=until, beside=beside)
 
     def paused(self, resume_at: Moment, **beside: Any) -> int:
         """Paused by an operator; ``resume_at`` is when the rows would have been due."""

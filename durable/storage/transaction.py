@@ -35,6 +35,13 @@ class StaleSnapshot(OperationalError):
     """
 
 
+class Overtaken(OperationalError):
+    """Rows that were read without a lock have changed before they were written.
+
+    The transaction must run again, as after a serialization failure.
+    """
+
+
 def connection() -> BaseDatabaseWrapper:
     """This thread's connection to the engine's database."""
     return connections[database()]
@@ -50,7 +57,7 @@ def of_its_own() -> BaseDatabaseWrapper:
 
 def is_retriable(error: BaseException) -> bool:
     """Whether the same transaction may succeed if it runs again, by the database's error."""
-    if isinstance(error, StaleSnapshot):
+    if isinstance(error, (StaleSnapshot, Overtaken)):
         return True
     cause = error.__cause__
     if getattr(cause, "sqlstate", None) in RETRIABLE_SQLSTATES:

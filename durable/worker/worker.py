@@ -21,6 +21,7 @@ from durable.authoring.parse import registry
 from durable.engine.body import log_capture
 from durable.engine.duties import workers
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
+from durable.engine.ends.parks import Park, Shared
 from durable.engine.row.held import Claim
 from durable.engine.run import runner
 from durable.engine.run.session import Limited
@@ -213,6 +214,11 @@ class WorkerProcess:
         """Write one checkpoint together with those of other slots."""
         return_to_pool()  # the committer may need the connection
         return self._committer.commit(checkpoint)
+
+    def park(self, one: Park) -> Shared:
+        """Park one execution together with those of other slots."""
+        return_to_pool()  # the committer may need the connection
+        return self._committer.park(one)
 
     def committed(self) -> None:
         """Reset the connection for the next step; Django has run the hooks of the real commit."""

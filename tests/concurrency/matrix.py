@@ -228,7 +228,7 @@ CALLS: Mapping[str, Callable[[World], Any]] = {
     "send_event": lambda world: durable.send_event(world.root, "go", 2),
     "publish_event": lambda world: durable.publish_event("go", 2, key="o"),
     "start": lambda world: durable.start("fragile", {}, idempotency_key=str(world.root)),
-    "deliver": lambda world: deliver.deliver_due(),
+    "deliver": lambda world: deliver.deliver_due() + deliver.wake_answered(),
     "report": lambda world: report.report_due(),
     "work": lambda world: inline.work(1),
     "drain": lambda world: drain(),

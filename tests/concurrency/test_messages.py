@@ -11,7 +11,7 @@ import pytest
 
 import durable
 from durable import Data, Workflow, hours, seconds, step
-from durable.engine.deliver import deliver_due
+from durable.engine.deliver import deliver_due, wake_answered
 from durable.models import Event, Execution, Wait
 from durable.storage import failpoints
 from durable.testing import (
@@ -160,6 +160,7 @@ class OpenWaitTests(ThreadedTestCase):
                 if len(visits) == 2:
                     answer(self.id)
                     deliver_due()
+                    wake_answered()
                 return {"got": [self.wait_for_text("q"), self.wait_for_event("go")]}
 
         execution = run(Again)
@@ -193,7 +194,7 @@ class OpenWaitTests(ThreadedTestCase):
             other(lambda: list(Execution.objects.select_for_update().filter(pk=execution.pk)))
             Wait.objects.filter(execution=execution).resolve("answered", told=False, answer="x")
             with impatient():
-                deliver_due()
+                wake_answered()
             self.assertFalse(Wait.objects.get().told)
         drain()
         assert_completed(execution)

@@ -88,6 +88,10 @@ class Repeated(Workflow):
         return {**data, "got": self.wait_for_event("go")}
 
     @step
+    def hears(self, data: Data) -> Data:
+        return {**data, "got": self.wait_for_event("go")}
+
+    @step
     def calls(self, data: Data) -> Data:
         return {**data, "got": self.call_workflow("repeated_child")}
 
@@ -300,7 +304,7 @@ class RepeatedWriteTests(CommittingTreeTestCase):
             assert isinstance(outcome, Parked)
             record = attempt.record(StepStatus.WAITING, ended_at=None)
             return lambda: suspend.park(
-                claim, outcome.request, attempt.journal, record, attempt.extras()
+                claim, outcome.request, attempt.journal, record, attempt.extras(), self.session
             )
 
         return arrange
@@ -311,22 +315,27 @@ class RepeatedWriteTests(CommittingTreeTestCase):
     def test_a_park_that_found_its_answer_keeps_the_claim(self) -> None:
         self.assertIs(self.assertRepeatable(self.parks(R.waits, sent=True)), False)
 
+    def test_a_park_that_needs_nothing_else_is_made_once(self) -> None:
+        self.assertIs(self.assertRepeatable(self.parks(R.hears)), True)
+        self.assertIs(self.assertRepeatable(self.parks(R.hears, sent=True)), False)
+
     def test_a_park_makes_its_child_once(self) -> None:
         self.assertIs(self.assertRepeatable(self.parks(R.calls)), True)
 
     def test_a_park_whose_commit_was_still_on_its_way_when_it_looked_ends_the_same(self) -> None:
         looks: list[Any] = []
 
-        def too_early(*args: Any) -> bool | None:
+        def too_early(*args: Any, **_: Any) -> bool | None:
             looks.append(args)
             return None if len(looks) == 1 else suspend._parked_before(*args)
 
-        park: Any = settled_by(too_early)(suspend.park.__wrapped__)  # type: ignore[attr-defined]
-        for sent in (False, True):
-            with self.subTest(sent=sent), mock.patch.object(suspend, "park", park):
+        alone: Any = suspend.park_alone
+        park: Any = settled_by(too_early)(alone.__wrapped__)
+        for node, sent in ((R.waits, False), (R.waits, True), (R.hears, False)):
+            with self.subTest(node, sent=sent), mock.patch.object(suspend, "park_alone", park):
                 looks.clear()
                 Execution.objects.all().delete()
-                call = self.parks(R.waits, sent=sent)()
+                call = self.parks(node, sent=sent)()
                 with once(lambda conn: True, lose_the_answer):
                     self.assertIs(call(), not sent)
                 self.assertEqual(len(looks), 2)

@@ -121,7 +121,7 @@ ATTACKS_PEOPLE: tuple[Mutation, ...] = (
     mutation(
         11,
         "a question remembers whose its names were when it was asked",
-        "suspend:_open",
+        "suspend:opening",
         "        people=question.people(),\n",
         "",
         _PEOPLE + "who_is_excluded_stays_so_under_another_name",

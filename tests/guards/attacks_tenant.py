@@ -51,9 +51,9 @@ ATTACKS_TENANT: tuple[Mutation, ...] = (
     mutation(
         0,
         "a step waits under a key of its execution's scope",
-        "suspend:_scoped",
-        'sizes.scoped(whole.values_list("scope", flat=True).get(), key)',
-        "key",
+        "parks:Opening.at",
+        'sizes.scoped(scope, self.key) if self.key else ""',
+        "self.key",
         _OUTSIDE,
     ),
     mutation(

@@ -291,7 +291,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         3,
         "a wait belongs to the branch that waits",
-        "suspend:_open",
+        "suspend:opening",
         "        execution_id=claim.execution_id,\n        root_id=claim.root_id,\n",
         "        execution_id=claim.root_id,\n        root_id=claim.root_id,\n",
         _T3 + "after_a_wait_in_a_branch_the_rest_of_that_branch_runs_and_nothing_else",
@@ -352,8 +352,8 @@ COMPOSED: tuple[Mutation, ...] = (
         8,
         "a worker sees that there is something to tell",
         "pulse:_PULSE",
-        ",\n    (SELECT 1 FROM durable_execution WHERE unreported ORDER BY parent_id LIMIT 1)),",
-        "),",
+        "  (SELECT 1 FROM durable_execution WHERE unreported ORDER BY parent_id LIMIT 1),\n",
+        "  NULL,\n",
         _T8 + "a_worker_sees_that_a_parent_is_to_be_told",
     ),
     mutation(

@@ -13,6 +13,7 @@ from tests.guards.endless import ENDLESS
 from tests.guards.looks import LOOKS
 from tests.guards.mutation import Edit, Mutation
 from tests.guards.mutation import mutation as _mutation
+from tests.guards.parks import PARKS
 from tests.guards.starts import STARTS
 from tests.guards.surroundings import SURROUNDINGS
 
@@ -80,8 +81,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         4,
         "the claim gives an outcome to waits whose time is over",
         "claim:_expire",
-        ").expire()",
-        ")",
+        "_EXPIRE(waits=list(free))",
+        "False",
         _W4 + "any_gives_the_timeout_value_when_time_is_over",
         _W4 + "all_without_a_value_raises_once_and_says_what_came",
         _W4 + "none_is_a_timeout_value_like_any_other",
@@ -157,7 +158,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         7,
         "parking looks into the inbox once more",
-        "suspend:park",
+        "suspend:park_alone",
         "(takes_events and take_from_inbox(wait))",
         "False",
         _W7 + "an_event_delivered_while_the_body_runs_is_found_at_the_park",
@@ -167,18 +168,25 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         7,
         "wait and status are one transaction",
-        "suspend:park",
-        "@in_transaction\ndef park(",
-        "def park(",
+        "parks:write",
+        "@in_transaction\ndef write(",
+        "def write(",
         _W7 + "a_crash_while_parking_leaves_neither_wait_nor_status",
+    ),
+    _mutation(
+        7,
+        "wait and status are one transaction, whatever else there is to write",
+        "suspend:park_alone",
+        "@in_transaction\ndef park_alone(",
+        "def park_alone(",
+        _W7 + "nor_does_a_crash_of_one_that_has_more_to_write",
     ),
     _mutation(
         9,
         "an event is consumed by the wait that takes it",
-        "deliver:_give",
-        "    wait.status = WaitStatus.ANSWERED\n"
-        "    return bool(_CONSUME(event=event.pk, wait=wait.pk))\n",
-        "    wait.status = WaitStatus.ANSWERED\n    return True\n",
+        "deliver:Gifts.write",
+        "_CONSUME(ids=list(self._taken), waits=self._taken)",
+        "len(self._taken)",
         _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",
     ),
     _mutation(
@@ -192,8 +200,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         9,
         "an event without a wait is kept",
-        "deliver:empty_inbox",
-        "        Event.objects.filter(pk__in=left).keep()\n",
+        "deliver:empty_inboxes",
+        "        _KEEP(events=left)\n",
         "        Event.objects.filter(pk__in=left).pending().delete()\n",
         _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",
         _W9 + "an_event_that_nobody_wants_stays_for_the_wait_that_does",
@@ -201,9 +209,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         10,
         "a wait on record is used again",
-        "suspend:park",
-        "_open(claim, request) if known is None else",
-        "_open(claim, request) if True else",
+        "suspend:park_alone",
+        "if known is None else",
+        "if True else",
         _W10 + "a_step_that_parks_again_in_the_same_wait_uses_its_row",
     ),
     _mutation(
@@ -291,9 +299,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         13,
         "what sleeps in a wait is due at the workflow's deadline too",
-        "suspend:_wake_at",
-        "        return wait.deadline_at or deadline\n",
-        "        return wait.deadline_at\n",
+        "parks:earlier",
+        "min((at for at in (one, other) if at is not None), default=None)",
+        "one",
         _A13 + "a_workflow_that_takes_longer_than_its_timeout_fails_waits_included",
     ),
     _mutation(
@@ -620,6 +628,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *COMPOSED,
     *ENDLESS,
     *LOOKS,
+    *PARKS,
     *STARTS,
     *SURROUNDINGS,
 )

@@ -67,7 +67,7 @@ class InboxTests(WorkflowTestCase):
             durable.send_event(execution.id, "abx"[n % 3], n)
         for n in (1, 2):
             durable.send_event(execution.id, "c", n)
-        deliver.empty_inbox(execution.pk)  # none of them has a wait yet
+        deliver.empty_inboxes(execution.pk)  # none of them has a wait yet
         read: list[Event] = []
 
         def note(instance: Event, **_: Any) -> None:

@@ -187,8 +187,20 @@ class ParkTests(TransactionTestCase):
         class Waits(Waiter):
             pass
 
+        self.crashes_while_parking(Waits)
+
+    def test_nor_does_a_crash_of_one_that_has_more_to_write(self) -> None:
+        class Tags(Waiter):
+            @step
+            def ask(self, data: Data) -> Data:
+                self.set_tags(asked=True)
+                return {"got": self.wait_for_event("go")}
+
+        self.crashes_while_parking(Tags)
+
+    def crashes_while_parking(self, waits: type[Workflow]) -> None:
         with at_noon():
-            execution = durable.start(Waits)
+            execution = durable.start(waits)
             claim = (hand := Hand()).must_claim()
             with killed_at("wait.before_commit"), self.assertRaises(Killed):
                 hand.run(claim)

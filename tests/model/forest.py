@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import durable
-from durable.engine.deliver import deliver_due
+from durable.engine.deliver import deliver_due, wake_answered
 from durable.engine.duties import workers
 from durable.engine.parts.report import report_due
 from durable.engine.run.claim import promote
@@ -21,6 +21,7 @@ class Forest(World):
     def tick(self) -> None:
         chores = [
             deliver_due,
+            wake_answered,
             report_due,
             promote,
             bury_the_dead,

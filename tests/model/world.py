@@ -19,7 +19,7 @@ from uuid import UUID
 
 import durable
 from durable import clock, testing
-from durable.engine.deliver import deliver_due
+from durable.engine.deliver import deliver_due, wake_answered
 from durable.engine.duties import workers
 from durable.engine.row.held import Claim
 from durable.engine.run.claim import promote
@@ -203,7 +203,13 @@ class World:
 
     def tick(self) -> None:
         """A worker's due work, in any order."""
-        chores = [deliver_due, promote, bury_the_dead, lambda: workers.block_orphans([])]
+        chores = [
+            deliver_due,
+            wake_answered,
+            promote,
+            bury_the_dead,
+            lambda: workers.block_orphans([]),
+        ]
         self.dice.shuffle(chores)
         for chore in chores:
             chore()

@@ -217,9 +217,9 @@ class ParentTests(TestCase):
 
     def test_a_worker_sees_that_a_parent_is_to_be_told(self) -> None:
         parent = self.parent_of(self.child(lambda self, data: self.wait_for_event("never")))
-        self.assertFalse(pulse([], []).messages)
+        self.assertFalse(pulse([], []).ends)
         durable.cancel(parent.children.get().pk)
-        self.assertTrue(pulse([], []).messages)
+        self.assertTrue(pulse([], []).ends)
 
 
 class ItemTests(TransactionTestCase):

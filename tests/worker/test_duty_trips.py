@@ -70,8 +70,18 @@ class DutyTests(ThreadedTestCase):
     def test_events_in_inboxes(self) -> None:
         for execution in [run("hear", {"order": key}) for key in "abc"]:
             durable.send_event(execution.pk, "go")
-        self.first_trips(deliver, "empty_inbox", deliver.deliver_due)
+        bad = Event.objects.in_order().first()
+        add = deliver.Gifts.add
+
+        def trips(gifts: deliver.Gifts, event: Event, wait: Wait) -> None:
+            if event == bad:
+                raise Tripped
+            add(gifts, event, wait)
+
+        with mock.patch.object(deliver.Gifts, "add", trips), self.assertRaises(Tripped):
+            deliver.deliver_due()
         self.assertEqual(Execution.objects.filter(status="pending").count(), 2)
+        self.assertEqual(list(Event.objects.pending()), [bad])
 
     def test_ends_of_children(self) -> None:
         for key in "abc":

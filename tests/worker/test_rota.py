@@ -16,7 +16,7 @@ from durable.engine.duties.pulse import Pulse
 from durable.engine.duties.rota import Rota
 
 NOON = datetime(2030, 1, 1, tzinfo=UTC)
-NOTHING = Pulse(NOON, None, None, None, None, messages=False, ready=False, queued=False)
+NOTHING = Pulse(NOON, *[None] * 4, *[False] * 5)
 MESSAGES = replace(NOTHING, messages=True)
 
 
@@ -89,8 +89,7 @@ class RotaTests(TestCase):
     def test_each_duty_of_the_engine_has_a_name_of_its_own_and_is_due_some_day(self) -> None:
         duties = duties_of()
         self.assertEqual(len({duty.name for duty in duties}), len(duties))
-        noon = NOTHING.now
-        full = Pulse(noon, noon, noon, noon, noon, messages=True, ready=True, queued=True)
+        full = Pulse(NOON, *[NOON] * 4, *[True] * 5)
         for duty in duties:
             with self.subTest(duty=duty.name):
                 self.assertTrue(duty.every is not None or duty.due(full))

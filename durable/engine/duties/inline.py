@@ -26,6 +26,7 @@ from durable.engine.duties.pulse import pulse
 from durable.engine.duties.rota import Rota
 from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
+from durable.engine.ends.parks import Park, Shared
 from durable.engine.row.held import Claim
 from durable.engine.run import runner
 from durable.engine.run.claim import claim_due
@@ -51,6 +52,10 @@ class InlineSession:
     def commit(self, checkpoint: Checkpoint) -> Accepted | None:
         """Write one checkpoint in its own commit."""
         return direct.commit(checkpoint)
+
+    def park(self, one: Park) -> Shared:
+        """Park one execution in its own commit."""
+        return direct.park(one)
 
     def committed(self) -> None:
         """Inside a test's transaction nothing commits: run the hooks registered since the start.

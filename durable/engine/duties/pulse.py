@@ -19,7 +19,9 @@ class Pulse:
     next_expiry: datetime | None  # of the workers' leases
     next_slot: datetime | None  # of the schedules whose workflows the worker knows
     next_notice: datetime | None  # to people with an open question
-    messages: bool  # events, keys or answers to deliver, or ends to report
+    messages: bool  # events to deliver, or keys that events may wait for
+    answers: bool  # executions to wake, whose question is answered
+    ends: bool  # parents to tell what has ended below them
     ready: bool  # executions of the worker's own kinds and queues
     queued: bool  # a queued slot that can start now
 
@@ -46,9 +48,9 @@ SELECT {now},
   (SELECT min(notice_at) FROM durable_wait WHERE status = 'open' AND notice_at IS NOT NULL),
   coalesce(
     (SELECT 1 FROM durable_event WHERE status = 'pending' ORDER BY created_at LIMIT 1),
-    (SELECT 1 FROM durable_correlationkey WHERE fresh ORDER BY id LIMIT 1),
-    (SELECT 1 FROM durable_wait WHERE NOT told ORDER BY resolved_at LIMIT 1),
-    (SELECT 1 FROM durable_execution WHERE unreported ORDER BY parent_id LIMIT 1)),
+    (SELECT 1 FROM durable_correlationkey WHERE fresh ORDER BY id LIMIT 1)),
+  (SELECT 1 FROM durable_wait WHERE NOT told ORDER BY resolved_at LIMIT 1),
+  (SELECT 1 FROM durable_execution WHERE unreported ORDER BY parent_id LIMIT 1),
   (SELECT 1 FROM durable_execution
    WHERE ready_at IS NOT NULL AND queue IN ({queues}) AND kind IN ({kinds})
      AND queue NOT IN (SELECT name FROM durable_queue WHERE paused)
@@ -77,7 +79,9 @@ def pulse(queues: Iterable[str], kinds: Iterable[str]) -> Pulse:
     )
     with conn.cursor() as cursor:
         cursor.execute(sql, [*params, *workflows, *names, *known, *workflows])
-        present, *moments, messages, ready, queued = cursor.fetchone()
-    wake, expiry, slot, notice = (None if at is None else clock.parse(at) for at in moments)
-    due = bool(messages), bool(ready), bool(queued)
-    return Pulse(clock.parse(present), wake, expiry, slot, notice, *due)
+        found = cursor.fetchone()
+    present, wake, expiry, slot, notice = (
+        None if at is None else clock.parse(at) for at in found[:5]
+    )
+    assert present is not None
+    return Pulse(present, wake, expiry, slot, notice, *map(bool, found[5:]))

@@ -1,14 +1,19 @@
-"""Write checkpoints in a commit of their own, repeated safely if the connection breaks."""
+"""Write checkpoints and parks in a commit of their own, safely if the connection breaks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from uuid import UUID
 
+from django.db import Error
+
 from durable.engine.ends import checkpoint as checkpoints
+from durable.engine.ends import parks
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
+from durable.engine.ends.parks import Park, Shared
 from durable.models import Execution
-from durable.storage.reconnect import persist
+from durable.storage.reconnect import disconnect, is_unavailable, persist
+from durable.storage.transaction import connection, is_retriable
 
 
 def commit(checkpoint: Checkpoint, *, in_doubt: bool = False) -> Accepted | None:
@@ -55,3 +60,15 @@ def _read_back(checkpoint: Checkpoint) -> Accepted | None:
     if row is None:
         return None
     return Accepted(row[0], row[1] is not None, not checkpoint.to.path and row[2] is None)
+
+
+def park(one: Park) -> Shared:
+    """Park one execution; after a broken connection the COMMIT is in doubt."""
+    try:
+        return Shared(one.execution_id in parks.write([one]))
+    except Error as error:
+        if connection().in_atomic_block or not is_unavailable(error):
+            raise
+        if not is_retriable(error):
+            disconnect()
+        return Shared(parked=False, in_doubt=True)

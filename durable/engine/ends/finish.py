@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef, Q
+
 from durable import clock
 from durable.conf import database
 from durable.engine.row.failures import described
@@ -32,6 +34,24 @@ _CLOSE_ATTEMPTS = Statement(
 )
 
 
+#: executions with a wait or a parked attempt to close; usually none whose last step went well
+_UNCLOSED = Statement(
+    lambda ids: (
+        Execution.objects.filter(Among("id", ids))
+        .filter(
+            Exists(
+                Wait.objects.filter(execution=OuterRef("pk")).filter(
+                    Q(status=WaitStatus.OPEN) | Q(told=False)
+                )
+            )
+            | Exists(StepRun.objects.filter(execution=OuterRef("pk"), status=StepStatus.WAITING))
+        )
+        .order_by()
+        .values_list("pk", flat=True)
+    )
+)
+
+
 def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
     """Complete running executions in the transaction of their last checkpoint.
 
@@ -41,7 +61,7 @@ def finish_completed(executions: Sequence[tuple[UUID, bool]]) -> None:
     _COMPLETED(ids=[pk for pk, _ in executions])
     journaled = [pk for pk, has_waits in executions if has_waits]
     if journaled:
-        close(journaled)
+        close(_UNCLOSED(ids=journaled))
 
 
 def finish(rows: ExecutionQuerySet, target: Status, error: Error = None, **beside: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from durable import clock
@@ -26,11 +27,12 @@ from durable.storage.transaction import in_transaction, lock
 
 @dataclass(frozen=True)
 class Asked:
-    """An operator's requests, read from the row while the claim is held."""
+    """An operator's requests, read from the row while the claim is held, and the time then."""
 
     pause: bool
     cancel: bool
     compensate: bool
+    present: datetime
 
     @property
     def stops(self) -> bool:
@@ -39,9 +41,11 @@ class Asked:
 
 
 _ASKED = Statement(
-    lambda pk, fence, path, visit, attempt: lock(
-        row_at(pk, fence, path, visit, attempt)
-    ).values_list("pause_requested", "cancel_requested_at", "cancel_compensate")
+    lambda pk, fence, path, visit, attempt: (
+        lock(row_at(pk, fence, path, visit, attempt))
+        .annotate(present=clock.now())
+        .values_list("pause_requested", "cancel_requested_at", "cancel_compensate", "present")
+    )
 )
 
 
@@ -50,8 +54,8 @@ def hold(claim: Claim) -> Asked:
     found = _ASKED(**claim.place)
     if not found:
         raise ClaimLost
-    ((pause, cancelled_at, compensate),) = found
-    return Asked(pause, cancelled_at is not None, compensate)
+    ((pause, cancelled_at, compensate, present),) = found
+    return Asked(pause, cancelled_at is not None, compensate, clock.parse(present))
 
 
 @settled_by(let_go_before)

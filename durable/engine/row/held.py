@@ -13,6 +13,7 @@ from django.db.models import F, TextField
 from django.db.models.expressions import ExpressionWrapper
 
 from durable import clock
+from durable.engine.row.journal import Journal
 from durable.engine.row.position import Position
 from durable.models import PARTS, Execution, StepRun
 from durable.models.execution import ExecutionQuerySet
@@ -62,6 +63,7 @@ class Claim:
     rest: Sequence[Claim] = ()  # more items of the same batch, which this slot runs after it
     heir: Heir | None = None  # the item of the batch that gets its turn
     to_undo: tuple[StepRun, ...] = ()  # in a rollback: step runs after the one being undone
+    journal: tuple[Position, Journal] | None = None  # as read with the claim, for its first attempt
     _monotonic: float = field(default_factory=time.monotonic)
 
     def now(self) -> datetime:
@@ -104,6 +106,18 @@ class Claim:
         for frame in self.at.frames.values():
             if "data" in frame and frame["data"] is None:
                 frame["data"] = base
+
+    def read_journal(self) -> Journal:
+        """The waits and records of the visit: as read with the claim, for the first who asks.
+
+        A wait that was open then may have been answered since; see ``suspend.park_alone``.
+        """
+        known, self.journal = self.journal, None
+        if known is not None and known[0] is self.at:
+            return known[1]
+        if not self.at.journaled:
+            return Journal(self.at.path)
+        return Journal.of_visit(self.execution_id, self.at.path, self.at.visit)
 
     def row(self) -> ExecutionQuerySet:
         """The claimed row at this position, or no row if the claim is lost; for guarded writes."""

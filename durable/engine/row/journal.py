@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from durable.errors import JournalMismatch
 from durable.models import Execution, Record, Wait
+from durable.models.given import Among
 from durable.states import Status, WaitKind, WaitStatus
 from durable.storage.statement import Statement
 
@@ -23,6 +25,16 @@ _RECORDS = Statement(
         execution=execution, path=path, visit=visit
     )
 )
+
+
+def _where_they_stand(rows: Any, ids: Any) -> Any:
+    """Those of the visits at which executions stand."""
+    here = {"path": F("execution__path"), "visit": F("execution__visit")}
+    return rows.filter(Among("execution_id", ids), **here).order_by()
+
+
+_WAITS_HERE = Statement(lambda ids: _where_they_stand(Wait.objects, ids))
+_RECORDS_HERE = Statement(lambda ids: _where_they_stand(Record.objects, ids))
 
 
 @dataclass
@@ -44,6 +56,20 @@ class Journal:
             {(w.kind, w.name, w.ordinal): w for w in _WAITS(**where)},
             {(r.kind, r.name, r.ordinal): r for r in _RECORDS(**where)},
         )
+
+    @classmethod
+    def of_rows(cls, paths: dict[UUID, str], recorded: Sequence[UUID]) -> dict[UUID, Journal]:
+        """Read the visits at which executions stand, given their paths: two statements for all.
+
+        ``recorded`` are those that have records in their visit.
+        """
+        found = {pk: cls(path) for pk, path in paths.items()}
+        for wait in _WAITS_HERE(ids=list(found)):
+            found[wait.execution_id].waits[wait.kind, wait.name, wait.ordinal] = wait
+        for record in _RECORDS_HERE(ids=list(recorded)) if recorded else ():
+            place = record.kind, record.name, record.ordinal
+            found[record.execution_id].records[place] = record
+        return found
 
     def place(self, kind: str, name: str) -> Place:
         """The place of the next call with this kind and name."""

@@ -23,13 +23,14 @@ def settled_by(told: Callable[..., tuple[R] | None]) -> Callable[[Callable[P, R]
     ``told`` gets the same arguments and reads back the result of an earlier try, in a tuple;
     ``None`` if nothing of it is in the database. It is called before each repetition, and again
     after a repetition that raised ``ClaimLost`` or ``IntegrityError``: the earlier COMMIT may
-    have arrived only then.
+    have arrived only then. A call with ``in_doubt=True`` is a repetition from the beginning:
+    another function has tried the same write, and its COMMIT got no answer.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            tried = False
+            tried = bool(kwargs.get("in_doubt"))
 
             def once() -> R:
                 nonlocal tried

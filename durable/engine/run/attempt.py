@@ -21,7 +21,6 @@ from durable.engine.ends.checkpoint import Accepted, Attempt, Checkpoint
 from durable.engine.ends.trip import trip
 from durable.engine.row import failures
 from durable.engine.row.held import Claim, next_completed_at
-from durable.engine.row.journal import Journal
 from durable.engine.run.session import Session
 from durable.engine.run.step_context import Request, StepContext
 from durable.engine.run.work import call
@@ -111,11 +110,7 @@ class StepAttempt:
         if self._outermost and not self.step.atomic and was_spoken_to(self._connection):
             reconnect()  # an atomic body runs again if its connection is lost
         self._used = [self._connection.connection]
-        self.journal = (
-            persist(lambda: Journal.of_visit(claim.execution_id, claim.at.path, claim.at.visit))
-            if claim.at.journaled
-            else Journal(claim.at.path)
-        )
+        self.journal = persist(claim.read_journal)
         self.context = StepContext(self.work, self.session, self.journal)
         limit = self._limit()
         self.context.deadline = None if limit is None else self.started_at + limit

@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Case, Exists, OuterRef, When
+
 from durable import clock
 from durable.authoring.parse import registry
 from durable.engine.ends import tree_of
@@ -15,11 +17,12 @@ from durable.engine.ends.trip import trip_unclaimed
 from durable.engine.ends.turns import batch_size, waiting_for_turn
 from durable.engine.row import reasons
 from durable.engine.row.held import Claim, text_of
+from durable.engine.row.journal import Journal
 from durable.engine.row.position import COLUMNS as POSITION
 from durable.engine.row.position import Position
-from durable.models import PARTS, Execution, Queue, Role, Wait
+from durable.models import PARTS, Execution, Queue, Record, Role, Wait
 from durable.models.given import Among
-from durable.states import Status, WaitStatus
+from durable.states import Status, WaitKind, WaitStatus
 from durable.storage.failpoints import reach
 from durable.storage.reconnect import is_unavailable
 from durable.storage.statement import Statement
@@ -42,6 +45,7 @@ _MADE_OVER = (
     "own_base",
     "own_input",
     "present",
+    "recorded",
 )
 _COLUMNS = (
     *("root_id", "role", "parent_id", "parent_path", "parent_visit", "released", "rank"),
@@ -114,17 +118,22 @@ def _claim_due(
     if taken != len(ids):  # the rows are locked, or the whole database is: this can't be
         raise RuntimeError(f"claimed {taken} of {len(ids)} locked executions")
     _fill_batches(claims)
+    _read_journals(rows, claims)
     reach("claim.before_commit")
     return claims
 
 
 def _read(rows: Any) -> Any:
-    """The columns of a claim, with data as stored text."""
+    """The columns of a claim, with data as stored text, and whether its visit has records."""
+    here = {"execution": OuterRef("pk"), "path": OuterRef("path"), "visit": OuterRef("visit")}
     return rows.annotate(
         stored=text_of("data"),
         own_base=text_of("base"),
         own_input=text_of("input"),
         present=clock.now(),
+        recorded=Case(
+            When(journaled=True, then=Exists(Record.objects.filter(**here))), default=False
+        ),
     ).values_list(*_READ)
 
 
@@ -147,6 +156,17 @@ _HELD_OR_ROLLING = Statement(
         worker
     )
 )
+
+
+def _read_journals(rows: Sequence[dict[str, Any]], claims: Sequence[Claim]) -> None:
+    """Read the journals of the claims that go on in a visit, all together."""
+    known = {claim.execution_id: claim for claim in claims if claim.at.journaled}
+    if not known:
+        return
+    paths = {pk: claim.at.path for pk, claim in known.items()}
+    recorded = [row["id"] for row in rows if row["recorded"]]
+    for pk, journal in Journal.of_rows(paths, recorded).items():
+        known[pk].journal = known[pk].at, journal
 
 
 def _fill_batches(claims: Sequence[Claim]) -> None:
@@ -189,11 +209,15 @@ def stop_overdue_children(parents: list[UUID]) -> None:
         tree_of.stop(Execution.objects.filter(pk=child.pk), reasons.timed_out(child.parent))
 
 
-_EXPIRED = Statement(
-    lambda ids: (
-        Wait.objects.expired().filter(Among("execution_id", ids)).values_list("pk", flat=True)
-    )
+def _expired(ids: Any) -> Any:
+    return Wait.objects.expired().filter(Among("execution_id", ids))
+
+
+_EXPIRED = Statement(lambda ids: _expired(ids).values_list("pk", flat=True))
+_FREE_TO_EXPIRE = Statement(
+    lambda ids: lock(_expired(ids), skip_locked=True).values_list("pk", "kind")
 )
+_EXPIRE = Statement(lambda waits: Wait.objects.filter(Among("id", waits)).expire())
 
 
 def _expire(parked: list[UUID]) -> set[UUID]:
@@ -204,13 +228,12 @@ def _expire(parked: list[UUID]) -> set[UUID]:
     """
     if not (expired := set(_EXPIRED(ids=parked))):
         return set()
-    due = Wait.objects.expired().filter(execution__in=parked)
-    free = set(lock(due, skip_locked=True).values_list("pk", flat=True))
-    if Wait.objects.filter(pk__in=free).expire():
+    free = dict(_FREE_TO_EXPIRE(ids=parked))
+    if _EXPIRE(waits=list(free)) and WaitKind.CHILD in free.values():
         stop_overdue_children(parked)
-    if expired <= free:
+    if expired <= free.keys():
         return set()
-    answering = set(due.values_list("execution_id", flat=True))
+    answering = set(_expired(parked).values_list("execution_id", flat=True))
     if answering:
         Execution.objects.filter(pk__in=answering).parked(clock.now() + LOOK_AGAIN)
     return answering

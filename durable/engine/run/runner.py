@@ -293,9 +293,8 @@ class Runner:
         match outcome:
             case Parked(request):
                 record = attempt.record(StepStatus.WAITING, ended_at=None)
-                parked = suspend.park(
-                    self.claim, request, attempt.journal, record, attempt.extras()
-                )
+                extras, session = attempt.extras(), self.session
+                parked = suspend.park(self.claim, request, attempt.journal, record, extras, session)
                 reach("wait.after_commit")
                 return not parked
             case Stuck(error):

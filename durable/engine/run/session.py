@@ -10,6 +10,7 @@ from uuid import UUID
 
 from durable.engine.body.step_transaction import Watch
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
+from durable.engine.ends.parks import Park, Shared
 from durable.engine.row.held import Claim
 from durable.errors import DurableError
 
@@ -41,6 +42,9 @@ class Session(Protocol):
 
     def commit(self, checkpoint: Checkpoint) -> Accepted | None:
         """Write one checkpoint, in a commit perhaps shared with others; ``None``: fence lost."""
+
+    def park(self, one: Park) -> Shared:
+        """Park one execution that needs nothing else, in a commit perhaps shared with others."""
 
     def committed(self) -> None:
         """Called after an engine commit in the claim's thread."""

@@ -166,7 +166,7 @@ LATE = (
         "created_at",
     ),
     Late(
-        "deliver",
+        "answer",
         "undelivered",
         "answer undelivered",
         "answers undelivered",

@@ -350,7 +350,7 @@ class WorkTests(DoctorTestCase):
         self.assertNotIn("undelivered", self.found())
         advance(minutes=2, work=False)
         finding = self.one("undelivered", "warning")
-        self.assertEqual(finding["repair"], "deliver")
+        self.assertEqual(finding["repair"], "answer")
         self.assertFixed("undelivered", "deliver")
         self.assertFalse(Event.objects.pending().exists())
         self.assertEqual(Execution.objects.filter(ready_at__isnull=False).count(), 2)
