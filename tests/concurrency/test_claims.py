@@ -137,7 +137,7 @@ class PlanTests(ThreadedTestCase):
                 "wake_at = NULL WHERE id IN (SELECT id FROM durable_execution "
                 "WHERE wake_at IS NOT NULL LIMIT 1500)"
             )
-            cursor.execute("ANALYZE durable_execution")
+            cursor.execute("VACUUM ANALYZE durable_execution")
 
     def plan(self, statement: Any, params: Any = ()) -> str:
         with connection.cursor() as cursor:

@@ -99,12 +99,16 @@ def _one_by_one(worker: UUID, queue: str, kinds: Sequence[str], limit: int) -> l
 def _claim_due(
     worker: UUID, queue: str, kinds: Sequence[str], limit: int, *, only: UUID | None = None
 ) -> list[Claim]:
-    if _TOUCHED(name=queue) and (limit := Queue.objects.room(queue, limit)) <= 0:
+    kinds, touched = list(kinds), False
+    found = _FREELY_READY(queue=queue, kinds=kinds, limit=limit) if only is None else []
+    if not found and (touched := bool(_TOUCHED(name=queue))):
+        limit = Queue.objects.room(queue, limit)
+    if limit <= 0:
         return []
-    if only is None:
-        found = _READY(queue=queue, kinds=list(kinds), limit=limit)
-    else:
-        found = _THE_READY(queue=queue, kinds=list(kinds), only=only)
+    if only is not None:
+        found = _THE_READY(queue=queue, kinds=kinds, only=only)
+    elif touched:
+        found = _READY(queue=queue, kinds=kinds, limit=limit)
     rows = [dict(zip(_READ, row, strict=True)) for row in found]
     if not rows:
         return []
@@ -144,6 +148,12 @@ def _ready(queue: Any, kinds: Any) -> Any:
     return lock(Execution.objects.ready(queue, kinds), skip_locked=True)
 
 
+def _freely_ready(queue: Any, kinds: Any) -> Any:
+    """Ready rows of a queue that is neither paused nor limited, as nearly all are."""
+    return _ready(queue, kinds).filter(~Exists(Queue.objects.filter(name=queue)))
+
+
+_FREELY_READY = Statement(lambda queue, kinds: _read(_freely_ready(queue, kinds)), limited=True)
 _READY = Statement(lambda queue, kinds: _read(_ready(queue, kinds)), limited=True)
 _THE_READY = Statement(lambda queue, kinds, only: _read(_ready(queue, kinds).filter(pk=only)))
 _HELD = Statement(
