@@ -12,6 +12,7 @@ from uuid import UUID
 from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
+from durable.worker.arrival import connect_ahead
 from durable.worker.connections import refresh_connections, release_connections, return_to_pool
 
 logger = logging.getLogger("durable.worker")
@@ -57,6 +58,7 @@ class Committer:
         return reply.accepted or direct.commit(checkpoint, in_doubt=reply.in_doubt)
 
     def _run(self) -> None:
+        connect_ahead()
         last = False
         while not last and (item := self._queue.get()) is not None:
             batch, size = [item], item[0].size

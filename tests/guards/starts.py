@@ -7,6 +7,7 @@ from tests.guards.mutation import Mutation, mutation
 _ONCE = "tests/life/test_idempotency.py::"
 _START = "tests/life/test_start.py::StartTests::test_"
 _NOTICES = "tests/worker/test_notices_of_starts.py::"
+_FIRST = "tests/worker/test_first_start.py::FirstStartTests::test_"
 
 STARTS: tuple[Mutation, ...] = (
     mutation(
@@ -67,6 +68,22 @@ STARTS: tuple[Mutation, ...] = (
         "",
         "tests/client/test_prepared.py::PreparedTests::"
         "test_a_plan_forgotten_in_a_transaction_is_missed_once",
+    ),
+    mutation(
+        0,
+        "a worker is up when senders know that it listens, not before",
+        "worker:WorkerProcess._work",
+        "self._heartbeat.notified or time.monotonic() >= longest",
+        "True",
+        _FIRST + "senders_know_then_that_it_listens",
+    ),
+    mutation(
+        0,
+        "a worker that hears nothing is up, too",
+        "worker:WorkerProcess._work",
+        "self._heartbeat.notified or time.monotonic() >= longest",
+        "self._heartbeat.notified",
+        _FIRST + "one_that_hears_nothing_is_up_soon_and_works",
     ),
     mutation(
         0,
