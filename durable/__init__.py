@@ -91,7 +91,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from durable import client
 
-        return getattr(client, name)
+        found = globals()[name] = getattr(client, name)
+        return found
     raise AttributeError(f"module 'durable' has no attribute {name!r}")
 
 

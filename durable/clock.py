@@ -21,6 +21,9 @@ _one_by_one = threading.Lock()
 SET_BACK = timedelta(seconds=10)
 
 
+_TIME: Any = models.DateTimeField()
+
+
 class Now(models.Func):
     """The present, plus ``shift``, resolved when the statement is compiled.
 
@@ -31,7 +34,7 @@ class Now(models.Func):
     arity = 0
 
     def __init__(self, shift: timedelta = timedelta(0)) -> None:
-        super().__init__(output_field=models.DateTimeField())
+        super().__init__(output_field=_TIME)
         self.shift = shift
 
     def __add__(self, other: Any) -> Any:
@@ -44,9 +47,12 @@ class Now(models.Func):
         return sql, params
 
 
+_NOW = Now()  # Django copies an expression before it resolves it
+
+
 def now() -> Now:
     """The present, for use in a statement; ``now() + timedelta`` works too."""
-    return Now()
+    return _NOW
 
 
 def now_sql(

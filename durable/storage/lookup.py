@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import QuerySet
 
 from durable.errors import ExecutionNotFound, InvalidTransition
 from durable.models import PARTS, Execution
+from durable.states import Status
 from durable.storage import ids
 from durable.storage.transaction import connection
 
@@ -62,17 +63,34 @@ def refuse_part(execution: Execution, verb: str) -> None:
         )
 
 
-def root_of(execution_id: Any) -> Execution:
-    """The addressable execution: itself, or the root of a branch or item."""
-    execution = get(execution_id)
-    return execution if execution.root_id == execution.pk else get(execution.root_id)
+class Root(NamedTuple):
+    """An addressable execution, as far as a sender needs to know it."""
+
+    pk: UUID
+    status: Status
 
 
-def keep(execution: Execution) -> Execution:
-    """The execution, protected from removal in this transaction; ``ExecutionNotFound``."""
-    if not kept([execution.pk]):
-        raise unknown(execution.pk)
-    return execution
+def kept_root(execution_id: Any) -> Root:
+    """The execution itself, or the root of a branch or item; ``ExecutionNotFound``.
+
+    It is protected from removal in this transaction, as by ``kept``.
+    """
+    conn, pk = connection(), _uuid(execution_id)
+    locked = " FOR KEY SHARE OF root" if conn.vendor == "postgresql" else ""
+    if pk is not None:
+        key = Execution._meta.pk
+        with conn.cursor() as cursor:
+            cursor.execute(_ROOT + locked, [key.get_db_prep_value(pk, conn)])
+            for root, status in cursor.fetchall():
+                return Root(key.to_python(root), Status(status))
+    raise unknown(execution_id)
+
+
+_ROOT = """
+SELECT root.id, root.status
+FROM durable_execution AS one JOIN durable_execution AS root ON root.id = one.root_id
+WHERE one.id = %s AND one.role <> 'removed' AND root.role <> 'removed'
+"""
 
 
 def kept(executions: Sequence[UUID]) -> list[UUID]:

@@ -83,6 +83,8 @@ def tags(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise DurableError(f"tags are a dict of names and values, not {value!r}")
     plain = dict(value)
+    if not plain:
+        return plain
     codec.dumps(plain, path="tags")
     _plain(plain, "tags")
     return plain

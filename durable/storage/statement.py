@@ -7,10 +7,12 @@ it, and a worker runs the same two dozen statements all the time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -20,6 +22,8 @@ from durable import clock
 from durable.models.base import Update, updates_as_exceptions
 from durable.models.given import Given, bound
 from durable.storage.transaction import connection
+
+_made = WeakSet["Statement"]()
 
 _LIMIT = 1_987_654_321  # stands in the SQL for the limit that a call binds
 
@@ -48,14 +52,11 @@ class Statement:
         self._names = code.co_varnames[: code.co_argcount]
         #: for each database: the instant at which the clock is stopped, if it is, is in the SQL
         self._known: dict[str, tuple[datetime | None, _Compiled]] = {}
+        _made.add(self)
 
     def __call__(self, **values: Any) -> Any:
         conn = connection()
-        at = clock.frozen_at()
-        compiled_at, compiled = self._known.get(conn.alias, (None, None))
-        if compiled is None or compiled_at != at:
-            compiled = self._compile(conn)
-            self._known[conn.alias] = at, compiled
+        compiled = self._compiled(conn)
         params = [
             bound(values[one.name], conn) if isinstance(one, Given) else one
             for one in compiled.params
@@ -68,6 +69,14 @@ class Statement:
             cursor.execute(compiled.sql, params)
             rows = cursor.fetchall()
         return [compiled.read(row) for row in _converted(rows, compiled.columns, conn)]
+
+    def _compiled(self, conn: BaseDatabaseWrapper) -> _Compiled:
+        at = clock.frozen_at()
+        compiled_at, compiled = self._known.get(conn.alias, (None, None))
+        if compiled is None or compiled_at != at:
+            compiled = self._compile(conn)
+            self._known[conn.alias] = at, compiled
+        return compiled
 
     def _compile(self, conn: BaseDatabaseWrapper) -> _Compiled:
         try:
@@ -89,6 +98,16 @@ class Statement:
             if conn.ops.get_db_converters(column) or column.get_db_converters(conn)
         ]
         return _Compiled(sql, tuple(params), columns, _reader(found, compiler))
+
+
+def compile_all() -> None:
+    """Write the SQL of every statement now, rather than at its first call; nothing is sent."""
+    conn = connection()
+    # Django writes a locking SELECT only in a transaction; one without a statement sends nothing
+    locks = conn.features.has_select_for_update
+    with transaction.atomic(using=conn.alias) if locks else nullcontext():
+        for statement in list(_made):
+            statement._compiled(conn)
 
 
 def _reader(found: Any, compiler: Any) -> Callable[[Sequence[Any]], Any]:

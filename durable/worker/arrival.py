@@ -1,4 +1,4 @@
-"""Wait for an unavailable database when a worker starts, for as long as a lease lasts."""
+"""A worker's arrival: it waits for an unavailable database, and its threads connect ahead."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from django.db import Error
 from durable import conf
 from durable.errors import DurableError
 from durable.storage.reconnect import disconnect, is_unavailable
+from durable.storage.transaction import connection
+from durable.worker.connections import return_to_pool
 
 R = TypeVar("R")
 
@@ -23,6 +25,15 @@ LONGEST_PAUSE = 15.0
 
 class NoDatabase(DurableError):
     """A worker can't start: the database does not answer, or refuses its statements."""
+
+
+def connect_ahead() -> None:
+    """Open this thread's connection: its first piece of work then takes as long as any other."""
+    try:
+        connection().ensure_connection()
+    except Error:  # the first piece of work will meet it, too
+        disconnect()
+    return_to_pool()
 
 
 def patiently(

@@ -13,6 +13,7 @@ from durable.engine.ends import checkpoint as checkpoints
 from durable.engine.ends import direct, parks
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
 from durable.engine.ends.parks import Park, Shared
+from durable.worker.arrival import connect_ahead
 from durable.worker.connections import refresh_connections, release_connections, return_to_pool
 
 logger = logging.getLogger("durable.worker")
@@ -87,6 +88,7 @@ class Committer:
         return waiting.wait()
 
     def _run(self) -> None:
+        connect_ahead()
         last = False
         while not last and (item := self._queue.get()) is not None:
             batch, size = [item], item.one.size

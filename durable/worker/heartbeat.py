@@ -44,6 +44,7 @@ class Heartbeat:
         self.cancelling: frozenset[UUID] = frozenset()
         self._unknown: set[tuple[UUID, int]] = set()
         self._doubtful = False
+        self.notified = False  # senders know that the worker listens
         self._progress: dict[UUID, StepProgress] = {}
         self._lock = threading.Lock()
         self._suspects: dict[UUID, tuple[object, float]] = {}
@@ -133,11 +134,12 @@ class Heartbeat:
         release_connections()
 
     def _beat(self) -> None:
-        running = len(self._held())
-        if not workers.renew(self.worker, self.lease, running, listening=self._listening()):
+        running, listening = len(self._held()), self._listening()
+        if not workers.renew(self.worker, self.lease, running, listening=listening):
             logger.warning("worker %s was declared dead; its claims are lost", self.worker)
             self.worker = self._register()
             self._look_again()
+        self.notified = listening
         self._free_unknown()
 
     def _look(self) -> None:

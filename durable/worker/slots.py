@@ -9,6 +9,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from durable.engine.row.held import Claim
+from durable.worker.arrival import connect_ahead
 from durable.worker.connections import (
     open_caches,
     refresh_connections,
@@ -56,6 +57,11 @@ class Slots:
             held = {(pk, claim.fence) for pk, claim in self._held.items()}
             return held.union(*self._along.values())
 
+    def begin(self) -> None:
+        """Start one thread ahead of the first claim."""
+        with self._lock:
+            self._start_thread(connect_ahead)
+
     def submit(self, claim: Claim) -> None:
         """Queue ``claim`` for a thread, and start one if needed."""
         with self._lock:
@@ -64,12 +70,15 @@ class Slots:
                 along = {(other.execution_id, other.fence) for other in claim.rest}
                 self._along[claim.execution_id] = along
             if len(self._threads) < min(self.size, len(self._held)):
-                thread = threading.Thread(
-                    target=self._work, name=f"durable-{self.name}", daemon=True
-                )
-                self._threads.add(thread)
-                thread.start()
+                self._start_thread()
         self._queue.put(claim)
+
+    def _start_thread(self, first: Callable[[], None] = lambda: None) -> None:
+        thread = threading.Thread(
+            target=self._work, args=(first,), name=f"durable-{self.name}", daemon=True
+        )
+        self._threads.add(thread)
+        thread.start()
 
     def abandon(self, thread: threading.Thread) -> bool:
         """Stop counting on a thread with a given-up attempt; False if it is not one of these."""
@@ -94,9 +103,10 @@ class Slots:
             del self._held[claim.execution_id]
             self._along.pop(claim.execution_id, None)
 
-    def _work(self) -> None:
+    def _work(self, first: Callable[[], None]) -> None:
         me = threading.current_thread()
         open_caches()
+        first()
         while (claim := self._queue.get()) is not None:
             with self._lock:
                 self._jobs[me] = claim

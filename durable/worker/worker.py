@@ -26,6 +26,7 @@ from durable.engine.row.held import Claim
 from durable.engine.run import runner
 from durable.engine.run.session import Limited
 from durable.storage.reconnect import disconnect
+from durable.storage.statement import compile_all
 from durable.worker.arrival import patiently
 from durable.worker.bell import Bell
 from durable.worker.committer import Committer
@@ -43,6 +44,9 @@ from durable.worker.slots import Slots
 from durable.worker.watchdog import Watchdog
 
 logger = logging.getLogger("durable.worker")
+
+#: seconds in which a worker that does not hear notifications yet is not reported as up
+SETTLING = 0.5
 
 MAX_ABANDONED = 20  # threads stuck in given-up attempts before the process asks to be replaced
 
@@ -128,15 +132,30 @@ class WorkerProcess:
                 self._listener,
             ):
                 part.start()
+            next(iter(self._slots.values())).begin()
             self.was_up = True
-            logger.info("worker %s is up: %s", self.worker, self.queues)
-            self._on_up()
+            compile_all()
             try:
-                while not (self._stopping or dispatcher.finished):
-                    self._bell.wait(self._look(dispatcher))
+                self._work(dispatcher)
             finally:
                 self.claimed, self.done = dispatcher.claimed, dispatcher.rota.done
                 self._drain(dispatcher)
+
+    def _work(self, dispatcher: Dispatcher) -> None:
+        """Look for work until the end; report that the worker is up once it is at its best."""
+        longest, up = time.monotonic() + SETTLING, False
+        while not (self._stopping or dispatcher.finished):
+            pause = self._look(dispatcher)
+            if not up and (self._heartbeat.notified or time.monotonic() >= longest):
+                up = True
+                self._say_up()
+            self._bell.wait(pause if up else min(pause, SETTLING))
+        if not up:
+            self._say_up()
+
+    def _say_up(self) -> None:
+        logger.info("worker %s is up: %s", self.worker, self.queues)
+        self._on_up()
 
     def _look(self, dispatcher: Dispatcher) -> float:
         """One pass of the dispatcher; after any error another pass follows."""

@@ -107,6 +107,11 @@ class StatementTests(WorkflowTestCase):
             1 if connection.vendor == "postgresql" else 4,  # a savepoint around row and keys
         )
 
+    def test_an_event_costs_one_look_at_its_execution(self) -> None:
+        started = durable.start(pipeline(1, pure))  # notes that nobody listens
+        send = lambda: durable.send_event(started.pk, "go", {"n": 1})  # noqa: E731
+        self.assertEqual(self.cost(send), 4)  # look and insert, in a savepoint
+
     def test_an_idempotency_key_costs_no_look_before_the_insert(self) -> None:
         workflow = pipeline(1, pure)
         once = lambda: durable.start(workflow, {"n": 1}, idempotency_key="k")  # noqa: E731

@@ -7,14 +7,15 @@ from tests.guards.mutation import Mutation, mutation
 _ONCE = "tests/life/test_idempotency.py::"
 _START = "tests/life/test_start.py::StartTests::test_"
 _NOTICES = "tests/worker/test_notices_of_starts.py::"
+_FIRST = "tests/worker/test_first_start.py::FirstStartTests::test_"
 
 STARTS: tuple[Mutation, ...] = (
     mutation(
         0,
         "a start whose key is known inserts nothing, and breaks no transaction",
         "rows:insert",
-        'once = _ONCE if row.idempotency_key is not None else ""',
-        'once = ""',
+        "once = row.idempotency_key is not None",
+        "once = False",
         _ONCE + "StartTests::test_starting_again_returns_the_first_execution",
     ),
     mutation(
@@ -49,6 +50,48 @@ STARTS: tuple[Mutation, ...] = (
         " or size >= CHARACTERS",
         "",
         _START + "much_data_goes_in_portions",
+    ),
+    mutation(
+        0,
+        "behind a pooler nothing is prepared: the next transaction may have another server",
+        "prepared:execute",
+        "found[0][-1] == raw.info.backend_pid",
+        "True",
+        "tests/worker/test_pgbouncer.py::PgbouncerTests::"
+        "test_starts_through_a_pooler_are_not_prepared",
+    ),
+    mutation(
+        0,
+        "a plan that the server has forgotten is missed once, not for ever",
+        "prepared:execute",
+        "        raw._durable_keeps_plans = False\n",
+        "",
+        "tests/client/test_prepared.py::PreparedTests::"
+        "test_a_plan_forgotten_in_a_transaction_is_missed_once",
+    ),
+    mutation(
+        0,
+        "a worker is up when senders know that it listens, not before",
+        "worker:WorkerProcess._work",
+        "self._heartbeat.notified or time.monotonic() >= longest",
+        "True",
+        _FIRST + "senders_know_then_that_it_listens",
+    ),
+    mutation(
+        0,
+        "a worker that hears nothing is up, too",
+        "worker:WorkerProcess._work",
+        "self._heartbeat.notified or time.monotonic() >= longest",
+        "self._heartbeat.notified",
+        _FIRST + "one_that_hears_nothing_is_up_soon_and_works",
+    ),
+    mutation(
+        0,
+        "a start takes nothing from the start before: tags, for one",
+        "rows:unsaved",
+        '_defaults() | {"tags": {}} | own',
+        "_defaults() | own",
+        _START + "an_unsaved_row_has_its_defaults_to_itself",
     ),
     mutation(
         0,

@@ -56,6 +56,14 @@ class StartTests(WorkflowTestCase):
             self.assertEqual((stored.input, stored.data), ({"id": 1}, {"id": 1}))
         self.assertNotEqual(one.pk, two.pk)
 
+    def test_an_unsaved_row_has_its_defaults_to_itself(self) -> None:
+        one, two = rows.unsaved(workflow="a"), rows.unsaved(workflow="a")
+        one.tags["mine"] = 1
+        self.assertEqual(two.tags, {})
+        expected = Execution(id=two.id, workflow="a").__dict__ | {"_state": None}
+        self.assertEqual(two.__dict__ | {"_state": None}, expected)
+        self.assertTrue(two._state.adding)
+
     def test_what_it_returns_is_the_row_as_it_is_stored(self) -> None:
         execution = durable.start(self.workflow, {"id": 1}, delay=minutes(5), tags={"a": 1})
         stored = Execution.objects.get(pk=execution.pk)

@@ -116,6 +116,20 @@ class PgbouncerTests(WorkerTestCase):
                 threading.Event().wait(0.5)
 
     @pytest.mark.only_on("postgresql")
+    def test_starts_through_a_pooler_are_not_prepared(self) -> None:
+        class Plain(Workflow):
+            @step
+            def only(self, data: Data) -> None:
+                pass
+
+        with pgbouncer():
+            for _ in range(4):
+                durable.start(Plain)
+            with connections["default"].cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+                self.assertEqual(cursor.fetchone(), (0,))
+
+    @pytest.mark.only_on("postgresql")
     def test_the_doctor_says_that_nothing_arrives_behind_a_pooler(self) -> None:
         with pgbouncer():
             found = [finding.code for finding in doctor.examine().findings]

@@ -12,8 +12,9 @@ from durable import clock, codec
 from durable.engine.start.triggers import refuse_unstartable
 from durable.errors import IdempotencyConflict, InvalidTransition
 from durable.models import Event
+from durable.states import FINAL
 from durable.storage import audit, notify, sizes
-from durable.storage.lookup import keep, root_of
+from durable.storage.lookup import kept_root
 from durable.storage.transaction import in_callers_transaction, insert
 
 
@@ -34,8 +35,8 @@ def send_event(
     execution_id: Any, name: str, payload: Any, *, event_id: str | None, by: Any
 ) -> Event:
     """Put an event into the inbox of one execution, shared by its whole tree."""
-    root = keep(root_of(execution_id))
-    if root.is_finished and not _known(event_id, execution=root.pk):
+    root = kept_root(execution_id)
+    if root.status in FINAL and not _known(event_id, execution=root.pk):
         raise InvalidTransition(
             f"event {name!r} can't be sent to execution {root.pk}: it is {root.status}"
         )

@@ -131,7 +131,7 @@ def new_row(definition: Definition, data: str, options: StartOptions) -> Executi
         sizes.text("idempotency_key", options.idempotency_key)
     home = defaults.queue if options.queue is None else sizes.text("queue", options.queue, 100)
     path, frames = walk.start_of(definition.tree.root, data)
-    return Execution(
+    return rows.unsaved(
         id=pk,
         root_id=pk,
         workflow=definition.name,
