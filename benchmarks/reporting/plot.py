@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-COLOURS = ("#2563eb", "#f59e0b", "#059669", "#db2777", "#7c3aed", "#0891b2", "#78716c", "#b91c1c")
+COLOURS = (
+    "#2563eb",
+    "#f59e0b",
+    "#059669",
+    "#db2777",
+    "#7c3aed",
+    "#0891b2",
+    "#78716c",
+    "#b91c1c",
+    "#65a30d",
+    "#1e3a8a",
+)
 INK, FAINT = "#374151", "#d1d5db"
 FONT = 'font-family="system-ui, sans-serif" font-size="12"'
 

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.measuring.bench import Record
 from benchmarks.measuring.environments import NAMES
 from benchmarks.reporting import plot
-from benchmarks.reporting.targets import Check, Figures, targets
+from benchmarks.reporting.targets import Check, Figures, over, targets
 
 #: the figures of the table that compares the engines: title, scenario, key
 COMPARED = (
@@ -85,6 +85,7 @@ def markdown(run: Run) -> str:
     for title, scenario, key in COMPARED:
         cells = (_cell(figures.of(scenario, key, name)) for name in NAMES)
         found.append(f"| {title} | {' | '.join(cells)} |")
+    found += _growth_table(run)
     for record in run.records:
         if record.scenario == "limit" and record.round == 0:
             values = {key: figures.of("limit", key) for key in ("clients_1", "clients_32")}
@@ -116,15 +117,31 @@ def plots(run: Run) -> dict[str, str]:
             steps.append(plot.Bar(name, (rate,)))
         if worker is not None:
             cpu.append(plot.Bar(name, (worker, server or 0)))
-    growth: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for record in run.records:
-        if record.scenario == "growth" and record.values["size"]:
-            growth[record.values["what"]].append((record.values["size"], record.values["item_ms"]))
     return {
         "steps": plot.bars("Steps per second, one worker process", steps, ("",), "steps/s"),
         "cpu": plot.bars("CPU of a step", cpu, ("worker", "PostgreSQL"), "ms"),
-        "growth": plot.lines("Time of one item or step, by how many there are", growth, "ms"),
+        "growth": plot.lines("Time of one item or step, by how many there are", _growth(run), "ms"),
     }
+
+
+def _growth(run: Run) -> dict[str, list[tuple[float, float]]]:
+    """For all that may be large: sizes, each with the milliseconds of one item or step."""
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for record in run.records:
+        if record.scenario == "growth" and record.values["size"]:
+            found[record.values["what"]].append((record.values["size"], record.values["item_ms"]))
+    return found
+
+
+def _growth_table(run: Run) -> list[str]:
+    """Each curve on a line, with the cost at its end over the least cost at a smaller size."""
+    lines = ["", "| growth: ms of one (of how many) | | last / least before |", "|---|---|---|"]
+    for what, points in _growth(run).items():
+        *before, (_, last) = sorted(points)
+        cells = (f"{plot.figure(ms)} ({plot.figure(size)})" for size, ms in sorted(points))
+        ratio = over(last, min((ms for _, ms in before), default=None))
+        lines.append(f"| {what} | {', '.join(cells)} | {_cell(ratio)} |")
+    return lines if len(lines) > 3 else []
 
 
 def _rows(run: Run) -> list[dict[str, Any]]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
 from django.db import connection
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.test.utils import CaptureQueriesContext
 
@@ -18,51 +14,11 @@ import durable
 from durable import Data, Workflow, seconds, step
 from durable.testing import drain, run, worker
 from tests.cases import ThreadedTestCase, WorkflowTestCase
+from tests.costs.counting import Cost, counted
 from tests.shop.models import Note
 
 STEPS = 10
 OURS = ("durable_execution", "durable_steprun", "durable_wait", "durable_event")
-
-
-@dataclass
-class Cost:
-    """What was sent to the database by all threads, about executions."""
-
-    writes: list[str] = field(default_factory=list)
-    commits: int = 0
-
-
-@contextmanager
-def counted() -> Iterator[Cost]:
-    """Count the writes, and the commits that carry at least one, of every connection."""
-    cost, lock, dirty = Cost(), threading.Lock(), set[int]()
-    execute, commit = CursorWrapper.execute, BaseDatabaseWrapper._commit
-
-    def executing(self: Any, sql: Any, params: Any = None) -> Any:
-        result = execute(self, sql, params)
-        if str(sql).lstrip().startswith(("INSERT", "UPDATE", "DELETE", "WITH")) and any(
-            table in str(sql) for table in OURS
-        ):
-            with lock:
-                cost.writes.append(str(sql))
-                if self.db.in_atomic_block:
-                    dirty.add(id(self.db))
-                else:
-                    cost.commits += 1
-        return result
-
-    def committing(self: Any) -> Any:
-        with lock:
-            if id(self) in dirty:
-                dirty.discard(id(self))
-                cost.commits += 1
-        return commit(self)
-
-    with (
-        mock.patch.object(CursorWrapper, "execute", executing),
-        mock.patch.object(BaseDatabaseWrapper, "_commit", committing),
-    ):
-        yield cost
 
 
 def pipeline(steps: int, body: Any) -> type[Workflow]:
@@ -202,7 +158,7 @@ class CommitTests(ThreadedTestCase):
         with worker(concurrency=1):
             warm = durable.start(workflow)
             durable.wait_for_result(warm.id, timeout=seconds(30))
-            with counted() as cost:
+            with counted(lambda sql: any(table in sql for table in OURS)) as cost:
                 execution = durable.start(workflow)
                 result = durable.wait_for_result(execution.id, timeout=seconds(30))
         self.assertEqual(result, {"n": STEPS})

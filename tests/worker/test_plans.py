@@ -7,7 +7,6 @@ find by reading the table: which takes long once there are none.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,37 +24,20 @@ from durable.engine.run import runner
 from durable.engine.run.claim import claim_due
 from durable.models import Execution
 from tests.cases import WorkflowTestCase
+from tests.costs.plans import explained, give_back_pages
 from tests.life.cases import a_worker
-
-ITEMS = 4000
-
-
-def _plan(cursor: Any, sql: str, params: Any) -> str:
-    cursor.execute(f"EXPLAIN {sql}", params)
-    return "\n".join(row for (row,) in cursor.fetchall())
-
-
-def _cost(plan: str) -> float:
-    """The planner's estimate for the whole statement."""
-    found = re.search(r"\.\.([\d.]+) ", plan)
-    assert found is not None, plan
-    return float(found[1])
-
-
-def _cost_by_scan(cursor: Any, sql: str, params: Any) -> float:
-    """What the statement would cost if no index could be used."""
-    for index in ("indexscan", "indexonlyscan", "bitmapscan"):
-        cursor.execute(f"SET enable_{index} = off")
-    cost = _cost(_plan(cursor, sql, params))
-    for index in ("indexscan", "indexonlyscan", "bitmapscan"):
-        cursor.execute(f"SET enable_{index} = on")
-    return cost
 
 
 class Opened(WorkflowTestCase):
     """A test of a block that has just been opened, none of its items begun."""
 
     batch_size = 1
+    items = 4000
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        give_back_pages()
+        super().setUpClass()
 
     def setUp(self) -> None:
         super().setUp()
@@ -66,32 +48,29 @@ class Opened(WorkflowTestCase):
                 return increment(data, "sent")
 
             flow = chain(
-                foreach(lambda data: range(ITEMS), send, concurrency=4, batch_size=self.batch_size)
+                foreach(
+                    lambda data: range(data["items"]),
+                    send,
+                    concurrency=4,
+                    batch_size=self.batch_size,
+                )
             )
 
-        durable.start(Campaign, {})
+        durable.start(Campaign, {"items": self.items})
         inline.work(1)
         self.worker = a_worker()
-        self.assertEqual(Execution.objects.unfinished().count(), ITEMS + 1)
+        self.assertEqual(Execution.objects.unfinished().count(), self.items + 1)
 
     def assert_by_index(self, act: Callable[[], object]) -> None:
         """No statement of ``act`` reads the table of executions from one end to the other."""
-        plans: dict[str, tuple[str, float]] = {}
-
-        def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-            if "durable_execution" in sql and not sql.startswith(("EXPLAIN", "SET")):
-                with connection.cursor() as cursor:
-                    plans[sql] = _plan(cursor, sql, params), _cost_by_scan(cursor, sql, params)
-            return execute(sql, params, many, context)
-
-        with connection.execute_wrapper(explain):
+        with explained("durable_execution") as plans:
             act()
         self.assertTrue(plans)
-        for sql, (plan, by_scan) in plans.items():
+        for sql, plan in plans.items():
             with self.subTest(sql=sql):
-                self.assertNotIn("Seq Scan on durable_execution", plan)
+                self.assertNotIn("Seq Scan on durable_execution", plan.text)
                 # not by a hair: old pages and old statistics may make it twice as dear
-                self.assertLess(2 * _cost(plan), by_scan, plan)
+                self.assertLess(2 * plan.cost, plan.by_scan, plan.text)
 
     def work(self) -> None:
         """All that a worker may do at a look, and two claims from one end to the other."""
@@ -137,6 +116,7 @@ class PlanTests(Opened):
 @pytest.mark.only_on("postgresql")
 class BatchPlanTests(Opened):
     batch_size = 20
+    items = 8000  # so that twenty look-ups by index cost less than half of a scan
 
     def test_batches_are_worked_on_without_statistics(self) -> None:
         self.assert_by_index(self.work)

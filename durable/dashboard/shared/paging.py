@@ -23,8 +23,8 @@ class BoundedPaginator(_Paginator):
 
     @cached_property
     def _seen(self) -> int:
-        rows: Any = self.object_list
-        return int(rows.order_by()[: COUNTED + 1].count())
+        rows: Any = self.object_list  # in the list's order, which has an index: without one,
+        return int(rows[: COUNTED + 1].count())  # PostgreSQL may read the table until it has them
 
     @cached_property
     def count(self) -> int:

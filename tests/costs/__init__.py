@@ -1,0 +1,1 @@
+"""What the engine asks of the database: statements, commits, rows read, plans. No seconds."""
