@@ -68,5 +68,5 @@ def bound(value: Any, conn: BaseDatabaseWrapper) -> Any:
     if isinstance(value, datetime):
         return conn.ops.adapt_datetimefield_value(value)
     if isinstance(value, list):
-        return json.dumps([bound(one, conn) for one in value])
+        return json.dumps(value, default=lambda one: bound(one, conn))
     return value

@@ -7,17 +7,16 @@ it, and a worker runs the same two dozen statements all the time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.sql import UpdateQuery
+from django.db.models.sql import InsertQuery
 
 from durable import clock
-from durable.models.base import Update, updates_as_exceptions
+from durable.models.base import Change, changes_as_exceptions
 from durable.models.given import Given, bound
 from durable.storage.transaction import connection
 
@@ -30,34 +29,41 @@ class _Compiled(NamedTuple):
     sql: str
     params: Sequence[Any]  # values, and ``Given`` where a call binds its own
     columns: Sequence[tuple[int, Any]] = ()  # those of a SELECT whose values Django converts
-    read: Callable[[Sequence[Any]], Any] | None = None  # makes a result of a row; None: an UPDATE
+    read: Callable[[Sequence[Any]], Any] | None = None  # makes a result of a row; None: no SELECT
 
 
 class Statement:
-    """A SELECT or an UPDATE of the engine, compiled once for each database.
+    """A SELECT, UPDATE, DELETE or INSERT of the engine, compiled once for each database.
 
     ``build`` takes a ``Given`` for each of its parameters, and returns a QuerySet (of instances or
-    of ``values_list``) or calls ``update``. It may depend on nothing else that changes, but for
-    the clock. A call binds values by name and returns the rows, or the number of updated rows.
+    of ``values_list``), calls ``update`` or ``delete`` (of rows to which no others refer), or
+    returns a new instance. It may depend on nothing else that changes, but for the clock and for
+    the values that are ``fixed``: it gets these themselves, and is compiled for each.
+    A call binds values by name and returns the rows, or the number of changed rows.
     The rows of a ``limited`` SELECT are bounded by the value ``limit`` of the call.
     """
 
-    def __init__(self, build: Callable[..., Any], *, limited: bool = False) -> None:
-        self._build, self._limited = build, limited
+    def __init__(
+        self, build: Callable[..., Any], *, limited: bool = False, fixed: Sequence[str] = ()
+    ) -> None:
+        self._build, self._limited, self._fixed = build, limited, fixed
         code = build.__code__
         self._names = code.co_varnames[: code.co_argcount]
-        #: for each database: the instant at which the clock is stopped, if it is, is in the SQL
-        self._known: dict[str, tuple[datetime | None, _Compiled]] = {}
+        #: by database, whether the clock is stopped, and the fixed values
+        self._known: dict[tuple[Any, ...], _Compiled] = {}
 
     def __call__(self, **values: Any) -> Any:
         conn = connection()
-        at = clock.frozen_at()
-        compiled_at, compiled = self._known.get(conn.alias, (None, None))
-        if compiled is None or compiled_at != at:
-            compiled = self._compile(conn)
-            self._known[conn.alias] = at, compiled
+        key = (conn.alias, clock.frozen_at() is None, *(values[name] for name in self._fixed))
+        compiled = self._known.get(key)
+        if compiled is None:
+            compiled = self._known[key] = self._compile(conn, values)
         params = [
-            bound(values[one.name], conn) if isinstance(one, Given) else one
+            bound(values[one.name], conn)
+            if isinstance(one, Given)
+            else one.bound(conn)
+            if isinstance(one, clock.Stopped)
+            else one
             for one in compiled.params
         ]
         with conn.cursor() as cursor:
@@ -69,14 +75,19 @@ class Statement:
             rows = cursor.fetchall()
         return [compiled.read(row) for row in _converted(rows, compiled.columns, conn)]
 
-    def _compile(self, conn: BaseDatabaseWrapper) -> _Compiled:
-        try:
-            with updates_as_exceptions():
-                found = self._build(*map(Given, self._names))
-        except Update as update:
-            query: Any = update.rows.query.chain(UpdateQuery)
-            query.add_update_values(update.values)
-            return _Compiled(*query.get_compiler(conn.alias).as_sql())
+    def _compile(self, conn: BaseDatabaseWrapper, values: dict[str, Any]) -> _Compiled:
+        given = [values[name] if name in self._fixed else Given(name) for name in self._names]
+        with clock.kept():
+            try:
+                with changes_as_exceptions():
+                    found = self._build(*given)
+            except Change as change:
+                return _Compiled(*change.query().get_compiler(conn.alias).as_sql())
+            if isinstance(found, models.Model):
+                return _Compiled(*_insert(found, conn))
+            return self._compile_rows(found, conn)
+
+    def _compile_rows(self, found: Any, conn: BaseDatabaseWrapper) -> _Compiled:
         if self._limited:
             found = found[:_LIMIT]
         compiler = found.query.get_compiler(conn.alias)
@@ -89,6 +100,13 @@ class Statement:
             if conn.ops.get_db_converters(column) or column.get_db_converters(conn)
         ]
         return _Compiled(sql, tuple(params), columns, _reader(found, compiler))
+
+
+def _insert(row: models.Model, conn: BaseDatabaseWrapper) -> tuple[str, Sequence[Any]]:
+    query = InsertQuery(type(row))
+    query.insert_values(row._meta.concrete_fields, [row], raw=True)
+    ((sql, params),) = query.get_compiler(conn.alias).as_sql()
+    return sql, params
 
 
 def _reader(found: Any, compiler: Any) -> Callable[[Sequence[Any]], Any]:
