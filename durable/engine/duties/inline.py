@@ -22,7 +22,7 @@ from durable.authoring.self.context import apart
 from durable.engine.body import log_capture
 from durable.engine.duties import workers
 from durable.engine.duties.duty import UPKEEP, duties_of
-from durable.engine.duties.pulse import pulse
+from durable.engine.duties.pulse import Pulse, pulse
 from durable.engine.duties.rota import Rota
 from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
@@ -113,26 +113,30 @@ def work(
     """Do duties, claim and run until nothing is due; return the number of claims.
 
     One execution at a time, by priority and then by due time. Duties by the clock (``every``) are
-    done at the beginning, and again after the last claim. ``stopping`` is asked before each claim.
+    done when nothing else is due. ``stopping`` is asked before each claim.
     """
-    done, complete = 0, True
+    done = 0
     rota = Rota(duties_of()) if rota is None else rota
     with log_capture.installed(), _present() as presence:
         while done < max_claims and not stopping():
-            session = InlineSession()
-            while sum(map(rota.perform, rota.due(pulse((), registry.kinds())))):
+            session, kinds = InlineSession(), sorted(registry.kinds())
+            while sum(map(rota.perform, rota.due(seen := pulse(None, kinds), upkeep=False))):
                 pass  # one duty may make another one due
-            claim = _next(presence)
+            claim = _next(presence, kinds) if seen.ready else None
+            more = claim is not None or _keep_up(rota, seen)
             session.committed()
             if claim is not None:
                 runner.run(claim, session)
-                done, complete = done + 1, False
-            elif complete:
-                return done
-            else:
-                rota.restart(UPKEEP)
-                complete = True
+                done += 1
+            elif not more:
+                break
     return done
+
+
+def _keep_up(rota: Rota, seen: Pulse) -> int:
+    """Do the duties by the clock; return how much was done."""
+    rota.restart(UPKEEP)
+    return sum(map(rota.perform, rota.due(seen)))
 
 
 class _Presence:
@@ -190,9 +194,9 @@ _NEXT = Statement(
 )
 
 
-def _next(presence: _Presence) -> Claim | None:
+def _next(presence: _Presence, kinds: list[str]) -> Claim | None:
     """Claim what is due first; a queue that gives the same row in vain twice is left out."""
-    kinds, vain, tried = sorted(registry.kinds()), list[str](), set[UUID]()
+    vain, tried = list[str](), set[UUID]()
     while found := _NEXT(kinds=kinds, vain=vain, limit=1):
         ((queue, pk),) = found
         claims = claim_due(presence.worker(), queue, kinds, 1)
