@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
-from django.db.models import Q
 
 from durable import clock, conf
 from durable.authoring.parse import registry
@@ -32,8 +31,7 @@ from durable.engine.run.claim import claim_due
 from durable.engine.run.session import Limited
 from durable.models import Execution
 from durable.models.fields import uuid7
-from durable.models.given import Among
-from durable.storage.statement import Statement
+from durable.models.given import AMONG, bound
 from durable.storage.transaction import connection
 
 logger = logging.getLogger("durable.engine")
@@ -182,23 +180,28 @@ def _present() -> Iterator[_Presence]:
     presence.end()
 
 
-_NEXT = Statement(
-    lambda kinds, vain: (
-        Execution.objects.filter(
-            Among("kind", kinds), ~Q(Among("queue", vain)), ready_at__isnull=False
-        )
-        .order_by("rank", "ready_at", "id")
-        .values_list("queue", "pk")
-    ),
-    limited=True,
-)
+# A few probes of the index of due rows for each queue: an order over all would read all rows.
+_NEXT = """
+WITH RECURSIVE queues(name) AS (
+  SELECT min(queue) FROM durable_execution WHERE ready_at IS NOT NULL
+  UNION ALL
+  SELECT (SELECT min(queue) FROM durable_execution
+          WHERE ready_at IS NOT NULL AND queue > queues.name)
+  FROM queues WHERE queues.name IS NOT NULL)
+SELECT first.queue, first.id FROM queues JOIN durable_execution AS first ON first.id = (
+  SELECT id FROM durable_execution
+  WHERE ready_at IS NOT NULL AND queue = queues.name AND kind {among}
+  ORDER BY rank, ready_at, id LIMIT 1)
+WHERE NOT queues.name {among}
+ORDER BY first.rank, first.ready_at, first.id LIMIT 1
+"""
 
 
 def _next(presence: _Presence, kinds: list[str]) -> Claim | None:
     """Claim what is due first; a queue that gives the same row in vain twice is left out."""
-    vain, tried = list[str](), set[UUID]()
-    while found := _NEXT(kinds=kinds, vain=vain, limit=1):
-        ((queue, pk),) = found
+    vain, tried = list[str](), set[Any]()
+    while found := _first(kinds, vain):
+        queue, pk = found
         claims = claim_due(presence.worker(), queue, kinds, 1)
         if claims:
             return claims[0]
@@ -206,3 +209,14 @@ def _next(presence: _Presence, kinds: list[str]) -> Claim | None:
             vain.append(queue)
         tried.add(pk)
     return None
+
+
+def _first(kinds: list[str], vain: list[str]) -> tuple[str, Any] | None:
+    """The queue and id of the execution that is due first, apart from the queues ``vain``."""
+    conn = connection()
+    with conn.cursor() as cursor:
+        cursor.execute(
+            _NEXT.format(among=AMONG[conn.vendor]), [bound(kinds, conn), bound(vain, conn)]
+        )
+        found: tuple[str, Any] | None = cursor.fetchone()
+    return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from durable import clock
-from durable.models.given import bound
+from durable.models.given import AMONG, bound
 from durable.storage.transaction import connection
 
 
@@ -63,9 +63,6 @@ SELECT {now},
 """
 
 
-_AMONG = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(%s))"}
-
-
 def pulse(queues: Iterable[str] | None, kinds: Iterable[str]) -> Pulse:
     """Read all that can make progress: one statement with index probes only.
 
@@ -73,7 +70,7 @@ def pulse(queues: Iterable[str] | None, kinds: Iterable[str]) -> Pulse:
     """
     conn = connection()
     now, params = clock.now_sql(conn)
-    among = _AMONG[conn.vendor]
+    among = AMONG[conn.vendor]
     sql = _PULSE.format(now=now, among=among, queues="TRUE" if queues is None else f"queue {among}")
     known = list(kinds)
     workflows = bound(sorted({kind.rpartition("@")[0] for kind in known}), conn)
