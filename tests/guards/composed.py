@@ -331,9 +331,8 @@ COMPOSED: tuple[Mutation, ...] = (
         8,
         "a wait is answered by whatever end its child comes to",
         "report:_answer",
-        "    Wait.objects.filter(child=child).resolve(",
-        "    if child.status == Status.COMPLETED:\n"
-        "        Wait.objects.filter(child=child).resolve(",
+        "    _ANSWER(child=child.pk,",
+        "    if child.status == Status.COMPLETED:\n        _ANSWER(child=child.pk,",
         _T8 + "a_parent_is_woken_by_a_child_that_fails",
         _T8 + "a_parent_is_woken_by_a_child_that_is_cancelled",
         _T8 + "a_parent_is_woken_by_a_child_that_is_compensated",
