@@ -21,6 +21,7 @@ from durable.models.given import Given, bound
 from durable.storage.transaction import connection
 
 _LIMIT = 1_987_654_321  # stands in the SQL for the limit that a call binds
+_OFFSET = 1_234_567_891  # and for the offset
 
 
 class _Compiled(NamedTuple):
@@ -40,13 +41,20 @@ class Statement:
     returns a new instance. It may depend on nothing else that changes, but for the clock and for
     the values that are ``fixed``: it gets these themselves, and is compiled for each.
     A call binds values by name and returns the rows, or the number of changed rows.
-    The rows of a ``limited`` SELECT are bounded by the value ``limit`` of the call.
+    The rows of a ``limited`` SELECT are bounded by the value ``limit`` of the call; with ``paged``
+    they begin after as many as its ``offset``.
     """
 
     def __init__(
-        self, build: Callable[..., Any], *, limited: bool = False, fixed: Sequence[str] = ()
+        self,
+        build: Callable[..., Any],
+        *,
+        limited: bool = False,
+        paged: bool = False,
+        fixed: Sequence[str] = (),
     ) -> None:
-        self._build, self._limited, self._fixed = build, limited, fixed
+        self._build, self._fixed = build, fixed
+        self._limits = ["limit", "offset"] if paged else ["limit"] if limited else []
         code = build.__code__
         self._names = code.co_varnames[: code.co_argcount]
         #: by database, whether the clock is stopped, and the fixed values
@@ -88,12 +96,14 @@ class Statement:
             return self._compile_rows(found, conn)
 
     def _compile_rows(self, found: Any, conn: BaseDatabaseWrapper) -> _Compiled:
-        if self._limited:
-            found = found[:_LIMIT]
+        if self._limits:
+            first = _OFFSET if "offset" in self._limits else 0
+            found = found[first : first + _LIMIT]
         compiler = found.query.get_compiler(conn.alias)
         sql, params = compiler.as_sql()
-        if self._limited:  # no parameter comes after it
-            sql, params = sql.replace(str(_LIMIT), "%s"), (*params, Given("limit"))
+        if self._limits:  # no parameter comes after them
+            sql = sql.replace(str(_LIMIT), "%s").replace(str(_OFFSET), "%s")
+            params = (*params, *map(Given, self._limits))
         columns = [
             (at, column)
             for at, (column, *_) in enumerate(compiler.select)

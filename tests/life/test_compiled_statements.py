@@ -83,6 +83,15 @@ class StatementTests(TestCase):
         self.assertEqual(found(status=pending, limit=1), ["a"])
         self.assertEqual(found(status=pending, limit=10), ["a", "b", "c"])
 
+    def test_pages_begin_after_the_offset_of_the_call(self) -> None:
+        for name in "abc":
+            event(name)
+        pages = Statement(
+            lambda: Event.objects.order_by("name").values_list("name", flat=True), paged=True
+        )
+        self.assertEqual(pages(limit=2, offset=0), ["a", "b"])
+        self.assertEqual(pages(limit=2, offset=2), ["c"])
+
     def test_an_update_says_how_many_rows_it_changed(self) -> None:
         made, wait = event("a"), uuid7()
         changed = Statement(
