@@ -5,13 +5,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 _frozen: datetime | None = None
+
+
+class Stopped(NamedTuple):
+    """Stands for the frozen present, plus ``shift``, among the parameters of a kept statement."""
+
+    shift: timedelta
+
+    def bound(self, connection: BaseDatabaseWrapper) -> Any:
+        """The value as the driver takes it."""
+        assert _frozen is not None
+        return connection.ops.adapt_datetimefield_value(_frozen + self.shift)
+
+
+_kept = ContextVar("kept", default=False)
 
 #: the last result of ``in_order``
 _latest: datetime | None = None
@@ -60,7 +75,8 @@ def now_sql(
 ) -> tuple[str, list[Any]]:
     """The present (plus ``shift``) as an SQL fragment with its parameters, for raw statements."""
     if _frozen is not None:
-        value = connection.ops.adapt_datetimefield_value(_frozen + shift)
+        present = Stopped(shift)
+        value = present if _kept.get() else present.bound(connection)
         return ("%s::timestamptz" if connection.vendor == "postgresql" else "%s"), [value]
     if connection.vendor == "postgresql":
         if not shift:
@@ -72,6 +88,16 @@ def now_sql(
         "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', %s)",
         [f"{shift.total_seconds():+.6f} seconds"],
     )
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Within, a frozen present is written as ``Stopped``: the statement is kept for later times."""
+    token = _kept.set(True)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
 
 
 def read(using: str) -> datetime:

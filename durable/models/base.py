@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import models
+from django.db.models.sql import DeleteQuery, UpdateQuery
 
 from durable.conf import database
 
@@ -35,19 +36,27 @@ def user_key() -> Any:
     )
 
 
-class Update(Exception):
-    """What a QuerySet was asked to update, where only the statement for it is wanted."""
+class Change(Exception):
+    """The update (or without ``values`` the deletion) that a QuerySet was asked for."""
 
-    def __init__(self, rows: models.QuerySet[Any], values: dict[str, Any]) -> None:
+    def __init__(self, rows: models.QuerySet[Any], values: dict[str, Any] | None) -> None:
         self.rows, self.values = rows, values
+
+    def query(self) -> Any:
+        """The query of the UPDATE or DELETE."""
+        if self.values is None:
+            return self.rows.query.chain(DeleteQuery)
+        query: Any = self.rows.query.chain(UpdateQuery)
+        query.add_update_values(self.values)
+        return query
 
 
 _only_asked = ContextVar("only_asked", default=False)
 
 
 @contextmanager
-def updates_as_exceptions() -> Iterator[None]:
-    """Within, ``update`` of a table of the engine runs nothing, and raises ``Update``."""
+def changes_as_exceptions() -> Iterator[None]:
+    """Within, ``update`` and ``delete`` of the engine's tables only raise ``Change``."""
     token = _only_asked.set(True)
     try:
         yield
@@ -61,8 +70,17 @@ class EngineQuerySet(models.QuerySet[M]):
     def update(self, **values: Any) -> int:
         """As every QuerySet does it."""
         if _only_asked.get():
-            raise Update(self, values)
+            raise Change(self, values)
         return super().update(**values)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """As every QuerySet does it."""
+        if _only_asked.get():
+            raise Change(self, None)
+        return super().delete()
+
+    delete.queryset_only = True  # type: ignore[attr-defined]
+    delete.alters_data = True  # type: ignore[attr-defined]
 
 
 class EngineManager(models.Manager[M]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
 
@@ -15,6 +16,11 @@ from durable.models.execution import Execution
 from durable.models.fields import DataField, MomentField, uuid7
 from durable.models.wait import Wait
 from durable.states import EventStatus
+
+
+def kept_for() -> timedelta | None:
+    """``KEEP_EVENTS``: how long events wait for an execution; ``None``: for ever."""
+    return None if conf.get("KEEP_EVENTS") is None else conf.duration("KEEP_EVENTS")
 
 
 class EventQuerySet(EngineQuerySet["Event"]):
@@ -34,11 +40,14 @@ class EventQuerySet(EngineQuerySet["Event"]):
         That time is ``KEEP_EVENTS``, unless the event was published with ``keep``. A pending event
         is delivered first, however late.
         """
+        return self.over_after(kept_for())
+
+    def over_after(self, keep: timedelta | None) -> Self:
+        """``over`` with another ``KEEP_EVENTS``."""
         rows = self.filter(execution__isnull=True).exclude(status=EventStatus.PENDING)
         time = Q(expires_at__lte=clock.now())
-        if conf.get("KEEP_EVENTS") is not None:
-            since = clock.now() + -conf.duration("KEEP_EVENTS")
-            time |= Q(expires_at__isnull=True, created_at__lte=since)
+        if keep is not None:
+            time |= Q(expires_at__isnull=True, created_at__lte=clock.now() + -keep)
         return rows.filter(time)
 
     def inbox(self, root_id: UUID) -> Self:

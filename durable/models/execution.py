@@ -61,7 +61,7 @@ class ExecutionQuerySet(Landings["Execution"]):
         parked = Q(status=Status.WAITING) | Q(status=Status.COMPENSATING, worker__isnull=True)
         return self.filter(parked)
 
-    def of_block(self, parent: UUID, path: str, visit: int) -> Self:
+    def of_block(self, parent: Any, path: Any, visit: Any) -> Self:
         """The branches or items of one visit of a block."""
         return self.filter(
             parent=parent,

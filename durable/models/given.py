@@ -11,6 +11,10 @@ from uuid import UUID
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+#: the SQL after a column for "has one of these values": one parameter, however many there are;
+#: an array, for which indexes are used, or a JSON array, which is read as a table
+AMONG = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(%s))"}
+
 
 class Given(models.Expression):
     """A value that each call of a statement binds under this name."""
@@ -44,17 +48,10 @@ class Among(models.Func):
         several = values if isinstance(values, Given) else _Several(values)
         super().__init__(models.F(column), several)
 
-    def as_postgresql(self, compiler: Any, connection: Any, **kwargs: Any) -> tuple[str, Any]:
-        """With an array, for which indexes are used."""
-        return self._in_form("%s = ANY(%s)", compiler)
-
-    def as_sqlite(self, compiler: Any, connection: Any, **kwargs: Any) -> tuple[str, Any]:
-        """With a JSON array, which is read as a table."""
-        return self._in_form("%s IN (SELECT value FROM json_each(%s))", compiler)
-
-    def _in_form(self, form: str, compiler: Any) -> tuple[str, Any]:
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **kwargs: Any) -> tuple[str, Any]:
+        """The column, with the form of ``AMONG`` for this database."""
         (column, before), (values, after) = map(compiler.compile, self.get_source_expressions())
-        return form % (column, values), [*before, *after]
+        return f"{column} {AMONG[connection.vendor] % values}", [*before, *after]
 
 
 class ByKey(models.Func):
@@ -91,7 +88,7 @@ def bound(value: Any, conn: BaseDatabaseWrapper) -> Any:
     if isinstance(value, datetime):
         return conn.ops.adapt_datetimefield_value(value)
     if isinstance(value, list):
-        return json.dumps([bound(one, conn) for one in value])
+        return json.dumps(value, default=lambda one: bound(one, conn))
     return value
 
 

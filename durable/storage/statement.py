@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from datetime import datetime
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -16,16 +15,17 @@ from weakref import WeakSet
 
 from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.sql import UpdateQuery
+from django.db.models.sql import InsertQuery
 
 from durable import clock
-from durable.models.base import Update, updates_as_exceptions
+from durable.models.base import Change, changes_as_exceptions
 from durable.models.given import Given, bound
 from durable.storage.transaction import connection
 
 _made = WeakSet["Statement"]()
 
 _LIMIT = 1_987_654_321  # stands in the SQL for the limit that a call binds
+_OFFSET = 1_234_567_891  # and for the offset
 
 
 class _Compiled(NamedTuple):
@@ -34,31 +34,46 @@ class _Compiled(NamedTuple):
     sql: str
     params: Sequence[Any]  # values, and ``Given`` where a call binds its own
     columns: Sequence[tuple[int, Any]] = ()  # those of a SELECT whose values Django converts
-    read: Callable[[Sequence[Any]], Any] | None = None  # makes a result of a row; None: an UPDATE
+    read: Callable[[Sequence[Any]], Any] | None = None  # makes a result of a row; None: no SELECT
 
 
 class Statement:
-    """A SELECT or an UPDATE of the engine, compiled once for each database.
+    """A SELECT, UPDATE, DELETE or INSERT of the engine, compiled once for each database.
 
     ``build`` takes a ``Given`` for each of its parameters, and returns a QuerySet (of instances or
-    of ``values_list``) or calls ``update``. It may depend on nothing else that changes, but for
-    the clock. A call binds values by name and returns the rows, or the number of updated rows.
-    The rows of a ``limited`` SELECT are bounded by the value ``limit`` of the call.
+    of ``values_list``), calls ``update`` or ``delete`` (of rows to which no others refer), or
+    returns a new instance. It may depend on nothing else that changes, but for the clock and for
+    the values that are ``fixed``: it gets these themselves, and is compiled for each.
+    A call binds values by name and returns the rows, or the number of changed rows.
+    The rows of a ``limited`` SELECT are bounded by the value ``limit`` of the call; with ``paged``
+    they begin after as many as its ``offset``.
     """
 
-    def __init__(self, build: Callable[..., Any], *, limited: bool = False) -> None:
-        self._build, self._limited = build, limited
+    def __init__(
+        self,
+        build: Callable[..., Any],
+        *,
+        limited: bool = False,
+        paged: bool = False,
+        fixed: Sequence[str] = (),
+    ) -> None:
+        self._build, self._fixed = build, fixed
+        self._limits = ["limit", "offset"] if paged else ["limit"] if limited else []
         code = build.__code__
         self._names = code.co_varnames[: code.co_argcount]
-        #: for each database: the instant at which the clock is stopped, if it is, is in the SQL
-        self._known: dict[str, tuple[datetime | None, _Compiled]] = {}
+        #: by database, whether the clock is stopped, and the fixed values
+        self._known: dict[tuple[Any, ...], _Compiled] = {}
         _made.add(self)
 
     def __call__(self, **values: Any) -> Any:
         conn = connection()
-        compiled = self._compiled(conn)
+        compiled = self._compiled(conn, values)
         params = [
-            bound(values[one.name], conn) if isinstance(one, Given) else one
+            bound(values[one.name], conn)
+            if isinstance(one, Given)
+            else one.bound(conn)
+            if isinstance(one, clock.Stopped)
+            else one
             for one in compiled.params
         ]
         with conn.cursor() as cursor:
@@ -70,28 +85,39 @@ class Statement:
             rows = cursor.fetchall()
         return [compiled.read(row) for row in _converted(rows, compiled.columns, conn)]
 
-    def _compiled(self, conn: BaseDatabaseWrapper) -> _Compiled:
-        at = clock.frozen_at()
-        compiled_at, compiled = self._known.get(conn.alias, (None, None))
-        if compiled is None or compiled_at != at:
-            compiled = self._compile(conn)
-            self._known[conn.alias] = at, compiled
+    def _compiled(self, conn: BaseDatabaseWrapper, values: dict[str, Any]) -> _Compiled:
+        key = (conn.alias, clock.frozen_at() is None, *(values[name] for name in self._fixed))
+        compiled = self._known.get(key)
+        if compiled is None:
+            compiled = self._known[key] = self._compile(conn, values)
         return compiled
 
-    def _compile(self, conn: BaseDatabaseWrapper) -> _Compiled:
-        try:
-            with updates_as_exceptions():
-                found = self._build(*map(Given, self._names))
-        except Update as update:
-            query: Any = update.rows.query.chain(UpdateQuery)
-            query.add_update_values(update.values)
-            return _Compiled(*query.get_compiler(conn.alias).as_sql())
-        if self._limited:
-            found = found[:_LIMIT]
+    def ahead(self, conn: BaseDatabaseWrapper) -> None:
+        """Write the SQL now, unless it depends on values."""
+        if not self._fixed:
+            self._compiled(conn, {})
+
+    def _compile(self, conn: BaseDatabaseWrapper, values: dict[str, Any]) -> _Compiled:
+        given = [values[name] if name in self._fixed else Given(name) for name in self._names]
+        with clock.kept():
+            try:
+                with changes_as_exceptions():
+                    found = self._build(*given)
+            except Change as change:
+                return _Compiled(*change.query().get_compiler(conn.alias).as_sql())
+            if isinstance(found, models.Model):
+                return _Compiled(*_insert(found, conn))
+            return self._compile_rows(found, conn)
+
+    def _compile_rows(self, found: Any, conn: BaseDatabaseWrapper) -> _Compiled:
+        if self._limits:
+            first = _OFFSET if "offset" in self._limits else 0
+            found = found[first : first + _LIMIT]
         compiler = found.query.get_compiler(conn.alias)
         sql, params = compiler.as_sql()
-        if self._limited:  # no parameter comes after it
-            sql, params = sql.replace(str(_LIMIT), "%s"), (*params, Given("limit"))
+        if self._limits:  # no parameter comes after them
+            sql = sql.replace(str(_LIMIT), "%s").replace(str(_OFFSET), "%s")
+            params = (*params, *map(Given, self._limits))
         columns = [
             (at, column)
             for at, (column, *_) in enumerate(compiler.select)
@@ -107,7 +133,14 @@ def compile_all() -> None:
     locks = conn.features.has_select_for_update
     with transaction.atomic(using=conn.alias) if locks else nullcontext():
         for statement in list(_made):
-            statement._compiled(conn)
+            statement.ahead(conn)
+
+
+def _insert(row: models.Model, conn: BaseDatabaseWrapper) -> tuple[str, Sequence[Any]]:
+    query = InsertQuery(type(row))
+    query.insert_values(row._meta.concrete_fields, [row], raw=True)
+    ((sql, params),) = query.get_compiler(conn.alias).as_sql()
+    return sql, params
 
 
 def _reader(found: Any, compiler: Any) -> Callable[[Sequence[Any]], Any]:

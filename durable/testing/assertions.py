@@ -10,13 +10,14 @@ from durable.authoring.workflow import Workflow
 from durable.models import Execution, Role, StepRun, Wait
 from durable.states import WaitKind
 from durable.storage import lookup
+from durable.testing.refreshing import refreshed
 
 SHOWN = 20  # the most places that a message lists
 
 
 def assert_completed(execution: Execution) -> None:
     """Assert that the execution is completed; the message says where it stands and why."""
-    execution.refresh_from_db()
+    refreshed(execution)
     if execution.status != "completed":
         raise AssertionError(f"expected a completed execution:\n{describe(execution)}")
 
@@ -42,7 +43,7 @@ def assert_waiting_for(
     wanted = _name_of_child(value) if kind == "child" else value
     if kind == "timer":
         _check_timer(value)
-    execution.refresh_from_db()
+    refreshed(execution)
     if not any(_is_for(wait, kind, wanted) for wait in _open_waits(execution)):
         words = f"{kind} {wanted!r}" if isinstance(wanted, str) else _timer_in_words(wanted)
         raise AssertionError(f"expected a wait for {words}:\n{describe(execution)}")
@@ -98,7 +99,7 @@ def assert_step(
     too. If it ran in several places the assertion fails and lists them: give the path of one, or
     the number of its ``item``.
     """
-    execution.refresh_from_db()
+    refreshed(execution)
     runs = [each for each in _runs(execution) if step in (each.run.name, each.run.path)]
     runs = [each for each in runs if each.run.path == step] or runs
     if item is not None:
@@ -149,7 +150,7 @@ def _runs(execution: Execution) -> list[Ran]:
 
 def describe(execution: Execution) -> str:
     """Status, error, steps and open waits of an execution, for the message of a failed test."""
-    execution.refresh_from_db()
+    refreshed(execution)
     lines = [f"{execution.workflow} {execution.pk}: {execution.status} at {execution.path or '-'}"]
     if execution.error:
         lines.append(f"  error: {execution.error['type']}: {execution.error['message']}")

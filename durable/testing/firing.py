@@ -48,11 +48,17 @@ class Choice:
         """This choice, for a block whose clock begins at ``at``."""
         return replace(self, since=at if self.since is None else min(self.since, at))
 
+    def is_none(self) -> bool:
+        """Whether no schedule fires."""
+        return not (self.everything or self.names or self.workflows)
+
     def rows(self) -> ScheduleQuerySet:
         """The schedules that fire."""
         found: ScheduleQuerySet = Schedule.objects.all()
         if self.everything:
             return found
+        if self.is_none():
+            return found.none()
         return found.filter(Q(name__in=self.names) | Q(workflow__in=self.workflows))
 
 
@@ -81,7 +87,7 @@ def register() -> int:
     Schedules made inside the block keep their times.
     """
     changed = deployed.register_declared()
-    if _choice.since is not None:
+    if _choice.since is not None and not _choice.is_none():
         outside = Q(created_at__lt=_choice.since) | Q(created_at__gt=clock.now())
         deployed.restart(rows().filter(outside))
     return changed

@@ -15,6 +15,7 @@ from durable.engine.start.start import StartOptions, start
 from durable.errors import DurableError
 from durable.models import Execution
 from durable.testing import firing
+from durable.testing.refreshing import refreshed
 
 MAX_STEPS = 10_000
 
@@ -29,8 +30,7 @@ def run(
     tags = options.pop("tags", None) or {}
     execution = start(workflow, input, StartOptions(tags=tags, **options))
     drain()
-    execution.refresh_from_db()
-    return execution
+    return refreshed(execution)
 
 
 def drain(max_steps: int = MAX_STEPS) -> int:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Min
 
 from durable import clock
+from durable.engine.duties.pulse import pulse
 from durable.errors import ClockNotFrozen, DurableError
-from durable.models import Execution, Wait
 from durable.testing import firing
 from durable.testing.running import drain
 
@@ -136,10 +136,9 @@ def _in_event_loop() -> bool:
 
 
 def _next_due() -> datetime | None:
-    enabled = firing.rows().filter(enabled=True)
-    found = (
-        Execution.objects.aggregate(next=Min("wake_at"))["next"],
-        enabled.aggregate(next=Min("next_run_at"))["next"],
-        Wait.objects.open().aggregate(next=Min("notice_at"))["next"],
-    )
+    seen = pulse(None, ())
+    found = [seen.next_wake, seen.next_notice]
+    if not firing.chosen().is_none():
+        enabled = firing.rows().filter(enabled=True)
+        found.append(enabled.aggregate(next=Min("next_run_at"))["next"])
     return min((due for due in found if due is not None), default=None)

@@ -331,9 +331,8 @@ COMPOSED: tuple[Mutation, ...] = (
         8,
         "a wait is answered by whatever end its child comes to",
         "report:_answer",
-        "    Wait.objects.filter(child=child).resolve(",
-        "    if child.status == Status.COMPLETED:\n"
-        "        Wait.objects.filter(child=child).resolve(",
+        "    _ANSWER(child=child.pk,",
+        "    if child.status == Status.COMPLETED:\n        _ANSWER(child=child.pk,",
         _T8 + "a_parent_is_woken_by_a_child_that_fails",
         _T8 + "a_parent_is_woken_by_a_child_that_is_cancelled",
         _T8 + "a_parent_is_woken_by_a_child_that_is_compensated",
@@ -428,9 +427,9 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "what is undone is not undone again",
-        "remaining:to_undo",
-        "runs.filter(_compensable(execution_id, why), ~Exists(undone))",
-        "runs.filter(_compensable(execution_id, why))",
+        "remaining:_runs",
+        "runs.filter(compensable, ~Exists(undone), ",
+        "runs.filter(compensable, ",
         ROLLBACK + "a_worker_that_dies_in_a_rollback_leaves_the_rest_to_another",
     ),
     mutation(
@@ -463,9 +462,9 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "branches, items and children are undone too",
-        "remaining:to_undo",
-        "_in_tree(execution_id, why)",
-        "Q(execution=execution_id)",
+        "remaining:_runs",
+        "_in_tree(pk, visit, prefix, length, scoped)",
+        "Q(execution=pk)",
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",
         ROLLBACK + "each_gets_the_data_as_it_was_when_its_step_completed",
     ),
@@ -497,7 +496,7 @@ COMPOSED: tuple[Mutation, ...] = (
     mutation(
         16,
         "newest first",
-        "remaining:to_undo",
+        "remaining:_runs",
         '.order_by("-ended_at", "-id")',
         '.order_by("ended_at", "id")',
         ROLLBACK + "what_branches_items_and_children_have_done_is_undone_newest_first",

@@ -10,6 +10,7 @@ from tests.guards.attacks_people import ATTACKS_PEOPLE
 from tests.guards.attacks_tenant import ATTACKS_TENANT
 from tests.guards.composed import COMPOSED
 from tests.guards.endless import ENDLESS
+from tests.guards.kit import KIT
 from tests.guards.looks import LOOKS
 from tests.guards.mutation import Edit, Mutation
 from tests.guards.mutation import mutation as _mutation
@@ -627,6 +628,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *ATTACKS_PEOPLE,
     *COMPOSED,
     *ENDLESS,
+    *KIT,
     *LOOKS,
     *PARKS,
     *STARTS,

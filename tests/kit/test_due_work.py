@@ -71,6 +71,12 @@ class ScheduleTests(WorkflowTestCase):
             inline.work(1)
             self.assertEqual(Schedule.objects.count(), 0)
 
+    def test_one_that_is_declared_no_longer_does_not_fire_once_more(self) -> None:
+        for crons, at in (((Cron("0 9 * * *", timezone="UTC"),), 0), ((), 2)):
+            with isolate_workflows(), time_travel(MORNING + timedelta(hours=at)):
+                scheduled(*crons)
+                self.assertEqual(inline.work(10), 0)
+
 
 class ListTests(WorkflowTestCase):
     """An entry in the list is all that a duty needs."""
@@ -141,3 +147,14 @@ class OrphanTests(WorkflowTestCase):
         drain()
         foreign = Execution.objects.get(workflow="foreign")
         self.assertEqual((foreign.status, foreign.blocked_by), ("blocked", "worker"))
+
+    def test_what_was_blocked_runs_in_the_drain_that_finds_its_code(self) -> None:
+        class Plain(Workflow):
+            @step
+            def only(self, data: Any) -> None: ...
+
+        execution = durable.start(Plain)
+        workers.block_orphans([])
+        self.assertBlocked(execution, "NoWorker")
+        self.assertEqual(drain(), 1)
+        assert_completed(execution)

@@ -83,6 +83,15 @@ class StatementTests(TestCase):
         self.assertEqual(found(status=pending, limit=1), ["a"])
         self.assertEqual(found(status=pending, limit=10), ["a", "b", "c"])
 
+    def test_pages_begin_after_the_offset_of_the_call(self) -> None:
+        for name in "abc":
+            event(name)
+        pages = Statement(
+            lambda: Event.objects.order_by("name").values_list("name", flat=True), paged=True
+        )
+        self.assertEqual(pages(limit=2, offset=0), ["a", "b"])
+        self.assertEqual(pages(limit=2, offset=2), ["c"])
+
     def test_an_update_says_how_many_rows_it_changed(self) -> None:
         made, wait = event("a"), uuid7()
         changed = Statement(
@@ -105,6 +114,47 @@ class StatementTests(TestCase):
             with clock.frozen(NOON + minutes(shift)):
                 self.assertEqual(len(past()), count)
         self.assertEqual(len(past()), 1)
+
+    def test_a_clock_that_moves_is_no_reason_to_compile_anew(self) -> None:
+        past = Statement(lambda: Event.objects.filter(created_at__lt=clock.now() + minutes(1)))
+        event("a")
+        with clock.frozen(NOON):
+            past()
+        with mock.patch.object(SQLCompiler, "as_sql", side_effect=AssertionError):
+            for shift, count in ((-2, 0), (0, 1), (-1, 0)):
+                with clock.frozen(NOON + minutes(shift)):
+                    self.assertEqual(len(past()), count)
+
+    def test_a_deletion_says_how_many_rows_are_gone(self) -> None:
+        gone = Statement(lambda name: Queue.objects.filter(name=name).delete())
+        Queue.objects.bulk_create([Queue(name="a"), Queue(name="b")])
+        self.assertEqual([gone(name="a"), gone(name="a")], [1, 0])
+        self.assertEqual([one.name for one in Queue.objects.all()], ["b"])
+
+    def test_a_new_instance_is_inserted_with_what_the_call_gives(self) -> None:
+        insert = Statement(
+            lambda pk, name, payload: Event(
+                id=pk, name=name, payload=payload, created_at=clock.now() + minutes(1)
+            )
+        )
+        with clock.frozen(NOON):
+            for name, payload in (("a", '{"x":1}'), ("b", "[]")):
+                self.assertEqual(insert(pk=uuid7(), name=name, payload=Stored(payload)), 1)
+        made = Event.objects.order_by("name").values_list("name", "payload", "created_at")
+        at = NOON + minutes(1)
+        self.assertEqual(list(made), [("a", {"x": 1}, at), ("b", [], at)])
+
+    def test_a_fixed_value_is_built_in_and_another_one_is_compiled_anew(self) -> None:
+        since = Statement(
+            lambda name, span: Event.objects.filter(name=name, created_at__gt=clock.now() + -span),
+            fixed=("span",),
+        )
+        event("a")
+        with clock.frozen(NOON + minutes(5)):
+            for span, count in ((4, 0), (6, 1), (4, 0)):
+                self.assertEqual(len(since(name="a", span=minutes(span))), count)
+            with mock.patch.object(SQLCompiler, "as_sql", side_effect=AssertionError):
+                self.assertEqual(len(since(name="b", span=minutes(6))), 0)
 
     def test_a_refused_update_spoils_the_transaction_as_any_other(self) -> None:
         Queue.objects.create(name="a")

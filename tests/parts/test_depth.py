@@ -168,6 +168,20 @@ class CancelTests(Deep):
 
         self.assertEqual(cancelled(2), cancelled(12))
 
+    def test_children_side_by_side_with_all_that_is_reported_are_linear_too(self) -> None:
+        def cancelled(width: int) -> int:
+            child = self.flow(S.waits, name=f"of_crowd{width}")
+            each = foreach("items", call_workflow(child), concurrency=99)
+            execution = run(self.flow(each, name=f"crowd{width}"), {"items": list(range(width))})
+            with statements() as sent:
+                durable.cancel(execution.id)
+                drain()
+            self.assertEnded(execution, "cancelled")
+            return len(sent)
+
+        few, many = cancelled(10), cancelled(20)
+        self.assertLessEqual(many, TWICE * few)
+
     def test_those_above_a_step_that_runs_wait_for_its_end(self) -> None:
         execution = self.planted(60)
         leaf = Execution.objects.get(children=None)

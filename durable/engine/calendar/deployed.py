@@ -24,6 +24,8 @@ from durable.engine.calendar.schedules import (
 )
 from durable.errors import DurableError
 from durable.models import Firing, Schedule, Worker
+from durable.models.given import Among
+from durable.storage.statement import Statement
 from durable.storage.transaction import connection, in_transaction, lock, one_at_a_time
 
 logger = logging.getLogger("durable.schedules")
@@ -48,7 +50,7 @@ def _register(*, alone: bool) -> int:
     if alone:
         one_at_a_time("durable.declare")
     concerned = _concerned()
-    if not concerned and not any(options.schedules for options in declared_options()):
+    if _in_line(concerned):
         return 0
     superseded = _superseded()
     declared = _declared(superseded)
@@ -78,11 +80,40 @@ def _register(*, alone: bool) -> int:
     return changed
 
 
+_CONCERNED = Statement(
+    lambda names, known: lock(
+        Schedule.objects.filter(
+            Q(Among("name", names)) | Q(Among("workflow", known), declared=True)
+        ).order_by("name")
+    )
+)
+
+
 def _concerned() -> list[Schedule]:
     """The rows that this process may change, locked: by their workflow, or by their name."""
     names = [str(cron.name) for options in declared_options() for cron in options.schedules]
-    declared = Q(declared=True, workflow__in=known_workflows())
-    return list(lock(Schedule.objects.filter(Q(name__in=names) | declared).order_by("name")))
+    found: list[Schedule] = _CONCERNED(names=names, known=known_workflows())
+    return found
+
+
+def _in_line(rows: Collection[Schedule]) -> bool:
+    """Whether these rows are just what the classes declare: nothing is to be done, as usual."""
+    mine = {row.name: row for row in rows}
+    declared = [(options.name, one) for options in declared_options() for one in options.schedules]
+    try:
+        return len(mine) == len(declared) and all(
+            (row := mine.get(str(cron.name))) is not None
+            and row.declared
+            and not row.failures
+            and not differences(row, workflow, columns_of(cron), _input_of(cron))
+            for workflow, cron in declared
+        )
+    except DurableError:  # too large, or too long
+        return False
+
+
+def _input_of(cron: Cron) -> str:
+    return codec.dump_data(cron.input, path="input")
 
 
 def _superseded() -> set[str]:
@@ -112,7 +143,7 @@ def _declared(superseded: Collection[str]) -> dict[str, tuple[str, Cron]]:
 
 def _bring_in_line(row: Schedule | None, workflow: str, cron: Cron, present: datetime) -> int:
     wanted = columns_of(cron)
-    data = codec.dump_data(cron.input, path="input")
+    data = _input_of(cron)
     if row is None:
         new = new_row(str(cron.name), workflow, wanted, data, present, declared=True)
         return len(Schedule.objects.bulk_create([new], ignore_conflicts=True))

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
-from django.db.models import F
+from django.db.models import F, Q
 
 from durable import clock
 from durable.authoring.calendar.cron import slots_after, zone_of
@@ -19,10 +19,12 @@ from durable.conf import database
 from durable.engine.calendar.schedules import find, known_workflows
 from durable.engine.start.start import StartOptions, start
 from durable.models import CatchUp, Execution, Firing, Outcome, Overlap, Schedule, Worker
+from durable.models.given import Among
 from durable.models.schedule import ScheduleQuerySet
 from durable.storage import audit, lookup
 from durable.storage.failpoints import reach
 from durable.storage.share import each
+from durable.storage.statement import Statement
 from durable.storage.transaction import in_callers_transaction, in_transaction, lock
 
 logger = logging.getLogger("durable.schedules")
@@ -55,13 +57,20 @@ def fire_due(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> int:
     return fired
 
 
+_DUE_FOR_OTHERS = Statement(
+    lambda known: (
+        Schedule.objects.due().filter(~Q(Among("workflow", known))).values_list("pk", flat=True)
+    ),
+    limited=True,
+)
+
+
 def fail_orphans(limit: int = AT_ONCE, rows: ScheduleQuerySet | None = None) -> int:
     """Fire due schedules whose workflow no live worker knows: they fail, are counted and shown."""
-    others = (
-        (all_schedules() if rows is None else rows).due().exclude(workflow__in=known_workflows())
-    )
-    if not others.exists():
+    known = known_workflows()
+    if not _DUE_FOR_OTHERS(known=known, limit=1):
         return 0
+    others = (all_schedules() if rows is None else rows).due().exclude(workflow__in=known)
     alive = {kind.rpartition("@")[0] for kind in Worker.objects.kinds()}
     orphans = others.exclude(workflow__in=alive)
     return each(lambda pk: _fire(pk), orphans.values_list("pk", flat=True)[:limit])

@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
-from django.db.models import Q
 
 from durable import clock, conf
 from durable.authoring.parse import registry
@@ -22,7 +21,7 @@ from durable.authoring.self.context import apart
 from durable.engine.body import log_capture
 from durable.engine.duties import workers
 from durable.engine.duties.duty import UPKEEP, duties_of
-from durable.engine.duties.pulse import pulse
+from durable.engine.duties.pulse import Pulse, pulse
 from durable.engine.duties.rota import Rota
 from durable.engine.ends import direct
 from durable.engine.ends.checkpoint import Accepted, Checkpoint
@@ -33,8 +32,7 @@ from durable.engine.run.claim import claim_due
 from durable.engine.run.session import Limited
 from durable.models import Execution
 from durable.models.fields import uuid7
-from durable.models.given import Among
-from durable.storage.statement import Statement
+from durable.models.given import AMONG, bound
 from durable.storage.transaction import connection
 
 logger = logging.getLogger("durable.engine")
@@ -118,26 +116,30 @@ def work(
     """Do duties, claim and run until nothing is due; return the number of claims.
 
     One execution at a time, by priority and then by due time. Duties by the clock (``every``) are
-    done at the beginning, and again after the last claim. ``stopping`` is asked before each claim.
+    done when nothing else is due. ``stopping`` is asked before each claim.
     """
-    done, complete = 0, True
+    done = 0
     rota = Rota(duties_of()) if rota is None else rota
     with log_capture.installed(), _present() as presence:
         while done < max_claims and not stopping():
-            session = InlineSession()
-            while sum(map(rota.perform, rota.due(pulse((), registry.kinds())))):
+            session, kinds = InlineSession(), sorted(registry.kinds())
+            while sum(map(rota.perform, rota.due(seen := pulse(None, kinds), upkeep=False))):
                 pass  # one duty may make another one due
-            claim = _next(presence)
+            claim = _next(presence, kinds) if seen.ready else None
+            more = claim is not None or _keep_up(rota, seen)
             session.committed()
             if claim is not None:
                 runner.run(claim, session)
-                done, complete = done + 1, False
-            elif complete:
-                return done
-            else:
-                rota.restart(UPKEEP)
-                complete = True
+                done += 1
+            elif not more:
+                break
     return done
+
+
+def _keep_up(rota: Rota, seen: Pulse) -> int:
+    """Do the duties by the clock; return how much was done."""
+    rota.restart(UPKEEP)
+    return sum(map(rota.perform, rota.due(seen)))
 
 
 class _Presence:
@@ -183,23 +185,28 @@ def _present() -> Iterator[_Presence]:
     presence.end()
 
 
-_NEXT = Statement(
-    lambda kinds, vain: (
-        Execution.objects.filter(
-            Among("kind", kinds), ~Q(Among("queue", vain)), ready_at__isnull=False
-        )
-        .order_by("rank", "ready_at", "id")
-        .values_list("queue", "pk")
-    ),
-    limited=True,
-)
+# A few probes of the index of due rows for each queue: an order over all would read all rows.
+_NEXT = """
+WITH RECURSIVE queues(name) AS (
+  SELECT min(queue) FROM durable_execution WHERE ready_at IS NOT NULL
+  UNION ALL
+  SELECT (SELECT min(queue) FROM durable_execution
+          WHERE ready_at IS NOT NULL AND queue > queues.name)
+  FROM queues WHERE queues.name IS NOT NULL)
+SELECT first.queue, first.id FROM queues JOIN durable_execution AS first ON first.id = (
+  SELECT id FROM durable_execution
+  WHERE ready_at IS NOT NULL AND queue = queues.name AND kind {among}
+  ORDER BY rank, ready_at, id LIMIT 1)
+WHERE NOT queues.name {among}
+ORDER BY first.rank, first.ready_at, first.id LIMIT 1
+"""
 
 
-def _next(presence: _Presence) -> Claim | None:
+def _next(presence: _Presence, kinds: list[str]) -> Claim | None:
     """Claim what is due first; a queue that gives the same row in vain twice is left out."""
-    kinds, vain, tried = sorted(registry.kinds()), list[str](), set[UUID]()
-    while found := _NEXT(kinds=kinds, vain=vain, limit=1):
-        ((queue, pk),) = found
+    vain, tried = list[str](), set[Any]()
+    while found := _first(kinds, vain):
+        queue, pk = found
         claims = claim_due(presence.worker(), queue, kinds, 1)
         if claims:
             return claims[0]
@@ -207,3 +214,14 @@ def _next(presence: _Presence) -> Claim | None:
             vain.append(queue)
         tried.add(pk)
     return None
+
+
+def _first(kinds: list[str], vain: list[str]) -> tuple[str, Any] | None:
+    """The queue and id of the execution that is due first, apart from the queues ``vain``."""
+    conn = connection()
+    with conn.cursor() as cursor:
+        cursor.execute(
+            _NEXT.format(among=AMONG[conn.vendor]), [bound(kinds, conn), bound(vain, conn)]
+        )
+        found: tuple[str, Any] | None = cursor.fetchone()
+    return found

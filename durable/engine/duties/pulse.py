@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from durable import clock
+from durable.models.given import AMONG, bound
 from durable.storage.transaction import connection
 
 
@@ -44,7 +45,7 @@ _PULSE = """
 SELECT {now},
   (SELECT min(wake_at) FROM durable_execution WHERE wake_at IS NOT NULL),
   (SELECT min(expires_at) FROM durable_worker WHERE stopped_at IS NULL),
-  (SELECT min(next_run_at) FROM durable_schedule WHERE enabled AND workflow IN ({workflows})),
+  (SELECT min(next_run_at) FROM durable_schedule WHERE enabled AND workflow {among}),
   (SELECT min(notice_at) FROM durable_wait WHERE status = 'open' AND notice_at IS NOT NULL),
   coalesce(
     (SELECT 1 FROM durable_event WHERE status = 'pending' ORDER BY created_at LIMIT 1),
@@ -52,33 +53,32 @@ SELECT {now},
   (SELECT 1 FROM durable_wait WHERE NOT told ORDER BY resolved_at LIMIT 1),
   (SELECT 1 FROM durable_execution WHERE unreported ORDER BY parent_id LIMIT 1),
   (SELECT 1 FROM durable_execution
-   WHERE ready_at IS NOT NULL AND queue IN ({queues}) AND kind IN ({kinds})
+   WHERE ready_at IS NOT NULL AND {queues} AND kind {among}
      AND queue NOT IN (SELECT name FROM durable_queue WHERE paused)
    ORDER BY queue, rank, ready_at LIMIT 1),
   EXISTS (SELECT 1 FROM durable_firing AS firing
           JOIN durable_schedule AS schedule ON schedule.id = firing.schedule_id
           LEFT JOIN durable_execution AS earlier ON earlier.id = firing.after_id
           WHERE firing.outcome = 'queued' AND schedule.enabled
-            AND schedule.workflow IN ({workflows})
+            AND schedule.workflow {among}
             AND (earlier.id IS NULL OR earlier.finished_at IS NOT NULL))
 """
 
 
-def pulse(queues: Iterable[str], kinds: Iterable[str]) -> Pulse:
-    """Read all that can make progress: one statement with index probes only."""
+def pulse(queues: Iterable[str] | None, kinds: Iterable[str]) -> Pulse:
+    """Read all that can make progress: one statement with index probes only.
+
+    ``queues`` are those of the worker; ``None``: all.
+    """
     conn = connection()
     now, params = clock.now_sql(conn)
-    # an empty IN list is not SQL; nothing is called ""
-    names, known = list(queues) or [""], list(kinds) or [""]
-    workflows = sorted({kind.rpartition("@")[0] for kind in known})
-    sql = _PULSE.format(
-        now=now,
-        queues=", ".join(["%s"] * len(names)),
-        kinds=", ".join(["%s"] * len(known)),
-        workflows=", ".join(["%s"] * len(workflows)),
-    )
+    among = AMONG[conn.vendor]
+    sql = _PULSE.format(now=now, among=among, queues="TRUE" if queues is None else f"queue {among}")
+    known = list(kinds)
+    workflows = bound(sorted({kind.rpartition("@")[0] for kind in known}), conn)
+    names = [] if queues is None else [bound([*queues], conn)]
     with conn.cursor() as cursor:
-        cursor.execute(sql, [*params, *workflows, *names, *known, *workflows])
+        cursor.execute(sql, [*params, workflows, *names, bound(known, conn), workflows])
         found = cursor.fetchone()
     present, wake, expiry, slot, notice = (
         None if at is None else clock.parse(at) for at in found[:5]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from durable import conf
-from durable.engine.duties.duty import Duty
+from durable.engine.duties.duty import ONCE, Duty
 from durable.engine.duties.pulse import Pulse
 from durable.storage.share import is_over, share
 
@@ -25,13 +25,20 @@ class Rota:
         self._again: dict[str, float] = {}  # when a duty is next due by its ``every``
         self._rests: dict[str, float] = {}  # until when a failed duty rests
 
-    def due(self, seen: Pulse) -> Iterator[Duty]:
-        """The duties to do now, in their order."""
+    def due(self, seen: Pulse, *, upkeep: bool = True) -> Iterator[Duty]:
+        """The duties to do now, in their order.
+
+        Without ``upkeep`` only those of the first pass and those that the pulse shows.
+        """
         for duty in self.duties:
             now = time.monotonic()
-            by_clock = duty.every is not None and now >= self._again.get(duty.name, now)
+            by_clock = (upkeep or duty.every == ONCE) and self._is_time(duty, now)
             if (by_clock or duty.due(seen)) and now >= self._rests.get(duty.name, now):
                 yield duty
+
+    def _is_time(self, duty: Duty, now: float) -> bool:
+        """Whether the duty is due by its ``every``."""
+        return duty.every is not None and now >= self._again.get(duty.name, now)
 
     def perform(self, duty: Duty) -> int:
         """Do one portion of a duty; return its amount.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence, Set
 from datetime import timedelta
 from typing import Any
@@ -38,22 +39,36 @@ def register(
     return worker
 
 
+_SIGN_ON = Statement(
+    lambda worker, name, queues, kinds, listening, lease: Worker(
+        id=worker,
+        name=name,
+        queues=queues,
+        kinds=kinds,
+        listening=listening,
+        started_at=clock.now(),
+        heartbeat_at=clock.now(),
+        expires_at=clock.now() + lease,
+    ),
+    fixed=("lease",),
+)
+
+
 @in_transaction
 def sign_on(
     name: str, queues: Sequence[str], kinds: Iterable[str], lease: timedelta, *, listening: bool
 ) -> UUID:
     """Insert the row of a worker with a lease; when the lease expires, its executions are freed."""
-    worker = Worker.objects.create(
-        id=uuid7(),
+    worker = uuid7()
+    _SIGN_ON(
+        worker=worker,
         name=name,
-        queues=list(queues),
-        kinds=sorted(kinds),
+        queues=json.dumps([*queues]),
+        kinds=json.dumps(sorted(kinds)),
         listening=listening,
-        started_at=clock.now(),
-        heartbeat_at=clock.now(),
-        expires_at=clock.now() + lease,
+        lease=lease,
     )
-    return worker.pk
+    return worker
 
 
 def unblock(kinds: Iterable[str], *, only_by: str | None = None) -> int:
@@ -86,15 +101,20 @@ def sign_off(worker: UUID) -> int:
     return _free(worker, died=False)
 
 
+_FORGET = Statement(
+    lambda worker: Worker.objects.filter(
+        ~Exists(Execution.objects.filter(worker=worker)), pk=worker
+    ).delete()
+)
+
+
 @in_transaction
 def forget(worker: UUID) -> int:
     """``sign_off`` a worker and delete its row; for workers that no one has seen."""
-    held = Execution.objects.filter(worker=worker)
-    idle = Worker.objects.filter(~Exists(held), pk=worker)
-    if idle.delete()[0]:
+    if _FORGET(worker=worker):
         return 0
     freed = sign_off(worker)
-    idle.delete()
+    _FORGET(worker=worker)
     return freed
 
 
@@ -209,20 +229,19 @@ def block_orphans(own_kinds: Iterable[str], limit: int = BLOCKED_AT_ONCE) -> int
     """Block due executions whose workflow version no live worker has; unblock those found since.
 
     ``own_kinds`` are the caller's, who counts as alive. Usually there is nothing to do, as two
-    index probes tell.
+    index probes tell. Returns how many were blocked or unblocked.
     """
     mine = set(own_kinds)
-    if _BLOCKED_FOR_LACK(limit=1):
-        _unblock_found(mine)
+    unblocked = _unblock_found(mine) if _BLOCKED_FOR_LACK(limit=1) else 0
     if not _READY_FOR_OTHERS(kinds=sorted(mine), limit=1):
-        return 0
-    return _block(mine, limit)
+        return unblocked
+    return unblocked + _block(mine, limit)
 
 
 @in_transaction
-def _unblock_found(own_kinds: Set[str]) -> None:
-    unblock(Worker.objects.kinds() | own_kinds, only_by="worker")
-    _unblock_parents(own_kinds)
+def _unblock_found(own_kinds: Set[str]) -> int:
+    found = unblock(Worker.objects.kinds() | own_kinds, only_by="worker")
+    return found + _unblock_parents(own_kinds)
 
 
 @in_transaction

@@ -72,6 +72,7 @@ def finish(rows: ExecutionQuerySet, target: Status, error: Error = None, **besid
     """
     if target != Status.COMPLETED:
         leave(rows)
+        return bool(rows.ended(target, error, **beside))
     ids = list(rows.values_list("pk", flat=True))
     if not rows.ended(target, error, **beside):
         return False
@@ -81,14 +82,14 @@ def finish(rows: ExecutionQuerySet, target: Status, error: Error = None, **besid
 
 def leave(rows: ExecutionQuerySet) -> None:
     """Close the waits and the attempt of the step that each execution leaves."""
-    standing = list(rows.light())
-    close([row.pk for row in standing])
-    for row in standing:
-        if row.path.startswith(ROLLBACK):
-            if run := Position(row.path).undone_run:
+    standing = list(rows.order_by().values_list("pk", "path", "recoveries"))
+    close([pk for pk, *_ in standing])
+    for pk, path, recoveries in standing:
+        if path.startswith(ROLLBACK):
+            if run := Position(path).undone_run:
                 _close_compensation(run)
-        elif row.recoveries:
-            _note_crash(row)
+        elif recoveries:
+            _note_crash(Execution.objects.light().get(pk=pk))
 
 
 def _note_crash(row: Execution) -> None:

@@ -13,8 +13,10 @@ from durable.engine.operators.prune import by_retention
 from durable.engine.operators.remove import AT_ONCE as ROWS
 from durable.engine.operators.remove import remove
 from durable.models import Event, Execution, Firing, Mailbox, Outcome, Worker
+from durable.models.event import kept_for
 from durable.states import EventStatus
 from durable.storage import sizes
+from durable.storage.statement import Statement
 from durable.storage.transaction import in_transaction, lock
 
 AT_ONCE = 500  # rows looked at in one transaction
@@ -50,8 +52,17 @@ def sweep(older_than: timedelta | None = None, *, dry_run: bool = False) -> Swep
     return swept
 
 
+_OVER = Statement(
+    lambda keep: Event.objects.over_after(keep).order_by().values_list("pk", flat=True),
+    limited=True,
+    fixed=("keep",),
+)
+
+
 def expire_events(limit: int) -> int:
     """Remove a portion of the events past their time; return how many rows changed."""
+    if not _OVER(keep=kept_for(), limit=1):
+        return 0
     return _remove_some(Event.objects.over(), limit)[0]
 
 

@@ -7,15 +7,19 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
 
+from durable import codec
 from durable.authoring.nodes.tree import Foreach, Parallel
 from durable.authoring.parse import registry
 from durable.engine.ends import tree_of, turns
 from durable.engine.row import failures, reasons
 from durable.models import Execution, Role, Wait
 from durable.models.execution import ExecutionQuerySet
+from durable.models.fields import Stored
+from durable.models.given import Among
 from durable.states import ROLLBACK, Status, WaitStatus
 from durable.storage.failpoints import reach
 from durable.storage.share import each
+from durable.storage.statement import Statement
 from durable.storage.transaction import connection, in_transaction, lock
 
 AT_ONCE = 100
@@ -53,16 +57,26 @@ def _parents(limit: int) -> list[UUID]:
     return [pk if isinstance(pk, UUID) else UUID(pk) for pk in found]
 
 
+_PARENT = Statement(
+    lambda pk: lock(Execution.objects.light().filter(pk=pk).order_by(), skip_locked=True)
+)
+_ENDED = Statement(
+    lambda parent: (
+        Execution.objects.unreported().filter(parent=parent).defer("input", "base", "frames")
+    ),
+    limited=True,
+)
+_REPORTED = Statement(lambda ids: Execution.objects.filter(Among("id", ids)).mark_reported())
+
+
 @in_transaction
 def report_to(parent_id: UUID) -> int:
     """Report all ends below ``parent_id`` under its lock; 0 if it is locked elsewhere."""
-    parent: Execution | None = lock(
-        Execution.objects.filter(pk=parent_id), skip_locked=True
-    ).first()
-    if parent is None:
+    found: list[Execution] = _PARENT(pk=parent_id)
+    if not found:
         return 0
-    below = Execution.objects.unreported().filter(parent=parent)
-    ended = list(below.defer("input", "base", "frames")[:AT_ONCE])
+    (parent,) = found
+    ended: list[Execution] = _ENDED(parent=parent_id, limit=AT_ONCE)
     for child in ended:
         if child.role == Role.CHILD:
             _answer(child)
@@ -70,23 +84,30 @@ def report_to(parent_id: UUID) -> int:
         elif child.status == Status.FAILED:
             _stop_siblings(parent, child)
     _give_out_turns(parent, ended)
-    Execution.objects.filter(pk__in=[child.pk for child in ended]).mark_reported()
+    _REPORTED(ids=[child.pk for child in ended])
     if not parent.is_finished:
         _wake(parent)
     reach("report.before_commit")
     return len(ended)
 
 
+_ANSWER = Statement(
+    lambda child, answer, received: Wait.objects.filter(child=child).resolve(
+        WaitStatus.ANSWERED, answer=answer, received=received
+    )
+)
+
+
 def _answer(child: Execution) -> None:
     """Answer the parent's wait with a child's result or error."""
-    cancelled = {"type": "Cancelled", "message": child.cancel_reason or "cancelled"}
-    error = failures.carried(child.error) if child.error else cancelled
-    ended: dict[str, Any] = (
-        {"answer": child.data}
-        if child.status == Status.COMPLETED
-        else {"received": failures.encode(_received(child, error))}
-    )
-    Wait.objects.filter(child=child).resolve(WaitStatus.ANSWERED, **ended)
+    answer = received = None
+    if child.status == Status.COMPLETED:
+        answer = None if child.data is None else Stored(codec.dumps(child.data, path="answer"))
+    else:
+        cancelled = {"type": "Cancelled", "message": child.cancel_reason or "cancelled"}
+        error = failures.carried(child.error) if child.error else cancelled
+        received = failures.encode(_received(child, error))
+    _ANSWER(child=child.pk, answer=answer, received=received)
 
 
 def _received(child: Execution, error: dict[str, Any]) -> dict[str, Any]:
@@ -111,13 +132,19 @@ def _give_out_turns(parent: Execution, ended: list[Execution]) -> None:
             turns.mend(block, node)
 
 
+_FOLLOW = Statement(
+    lambda parent, at: (
+        Execution.objects.filter(pk=parent, worker__isnull=True)
+        .filter(Q(last_completed_at__isnull=True) | Q(last_completed_at__lt=at))
+        .update(last_completed_at=at)
+    )
+)
+
+
 def _follow(parent: Execution, child: Execution) -> None:
     """Raise the parent's ``last_completed_at`` to the child's, so that its later ends follow."""
-    if child.last_completed_at is None:
-        return
-    Execution.objects.filter(pk=parent.pk, worker__isnull=True).filter(
-        Q(last_completed_at__isnull=True) | Q(last_completed_at__lt=child.last_completed_at)
-    ).update(last_completed_at=child.last_completed_at)
+    if child.last_completed_at is not None:
+        _FOLLOW(parent=parent.pk, at=child.last_completed_at)
 
 
 def _stop_siblings(parent: Execution, failed: Execution) -> None:
@@ -130,10 +157,13 @@ def _stop_siblings(parent: Execution, failed: Execution) -> None:
         tree_of.stop(Execution.objects.of_block(*block), why)
 
 
+_WAKE = Statement(lambda parent: Execution.objects.standing_by().filter(pk=parent).due())
+
+
 def _wake(parent: Execution) -> None:
     """Make a parent ready if it has nothing left to wait for."""
     if parent.worker is None and not _waits_for_more(parent):
-        Execution.objects.standing_by().filter(pk=parent.pk).due()
+        _WAKE(parent=parent.pk)
 
 
 def idle() -> ExecutionQuerySet:
@@ -158,13 +188,38 @@ def wake_idle(limit: int = AT_ONCE) -> int:
     return idle().filter(pk__in=found).due() if found else 0
 
 
+_ALIVE = Statement(
+    lambda parent: (
+        Execution.objects.unfinished()
+        .filter(tree_of.AWAITED, parent=parent)
+        .exclude(parent_path__startswith=ROLLBACK)
+        .order_by()
+        .values_list("pk", flat=True)
+    ),
+    limited=True,
+)
+_OPEN = Statement(
+    lambda parent: (
+        Wait.objects.open().filter(execution=parent).order_by().values_list("pk", flat=True)
+    ),
+    limited=True,
+)
+_UNFINISHED = Statement(
+    lambda parent, path, visit: (
+        Execution.objects.of_block(parent, path, visit)
+        .unfinished()
+        .order_by()
+        .values_list("pk", flat=True)
+    ),
+    limited=True,
+)
+
+
 def _waits_for_more(parent: Execution) -> bool:
     undoes = parent.path.startswith(ROLLBACK)
     cancelled = parent.cancel_requested_at is not None and not undoes
     if cancelled or parent.path in ("", ROLLBACK):
-        alive = tree_of.live_below(parent.pk).exclude(parent_path__startswith=ROLLBACK)
-        return alive.exists()
-    if Wait.objects.open().filter(execution=parent).exists():
+        return bool(_ALIVE(parent=parent.pk, limit=1))
+    if _OPEN(parent=parent.pk, limit=1):
         return True
-    block = (parent.pk, parent.path, parent.visit)
-    return bool(Execution.objects.of_block(*block).unfinished().exists())
+    return bool(_UNFINISHED(parent=parent.pk, path=parent.path, visit=parent.visit, limit=1))

@@ -15,7 +15,8 @@ from django.db.models.expressions import ExpressionWrapper
 from durable import clock
 from durable.engine.row.journal import Journal
 from durable.engine.row.position import Position
-from durable.models import PARTS, Execution, StepRun
+from durable.engine.row.undoing import Undoable
+from durable.models import PARTS, Execution
 from durable.models.execution import ExecutionQuerySet
 from durable.states import Status
 
@@ -62,7 +63,7 @@ class Claim:
     claimed_at: datetime
     rest: Sequence[Claim] = ()  # more items of the same batch, which this slot runs after it
     heir: Heir | None = None  # the item of the batch that gets its turn
-    to_undo: tuple[StepRun, ...] = ()  # in a rollback: step runs after the one being undone
+    to_undo: tuple[Undoable, ...] = ()  # in a rollback: step runs after the one being undone
     journal: tuple[Position, Journal] | None = None  # as read with the claim, for its first attempt
     _monotonic: float = field(default_factory=time.monotonic)
 

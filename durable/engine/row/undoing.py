@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from durable.engine.row.failures import Failure, encode
 from durable.models.fields import Stored
 from durable.states import ROLLBACK, Status
+
+
+class Undoable(NamedTuple):
+    """A step run that may have to be undone, without its data, which may be large."""
+
+    pk: UUID
+    execution_id: UUID
+    kind: str  # of the execution
+    path: str
+    visit: int
+    attempt: int
+    status: str
+    recoveries: int
+    error: dict[str, Any] | None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from durable import codec
 from durable.authoring.nodes.tree import Catch, Foreach, Leaf
@@ -24,14 +25,15 @@ from durable.engine.row.failures import lighter
 from durable.engine.row.held import Claim, Identity
 from durable.engine.row.position import COLUMNS, Position
 from durable.engine.row.settled import let_go, settled_by
-from durable.engine.row.undoing import Rollback
+from durable.engine.row.undoing import Rollback, Undoable
 from durable.engine.row.walk import KEPT_BYTES, start_of
-from durable.engine.undo.remaining import PAGE, children_in, class_of, leaf_of, to_undo
+from durable.engine.undo.remaining import PAGE, class_of, is_alive_below, leaf_of, to_undo
 from durable.engine.undo.work import Work
 from durable.errors import NotSerializable
 from durable.models import PARTS, Execution, Role, StepRun
 from durable.states import ROLLBACK, Status, StepStatus
 from durable.storage.failpoints import reach
+from durable.storage.statement import Statement
 from durable.storage.transaction import in_transaction
 
 Found = Checkpoint | NotSerializable | None
@@ -82,15 +84,15 @@ def _what_is_next(claim: Claim, definition: Definition) -> Found:
     why = claim.at.rollback
     assert why is not None
     if not claim.to_undo:
-        if children_in(claim.execution_id, why).unfinished().exists():
+        if is_alive_below(claim.execution_id, why):
             park(claim)
             return None
         claim.to_undo = tuple(islice(to_undo(claim.execution_id, why), PAGE)) if why.undo else ()
     if claim.to_undo:
         found, *later = claim.to_undo
         claim.to_undo = tuple(later)
-        if class_of(found) is None:
-            block_for_child(claim, found.execution.kind)
+        if class_of(found.kind) is None:
+            block_for_child(claim, found.kind)
         else:
             _take_up(claim, found, why)
         return None
@@ -105,10 +107,15 @@ def _what_is_next(claim: Claim, definition: Definition) -> Found:
     return None
 
 
-def _take_up(claim: Claim, run: StepRun, why: Rollback) -> None:
-    before = StepRun.objects.filter(
-        execution=run.execution_id, path=run.path, visit=run.visit, compensation=True
-    ).count()
+_BEGUN = Statement(
+    lambda execution, path, visit: StepRun.objects.filter(
+        execution=execution, path=path, visit=visit, compensation=True
+    ).values_list("pk")
+)
+
+
+def _take_up(claim: Claim, run: Undoable, why: Rollback) -> None:
+    before = len(_BEGUN(execution=run.execution_id, path=run.path, visit=run.visit))
     if not why.scope:
         _begin(claim, why)
     at = claim.at.compensating(run.pk, before)
@@ -183,11 +190,34 @@ def after_failed_item(claim: Claim, definition: Definition) -> None:
 # -- a compensation as work -------------------------------------------------------------------
 
 
+class Done(NamedTuple):
+    """The step run to undo, with columns of its execution, which may be a child."""
+
+    kind: str
+    root_id: UUID
+    role: str
+    given: Any  # the execution's input
+    execution_id: UUID
+    path: str
+    visit: int
+    status: str
+    input: Any
+    output: Any
+
+
+_DONE = Statement(
+    lambda pk: StepRun.objects.filter(pk=pk).values_list(
+        *("execution__kind", "execution__root_id", "execution__role", "execution__input"),
+        *Done._fields[4:],
+    )
+)
+
+
 class Undo(Work):
     """The compensation of one step run."""
 
-    def __init__(self, claim: Claim, run: StepRun, leaf: Leaf) -> None:
-        cls, why = class_of(run), claim.at.rollback
+    def __init__(self, claim: Claim, run: Done, leaf: Leaf) -> None:
+        cls, why = class_of(run.kind), claim.at.rollback
         assert cls is not None
         assert why is not None
         # the data after the step completed (or before it, if its outcome is unknown)
@@ -197,15 +227,15 @@ class Undo(Work):
             cls.definition,
             leaf.step.compensation,
             Identity(run.execution_id, run.path, run.visit, compensation=True),
-            run.execution.root_id,  # may be a child's
+            run.root_id,
             codec.dumps(value, limit=KEPT_BYTES),
             why.error,
         )
-        self.execution, self.why = run.execution, why
+        self.run, self.why = run, why
 
     def element(self) -> tuple[Any, ...]:
         """The item and index of the step being undone; empty outside of a ``foreach``."""
-        given = self.execution.input if self.execution.role in PARTS else None
+        given = self.run.given if self.run.role in PARTS else None
         return (given["item"], given["index"]) if given else ()
 
     def checkpoint(self, result: Any, instance: Any, choosing: Callable[[], None]) -> Checkpoint:
@@ -217,15 +247,16 @@ class Undo(Work):
 def lacking(claim: Claim) -> str | None:
     """The workflow of the step being undone, if this process lacks it; else ``None``."""
     run = _run_at(claim)
-    return run.execution.kind if class_of(run) is None else None
+    return run.kind if class_of(run.kind) is None else None
 
 
-def _run_at(claim: Claim) -> StepRun:
-    return StepRun.objects.select_related("execution").get(pk=claim.at.undone_run)
+def _run_at(claim: Claim) -> Done:
+    (found,) = _DONE(pk=UUID(claim.at.undone_run))
+    return Done._make(found)
 
 
 def undo_at(claim: Claim) -> Undo | None:
     """The compensation at the claim's position; ``None`` if this process lacks its code."""
     run = _run_at(claim)
-    leaf = leaf_of(run)
+    leaf = leaf_of(run.kind, run.path)
     return None if leaf is None or leaf.step.compensation is None else Undo(claim, run, leaf)
