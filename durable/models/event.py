@@ -130,6 +130,11 @@ class Event(models.Model):
                 condition=Q(status=EventStatus.PENDING),
             ),
             models.Index(
+                fields=("execution", "created_at", "id"),
+                name="durable_event_inbox",
+                condition=Q(status__in=(EventStatus.PENDING, EventStatus.KEPT)),
+            ),
+            models.Index(
                 fields=("created_at",),
                 name="durable_event_published",
                 condition=Q(execution__isnull=True),

@@ -37,7 +37,10 @@ class StepRun(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     execution = models.ForeignKey(
-        "durable.Execution", models.CASCADE, related_name="steps_and_compensations"
+        "durable.Execution",
+        models.CASCADE,
+        related_name="steps_and_compensations",
+        db_index=False,  # durable_step_once begins with it
     )
     path = models.CharField(max_length=1000)
     visit = models.PositiveIntegerField(default=1)

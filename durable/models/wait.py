@@ -94,7 +94,12 @@ class Wait(models.Model):
     """A timer, an event, a person's input or a child that a step waits for."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    execution = models.ForeignKey(Execution, models.CASCADE, related_name="waits")
+    execution = models.ForeignKey(
+        Execution,
+        models.CASCADE,
+        related_name="waits",
+        db_index=False,  # durable_wait_once_per_place begins with it
+    )
     root_id = models.UUIDField(editable=False)
     path = models.CharField(max_length=1000)
     visit = models.PositiveIntegerField(default=1)
@@ -197,7 +202,12 @@ class Record(models.Model):
     """A stored result of a step's visit: of ``run``, or the id of a started child."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    execution = models.ForeignKey(Execution, models.CASCADE, related_name="records")
+    execution = models.ForeignKey(
+        Execution,
+        models.CASCADE,
+        related_name="records",
+        db_index=False,  # durable_record_once_per_place begins with it
+    )
     path = models.CharField(max_length=1000)
     visit = models.PositiveIntegerField(default=1)
     kind = models.CharField(max_length=8, choices=RecordKind.choices)
