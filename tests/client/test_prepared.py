@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
+from unittest import TestCase, mock
 
 import pytest
 from django.db import ProgrammingError, connection, transaction
@@ -10,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 import durable
 from durable import Data, Workflow, minutes, step
+from durable.engine.start import prepared as engine
 from durable.models import Execution
 from tests.cases import ThreadedTestCase
 
@@ -19,6 +22,69 @@ def prepared() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement FROM pg_prepared_statements")
         return [text for (text,) in cursor.fetchall()]
+
+
+class Server:
+    """Stands in for a connection of Django's; notes how each statement is sent."""
+
+    vendor, queries_logged, in_atomic_block = "postgresql", False, True
+
+    def __init__(self, pid: int) -> None:
+        self.connection = SimpleNamespace(info=SimpleNamespace(backend_pid=1))
+        self.pid, self.sent, self.error = pid, list[str](), None
+
+    def cursor(self) -> Any:
+        """Django's own cursor."""
+        return self._cursor("as usual", None)
+
+    def make_cursor(self, inner: Any) -> Any:
+        """Django's wrapper around the prepared one."""
+        return self._cursor("prepared", self.error)
+
+    def _cursor(self, how: str, error: Any) -> Any:
+        cursor = mock.MagicMock()
+        cursor.__enter__.return_value = cursor
+        cursor.fetchall.return_value = [("a row", self.pid)]
+        cursor.execute.side_effect = error or (lambda *_: self.sent.append(how))
+        return cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda: None
+
+
+class ServerTests(TestCase):
+    """Which statements are prepared, by what the server says of itself."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.enterContext(mock.patch.object(engine, "_cursor_class", return_value=mock.Mock))
+
+    def send(self, server: Any) -> None:
+        engine.execute(server, "INSERT", [])
+
+    def test_all_but_the_first_if_the_driver_knows_the_server_by_its_id(self) -> None:
+        server = Server(pid=1)
+        for _ in range(3):
+            self.send(server)
+        self.assertEqual(server.sent, ["as usual", "prepared", "prepared"])
+
+    def test_none_behind_a_pooler(self) -> None:
+        server = Server(pid=2)
+        for _ in range(3):
+            self.send(server)
+        self.assertEqual(server.sent, ["as usual"] * 3)
+
+    def test_none_after_one_was_forgotten(self) -> None:
+        server: Any = Server(pid=1)
+        self.send(server)
+        server.error = ProgrammingError("no such statement")
+        cause: Any = Exception()
+        cause.sqlstate = engine.FORGOTTEN
+        server.error.__cause__ = cause
+        with self.assertRaises(ProgrammingError):
+            self.send(server)
+        self.send(server)
+        self.assertEqual(server.sent, ["as usual"] * 2)
 
 
 @pytest.mark.only_on("postgresql")

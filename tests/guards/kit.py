@@ -20,7 +20,7 @@ KIT: tuple[Mutation, ...] = (
     mutation(
         0,
         "a statement is compiled for each fixed value",
-        "statement:Statement.__call__",
+        "statement:Statement._compiled",
         ", *(values[name] for name in self._fixed)",
         "",
         _KEPT + "a_fixed_value_is_built_in_and_another_one_is_compiled_anew",

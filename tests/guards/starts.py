@@ -7,6 +7,7 @@ from tests.guards.mutation import Mutation, mutation
 _ONCE = "tests/life/test_idempotency.py::"
 _START = "tests/life/test_start.py::StartTests::test_"
 _NOTICES = "tests/worker/test_notices_of_starts.py::"
+_SERVER = "tests/client/test_prepared.py::ServerTests::test_"
 _FIRST = "tests/worker/test_first_start.py::FirstStartTests::test_"
 
 STARTS: tuple[Mutation, ...] = (
@@ -57,8 +58,7 @@ STARTS: tuple[Mutation, ...] = (
         "prepared:execute",
         "found[0][-1] == raw.info.backend_pid",
         "True",
-        "tests/worker/test_pgbouncer.py::PgbouncerTests::"
-        "test_starts_through_a_pooler_are_not_prepared",
+        _SERVER + "none_behind_a_pooler",
     ),
     mutation(
         0,
@@ -66,8 +66,7 @@ STARTS: tuple[Mutation, ...] = (
         "prepared:execute",
         "        raw._durable_keeps_plans = False\n",
         "",
-        "tests/client/test_prepared.py::PreparedTests::"
-        "test_a_plan_forgotten_in_a_transaction_is_missed_once",
+        _SERVER + "none_after_one_was_forgotten",
     ),
     mutation(
         0,

@@ -15,6 +15,7 @@ from durable import Data, Workflow, step
 from durable.models import Worker
 from durable.storage.statement import Statement
 from durable.worker import worker as worker_module
+from durable.worker.heartbeat import Heartbeat
 from durable.worker.listener import Listener
 from durable.worker.worker import WorkerProcess
 from tests.cases import until
@@ -35,7 +36,17 @@ class FirstStartTests(WorkerTestCase):
             running.stop()
 
     def test_senders_know_then_that_it_listens(self) -> None:
-        with self.worker_up() as running:
+        beat = Heartbeat._beat
+
+        def late(self: Heartbeat) -> None:
+            threading.Event().wait(1.0)  # longer than the first pass of the worker takes
+            beat(self)
+
+        with (
+            mock.patch.object(worker_module, "SETTLING", 8.0),
+            mock.patch.object(Heartbeat, "_beat", late),
+            self.worker_up() as running,
+        ):
             self.assertTrue(Worker.objects.get(pk=running.worker).listening)
 
     def test_nothing_is_connected_or_compiled_then_for_the_first_time(self) -> None:
