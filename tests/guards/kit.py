@@ -72,7 +72,7 @@ KIT: tuple[Mutation, ...] = (
         "the first of all queues is claimed",
         "inline:_NEXT",
         "ORDER BY first.rank, first.ready_at, first.id LIMIT 1\n",
-        "ORDER BY queues.name LIMIT 1\n",
+        "ORDER BY queues.name DESC LIMIT 1\n",
         "tests/kit/test_testing_kit.py::RunTests::"
         "test_drain_works_in_a_fixed_order_one_after_the_other",
     ),
