@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -18,10 +18,9 @@ class Plan(NamedTuple):
     text: str
     by_scan: float
 
-    @property
-    def by_index(self) -> bool:
-        """Whether the plan finds rows by an index; an INSERT of values looks for none."""
-        return re.search("Index (Only )?Scan", self.text) is not None
+    def reads(self, tables: Sequence[str]) -> bool:
+        """Whether the plan looks for rows of one of the tables; an INSERT of values does not."""
+        return re.search(rf"Scan .*\bon ({'|'.join(tables)})\b", self.text) is not None
 
     @property
     def cost(self) -> float:
