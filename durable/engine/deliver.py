@@ -160,7 +160,12 @@ def _copy(events: list[Event], executions: list[UUID]) -> None:
 
 
 _OLDEST = Statement(
-    lambda: Event.objects.pending().filter(execution__isnull=False).in_order(), limited=True
+    lambda busy: (
+        Event.objects.pending()
+        .filter(~Among("execution_id", busy), execution__isnull=False)
+        .in_order()
+    ),
+    limited=True,
 )
 _OLDEST_OF = Statement(
     lambda root: Event.objects.pending().filter(execution=root).in_order(), limited=True
@@ -207,12 +212,7 @@ def empty_inboxes(only: UUID | None = None) -> int:
     Eight statements for ``EVENTS_AT_ONCE`` events of any number of inboxes, or of one. Events whose
     root is locked by another transaction stay due; return the number of the others.
     """
-    limit = EVENTS_AT_ONCE
-    events = _OLDEST(limit=limit) if only is None else _OLDEST_OF(root=only, limit=limit)
-    if not events:
-        return 0
-    roots = _LOCKED(ids=list({event.execution_id for event in events}))
-    events = [event for event in events if event.execution_id in set(roots)]
+    roots, events = _locked_with_events(only)
     if not events:
         return 0
     waits, gifts, left = _Waits(_EVENT_WAITS(roots=roots)), Gifts(), list[UUID]()
@@ -228,6 +228,24 @@ def empty_inboxes(only: UUID | None = None) -> int:
     wake(gifts.answered)
     reach("deliver.before_commit")
     return len(events)
+
+
+def _locked_with_events(only: UUID | None) -> tuple[list[UUID], list[Event]]:
+    """Lock roots with pending events; return them, and these events.
+
+    Many events of roots that others have locked hide none of the other roots.
+    """
+    busy = set[UUID]()
+    while True:
+        if only is None:
+            found = _OLDEST(busy=list(busy), limit=EVENTS_AT_ONCE)
+        else:
+            found = _OLDEST_OF(root=only, limit=EVENTS_AT_ONCE)
+        owners = {event.execution_id for event in found}
+        roots = _LOCKED(ids=list(owners)) if found else []
+        if roots or only is not None or len(found) < EVENTS_AT_ONCE:
+            return roots, [event for event in found if event.execution_id in set(roots)]
+        busy |= owners
 
 
 def take_from_inbox(wait: Wait) -> bool:

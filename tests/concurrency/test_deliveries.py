@@ -186,3 +186,20 @@ class InboxTests(ThreadedTestCase):
                 self.assertEqual(deliver.empty_inboxes(), 2)
         self.assertEqual(Event.objects.pending().get().execution_id, ids[1])
         self.assertEqual(deliver.empty_inboxes(), 1)
+
+    @pytest.mark.only_on("postgresql")
+    def test_nor_does_one_with_more_events_than_a_portion_holds(self) -> None:
+        first, second = self.waiting(2)
+        for number in range(5):
+            durable.send_event(first, "go", number)
+        durable.send_event(second, "go", 7)
+        with (
+            mock.patch.object(deliver, "EVENTS_AT_ONCE", 2),
+            elsewhere() as other,
+            open_transaction(other),
+        ):
+            other(lambda: Execution.objects.filter(pk=first).update(tags={"a": 1}))
+            with impatient():
+                self.assertEqual(deliver.empty_inboxes(), 1)
+                self.assertEqual(deliver.empty_inboxes(), 0)
+        self.assertEqual(set(Event.objects.pending().values_list("execution", flat=True)), {first})

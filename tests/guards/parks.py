@@ -72,9 +72,9 @@ PARKS: tuple[Mutation, ...] = (
     mutation(
         0,
         "a portion of events is bounded, however many inboxes it is for",
-        "deliver:empty_inboxes",
-        "    limit = EVENTS_AT_ONCE\n",
-        "    limit = 1_000_000\n",
+        "deliver:_locked_with_events",
+        "busy=list(busy), limit=EVENTS_AT_ONCE)",
+        "busy=list(busy), limit=1_000_000)",
         _INBOXES + "a_portion_is_bounded_however_many_inboxes_it_is_for",
     ),
     mutation(
