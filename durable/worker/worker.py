@@ -134,12 +134,20 @@ class WorkerProcess:
                 part.start()
             next(iter(self._slots.values())).begin()
             self.was_up = True
-            compile_all()
             try:
+                self._prepare()
                 self._work(dispatcher)
             finally:
                 self.claimed, self.done = dispatcher.claimed, dispatcher.rota.done
                 self._drain(dispatcher)
+
+    def _prepare(self) -> None:
+        """Write the SQL of all statements; what fails here is written at its first use."""
+        try:
+            compile_all()
+        except Error as error:
+            logger.info("could not write the statements ahead: %s", error)
+            disconnect()
 
     def _work(self, dispatcher: Dispatcher) -> None:
         """Look for work until the end; report that the worker is up once it is at its best."""

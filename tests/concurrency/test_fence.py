@@ -23,7 +23,7 @@ from durable.engine.row.position import Position
 from durable.engine.run.claim import claim_due
 from durable.engine.run.runner import run as run_claim
 from durable.engine.run.step_context import Request, StepContext
-from durable.engine.run.suspend import park
+from durable.engine.run.suspend import park, park_alone
 from durable.engine.run.work import Forward
 from durable.engine.undo import fail
 from durable.errors import ClaimLost, DurableError
@@ -104,6 +104,9 @@ class FenceTests(ThreadedTestCase):
             "last checkpoint": lambda: checkpoints.write([checkpoint(self.stale, path="")]),
             "checkpoint of its own": lambda: direct.commit(checkpoint(self.stale)),
             "park": lambda: park(
+                self.stale, event, Journal("first"), attempt(self.stale), (), InlineSession()
+            ),
+            "park alone": lambda: park_alone(
                 self.stale, event, Journal("first"), attempt(self.stale), [self.extra]
             ),
             "failure": lambda: self.failure(None),
@@ -144,7 +147,15 @@ class FenceTests(ThreadedTestCase):
         self.assertEqual(len(accepted), 1)
         self.stale = self.fresh  # as a second thread that still stands at the first step
         writes = self.writes()
-        for name in ("park", "failure", "failure with retry", "run()", "let go", "block"):
+        for name in (
+            "park",
+            "park alone",
+            "failure",
+            "failure with retry",
+            "run()",
+            "let go",
+            "block",
+        ):
             with self.subTest(name):
                 before = self.snapshot()
                 with self.assertRaises(ClaimLost):
