@@ -84,6 +84,6 @@ class Ticks:
                 durable.start("endless")
 
         durable.start(Endless)
-        said = self.tick("--max-seconds", "0.5")
+        said = self.tick("--max-seconds", "3")
         self.assertTrue(said["stopped_early"])
         self.assertTrue(Execution.objects.filter(status="completed").exists())
