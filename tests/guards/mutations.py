@@ -185,7 +185,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         9,
         "an event is consumed by the wait that takes it",
-        "deliver:Gifts.write",
+        "gifts:Gifts.write",
         "_CONSUME(ids=list(self._taken), waits=self._taken)",
         "len(self._taken)",
         _W9 + "two_waits_of_one_name_get_two_events_in_order_early_or_late",

@@ -63,7 +63,7 @@ PARKS: tuple[Mutation, ...] = (
     mutation(
         0,
         "an event goes to no wait that was resolved since it was read",
-        "deliver:Gifts.write",
+        "gifts:Gifts.write",
         "written != len(self._answers) + len(partly) + len(self._taken)",
         "False",
         _INBOXES + "a_wait_that_is_over_since_it_was_read_takes_nothing",
