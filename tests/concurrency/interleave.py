@@ -121,3 +121,17 @@ def interleaved(
     if cut.refused:
         acted = other.act(act)
     return Outcome(cut.statements, result, error, cut.refused), acted
+
+
+def after(function: Any, act: Callable[[], Any]) -> Any:
+    """``function``, and ``act`` before it returns for the first time."""
+    acted: list[bool] = []
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        found = function(*args, **kwargs)
+        if not acted:
+            acted.append(True)
+            act()
+        return found
+
+    return call

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -20,23 +19,10 @@ from durable.engine.run.runner import run as run_claim
 from durable.models import Event, Execution, Wait
 from durable.testing import drain, run
 from tests.cases import ThreadedTestCase, elsewhere, impatient, open_transaction
+from tests.concurrency.interleave import after
 from tests.life.cases import a_worker
 
 MANY = 12
-
-
-def after(function: Any, act: Callable[[], Any]) -> Any:
-    """``function``, and ``act`` before it returns for the first time."""
-    acted: list[bool] = []
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        found = function(*args, **kwargs)
-        if not acted:
-            acted.append(True)
-            act()
-        return found
-
-    return call
 
 
 class InboxTests(ThreadedTestCase):

@@ -38,23 +38,9 @@ from tests.cases import (
     open_transaction,
     until,
 )
-from tests.concurrency.interleave import interleaved, opponent
+from tests.concurrency.interleave import after, interleaved, opponent
 
 NEVER = timedelta(0)
-
-
-def after(function: Any, act: Callable[[], Any]) -> Any:
-    """``function``, and ``act`` before it returns for the first time."""
-    acted: list[bool] = []
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        found = function(*args, **kwargs)
-        if not acted:
-            acted.append(True)
-            act()
-        return found
-
-    return call
 
 
 def sign_on() -> Any:
